@@ -1,0 +1,2 @@
+//! Load generator of Parlor.
+fn main() {}

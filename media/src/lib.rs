@@ -1,0 +1,1 @@
+//! The media core of Parlor.

@@ -1,0 +1,1 @@
+//! Parlor wires its modules here, bottom first.

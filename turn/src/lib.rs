@@ -1,0 +1,1 @@
+//! STUN responder and TURN credentials of Parlor.
