@@ -1,1 +1,5 @@
 //! The media core of Parlor.
+
+pub mod drop;
+pub mod ice;
+pub mod srtp;

@@ -1,0 +1,49 @@
+//! Why a packet was not used. A bad packet is not an error: it is dropped and counted by its reason.
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// The reason a datagram or a packet was dropped.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Drop {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Drop {
+            /// Every reason, in the order of their discriminants.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
+            /// The name in metrics.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Not a STUN binding request that can be read.
+    StunMalformed = "stun_malformed",
+    /// MESSAGE-INTEGRITY or FINGERPRINT is missing or wrong.
+    StunIntegrity = "stun_integrity",
+    /// The USERNAME names no peer here, or another one than the credentials belong to.
+    StunUnknownUfrag = "stun_unknown_ufrag",
+    /// Not a DTLS datagram that can be read, or more than a handshake needs.
+    DtlsMalformed = "dtls_malformed",
+    /// The peer's certificate is not the one that its offer named.
+    DtlsFingerprint = "dtls_fingerprint",
+    /// The DTLS handshake failed or the association is closed.
+    DtlsClosed = "dtls_closed",
+    /// The authentication tag is wrong.
+    SrtpAuth = "srtp_auth",
+    /// The packet came already, or is older than the replay window.
+    SrtpReplay = "srtp_replay",
+    /// Too short for its header and tag.
+    SrtpShort = "srtp_short",
+    /// More RTCP senders than a peer may have.
+    SrtcpSsrcs = "srtcp_ssrcs",
+    /// Not an RTP packet.
+    RtpMalformed = "rtp_malformed",
+    /// Not an RTCP packet.
+    RtcpMalformed = "rtcp_malformed",
+}
