@@ -1,5 +1,6 @@
 //! The media core of Parlor.
 
 pub mod drop;
+pub mod dtls;
 pub mod ice;
 pub mod srtp;
