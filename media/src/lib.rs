@@ -3,4 +3,5 @@
 pub mod drop;
 pub mod dtls;
 pub mod ice;
+pub mod sdp;
 pub mod srtp;

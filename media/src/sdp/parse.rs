@@ -1,0 +1,345 @@
+//! From the text of an offer to its meaning.
+
+use super::{
+    Codec, CodecName, Direction, Extensions, Feedback, Kind, Line, MAX_MEDIA, MAX_RIDS, MAX_SDP_LEN, MAX_SSRCS, Msid, Offer,
+    OfferedMedia, SdpError,
+};
+use crate::dtls::{Fingerprint, FingerprintError};
+
+/// The longest mid or rid. The answer repeats them, and each packet that starts a stream carries them.
+const MAX_NAME_LEN: usize = 32;
+/// The longest ICE credential (RFC 8839 §5.4).
+const MAX_ICE_LEN: usize = 256;
+/// The longest msid, fmtp, or word of an m-line that is kept.
+const MAX_TEXT_LEN: usize = 256;
+
+/// The `a=` lines of a session or a section: name and value. A flag's value is empty.
+#[derive(Default)]
+struct Attributes<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Attributes<'a> {
+    fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a str> + 's {
+        self.0.iter().filter(move |(found, _)| *found == name).map(|(_, value)| *value)
+    }
+
+    fn first(&self, name: &str) -> Option<&'a str> {
+        self.all(name).next()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+
+    /// The values of `a=NAME:PAYLOAD_TYPE …` for one payload type, without it.
+    fn of_payload<'s>(&'s self, name: &'s str, payload_type: u8) -> impl Iterator<Item = &'a str> + 's {
+        self.all(name).filter_map(move |value| {
+            let (of, rest) = value.split_once(' ')?;
+            (of.parse() == Ok(payload_type)).then(|| rest.trim())
+        })
+    }
+}
+
+struct Section<'a> {
+    media: &'a str,
+    port: &'a str,
+    protocol: &'a str,
+    formats: Vec<&'a str>,
+    attributes: Attributes<'a>,
+}
+
+pub(super) fn offer(sdp: &str) -> Result<Offer, SdpError> {
+    let (session, sections) = split(sdp)?;
+    let mut media = Vec::with_capacity(sections.len());
+    for section in &sections {
+        media.push(read_section(section, &session)?);
+    }
+    for (at, section) in media.iter().enumerate() {
+        if media[..at].iter().any(|other| other.mid == section.mid) {
+            return Err(SdpError::Bad("two sections have the same mid"));
+        }
+    }
+    if !media.iter().any(OfferedMedia::is_accepted) {
+        return Err(SdpError::UnsupportedCodecs);
+    }
+    let bundle = bundled(&session, &media)?;
+    let accepted = || media.iter().zip(&sections).filter(|(media, _)| media.is_accepted());
+    for (_, section) in accepted() {
+        if !section.attributes.has("rtcp-mux") {
+            return Err(SdpError::Bad("a section has no a=rtcp-mux"));
+        }
+        let setup = section.attributes.first("setup").or_else(|| session.first("setup"));
+        if setup.is_some_and(|setup| setup != "actpass" && setup != "active") {
+            return Err(SdpError::Bad("a=setup must be actpass or active: the server is passive"));
+        }
+    }
+
+    // All share one transport, so the first section of the bundle that is accepted speaks for all (RFC 8843 §7.3).
+    let speaker = bundle
+        .iter()
+        .find_map(|mid| accepted().find(|(media, _)| media.mid == *mid))
+        .or_else(|| accepted().next())
+        .map(|(_, section)| &section.attributes)
+        .ok_or(SdpError::UnsupportedCodecs)?;
+    let levels = [speaker, &session];
+    let (ice_ufrag, ice_pwd) = ice(levels)?;
+    let fingerprint = fingerprint(levels)?;
+    let mixed_extensions = session.has("extmap-allow-mixed");
+    Ok(Offer { ice_ufrag, ice_pwd, fingerprint, media, mixed_extensions })
+}
+
+/// The session's attributes, and the sections with theirs.
+fn split(sdp: &str) -> Result<(Attributes<'_>, Vec<Section<'_>>), SdpError> {
+    if sdp.len() > MAX_SDP_LEN {
+        return Err(SdpError::Bad("the offer is longer than 256 KiB"));
+    }
+    if !sdp.starts_with("v=0") {
+        return Err(SdpError::Bad("the offer does not begin with v=0"));
+    }
+    let mut session = Attributes::default();
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for line in sdp.split(['\n', '\r']).map(str::trim_end).filter(|line| !line.is_empty()) {
+        let (kind, value) = line.split_once('=').ok_or(SdpError::Bad("a line has no ="))?;
+        match kind {
+            "m" if sections.len() == MAX_MEDIA => return Err(SdpError::TooManyMedia),
+            "m" => sections.push(media_line(value)?),
+            "a" => {
+                let attribute = value.split_once(':').unwrap_or((value, ""));
+                sections.last_mut().map_or(&mut session, |section| &mut section.attributes).0.push(attribute);
+            }
+            _ => {}
+        }
+    }
+    if sections.is_empty() { Err(SdpError::Bad("the offer has no media section")) } else { Ok((session, sections)) }
+}
+
+fn media_line(value: &str) -> Result<Section<'_>, SdpError> {
+    let mut words = value.split_ascii_whitespace();
+    let (Some(media), Some(port), Some(protocol)) = (words.next(), words.next(), words.next()) else {
+        return Err(SdpError::Bad("an m-line is too short"));
+    };
+    let formats: Vec<&str> = words.collect();
+    if formats.is_empty() || value.len() > 4 * MAX_TEXT_LEN {
+        return Err(SdpError::Bad("an m-line has no or too many formats"));
+    }
+    Ok(Section { media, port, protocol, formats, attributes: Attributes::default() })
+}
+
+fn read_section(section: &Section<'_>, session: &Attributes<'_>) -> Result<OfferedMedia, SdpError> {
+    let attributes = &section.attributes;
+    let mid = attributes.first("mid").ok_or(SdpError::Bad("a section has no a=mid"))?;
+    if !is_name(mid) {
+        return Err(SdpError::Bad("a mid is not a word of at most 32 characters"));
+    }
+    let kind = match section.media {
+        "audio" => Kind::Audio,
+        "video" => Kind::Video,
+        _ => Kind::Other,
+    };
+    // Port 0 of a bundle-only section is Firefox's way to say that it has no port of its own.
+    let rejected = section.port == "0" && !attributes.has("bundle-only");
+    let direction = direction(attributes).or_else(|| direction(session)).unwrap_or(Direction::SendRecv);
+    let line = [section.media, section.protocol, section.formats[0]];
+    if line.iter().any(|word| word.len() > MAX_TEXT_LEN || !word.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(SdpError::Bad("an m-line has a word that is too long or no word"));
+    }
+    let [media, protocol, format] = line.map(str::to_owned);
+    Ok(OfferedMedia {
+        mid: mid.to_owned(),
+        kind,
+        direction,
+        rejected,
+        codec: codec(section, kind),
+        extensions: extensions(attributes, session),
+        send_rids: send_rids(attributes),
+        ssrcs: ssrcs(attributes),
+        fid: fid(attributes),
+        msid: msid(attributes),
+        reduced_size: attributes.has("rtcp-rsize"),
+        line: Line { media, protocol, format },
+    })
+}
+
+fn direction(attributes: &Attributes<'_>) -> Option<Direction> {
+    attributes.0.iter().find_map(|(name, _)| match *name {
+        "sendonly" => Some(Direction::SendOnly),
+        "recvonly" => Some(Direction::RecvOnly),
+        "sendrecv" => Some(Direction::SendRecv),
+        "inactive" => Some(Direction::Inactive),
+        _ => None,
+    })
+}
+
+/// The first payload type of the m-line that is a codec of ours.
+fn codec(section: &Section<'_>, kind: Kind) -> Option<Codec> {
+    let (name, encoding) = match kind {
+        Kind::Audio => (CodecName::Opus, "opus/48000/2"),
+        Kind::Video => (CodecName::Vp8, "VP8/90000"),
+        Kind::Other => return None,
+    };
+    if !section.protocol.ends_with("/SAVPF") && !section.protocol.ends_with("/SAVP") {
+        return None;
+    }
+    let attributes = &section.attributes;
+    let payload_types = || section.formats.iter().filter_map(|format| format.parse().ok().filter(|pt| *pt < 128));
+    let is = |payload_type: u8, encoding: &str| {
+        attributes.of_payload("rtpmap", payload_type).any(|found| found.eq_ignore_ascii_case(encoding))
+    };
+    let payload_type = payload_types().find(|payload_type| is(*payload_type, encoding))?;
+    let rtx_payload_type = payload_types().find(|rtx| {
+        is(*rtx, "rtx/90000")
+            && attributes.of_payload("fmtp", *rtx).any(|parameters| apt(parameters) == Some(payload_type))
+    });
+    let mut feedback = Feedback::default();
+    let wildcard = attributes.all("rtcp-fb").filter_map(|value| value.strip_prefix("* ")).map(str::trim);
+    for offered in attributes.of_payload("rtcp-fb", payload_type).chain(wildcard) {
+        match offered {
+            "nack" => feedback.nack = true,
+            "nack pli" => feedback.pli = true,
+            "ccm fir" => feedback.fir = true,
+            "transport-cc" => feedback.transport_cc = true,
+            _ => {}
+        }
+    }
+    let fmtp = attributes.of_payload("fmtp", payload_type).next().filter(|fmtp| fmtp.len() <= MAX_TEXT_LEN);
+    Some(Codec {
+        name,
+        payload_type,
+        rtx_payload_type,
+        clock_rate: if name == CodecName::Opus { 48_000 } else { 90_000 },
+        fmtp: fmtp.unwrap_or_default().to_owned(),
+        feedback,
+    })
+}
+
+/// The payload type that retransmissions with these parameters belong to.
+fn apt(parameters: &str) -> Option<u8> {
+    parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("apt=")?.parse().ok())
+}
+
+fn extensions(attributes: &Attributes<'_>, session: &Attributes<'_>) -> Extensions {
+    let mut extensions = Extensions::default();
+    for value in session.all("extmap").chain(attributes.all("extmap")) {
+        let mut words = value.split_ascii_whitespace();
+        let (Some(id), Some(uri)) = (words.next(), words.next()) else { continue };
+        let (id, direction) = id.split_once('/').unwrap_or((id, "sendrecv"));
+        // Id 15 stands for the end of the list (RFC 8285 §4.2).
+        let Some(id) = id.parse::<u8>().ok().filter(|id| !matches!(id, 0 | 15)) else { continue };
+        if !matches!(direction, "sendrecv" | "sendonly") {
+            continue;
+        }
+        let known = match uri {
+            super::answer::MID_URI => &mut extensions.mid,
+            super::answer::RID_URI => &mut extensions.rid,
+            super::answer::REPAIRED_RID_URI => &mut extensions.repaired_rid,
+            super::answer::TRANSPORT_CC_URI => &mut extensions.transport_cc,
+            super::answer::AUDIO_LEVEL_URI => &mut extensions.audio_level,
+            _ => continue,
+        };
+        *known = Some(id);
+    }
+    extensions
+}
+
+/// RFC 8853 §5.1: `send q;h;f`, where `~` starts a paused layer and commas separate alternatives.
+fn send_rids(attributes: &Attributes<'_>) -> Vec<String> {
+    let announced: Vec<&str> = attributes
+        .all("rid")
+        .filter_map(|value| {
+            let mut words = value.split_ascii_whitespace();
+            let rid = words.next()?;
+            (words.next() == Some("send") && is_name(rid)).then_some(rid)
+        })
+        .collect();
+    let simulcast = attributes.first("simulcast").and_then(|value| {
+        let mut words = value.split_ascii_whitespace();
+        words.find(|word| *word == "send")?;
+        words.next()
+    });
+    let mut rids: Vec<String> = Vec::new();
+    let mut push = |rid: &str| {
+        if announced.contains(&rid) && rids.len() < MAX_RIDS && !rids.iter().any(|known| known == rid) {
+            rids.push(rid.to_owned());
+        }
+    };
+    match simulcast {
+        Some(layers) => {
+            for layer in layers.split(';') {
+                let first = layer.split(',').next().unwrap_or_default();
+                push(first.strip_prefix('~').unwrap_or(first));
+            }
+        }
+        None => announced.iter().for_each(|rid| push(rid)),
+    }
+    rids
+}
+
+fn ssrcs(attributes: &Attributes<'_>) -> Vec<u32> {
+    let mut ssrcs = Vec::new();
+    for value in attributes.all("ssrc") {
+        let Some(ssrc) = value.split(' ').next().and_then(|ssrc| ssrc.parse().ok()) else { continue };
+        if ssrcs.len() < MAX_SSRCS && !ssrcs.contains(&ssrc) {
+            ssrcs.push(ssrc);
+        }
+    }
+    ssrcs
+}
+
+fn fid(attributes: &Attributes<'_>) -> Vec<(u32, u32)> {
+    let groups = attributes.all("ssrc-group").filter_map(|value| {
+        let mut words = value.strip_prefix("FID ")?.split_ascii_whitespace();
+        Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+    });
+    groups.take(MAX_SSRCS).collect()
+}
+
+fn msid(attributes: &Attributes<'_>) -> Option<Msid> {
+    let value = attributes.first("msid").filter(|value| value.len() <= MAX_TEXT_LEN)?;
+    let (stream, track) = value.split_once(' ').unwrap_or((value, ""));
+    Some(Msid { stream: stream.to_owned(), track: track.to_owned() })
+}
+
+/// The mids of the bundle, which must have every section that is accepted: there is one transport.
+fn bundled<'a>(session: &Attributes<'a>, media: &[OfferedMedia]) -> Result<Vec<&'a str>, SdpError> {
+    let groups = session.all("group").filter_map(|value| value.strip_prefix("BUNDLE"));
+    let mids: Vec<&str> = groups.flat_map(str::split_ascii_whitespace).take(MAX_MEDIA).collect();
+    let missing = media.iter().any(|media| media.is_accepted() && !mids.contains(&media.mid.as_str()));
+    if missing && media.len() > 1 {
+        return Err(SdpError::Bad("not all sections are in one a=group:BUNDLE"));
+    }
+    Ok(mids)
+}
+
+fn ice(levels: [&Attributes<'_>; 2]) -> Result<(String, String), SdpError> {
+    for level in levels {
+        if let (Some(ufrag), Some(pwd)) = (level.first("ice-ufrag"), level.first("ice-pwd")) {
+            // RFC 8839 §5.4: at least 4 and 22 characters.
+            let is_credential = |value: &str, least: usize| {
+                (least..=MAX_ICE_LEN).contains(&value.len())
+                    && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'='))
+            };
+            if !is_credential(ufrag, 1) || !is_credential(pwd, 16) {
+                return Err(SdpError::Bad("the ICE credentials are too short, too long or no ICE characters"));
+            }
+            return Ok((ufrag.to_owned(), pwd.to_owned()));
+        }
+    }
+    Err(SdpError::NoIce)
+}
+
+fn fingerprint(levels: [&Attributes<'_>; 2]) -> Result<Fingerprint, SdpError> {
+    for value in levels.iter().flat_map(|level| level.all("fingerprint")) {
+        match value.parse() {
+            Ok(fingerprint) => return Ok(fingerprint),
+            // An offer may name several hashes (RFC 8122 §5).
+            Err(FingerprintError::Hash) => {}
+            Err(FingerprintError::Digest) => return Err(SdpError::Bad("the fingerprint cannot be read")),
+        }
+    }
+    Err(SdpError::NoFingerprint)
+}
+
+/// What may stand for a mid or a rid in our answer.
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME_LEN).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'~' | b'='))
+}
