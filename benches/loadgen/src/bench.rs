@@ -1,0 +1,110 @@
+//! The figures: what is run for each, and how its number is made. `docs/benchmarks.md` says it in prose.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::forward;
+use crate::signal::Signal;
+use crate::workload::{Workload, chromium_trace};
+
+/// What `parlor-loadgen bench` is told.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Measure only what this figure needs, e.g. `forward_vs_floor_20k`.
+    #[arg(long)]
+    only: Option<String>,
+    /// The server binary; beside this one unless named.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// Runs of the floor and of the server for each forwarding figure; the median counts.
+    #[arg(long, default_value_t = 5)]
+    pub runs: usize,
+    /// Seconds of each measured window.
+    #[arg(long, default_value_t = 15)]
+    seconds: u64,
+    /// Subscribers of the one publisher.
+    #[arg(long, default_value_t = 50)]
+    pub subscribers: usize,
+}
+
+impl Options {
+    pub(crate) fn server(&self) -> PathBuf {
+        self.server.clone().unwrap_or_else(crate::default_server)
+    }
+
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+/// One measured number.
+pub(crate) struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+}
+
+impl Figure {
+    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self { name: name.into(), value, unit }
+    }
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "figure {} {:.2} {}", self.name, self.value, self.unit)
+    }
+}
+
+/// What is measured together, and the figures that come out of it.
+struct Part {
+    figures: &'static [&'static str],
+    measure: fn(&Options, &Signal) -> anyhow::Result<Vec<Figure>>,
+}
+
+const PARTS: [Part; 3] = [
+    Part {
+        figures: &["forward_vs_floor_20k", "forward_us_20k", "floor_us_20k", "forward_p50_us", "forward_p99_us"],
+        measure: |options, signal| forward::measure("20k", &bursts(20), options, signal),
+    },
+    Part {
+        figures: &["forward_vs_floor_80k", "forward_us_80k", "floor_us_80k"],
+        measure: |options, signal| forward::measure("80k", &bursts(80), options, signal),
+    },
+    Part {
+        figures: &["forward_vs_floor_browser", "forward_us_browser", "floor_us_browser"],
+        measure: |options, signal| forward::measure("browser", &Workload::Trace(chromium_trace()), options, signal),
+    },
+];
+
+/// Packets of 1,160 bytes, twenty at a time.
+fn bursts(per_s: u32) -> Workload {
+    Workload::Bursts { per_s, packets: 20, payload_bytes: 1160 }
+}
+
+/// Measures, prints what it sees on the way to standard error, and the figures at the end to standard output.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let wanted = |part: &&Part| options.only.as_deref().is_none_or(|name| part.figures.contains(&name));
+    let parts: Vec<&Part> = PARTS.iter().filter(wanted).collect();
+    if parts.is_empty() {
+        let names: Vec<&str> = PARTS.iter().flat_map(|part| part.figures).copied().collect();
+        anyhow::bail!("there is no such figure; there are {}", names.join(", "));
+    }
+    let signal = Signal::new()?;
+    let mut figures = Vec::new();
+    let mut failed = None;
+    for part in parts {
+        match (part.measure)(options, &signal) {
+            Ok(measured) => figures.extend(measured),
+            // The other figures are still worth having.
+            Err(error) => {
+                eprintln!("{}: {error:#}", part.figures[0]);
+                failed = Some(error);
+            }
+        }
+    }
+    for figure in figures.iter().filter(|figure| options.only.as_ref().is_none_or(|name| *name == figure.name)) {
+        println!("{figure}");
+    }
+    failed.map_or(Ok(()), Err)
+}

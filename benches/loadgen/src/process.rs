@@ -1,0 +1,44 @@
+//! What the kernel says about a process: CPU time and resident memory.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+/// CPU time that the live threads of a process have used, user and system together. It is the scheduler's own count in
+/// nanoseconds, not clock ticks. A thread that has ended is no longer in it; neither the server nor the floor ends one
+/// while it is measured.
+pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    let mut total_ns = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} has ended"))? {
+        // The first number of schedstat is the time on the CPU; a thread may end between the listing and here.
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        total_ns += text.split(' ').next().and_then(|n| n.parse::<u64>().ok()).context("an unreadable schedstat")?;
+    }
+    Ok(Duration::from_nanos(total_ns))
+}
+
+/// Resident memory of a process in bytes.
+pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("process {pid} has ended"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in status")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_both() {
+        let pid = std::process::id();
+        let before = cpu_time(pid).unwrap();
+        let mut spent = 0_u64;
+        while cpu_time(pid).unwrap() < before + Duration::from_millis(20) {
+            spent = std::hint::black_box(spent + 1);
+        }
+        assert!(resident_bytes(pid).unwrap() > 100_000);
+        assert!(cpu_time(u32::MAX).is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! The server under test: a `parlor serve` of its own, with its own data folder and ports.
+
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+
+/// A start that takes longer than this has gone wrong.
+const START: Duration = Duration::from_secs(20);
+
+pub(crate) struct Server {
+    child: Child,
+    folder: tempfile::TempDir,
+    /// `127.0.0.1:PORT` of HTTP and WebSocket.
+    pub address: String,
+}
+
+impl Server {
+    /// Starts the binary and waits until it is ready.
+    pub(crate) fn start(binary: &Path, signal: &crate::signal::Signal) -> anyhow::Result<Self> {
+        ensure!(binary.is_file(), "there is no server at {}; build it first (make bench does)", binary.display());
+        let folder = tempfile::tempdir()?;
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.to_string();
+        let media_port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let log = std::fs::File::create(folder.path().join("log"))?;
+        let child = Command::new(binary)
+            .arg("serve")
+            .env("PARLOR_LISTEN", &address)
+            .env("PARLOR_DATA_DIR", folder.path().join("data"))
+            .env("PARLOR_MEDIA_PORT", media_port.to_string())
+            .env("PARLOR_ANNOUNCED_ADDRESS", "127.0.0.1")
+            .env("PARLOR_LIMIT_EXEMPT", "127.0.0.0/8")
+            .env("PARLOR_TURN__STUN_LISTEN", "off")
+            // One publisher and fifty subscribers are one more than the default allows.
+            .env("PARLOR_ROOMS__MAX_PARTICIPANTS", "64")
+            .env("PARLOR_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {}", binary.display()))?;
+        let mut server = Self { child, folder, address };
+        let start = Instant::now();
+        while !signal.is_ready(&server.address) {
+            if let Some(status) = server.child.try_wait()? {
+                bail!("the server ended ({status}):\n{}", server.log());
+            }
+            ensure!(start.elapsed() < START, "the server is not ready:\n{}", server.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
