@@ -46,4 +46,24 @@ reasons! {
     RtpMalformed = "rtp_malformed",
     /// Not an RTCP packet.
     RtcpMalformed = "rtcp_malformed",
+    /// Nothing that the port carries.
+    Unknown = "unknown",
+    /// From an address that has shown no credentials.
+    UnknownAddress = "unknown_address",
+    /// Media before the keys for it.
+    NoKeys = "no_keys",
+    /// A stream that no section of the offer announces.
+    UnknownSsrc = "unknown_ssrc",
+    /// More streams than a peer may have.
+    TooManySsrcs = "too_many_ssrcs",
+    /// A payload type or a descriptor that was not negotiated.
+    Payload = "payload",
+    /// The track is muted, by its owner or by a moderator.
+    Muted = "muted",
+    /// The packet is here already, by a retransmission or twice.
+    Duplicate = "duplicate",
+    /// Padding without content.
+    Padding = "padding",
+    /// A retransmission of nothing that was ever missing.
+    UselessRtx = "useless_rtx",
 }

@@ -100,8 +100,7 @@ impl Agent {
     pub fn handle(&self, from: SocketAddr, datagram: &[u8], out: &mut Vec<u8>) -> Result<Check, Drop> {
         out.clear();
         let request = Request::parse(datagram)?;
-        let (local, remote) =
-            request.username.and_then(|name| name.split_once(':')).ok_or(Drop::StunUnknownUfrag)?;
+        let (local, remote) = request.username.and_then(|name| name.split_once(':')).ok_or(Drop::StunUnknownUfrag)?;
         if local != self.local_ufrag || remote != self.remote_ufrag {
             return Err(Drop::StunUnknownUfrag);
         }

@@ -1,7 +1,38 @@
-//! The media core of Parlor.
+//! The media core of Parlor: a selective forwarding unit without sockets, clock, threads or locks.
+//!
+//! [`Shard`] is the whole of it, driven from outside: datagrams, commands and the time go in, datagrams and events come out.
+//! Inside, a datagram finds its way by its first byte ([`demux`]) to [`ice`], [`dtls`], [`rtp`] or [`rtcp`]; media is opened
+//! in place ([`srtp`]), kept once in its layer's ring, and written out receiver by receiver.
 
+mod call;
+pub mod demux;
 pub mod drop;
 pub mod dtls;
+mod forward;
 pub mod ice;
+mod id;
+mod inbound;
+mod keyframe;
+mod layer;
+mod nack;
+mod offer;
+mod peer;
+mod reports;
+mod ring;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
+mod seqmap;
+mod shard;
+mod slots;
+mod speaker;
 pub mod srtp;
+mod track;
+mod twcc;
+mod vp8;
+
+pub use id::{CallId, ParticipantId, TrackId};
+pub use offer::{OfferError, OfferedTrack};
+pub use peer::View;
+pub use shard::{Config, Event, Input, Output, Shard, SlotState, Stats, Transmit};
+pub use track::{Kind, Source};

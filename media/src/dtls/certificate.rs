@@ -43,7 +43,8 @@ impl Certificate {
     pub fn generate() -> Result<Self, CertificateError> {
         let made = || {
             let provider = crypto()?;
-            let dtls = rtc_dtls::crypto::Certificate::generate_self_signed(vec!["parlor".to_owned()], provider.crypto())?;
+            let dtls =
+                rtc_dtls::crypto::Certificate::generate_self_signed(vec!["parlor".to_owned()], provider.crypto())?;
             Ok::<_, Error>(Inner {
                 fingerprint: Fingerprint::sha_256_of(&dtls.certificate[0]),
                 aead: server_config(&dtls, SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm)?,
@@ -79,7 +80,10 @@ impl Certificate {
 
     /// How a client with this certificate shakes hands, offering `profiles` in this order.
     #[cfg(feature = "client")]
-    pub(crate) fn client_config(&self, profiles: Vec<SrtpProtectionProfile>) -> Result<Arc<HandshakeConfig>, CertificateError> {
+    pub(crate) fn client_config(
+        &self,
+        profiles: Vec<SrtpProtectionProfile>,
+    ) -> Result<Arc<HandshakeConfig>, CertificateError> {
         builder(&self.inner.dtls, profiles)
             .and_then(|builder| builder.with_server_name("parlor".to_owned()).build(true, None))
             .map(Arc::new)

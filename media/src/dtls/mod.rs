@@ -308,7 +308,8 @@ pub(crate) fn exported_keys(state: &State) -> Option<Keys> {
         _ => return None,
     };
     let salt_len = profile.salt_len();
-    let material = state.export_keying_material("EXTRACTOR-dtls_srtp", &[], 2 * (KEY_LEN + salt_len)).ok()?.into_bytes();
+    let material =
+        state.export_keying_material("EXTRACTOR-dtls_srtp", &[], 2 * (KEY_LEN + salt_len)).ok()?.into_bytes();
     let (local_key, rest) = material.split_first_chunk::<KEY_LEN>()?;
     let (remote_key, salts) = rest.split_first_chunk::<KEY_LEN>()?;
     let (mut local_salt, mut remote_salt) = ([0; 14], [0; 14]);

@@ -55,7 +55,8 @@ pub(super) fn write(offer: &Offer, answer: &Answer) -> String {
     sdp.line(format_args!("s=-"));
     sdp.line(format_args!("t=0 0"));
     sdp.line(format_args!("a=ice-lite"));
-    let mids: Vec<&str> = offer.media.iter().filter(|media| media.is_accepted()).map(|media| media.mid.as_str()).collect();
+    let mids: Vec<&str> =
+        offer.media.iter().filter(|media| media.is_accepted()).map(|media| media.mid.as_str()).collect();
     sdp.line(format_args!("a=group:BUNDLE {}", mids.join(" ")));
     sdp.line(format_args!("a=msid-semantic:WMS *"));
     if offer.mixed_extensions {

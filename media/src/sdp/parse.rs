@@ -1,8 +1,8 @@
 //! From the text of an offer to its meaning.
 
 use super::{
-    Codec, CodecName, Direction, Extensions, Feedback, Kind, Line, MAX_MEDIA, MAX_RIDS, MAX_SDP_LEN, MAX_SSRCS, Msid, Offer,
-    OfferedMedia, SdpError,
+    Codec, CodecName, Direction, Extensions, Feedback, Kind, Line, MAX_MEDIA, MAX_RIDS, MAX_SDP_LEN, MAX_SSRCS, Msid,
+    Offer, OfferedMedia, SdpError,
 };
 use crate::dtls::{Fingerprint, FingerprintError};
 
@@ -315,7 +315,9 @@ fn ice(levels: [&Attributes<'_>; 2]) -> Result<(String, String), SdpError> {
             // RFC 8839 §5.4: at least 4 and 22 characters.
             let is_credential = |value: &str, least: usize| {
                 (least..=MAX_ICE_LEN).contains(&value.len())
-                    && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'='))
+                    && value
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'='))
             };
             if !is_credential(ufrag, 1) || !is_credential(pwd, 16) {
                 return Err(SdpError::Bad("the ICE credentials are too short, too long or no ICE characters"));

@@ -1,0 +1,241 @@
+//! A call: who is in it, who speaks, and the mapping of its tracks onto everybody's slots.
+
+use crate::id::CallId;
+use crate::shard::{Event, Shard, SlotState};
+use crate::slots;
+use crate::speaker::Speakers;
+use crate::track::{Kind, PeerKey, SILENT_US, Source, TrackKey};
+
+/// The width that a video is sent in to a client that never says what it shows, in device pixels.
+const UNSAID_WIDTH: u16 = 640;
+/// Tracks that one `view` may name.
+pub(crate) const MOST_VIEWED: usize = 128;
+
+/// One call of a shard.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub id: CallId,
+    /// In the order of joining.
+    pub peers: Vec<PeerKey>,
+    /// In the order of publishing.
+    pub tracks: Vec<TrackKey>,
+    /// The microphones.
+    pub speakers: Speakers<TrackKey>,
+    /// Somebody spoke when this was last told.
+    pub spoke: bool,
+}
+
+impl Call {
+    pub fn new(id: CallId) -> Call {
+        Call { id, peers: Vec::new(), tracks: Vec::new(), speakers: Speakers::default(), spoke: false }
+    }
+}
+
+impl Shard {
+    /// Maps tracks onto the slots of one more peer; false when all are settled.
+    pub(crate) fn settle_next(&mut self) -> bool {
+        let Some(key) = self.unsettled.pop() else { return false };
+        if !self.peers.contains(key) || !self.peers[key].ready {
+            return true;
+        }
+        self.settle(key, Kind::Audio);
+        self.settle(key, Kind::Video);
+        self.aim(key);
+        self.untold.push(key);
+        true
+    }
+
+    fn settle(&mut self, key: PeerKey, kind: Kind) {
+        let places: Vec<usize> = slot_places(&self.peers[key].slots, kind);
+        let current: Vec<Option<TrackKey>> = places.iter().map(|place| self.peers[key].slots[*place].track).collect();
+        let wanted = match kind {
+            Kind::Audio => self.wanted_audio(key),
+            Kind::Video => self.wanted_video(key),
+        };
+        let tracks: Vec<TrackKey> = wanted.iter().map(|(track, _)| *track).collect();
+        let after = slots::assign(&current, &tracks, |track| self.paired_place(key, kind, track));
+        for (at, place) in places.into_iter().enumerate() {
+            if after[at] != current[at] {
+                self.remap(key, place, after[at]);
+            }
+        }
+        for (track, width) in wanted {
+            if let Some(slot) = self.peers[key].slots.iter_mut().find(|slot| slot.track == Some(track)) {
+                slot.width = width;
+            }
+        }
+    }
+
+    /// The number of the slot of the other kind that carries the same participant: a browser syncs the two.
+    fn paired_place(&self, key: PeerKey, kind: Kind, track: TrackKey) -> Option<usize> {
+        if kind == Kind::Audio || self.tracks[track].source == Source::Screen {
+            return None;
+        }
+        let participant = self.tracks[track].participant;
+        let same = |other: TrackKey| self.tracks[other].participant == participant;
+        self.peers[key]
+            .slots
+            .iter()
+            .find(|slot| slot.kind == Kind::Audio && slot.track.is_some_and(same))
+            .map(|slot| slot.number)
+    }
+
+    /// The voices for this peer: whoever speaks loudest, without its own.
+    fn wanted_audio(&self, key: PeerKey) -> Vec<(TrackKey, u16)> {
+        let call = &self.calls[self.peers[key].call];
+        call.speakers
+            .order()
+            .filter(|track| self.is_on(*track) && self.tracks[*track].publisher != key)
+            .map(|track| (track, 0))
+            .collect()
+    }
+
+    /// The pictures for this peer: what it asked for, else screens, then the speakers, then who came first.
+    fn wanted_video(&self, key: PeerKey) -> Vec<(TrackKey, u16)> {
+        let peer = &self.peers[key];
+        let call = &self.calls[peer.call];
+        let shown = |track: &TrackKey| {
+            let track_ref = &self.tracks[*track];
+            track_ref.source.kind() == Kind::Video && track_ref.publisher != key && self.is_on(*track)
+        };
+        if let Some(view) = &peer.view {
+            let mut wanted: Vec<(TrackKey, u16)> = Vec::new();
+            for view in view.iter().take(MOST_VIEWED).filter(|view| view.visible) {
+                let Some(&track) = self.by_track.get(&view.track) else { continue };
+                let in_call = self.peers[self.tracks[track].publisher].call == peer.call;
+                if in_call && shown(&track) && !wanted.iter().any(|(known, _)| *known == track) {
+                    wanted.push((track, view.width));
+                }
+            }
+            return wanted;
+        }
+        let mut tracks: Vec<TrackKey> = call.tracks.iter().copied().filter(|track| shown(track)).collect();
+        let rank = |track: TrackKey| {
+            let speaks = call
+                .speakers
+                .speaking()
+                .position(|(voice, _)| self.tracks[voice].participant == self.tracks[track].participant);
+            (self.tracks[track].source != Source::Screen, speaks.unwrap_or(usize::MAX))
+        };
+        tracks.sort_by_key(|track| rank(*track));
+        tracks.into_iter().map(|track| (track, UNSAID_WIDTH)).collect()
+    }
+
+    fn is_on(&self, track: TrackKey) -> bool {
+        let track = &self.tracks[track];
+        track.active && !track.muted
+    }
+
+    fn remap(&mut self, key: PeerKey, place: usize, track: Option<TrackKey>) {
+        let number = place as u16;
+        let slot = &mut self.peers[key].slots[place];
+        let before = std::mem::replace(&mut slot.track, track);
+        slot.stream.stop();
+        slot.first_timestamp = None;
+        if let Some(before) = before.and_then(|before| self.tracks.get_mut(before)) {
+            before.subscribers.retain(|subscriber| *subscriber != (key, number));
+        }
+        if let Some(track) = track {
+            self.tracks[track].subscribers.push((key, number));
+        }
+    }
+
+    /// Chooses the layer of each video slot by the size of its tile.
+    pub(crate) fn aim(&mut self, key: PeerKey) {
+        for slot in &mut self.peers[key].slots {
+            let (Some(track_key), Kind::Video) = (slot.track, slot.kind) else { continue };
+            let track = &mut self.tracks[track_key];
+            let Some(target) = track.layer_for(slot.width) else { continue };
+            slot.target = target;
+            if slot.stream.current() != Some((track_key, target)) {
+                track.keyframes.want(usize::from(target));
+            }
+        }
+    }
+
+    /// Tells one more peer what changed in its slots; false when all know.
+    pub(crate) fn tell_next(&mut self) -> bool {
+        let Some(key) = self.untold.pop() else { return false };
+        let Some(peer) = self.peers.get_mut(key) else { return true };
+        let mut changed = Vec::new();
+        for slot in &mut peer.slots {
+            let layer = match slot.kind {
+                Kind::Audio => None,
+                Kind::Video => {
+                    slot.stream.current().filter(|(track, _)| Some(*track) == slot.track).map(|(_, layer)| layer)
+                }
+            };
+            let now = (slot.track, layer, slot.first_timestamp);
+            if slot.told == now {
+                continue;
+            }
+            slot.told = now;
+            let source = slot.track.map(|track| (self.tracks[track].participant, self.tracks[track].id));
+            changed.push(SlotState {
+                mid: slot.mid.clone(),
+                kind: slot.kind,
+                source,
+                layer,
+                rtp_timestamp: slot.first_timestamp,
+            });
+        }
+        if !changed.is_empty() {
+            let call = self.calls[peer.call].id;
+            self.events.push_back(Event::Slots { call, participant: peer.participant, slots: changed });
+        }
+        true
+    }
+
+    /// Notices tracks that begin or cease, layers that come or go, and who speaks.
+    pub(crate) fn look_after_calls(&mut self, now_us: u64) {
+        for call_key in 0..self.calls.capacity() {
+            let Some(call) = self.calls.get_mut(call_key) else { continue };
+            let mut changed = call.speakers.rank(now_us);
+            let speakers: Vec<_> =
+                call.speakers.speaking().map(|(track, level)| (self.tracks[track].participant, level)).collect();
+            if changed || call.spoke == speakers.is_empty() {
+                call.spoke = !speakers.is_empty();
+                self.events.push_back(Event::Speakers { call: call.id, speakers });
+            }
+            for at in 0..self.calls[call_key].tracks.len() {
+                let key = self.calls[call_key].tracks[at];
+                changed |= self.note_silence(key, now_us);
+            }
+            if changed {
+                self.unsettle_call(call_key);
+            } else {
+                for at in 0..self.calls[call_key].peers.len() {
+                    let key = self.calls[call_key].peers[at];
+                    self.aim(key);
+                }
+            }
+        }
+    }
+
+    fn note_silence(&mut self, key: TrackKey, now_us: u64) -> bool {
+        let track = &mut self.tracks[key];
+        if !track.active || track.last_us() + SILENT_US > now_us {
+            return false;
+        }
+        track.active = false;
+        let (id, publisher) = (track.id, track.publisher);
+        let call = self.calls[self.peers[publisher].call].id;
+        self.events.push_back(Event::Track { call, track: id, active: false });
+        true
+    }
+
+    /// The first packet of a track, or the first after a silence.
+    pub(crate) fn begin_track(&mut self, key: TrackKey) {
+        let track = &mut self.tracks[key];
+        track.active = true;
+        let (id, publisher) = (track.id, track.publisher);
+        let call = self.peers[publisher].call;
+        self.events.push_back(Event::Track { call: self.calls[call].id, track: id, active: true });
+        self.unsettle_call(call);
+    }
+}
+
+/// The places of all slots of one kind, in the order of the offer.
+fn slot_places(slots: &[slots::Slot], kind: Kind) -> Vec<usize> {
+    slots.iter().enumerate().filter(|(_, slot)| slot.kind == kind).map(|(place, _)| place).collect()
+}

@@ -1,0 +1,369 @@
+//! The forwarding path: from a packet in a layer's ring to sealed bytes in the send arena.
+//!
+//! For each receiver the header is written, the payload copied and the packet sealed where the kernel will read it. Packets of
+//! one receiver and one size lie one behind the other as a run, which one system call sends (UDP GSO). Nothing is allocated
+//! once the arena has grown to the size of a tick.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use crate::rtp;
+use crate::seqmap::SeqMap;
+use crate::srtp::Sealer;
+use crate::track::{Kind, Track, TrackKey};
+
+/// Packets in one run: the kernel's limit (UDP_MAX_SEGMENTS is 64 up to Linux 6.8).
+const MOST_SEGMENTS: usize = 64;
+/// Bytes in one run: a UDP datagram's length field, less the largest IP header.
+const MOST_RUN_BYTES: usize = 65_000;
+/// Retransmissions remembered per slot, to answer a NACK that is repeated too soon only once.
+const RECENT_RTX: usize = 64;
+
+/// Datagrams of equal size for one address, one behind the other; the last may be shorter.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub to: SocketAddr,
+    pub segment: usize,
+    pub bytes: Range<usize>,
+    /// No further datagram may follow: the last one was shorter, or is no media.
+    closed: bool,
+}
+
+/// The send arena of a shard and the runs in it.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    arena: Vec<u8>,
+    /// Bytes of the arena in use. What lies behind is left from earlier ticks, so that room need not be zeroed first.
+    end: usize,
+    runs: Vec<Run>,
+    taken: usize,
+}
+
+impl Outbox {
+    /// Appends one datagram that is no media.
+    pub fn datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let start = self.reserve(bytes.len());
+        self.arena[start..self.end].copy_from_slice(bytes);
+        self.runs.push(Run { to, segment: bytes.len(), bytes: start..self.end, closed: true });
+    }
+
+    fn reserve(&mut self, len: usize) -> usize {
+        let start = self.end;
+        self.end += len;
+        if self.end > self.arena.len() {
+            self.arena.resize(self.end.next_power_of_two(), 0);
+        }
+        start
+    }
+
+    /// Room for one media packet of `len` bytes behind the last one.
+    fn packet(&mut self, to: SocketAddr, len: usize) -> &mut [u8] {
+        let start = self.reserve(len);
+        let open = self.taken < self.runs.len();
+        match self.runs.last_mut() {
+            Some(run)
+                if open
+                    && !run.closed
+                    && run.to == to
+                    && len <= run.segment
+                    && run.bytes.len() / run.segment < MOST_SEGMENTS
+                    && run.bytes.len() + len <= MOST_RUN_BYTES =>
+            {
+                run.bytes.end += len;
+                run.closed = len < run.segment;
+            }
+            _ => self.runs.push(Run { to, segment: len, bytes: start..start + len, closed: false }),
+        }
+        &mut self.arena[start..start + len]
+    }
+
+    /// Ends the current run: what follows belongs to something else.
+    pub fn close_run(&mut self) {
+        if let Some(run) = self.runs.last_mut() {
+            run.closed = true;
+        }
+    }
+
+    /// The next run; once all are taken the arena is empty again.
+    pub fn take(&mut self) -> Option<Run> {
+        let run = self.runs.get(self.taken).cloned();
+        match run {
+            Some(_) => self.taken += 1,
+            None => {
+                self.end = 0;
+                self.runs.clear();
+                self.taken = 0;
+            }
+        }
+        run
+    }
+
+    pub fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.arena[range]
+    }
+}
+
+/// A layer of a track, as the source of a slot.
+pub(crate) type SourceLayer = (TrackKey, u8);
+
+/// The wire side of a slot: one outbound stream, continuous over all changes of what feeds it.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub ssrc: u32,
+    pub payload_type: u8,
+    /// SSRC and payload type of the retransmission stream, for video.
+    pub rtx: Option<(u32, u8)>,
+    pub packets: u32,
+    pub octets: u32,
+    kind: Kind,
+    map: SeqMap<SourceLayer>,
+    current: Option<SourceLayer>,
+    timestamp_offset: u32,
+    picture_offset: u16,
+    tl0_offset: u8,
+    last_timestamp: u32,
+    last_source_timestamp: u32,
+    last_picture: u16,
+    last_tl0: u8,
+    last_us: u64,
+    rtx_next: u64,
+    rtx_recent: Vec<(u16, u32)>,
+}
+
+/// Seeds of a stream's counters, so that they start where nobody can guess.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seeds {
+    pub sequence: u16,
+    pub rtx_sequence: u16,
+    pub timestamp: u32,
+}
+
+/// What forwarding a tick's packets to one receiver came to.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Forwarded {
+    pub packets: u64,
+    pub bytes: u64,
+    /// The stream changed over to another layer or track, and this is the first timestamp of it.
+    pub switched: Option<u32>,
+}
+
+impl Stream {
+    pub fn new(kind: Kind, ssrc: u32, payload_type: u8, rtx: Option<(u32, u8)>, seeds: Seeds) -> Stream {
+        // Sequence numbers start in the lower half, so that the first rollover cannot be missed (RFC 3711 §3.3.1).
+        let first = u64::from(seeds.sequence & 0x7fff) + 1;
+        Stream {
+            ssrc,
+            payload_type,
+            rtx,
+            packets: 0,
+            octets: 0,
+            kind,
+            map: SeqMap::new(first),
+            current: None,
+            timestamp_offset: 0,
+            picture_offset: 0,
+            tl0_offset: 0,
+            last_timestamp: seeds.timestamp,
+            last_source_timestamp: 0,
+            last_picture: 0,
+            last_tl0: 0,
+            last_us: 0,
+            rtx_next: u64::from(seeds.rtx_sequence & 0x7fff) + 1,
+            rtx_recent: Vec::new(),
+        }
+    }
+
+    /// The layer that feeds the stream now.
+    pub fn current(&self) -> Option<SourceLayer> {
+        self.current
+    }
+
+    /// Nothing feeds the stream from now on.
+    pub fn stop(&mut self) {
+        self.current = None;
+    }
+
+    /// Forwards what arrived of `track` in this tick. The stream follows `target` as soon as it can.
+    pub fn forward(
+        &mut self,
+        key: TrackKey,
+        track: &Track,
+        target: u8,
+        sealer: &mut Sealer,
+        to: SocketAddr,
+        out: &mut Outbox,
+    ) -> Forwarded {
+        let mut forwarded = Forwarded::default();
+        for fresh in &track.fresh {
+            let source = (key, fresh.layer);
+            if self.current != Some(source) && (fresh.layer != target || fresh.padding) {
+                continue;
+            }
+            if fresh.padding {
+                self.map.leave_out(fresh.index);
+                continue;
+            }
+            let Some((packet, payload)) = track.layers[usize::from(fresh.layer)].ring.find(fresh.index) else {
+                continue;
+            };
+            if self.current != Some(source) {
+                if self.kind == Kind::Video && !packet.vp8.keyframe_start {
+                    continue;
+                }
+                self.switch(source, track, packet);
+                forwarded.switched = Some(packet.timestamp.wrapping_add(self.timestamp_offset));
+            }
+            let Some(index) = self.map.forward(fresh.index) else { continue };
+            let newest = index + 1 == self.map.next_out();
+            let len = self.write(index, packet, payload, sealer, to, out);
+            if newest {
+                self.remember(packet);
+            }
+            forwarded.packets += 1;
+            forwarded.bytes += len as u64;
+        }
+        self.packets = self.packets.wrapping_add(forwarded.packets as u32);
+        forwarded
+    }
+
+    /// Continues the series of numbers, timestamps and picture ids with another source.
+    fn switch(&mut self, source: SourceLayer, track: &Track, packet: &crate::ring::Packet) {
+        let layer = &track.layers[usize::from(source.1)];
+        let clock = u64::from(self.kind.clock_hz());
+        if self.last_us == 0 {
+            self.timestamp_offset = self.last_timestamp.wrapping_sub(packet.timestamp);
+        } else {
+            let elapsed_us = self.elapsed_us(source, track, layer.captured_us(packet.timestamp), packet.arrived_us);
+            let ticks = ((elapsed_us * clock / 1_000_000) as u32).max(1);
+            self.timestamp_offset = self.last_timestamp.wrapping_add(ticks).wrapping_sub(packet.timestamp);
+        }
+        self.picture_offset = self.last_picture.wrapping_add(1).wrapping_sub(packet.vp8.picture_id);
+        self.tl0_offset = self.last_tl0.wrapping_add(1).wrapping_sub(packet.vp8.tl0);
+        self.map.switch(source, packet.index);
+        self.current = Some(source);
+    }
+
+    /// Time between the last frame sent and the first of the new source: by capture time between layers of one track whose
+    /// sender reports are known, else by arrival.
+    fn elapsed_us(&self, source: SourceLayer, track: &Track, captured_us: Option<i64>, arrived_us: u64) -> u64 {
+        let by_arrival = arrived_us.saturating_sub(self.last_us);
+        let Some((key, old)) = self.current else { return by_arrival };
+        if key != source.0 {
+            return by_arrival;
+        }
+        let before_us =
+            track.layers.get(usize::from(old)).and_then(|layer| layer.captured_us(self.last_source_timestamp));
+        match (before_us, captured_us) {
+            (Some(before_us), Some(captured_us)) => {
+                let by_capture = captured_us - before_us;
+                // A report that lies must not throw the receiver's clock off.
+                if (0..=by_arrival as i64 + 1_000_000).contains(&by_capture) { by_capture as u64 } else { by_arrival }
+            }
+            _ => by_arrival,
+        }
+    }
+
+    fn remember(&mut self, packet: &crate::ring::Packet) {
+        self.last_timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
+        self.last_source_timestamp = packet.timestamp;
+        self.last_us = packet.arrived_us;
+        self.last_picture = packet.vp8.picture_id.wrapping_add(self.picture_offset) & 0x7fff;
+        self.last_tl0 = packet.vp8.tl0.wrapping_add(self.tl0_offset);
+    }
+
+    fn write(
+        &mut self,
+        index: u64,
+        packet: &crate::ring::Packet,
+        payload: &[u8],
+        sealer: &mut Sealer,
+        to: SocketAddr,
+        out: &mut Outbox,
+    ) -> usize {
+        let len = rtp::FIXED_LEN + payload.len() + sealer.tag_len();
+        let room = out.packet(to, len);
+        let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
+        rtp::write_header(room, self.payload_type, packet.marker, index as u16, timestamp, self.ssrc);
+        let copy = &mut room[rtp::FIXED_LEN..rtp::FIXED_LEN + payload.len()];
+        copy.copy_from_slice(payload);
+        if self.kind == Kind::Video {
+            self.rewrite(packet, copy);
+        }
+        sealer.seal_rtp(room, rtp::FIXED_LEN, (index >> 16) as u32);
+        self.octets = self.octets.wrapping_add(payload.len() as u32);
+        len
+    }
+
+    fn rewrite(&self, packet: &crate::ring::Packet, payload: &mut [u8]) {
+        let picture = packet.vp8.picture_id.wrapping_add(self.picture_offset) & 0x7fff;
+        packet.vp8.rewrite(payload, picture, packet.vp8.tl0.wrapping_add(self.tl0_offset));
+    }
+
+    /// The source and the index of the packet that a NACK asks for, unless it was sent again a moment ago.
+    pub fn asked_for(&mut self, sequence: u16, now_us: u64, rtt_us: u64) -> Option<(SourceLayer, u64)> {
+        let (source, index, _) = self.map.source_of(sequence)?;
+        let now_ms = (now_us / 1_000) as u32;
+        let again_ms = (rtt_us / 2_000).clamp(10, 200) as u32;
+        if self.rtx_recent.iter().any(|(sent, at_ms)| *sent == sequence && now_ms.wrapping_sub(*at_ms) < again_ms) {
+            return None;
+        }
+        if self.rtx_recent.len() == RECENT_RTX {
+            self.rtx_recent.remove(0);
+        }
+        self.rtx_recent.push((sequence, now_ms));
+        Some((source, index))
+    }
+
+    /// Sends a packet again: on the retransmission stream (RFC 4588) where there is one, else as it was.
+    pub fn resend(
+        &mut self,
+        sequence: u16,
+        packet: &crate::ring::Packet,
+        payload: &[u8],
+        sealer: &mut Sealer,
+        to: SocketAddr,
+        out: &mut Outbox,
+    ) -> bool {
+        let Some((source, _, index)) = self.map.source_of(sequence) else { return false };
+        // After a switch the offsets belong to the new source; older packets would come out wrong, and nobody needs them.
+        if self.current != Some(source) {
+            return false;
+        }
+        out.close_run();
+        let Some((rtx_ssrc, rtx_payload_type)) = self.rtx else {
+            self.write(index, packet, payload, sealer, to, out);
+            return true;
+        };
+        let rtx_index = self.rtx_next;
+        self.rtx_next += 1;
+        let room = out.packet(to, rtp::FIXED_LEN + 2 + payload.len() + sealer.tag_len());
+        let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
+        rtp::write_header(room, rtx_payload_type, packet.marker, rtx_index as u16, timestamp, rtx_ssrc);
+        let body = rtp::FIXED_LEN + 2;
+        room[rtp::FIXED_LEN..body].copy_from_slice(&sequence.to_be_bytes());
+        let copy = &mut room[body..body + payload.len()];
+        copy.copy_from_slice(payload);
+        if self.kind == Kind::Video {
+            self.rewrite(packet, copy);
+        }
+        sealer.seal_rtp(room, rtp::FIXED_LEN, (rtx_index >> 16) as u32);
+        true
+    }
+
+    /// The timestamp that the stream has at this moment, for a sender report: extrapolated from the last packet.
+    pub fn timestamp_at(&self, now_us: u64) -> Option<u32> {
+        if self.last_us == 0 {
+            return None;
+        }
+        let ticks = (now_us.saturating_sub(self.last_us) as u128 * u128::from(self.kind.clock_hz()) / 1_000_000) as u32;
+        Some(self.last_timestamp.wrapping_add(ticks))
+    }
+
+    /// A source's timestamp as the receiver sees it.
+    pub fn rewritten(&self, timestamp: u32) -> u32 {
+        timestamp.wrapping_add(self.timestamp_offset)
+    }
+}

@@ -1,0 +1,209 @@
+//! What peers send: connectivity checks, handshakes, media. A packet is authenticated before it changes anything.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::drop::Drop;
+use crate::ice;
+use crate::peer::{Inbound, MOST_ADDRESSES, MOST_INBOUND};
+use crate::ring::Packet;
+use crate::rtp::Header;
+use crate::shard::{Event, Shard};
+use crate::srtp::{Opener, RolloverWindow, Sealer};
+use crate::track::{Kind, PeerKey};
+use crate::vp8;
+
+impl Shard {
+    pub(crate) fn on_stun(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<(), Drop> {
+        self.scratch.clear();
+        let Some(ufrag) = ice::local_ufrag(bytes) else {
+            // No credentials asked: a plain STUN request learns its own address and nothing else.
+            if !ice::plain_binding_response(from, bytes, &mut self.scratch) {
+                return Err(Drop::StunMalformed);
+            }
+            self.out.datagram(from, &self.scratch);
+            return Ok(());
+        };
+        let key = *self.by_ufrag.get(ufrag).ok_or(Drop::StunUnknownUfrag)?;
+        let peer = &mut *self.peers[key];
+        let check = peer.ice.handle(from, bytes, &mut self.scratch)?;
+        self.out.datagram(from, &self.scratch);
+        if !check.accepted {
+            return Ok(());
+        }
+        peer.checked_us = now_us;
+        if !peer.addresses.contains(&from) {
+            if peer.addresses.len() == MOST_ADDRESSES {
+                let oldest = peer.addresses.remove(0);
+                if self.by_address.get(&oldest) == Some(&key) {
+                    self.by_address.remove(&oldest);
+                }
+            }
+            peer.addresses.push(from);
+            self.by_address.insert(from, key);
+        }
+        if check.nominated || peer.addr.is_none() {
+            peer.addr = Some(from);
+        }
+        Ok(())
+    }
+
+    fn peer_at(&self, from: SocketAddr) -> Result<PeerKey, Drop> {
+        self.by_address.get(&from).copied().ok_or(Drop::UnknownAddress)
+    }
+
+    pub(crate) fn on_dtls(&mut self, now: Instant, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<(), Drop> {
+        let key = self.peer_at(from)?;
+        let dtls = self.peers[key].dtls.as_mut().ok_or(Drop::DtlsClosed)?;
+        let result = dtls.handle(now, bytes);
+        self.after_dtls(key, now_us);
+        result
+    }
+
+    /// Sends what the handshake has to say and takes its keys once it is done.
+    pub(crate) fn after_dtls(&mut self, key: PeerKey, now_us: u64) {
+        let peer = &mut *self.peers[key];
+        let (Some(dtls), Some(to)) = (peer.dtls.as_mut(), peer.addr) else { return };
+        while let Some(datagram) = dtls.poll_transmit() {
+            self.out.datagram(to, &datagram);
+        }
+        if dtls.is_closed() {
+            if peer.connected {
+                self.give_up(key);
+            } else {
+                peer.dtls = None;
+            }
+            return;
+        }
+        if let Some(keys) = dtls.take_keys() {
+            peer.opener = Some(Opener::new(&keys));
+            peer.sealer = Some(Sealer::new(&keys));
+            peer.connected = true;
+            peer.checked_us = now_us;
+            let (participant, call) = (peer.participant, self.calls[peer.call].id);
+            self.events.push_back(Event::Connected { call, participant });
+        }
+    }
+
+    pub(crate) fn on_rtp(&mut self, now_us: u64, from: SocketAddr, bytes: &mut [u8]) -> Result<(), Drop> {
+        let key = self.peer_at(from)?;
+        let header = Header::parse(bytes)?;
+        let peer = &mut *self.peers[key];
+        let known = peer.inbound.iter().position(|inbound| inbound.ssrc == header.ssrc);
+        let at = match known {
+            Some(at) => {
+                let opener = peer.opener.as_mut().ok_or(Drop::NoKeys)?;
+                let window = &mut peer.inbound[at].window;
+                let index = window.estimate(header.sequence);
+                window.check(index)?;
+                let len = opener.open_rtp(bytes, header.len, index)?;
+                window.accept(index);
+                return self.accepted(key, at, &header, index, &bytes[..len], now_us);
+            }
+            None => self.introduce(key, &header, bytes)?,
+        };
+        let inbound = &self.peers[key].inbound[at.0];
+        let index = inbound.window.highest().unwrap_or(u64::from(header.sequence));
+        self.accepted(key, at.0, &header, index, &bytes[..at.1], now_us)
+    }
+
+    /// The first packet of a stream: it must authenticate before the stream exists. Answers its place and the packet's length.
+    fn introduce(&mut self, key: PeerKey, header: &Header, bytes: &mut [u8]) -> Result<(usize, usize), Drop> {
+        let peer = &mut *self.peers[key];
+        let (section, layer, rtx) = peer.resolve(bytes, header)?;
+        let opener: &mut Opener = peer.opener.as_mut().ok_or(Drop::NoKeys)?;
+        let mut window = RolloverWindow::default();
+        let index = window.estimate(header.sequence);
+        let len = opener.open_rtp(bytes, header.len, index)?;
+        window.accept(index);
+        let track_key = peer.sections[section].track;
+        // A publisher that starts a layer anew (a replaced encoder) does it under a new SSRC: the old stream is over.
+        let replaced =
+            peer.inbound.iter().position(|known| (known.track, known.layer, known.rtx) == (track_key, layer, rtx));
+        let inbound = Inbound { ssrc: header.ssrc, window, track: track_key, section, layer, rtx };
+        let track_layer = &mut self.tracks[track_key].layers[usize::from(layer)];
+        if !rtx {
+            if replaced.is_some() {
+                track_layer.restart();
+            }
+            track_layer.ssrc = Some(header.ssrc);
+        }
+        let at = match replaced {
+            Some(at) => {
+                peer.inbound[at] = inbound;
+                at
+            }
+            None if peer.inbound.len() == MOST_INBOUND => return Err(Drop::TooManySsrcs),
+            None => {
+                peer.inbound.push(inbound);
+                peer.inbound.len() - 1
+            }
+        };
+        Ok((at, len))
+    }
+
+    /// A packet that authenticated: feedback, unwrapping of retransmissions, and into its layer.
+    fn accepted(
+        &mut self,
+        key: PeerKey,
+        at: usize,
+        header: &Header,
+        index: u64,
+        packet: &[u8],
+        now_us: u64,
+    ) -> Result<(), Drop> {
+        let peer = &mut *self.peers[key];
+        let inbound = &peer.inbound[at];
+        let section = &peer.sections[inbound.section];
+        let (track_key, layer, rtx, kind) = (inbound.track, inbound.layer, inbound.rtx, section.kind);
+        let extension = |id: Option<u8>| id.and_then(|id| header.extension(packet, id));
+        if let Some(&[high, low]) = extension(section.extensions.transport_cc) {
+            peer.arrivals.record(u16::from_be_bytes([high, low]), now_us);
+        }
+        let track = &mut self.tracks[track_key];
+        if track.muted {
+            return Err(Drop::Muted);
+        }
+        if let (Kind::Audio, Some(&[level, ..])) = (kind, extension(section.extensions.audio_level)) {
+            self.calls[peer.call].speakers.heard(track_key, level & 0x7f, now_us);
+        }
+        let payload = header.payload(packet)?;
+        let place = usize::from(layer);
+        let (index, payload) = if rtx {
+            let Some((original, payload)) = payload.split_at_checked(2) else { return Err(Drop::Padding) };
+            let sequence = u16::from_be_bytes([original[0], original[1]]);
+            let index = track.layers[place].index_of(sequence).ok_or(Drop::UselessRtx)?;
+            (index, payload)
+        } else {
+            (index, payload)
+        };
+        if track.layers[place].ring.contains(index) {
+            return Err(Drop::Duplicate);
+        }
+        if payload.is_empty() {
+            if !rtx {
+                track.layers[place].receive_padding(index, now_us);
+                track.fresh.push(crate::track::Fresh { layer, padding: true, index });
+                self.mark(track_key);
+            }
+            return Err(Drop::Padding);
+        }
+        let descriptor = match kind {
+            Kind::Audio => vp8::Descriptor::EMPTY,
+            Kind::Video => vp8::Descriptor::parse(payload).ok_or(Drop::Payload)?,
+        };
+        self.stats.repaired += u64::from(rtx);
+        track.receive(place, Packet::new(index, header.timestamp, header.marker, descriptor, now_us), payload);
+        if !track.active {
+            self.begin_track(track_key);
+        }
+        self.mark(track_key);
+        Ok(())
+    }
+
+    fn mark(&mut self, track: usize) {
+        if !self.dirty.contains(&track) {
+            self.dirty.push(track);
+        }
+    }
+}

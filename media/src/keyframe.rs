@@ -1,0 +1,74 @@
+//! Key frame requests toward one published track: many wishes become few, rate-limited requests (PLI, RFC 4585 §6.3.1).
+//!
+//! A request on one simulcast layer makes a key frame on all of them in Chromium, so that the layers share one limit.
+
+/// Two requests for a layer lie at least this far apart: shorter than anybody's patience, longer than a round trip and an encoder.
+const INTERVAL_US: u64 = 400_000;
+/// A request that was not answered is repeated a little sooner the first time: the request itself may have been lost.
+const FIRST_REPEAT_US: u64 = 200_000;
+
+/// Which layers want a key frame, and when each was last asked for.
+#[derive(Debug, Default)]
+pub struct KeyframeRequests {
+    wanted: [bool; crate::track::MOST_LAYERS],
+    asked_us: Option<u64>,
+    repeats: u32,
+}
+
+impl KeyframeRequests {
+    /// Somebody cannot go on without a key frame of this layer.
+    pub fn want(&mut self, layer: usize) {
+        if let Some(wanted) = self.wanted.get_mut(layer) {
+            *wanted = true;
+        }
+    }
+
+    /// A key frame of this layer has come.
+    pub fn arrived(&mut self, layer: usize) {
+        if let Some(wanted) = self.wanted.get_mut(layer) {
+            *wanted = false;
+        }
+        if !self.is_wanted() {
+            self.repeats = 0;
+        }
+    }
+
+    /// Whether a request is outstanding or due.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.contains(&true)
+    }
+
+    /// The layers to ask for now.
+    pub fn due(&mut self, now_us: u64) -> [bool; crate::track::MOST_LAYERS] {
+        let wait_us = if self.repeats <= 1 { FIRST_REPEAT_US } else { INTERVAL_US };
+        if !self.is_wanted() || self.asked_us.is_some_and(|asked_us| now_us < asked_us + wait_us) {
+            return Default::default();
+        }
+        self.asked_us = Some(now_us);
+        self.repeats += 1;
+        self.wanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_wishes_are_one_request() {
+        let mut requests = KeyframeRequests::default();
+        for _ in 0..10 {
+            requests.want(1);
+        }
+        assert_eq!(requests.due(0), [false, true, false]);
+        requests.want(2);
+        assert_eq!(requests.due(1_000), [false; 3]);
+        requests.arrived(1);
+        assert_eq!(requests.due(FIRST_REPEAT_US), [false, false, true]);
+        assert_eq!(requests.due(FIRST_REPEAT_US + 300_000), [false; 3]);
+        assert_eq!(requests.due(FIRST_REPEAT_US + INTERVAL_US), [false, false, true]);
+        requests.arrived(2);
+        assert!(!requests.is_wanted());
+    }
+}

@@ -1,0 +1,199 @@
+//! One inbound layer: one encoding of a track as its publisher sends it, with what it takes to forward, repair and report it.
+
+use crate::nack::Nacks;
+use crate::ring::{Packet, Ring};
+
+/// What a sender report said (RFC 3550 §6.4.1).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SenderReport {
+    /// The publisher's clock in NTP's 32.32 format.
+    pub ntp: u64,
+    /// The layer's timestamp at that moment.
+    pub timestamp: u32,
+    /// When the report came, µs of the shard's clock.
+    pub arrived_us: u64,
+}
+
+/// The figures of one reception report (RFC 3550 §6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reception {
+    pub fraction_lost: u8,
+    pub total_lost: u32,
+    pub highest: u32,
+    pub jitter: u32,
+    pub last_report: u32,
+    pub delay: u32,
+}
+
+/// One encoding of a published track.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    /// The stream's SSRC, once a packet has shown it.
+    pub ssrc: Option<u32>,
+    pub ring: Ring,
+    pub nacks: Nacks,
+    pub report: Option<SenderReport>,
+    /// Picture size in pixels as of the last key frame; 0 before it and for audio.
+    pub width: u16,
+    pub height: u16,
+    /// When the last packet came.
+    pub last_us: u64,
+    pub packets: u64,
+    pub bytes: u64,
+    clock_hz: u32,
+    first: Option<u64>,
+    highest: u64,
+    expected_prior: u64,
+    received_prior: u64,
+    transit: i64,
+    /// Interarrival jitter in timestamp units, scaled by 16.
+    jitter: u64,
+}
+
+impl Layer {
+    pub fn new(clock_hz: u32) -> Layer {
+        Layer {
+            ssrc: None,
+            ring: Ring::default(),
+            nacks: Nacks::default(),
+            report: None,
+            width: 0,
+            height: 0,
+            last_us: 0,
+            packets: 0,
+            bytes: 0,
+            clock_hz,
+            first: None,
+            highest: 0,
+            expected_prior: 0,
+            received_prior: 0,
+            transit: 0,
+            jitter: 0,
+        }
+    }
+
+    /// Forgets the stream: its publisher sends it under a new SSRC.
+    pub fn restart(&mut self) {
+        let (width, height) = (self.width, self.height);
+        *self = Layer { width, height, ..Layer::new(self.clock_hz) };
+    }
+
+    /// The index that a retransmission's original sequence number stands for.
+    pub fn index_of(&self, sequence: u16) -> Option<u64> {
+        self.first?;
+        self.highest.checked_add_signed(i64::from(sequence.wrapping_sub(self.highest as u16) as i16))
+    }
+
+    /// Keeps a packet that belongs to the layer.
+    pub fn receive(&mut self, packet: Packet, payload: &[u8]) {
+        let now_us = packet.arrived_us;
+        if self.first.is_none() {
+            (self.first, self.highest) = (Some(packet.index), packet.index);
+        }
+        if packet.index >= self.highest {
+            self.measure_jitter(packet.timestamp, now_us);
+            self.highest = packet.index;
+        }
+        self.note(packet.index, payload.len(), now_us);
+        if let Some((width, height)) = packet.vp8.dimensions {
+            (self.width, self.height) = (width, height);
+        }
+        self.ring.push(packet, payload);
+    }
+
+    /// Takes note of a packet without content: it is not missing, and nothing more.
+    pub fn receive_padding(&mut self, index: u64, now_us: u64) {
+        if self.first.is_none() {
+            (self.first, self.highest) = (Some(index), index);
+        }
+        self.highest = self.highest.max(index);
+        self.note(index, 0, now_us);
+    }
+
+    fn note(&mut self, index: u64, bytes: usize, now_us: u64) {
+        self.nacks.arrived(index, now_us);
+        self.last_us = now_us;
+        self.packets += 1;
+        self.bytes += bytes as u64;
+    }
+
+    fn measure_jitter(&mut self, timestamp: u32, now_us: u64) {
+        let arrival = (now_us as u128 * u128::from(self.clock_hz) / 1_000_000) as i64;
+        let transit = arrival - i64::from(timestamp);
+        if self.packets > 0 {
+            let difference = u64::from((transit.wrapping_sub(self.transit) as i32).unsigned_abs());
+            self.jitter = (self.jitter + difference).saturating_sub((self.jitter + 8) >> 4);
+        }
+        self.transit = transit;
+    }
+
+    /// The figures since the last call, for a receiver report.
+    pub fn reception(&mut self, now_us: u64) -> Option<Reception> {
+        let expected = self.highest - self.first? + 1;
+        let (expected_now, received_now) = (expected - self.expected_prior, self.packets - self.received_prior);
+        (self.expected_prior, self.received_prior) = (expected, self.packets);
+        let lost_now = expected_now.saturating_sub(received_now);
+        let fraction_lost = (lost_now * 256).checked_div(expected_now).unwrap_or(0).min(255) as u8;
+        let (last_report, delay) = self.report.map_or((0, 0), |report| {
+            let delay = (now_us - report.arrived_us) as u128 * 65_536 / 1_000_000;
+            ((report.ntp >> 16) as u32, delay as u32)
+        });
+        Some(Reception {
+            fraction_lost,
+            total_lost: expected.saturating_sub(self.packets).min(0x7f_ffff) as u32,
+            highest: self.highest as u32,
+            jitter: (self.jitter >> 4) as u32,
+            last_report,
+            delay,
+        })
+    }
+
+    /// When the frame with this timestamp was captured, in µs of the publisher's clock; needs a sender report.
+    pub fn captured_us(&self, timestamp: u32) -> Option<i64> {
+        let report = self.report?;
+        let ticks = i64::from(timestamp.wrapping_sub(report.timestamp) as i32);
+        Some(ntp_to_us(report.ntp) + ticks * 1_000_000 / i64::from(self.clock_hz))
+    }
+}
+
+/// NTP's 32.32 seconds in µs.
+pub(crate) fn ntp_to_us(ntp: u64) -> i64 {
+    ((u128::from(ntp) * 1_000_000) >> 32) as i64
+}
+
+/// µs in NTP's 32.32 seconds.
+pub(crate) fn us_to_ntp(us: i64) -> u64 {
+    (((us.max(0) as u128) << 32) / 1_000_000) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vp8::Descriptor;
+
+    #[test]
+    fn reports_loss_and_jitter() {
+        let mut layer = Layer::new(90_000);
+        for index in 0..100u64 {
+            if index % 10 != 3 {
+                let packet = Packet::new(index, index as u32 * 3_000, true, Descriptor::EMPTY, index * 33_333);
+                layer.receive(packet, &[0; 10]);
+            }
+        }
+        let reception = layer.reception(4_000_000).expect("packets came");
+        assert_eq!((reception.total_lost, reception.fraction_lost, reception.highest), (10, 25, 99));
+        assert!(reception.jitter < 5, "an even stream has no jitter, got {}", reception.jitter);
+        assert_eq!(layer.reception(4_000_000).expect("still").fraction_lost, 0);
+    }
+
+    #[test]
+    fn a_sender_report_dates_frames() {
+        let mut layer = Layer::new(90_000);
+        assert_eq!(layer.captured_us(0), None);
+        layer.report = Some(SenderReport { ntp: us_to_ntp(5_000_000), timestamp: 1_000, arrived_us: 0 });
+        let captured_us = layer.captured_us(1_000 + 9_000).expect("a report is there");
+        assert!((captured_us - 5_100_000).abs() <= 1);
+        let captured_us = layer.captured_us(1_000u32.wrapping_sub(90_000)).expect("a report is there");
+        assert!((captured_us - 4_000_000).abs() <= 1);
+    }
+}

@@ -1,0 +1,283 @@
+//! Joining a call: an offer in, an answer out. The same connection may offer again for more slots; a new connection of the
+//! same participant replaces the old one.
+
+use crate::call::Call;
+use crate::forward::{Seeds, Stream};
+use crate::ice::Agent;
+use crate::id::{CallId, ParticipantId, TrackId};
+use crate::peer::{FIRST_RTT_US, Peer, Section, low_to_high};
+use crate::sdp::{self, Answer, Offer, OfferedMedia, SdpError, SlotLine};
+use crate::shard::Shard;
+use crate::slots::Slot;
+use crate::track::{Kind, PeerKey, Source, Track};
+use crate::twcc::Arrivals;
+
+/// Slots that one peer may have: four pages of tiles.
+const MOST_SLOTS: usize = 60;
+/// Tracks that one peer may publish: microphone, camera, screen, and some to spare.
+const MOST_TRACKS: usize = 6;
+/// Characters of ICE credentials (RFC 8445 §5.3 asks for 4 and 22 at least).
+const UFRAG_LEN: usize = 8;
+const PWD_LEN: usize = 24;
+
+/// What a send section of an offer carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedTrack {
+    /// The section.
+    pub mid: String,
+    /// What it shows.
+    pub source: Source,
+    /// Its name from now on. Ignored for a section that the connection offered before.
+    pub track: TrackId,
+}
+
+/// Why an offer gets no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    /// The description itself.
+    #[error(transparent)]
+    Sdp(#[from] SdpError),
+    /// The call has as many participants as it may.
+    #[error("the call is full: {0} participants")]
+    Full(usize),
+}
+
+impl Shard {
+    /// Answers a participant's offer; the call begins with its first participant.
+    ///
+    /// # Errors
+    /// When the offer cannot be answered; nothing has changed then.
+    pub fn offer(
+        &mut self,
+        now: std::time::Instant,
+        call: CallId,
+        participant: ParticipantId,
+        sdp: &str,
+        tracks: &[OfferedTrack],
+    ) -> Result<String, OfferError> {
+        let now_us = self.us(now);
+        let offer = Offer::parse(sdp)?;
+        if offer.senders().count() > MOST_TRACKS || offer.slots().count() > MOST_SLOTS {
+            return Err(SdpError::TooManyMedia.into());
+        }
+        let known = self.by_participant.get(&participant).copied();
+        let key = match known.filter(|key| self.peers[*key].fingerprint == offer.fingerprint) {
+            Some(key) => {
+                self.restart_ice(key, &offer);
+                key
+            }
+            None => {
+                let in_call = self.by_call.get(&call).map_or(0, |call| self.calls[*call].peers.len());
+                if known.is_none() && in_call >= self.config.most_participants {
+                    return Err(OfferError::Full(self.config.most_participants));
+                }
+                if let Some(old) = known {
+                    self.remove(old);
+                }
+                self.admit(call, participant, &offer, now_us)
+            }
+        };
+        for (_, media) in offer.senders() {
+            self.publish(key, media, tracks);
+        }
+        for (_, media) in offer.slots() {
+            self.add_slot(key, media);
+        }
+        self.unsettle(key);
+        Ok(offer.answer(&self.answer(key, &offer)))
+    }
+
+    fn admit(&mut self, id: CallId, participant: ParticipantId, offer: &Offer, now_us: u64) -> PeerKey {
+        let call = match self.by_call.get(&id) {
+            Some(call) => *call,
+            None => {
+                let call = self.calls.insert(Call::new(id));
+                self.by_call.insert(id, call);
+                call
+            }
+        };
+        let (ufrag, pwd) = (self.random_text(UFRAG_LEN), self.random_text(PWD_LEN));
+        let reporter_ssrc = self.random_u32();
+        let peer = Peer {
+            participant,
+            call,
+            ice: Agent::new(ufrag.clone(), pwd, offer.ice_ufrag.clone()),
+            fingerprint: offer.fingerprint,
+            addr: None,
+            addresses: Vec::new(),
+            joined_us: now_us,
+            checked_us: now_us,
+            dtls: Some(Box::new(crate::dtls::Dtls::new(&self.certificate, offer.fingerprint))),
+            opener: None,
+            sealer: None,
+            connected: false,
+            ready: false,
+            sections: Vec::new(),
+            inbound: Vec::new(),
+            slots: Vec::new(),
+            view: None,
+            arrivals: Arrivals::default(),
+            twcc_us: 0,
+            reporter_ssrc,
+            clock_shift_us: None,
+            rtt_us: FIRST_RTT_US,
+            reported_us: now_us,
+            answers: 0,
+        };
+        let key = self.peers.insert(Box::new(peer));
+        self.calls[call].peers.push(key);
+        self.by_participant.insert(participant, key);
+        self.by_ufrag.insert(ufrag, key);
+        key
+    }
+
+    /// New remote credentials on a known connection: ours change with them (RFC 8445 §9), addresses stay until checks name others.
+    fn restart_ice(&mut self, key: PeerKey, offer: &Offer) {
+        if self.peers[key].ice.remote_ufrag == offer.ice_ufrag {
+            return;
+        }
+        let (ufrag, pwd) = (self.random_text(UFRAG_LEN), self.random_text(PWD_LEN));
+        let peer = &mut self.peers[key];
+        self.by_ufrag.remove(&peer.ice.local_ufrag);
+        peer.ice = Agent::new(ufrag.clone(), pwd, offer.ice_ufrag.clone());
+        self.by_ufrag.insert(ufrag, key);
+    }
+
+    fn publish(&mut self, key: PeerKey, media: &OfferedMedia, tracks: &[OfferedTrack]) {
+        let peer = &self.peers[key];
+        let Some(offered) = tracks.iter().find(|track| track.mid == media.mid) else { return };
+        let Some(codec) = &media.codec else { return };
+        if peer.sections.len() == MOST_TRACKS
+            || peer.sections.iter().any(|section| section.mid == media.mid)
+            || self.by_track.contains_key(&offered.track)
+            || offered.source.kind() != kind_of(media)
+        {
+            return;
+        }
+        let rids = low_to_high(media.send_rids.clone());
+        let (participant, call) = (peer.participant, peer.call);
+        let track = self.tracks.insert(Track::new(offered.track, participant, key, offered.source, rids.len()));
+        self.by_track.insert(offered.track, track);
+        self.calls[call].tracks.push(track);
+        if offered.source == Source::Microphone {
+            self.calls[call].speakers.join(track);
+        }
+        self.peers[key].sections.push(Section {
+            mid: media.mid.clone(),
+            track,
+            kind: kind_of(media),
+            payload_type: codec.payload_type,
+            rtx_payload_type: codec.rtx_payload_type,
+            extensions: media.extensions,
+            rids,
+            ssrcs: media.ssrcs.clone(),
+            fid: media.fid.clone(),
+        });
+    }
+
+    fn add_slot(&mut self, key: PeerKey, media: &OfferedMedia) {
+        let kind = kind_of(media);
+        let slots = &self.peers[key].slots;
+        let Some(codec) = &media.codec else { return };
+        if slots.len() == MOST_SLOTS || slots.iter().any(|slot| slot.mid == media.mid) {
+            return;
+        }
+        let number = slots.iter().filter(|slot| slot.kind == kind).count();
+        let ssrc = self.random_u32();
+        let rtx = codec.rtx_payload_type.map(|payload_type| (self.random_u32(), payload_type));
+        let random = self.random_u32();
+        let seeds =
+            Seeds { sequence: random as u16, rtx_sequence: (random >> 16) as u16, timestamp: self.random_u32() };
+        self.peers[key].slots.push(Slot {
+            mid: media.mid.clone(),
+            kind,
+            number,
+            stream: Stream::new(kind, ssrc, codec.payload_type, rtx, seeds),
+            track: None,
+            target: 0,
+            width: 0,
+            told: (None, None, None),
+            first_timestamp: None,
+        });
+    }
+
+    fn answer(&mut self, key: PeerKey, offer: &Offer) -> Answer {
+        let peer = &mut self.peers[key];
+        peer.answers += 1;
+        let slots = offer.slots().filter_map(|(_, media)| peer.slots.iter().find(|slot| slot.mid == media.mid));
+        let slots = slots.map(|slot| {
+            let kind = match slot.kind {
+                Kind::Audio => "audio",
+                Kind::Video => "video",
+            };
+            SlotLine {
+                ssrc: slot.stream.ssrc,
+                rtx_ssrc: slot.stream.rtx.map(|(ssrc, _)| ssrc),
+                // Audio slot n and video slot n are one stream to the browser, which plays them in step.
+                stream: format!("slot{}", slot.number),
+                track: format!("{kind}{}", slot.number),
+            }
+        });
+        Answer {
+            version: peer.answers,
+            ice_ufrag: peer.ice.local_ufrag.clone(),
+            ice_pwd: peer.ice.local_pwd.clone(),
+            fingerprint: self.certificate.fingerprint(),
+            candidates: self.config.candidates.clone(),
+            tcp_candidates: Vec::new(),
+            slots: slots.collect(),
+        }
+    }
+
+    /// Forgets a peer, its tracks and its place in everybody's slots.
+    pub(crate) fn remove(&mut self, key: PeerKey) {
+        let peer = self.peers.remove(key);
+        self.by_participant.remove(&peer.participant);
+        self.by_ufrag.remove(&peer.ice.local_ufrag);
+        for address in &peer.addresses {
+            // An address may have gone over to somebody else behind the same NAT.
+            if self.by_address.get(address) == Some(&key) {
+                self.by_address.remove(address);
+            }
+        }
+        for (place, slot) in peer.slots.iter().enumerate() {
+            if let Some(track) = slot.track.and_then(|track| self.tracks.get_mut(track)) {
+                track.subscribers.retain(|subscriber| *subscriber != (key, place as u16));
+            }
+        }
+        let call = &mut self.calls[peer.call];
+        call.peers.retain(|member| *member != key);
+        for section in &peer.sections {
+            let track = self.tracks.remove(section.track);
+            self.by_track.remove(&track.id);
+            call.tracks.retain(|known| *known != section.track);
+            call.speakers.leave(section.track);
+            for (receiver, place) in track.subscribers {
+                let slot = &mut self.peers[receiver].slots[usize::from(place)];
+                slot.track = None;
+                slot.first_timestamp = None;
+                slot.stream.stop();
+            }
+        }
+        self.unsettled.retain(|waiting| *waiting != key);
+        if call.peers.is_empty() {
+            let id = call.id;
+            self.calls.remove(peer.call);
+            self.by_call.remove(&id);
+        } else {
+            self.unsettle_call(peer.call);
+        }
+    }
+
+    fn random_text(&mut self, len: usize) -> String {
+        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        (0..len).map(|_| LETTERS[(self.random_u32() >> 26) as usize] as char).collect()
+    }
+}
+
+fn kind_of(media: &OfferedMedia) -> Kind {
+    match media.kind {
+        sdp::Kind::Video => Kind::Video,
+        _ => Kind::Audio,
+    }
+}

@@ -1,0 +1,163 @@
+//! One participant's transport and what it negotiated: credentials, keys, the streams it sends and the slots it receives.
+
+use std::net::SocketAddr;
+
+use crate::drop::Drop;
+use crate::dtls::Dtls;
+use crate::ice::Agent;
+use crate::id::{ParticipantId, TrackId};
+use crate::rtp::Header;
+use crate::sdp::Extensions;
+use crate::slots::Slot;
+use crate::srtp::{Opener, RolloverWindow, Sealer};
+use crate::track::{Kind, TrackKey};
+use crate::twcc::Arrivals;
+
+/// Streams that one peer may send: three tracks of three layers, each with its retransmissions, and some to spare.
+pub(crate) const MOST_INBOUND: usize = 32;
+/// Addresses that one peer may show: a browser tries a handful of pairs.
+pub(crate) const MOST_ADDRESSES: usize = 8;
+
+/// A send section of the peer's offer.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub mid: String,
+    pub track: TrackKey,
+    pub kind: Kind,
+    pub payload_type: u8,
+    pub rtx_payload_type: Option<u8>,
+    pub extensions: Extensions,
+    /// Simulcast rids, lowest layer first; empty for a single layer.
+    pub rids: Vec<String>,
+    /// SSRCs that the offer declares, and its pairs of media and retransmission SSRC.
+    pub ssrcs: Vec<u32>,
+    pub fid: Vec<(u32, u32)>,
+}
+
+/// One stream that the peer sends.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    pub ssrc: u32,
+    pub window: RolloverWindow,
+    pub track: TrackKey,
+    pub section: usize,
+    pub layer: u8,
+    /// It carries retransmissions of its layer.
+    pub rtx: bool,
+}
+
+/// What a peer wants to see of a track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// The track.
+    pub track: TrackId,
+    /// The width of its tile in device pixels.
+    pub width: u16,
+    /// Whether the tile is on screen.
+    pub visible: bool,
+}
+
+/// One participant as the shard knows it.
+pub(crate) struct Peer {
+    pub participant: ParticipantId,
+    pub call: usize,
+    pub ice: Agent,
+    pub fingerprint: crate::dtls::Fingerprint,
+    /// Where to send: the address of the last nominated check.
+    pub addr: Option<SocketAddr>,
+    /// Every address that has shown the credentials.
+    pub addresses: Vec<SocketAddr>,
+    pub joined_us: u64,
+    pub checked_us: u64,
+    pub dtls: Option<Box<Dtls>>,
+    pub opener: Option<Opener>,
+    pub sealer: Option<Sealer>,
+    pub connected: bool,
+    /// The client has said that it can take media.
+    pub ready: bool,
+    pub sections: Vec<Section>,
+    pub inbound: Vec<Inbound>,
+    pub slots: Vec<Slot>,
+    pub view: Option<Vec<View>>,
+    pub arrivals: Arrivals,
+    pub twcc_us: u64,
+    /// The SSRC under which the server reports to this peer.
+    pub reporter_ssrc: u32,
+    /// From the publisher's NTP clock to the shard's, µs, once a sender report has come.
+    pub clock_shift_us: Option<i64>,
+    pub rtt_us: u64,
+    pub reported_us: u64,
+    /// Answers given so far: the version of the session description.
+    pub answers: u64,
+}
+
+/// The round trip assumed before the first report, µs.
+pub(crate) const FIRST_RTT_US: u64 = 100_000;
+
+impl Peer {
+    /// Where an unknown SSRC belongs, by what its packet carries and the offer declared: section, layer, retransmission.
+    ///
+    /// # Errors
+    /// `UnknownSsrc` when nothing names a section, `Payload` when the payload type is not the section's.
+    pub fn resolve(&self, packet: &[u8], header: &Header) -> Result<(usize, u8, bool), Drop> {
+        let declared = self.sections.iter().position(|section| {
+            section.ssrcs.contains(&header.ssrc) || section.fid.iter().any(|(_, rtx)| *rtx == header.ssrc)
+        });
+        let section = match self.section_by_mid(packet, header) {
+            Some(found) => found,
+            None => declared.or_else(|| self.section_by_payload_type(header.payload_type)).ok_or(Drop::UnknownSsrc)?,
+        };
+        let negotiated = &self.sections[section];
+        let rtx = negotiated.rtx_payload_type == Some(header.payload_type);
+        if !rtx && negotiated.payload_type != header.payload_type {
+            return Err(Drop::Payload);
+        }
+        if negotiated.rids.is_empty() {
+            return Ok((section, 0, rtx));
+        }
+        let id = if rtx { negotiated.extensions.repaired_rid } else { negotiated.extensions.rid };
+        let rid = id.and_then(|id| header.extension(packet, id)).ok_or(Drop::UnknownSsrc)?;
+        let layer = negotiated.rids.iter().position(|known| known.as_bytes() == rid).ok_or(Drop::UnknownSsrc)?;
+        Ok((section, layer as u8, rtx))
+    }
+
+    fn section_by_mid(&self, packet: &[u8], header: &Header) -> Option<usize> {
+        let id = self.sections.iter().find_map(|section| section.extensions.mid)?;
+        let mid = header.extension(packet, id)?;
+        self.sections.iter().position(|section| section.mid.as_bytes() == mid)
+    }
+
+    /// The one section that uses a payload type, when only one does.
+    fn section_by_payload_type(&self, payload_type: u8) -> Option<usize> {
+        let mut found = self.sections.iter().enumerate().filter(|(_, section)| {
+            section.rids.is_empty()
+                && (section.payload_type == payload_type || section.rtx_payload_type == Some(payload_type))
+        });
+        let first = found.next()?;
+        found.next().is_none().then_some(first.0)
+    }
+}
+
+/// Orders rids from the lowest layer to the highest: by the names in common use, else as offered.
+pub(crate) fn low_to_high(mut rids: Vec<String>) -> Vec<String> {
+    const NAMES: [[&str; 3]; 4] = [["q", "h", "f"], ["l", "m", "h"], ["0", "1", "2"], ["low", "mid", "high"]];
+    rids.truncate(crate::track::MOST_LAYERS);
+    if let Some(names) = NAMES.iter().find(|names| rids.iter().all(|rid| names.contains(&rid.as_str()))) {
+        rids.sort_by_key(|rid| names.iter().position(|name| name == rid));
+    }
+    rids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rids_are_ordered_by_their_common_names() {
+        let order = |rids: &[&str]| low_to_high(rids.iter().map(|rid| (*rid).to_owned()).collect()).join("");
+        assert_eq!(order(&["f", "h", "q"]), "qhf");
+        assert_eq!(order(&["h", "m", "l"]), "lmh");
+        assert_eq!(order(&["2", "0", "1"]), "012");
+        assert_eq!(order(&["b", "a"]), "ba");
+    }
+}

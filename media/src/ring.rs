@@ -1,0 +1,211 @@
+//! The recent packets of one layer, once, for everybody: subscribers' sends, NACKs and retransmissions all read from here.
+//!
+//! Payloads lie one behind the other in a circular buffer; a table indexed by sequence number finds them. Both start small and
+//! double while they hold less than [`HISTORY_US`] of what arrives, so that a microphone costs a few kilobytes and a
+//! 1080p camera gets its second of history.
+
+use crate::vp8;
+
+/// How long a packet should stay available for retransmission: longer than a NACK takes on any usable path.
+pub const HISTORY_US: u64 = 1_000_000;
+/// Payload bytes at first. Doubled by need.
+const FIRST_BYTES: usize = 16 * 1024;
+/// Payload bytes at most; above it the history is shorter than [`HISTORY_US`].
+const MOST_BYTES: usize = 2 * 1024 * 1024;
+/// Packets at first. Doubled by need.
+const FIRST_PACKETS: usize = 64;
+/// Packets at most; above it the history is shorter than [`HISTORY_US`].
+const MOST_PACKETS: usize = 4096;
+
+/// A packet in the ring, its payload aside.
+#[derive(Debug, Clone, Copy)]
+pub struct Packet {
+    /// Sequence number with the rollovers counted.
+    pub index: u64,
+    /// RTP timestamp as published.
+    pub timestamp: u32,
+    /// Marker bit as published.
+    pub marker: bool,
+    /// What the payload's descriptor says; default for audio.
+    pub vp8: vp8::Descriptor,
+    /// Arrival, µs of the shard's clock.
+    pub arrived_us: u64,
+    at: u64,
+    len: u16,
+}
+
+/// No packet has this index: a layer would have to send for two million years.
+const EMPTY: u64 = u64::MAX;
+const NOTHING: Packet =
+    Packet { index: EMPTY, timestamp: 0, marker: false, vp8: vp8::Descriptor::EMPTY, arrived_us: 0, at: 0, len: 0 };
+
+/// The recent packets of one layer.
+#[derive(Debug, Default)]
+pub struct Ring {
+    table: Vec<Packet>,
+    bytes: Vec<u8>,
+    /// Bytes ever written; its remainder is the write position.
+    head: u64,
+    table_lap: u64,
+    table_lap_us: u64,
+    bytes_lap_us: u64,
+}
+
+impl Ring {
+    /// Keeps a packet. One already here under the same index is replaced.
+    pub fn push(&mut self, mut packet: Packet, payload: &[u8]) {
+        let Ok(len) = u16::try_from(payload.len()) else { return };
+        if self.table.is_empty() {
+            self.table = vec![NOTHING; FIRST_PACKETS];
+            self.bytes = vec![0; FIRST_BYTES];
+            self.table_lap = packet.index / FIRST_PACKETS as u64;
+            (self.table_lap_us, self.bytes_lap_us) = (packet.arrived_us, packet.arrived_us);
+        }
+        self.grow_where_laps_are_short(packet.index, packet.arrived_us, payload.len());
+        let at = self.place(payload.len(), packet.arrived_us);
+        self.bytes[at..at + payload.len()].copy_from_slice(payload);
+        packet.at = self.head - payload.len() as u64;
+        packet.len = len;
+        let slot = self.slot(packet.index);
+        self.table[slot] = packet;
+    }
+
+    /// The packet with this index and its payload, if it is still here.
+    #[must_use]
+    pub fn find(&self, index: u64) -> Option<(&Packet, &[u8])> {
+        let packet = self.table.get(self.slot(index)).filter(|packet| packet.index == index)?;
+        if packet.at + (self.bytes.len() as u64) < self.head {
+            return None;
+        }
+        let at = (packet.at % self.bytes.len() as u64) as usize;
+        Some((packet, &self.bytes[at..at + usize::from(packet.len)]))
+    }
+
+    /// Whether the packet with this index is still here.
+    #[must_use]
+    pub fn contains(&self, index: u64) -> bool {
+        self.find(index).is_some()
+    }
+
+    fn slot(&self, index: u64) -> usize {
+        // The table's length is a power of two.
+        (index as usize) & self.table.len().wrapping_sub(1)
+    }
+
+    /// Reserves `len` bytes in one piece and answers where they start.
+    fn place(&mut self, len: usize, now_us: u64) -> usize {
+        let size = self.bytes.len();
+        let mut at = (self.head % size as u64) as usize;
+        if at + len > size {
+            self.head += (size - at) as u64;
+            at = 0;
+        }
+        if at == 0 {
+            self.bytes_lap_us = now_us;
+        }
+        self.head += len as u64;
+        at
+    }
+
+    fn grow_where_laps_are_short(&mut self, index: u64, now_us: u64, len: usize) {
+        let lap = index / self.table.len() as u64;
+        if lap != self.table_lap {
+            let short = now_us.saturating_sub(self.table_lap_us) < HISTORY_US;
+            if lap == self.table_lap + 1 && short && self.table.len() < MOST_PACKETS {
+                self.resize(self.table.len() * 2, self.bytes.len());
+            }
+            self.table_lap = index / self.table.len() as u64;
+            self.table_lap_us = now_us;
+        }
+        let at = (self.head % self.bytes.len() as u64) as usize;
+        let wraps = at + len > self.bytes.len();
+        let short = now_us.saturating_sub(self.bytes_lap_us) < HISTORY_US;
+        if wraps && short && self.bytes.len() < MOST_BYTES {
+            self.resize(self.table.len(), self.bytes.len() * 2);
+        }
+    }
+
+    /// Moves what is still here into a larger ring, oldest first.
+    fn resize(&mut self, packets: usize, bytes: usize) {
+        let mut old = std::mem::take(self);
+        let mut live: Vec<u64> =
+            old.table.iter().filter(|packet| packet.index != EMPTY).map(|packet| packet.index).collect();
+        live.retain(|index| old.contains(*index));
+        live.sort_unstable_by_key(|index| old.find(*index).map_or(0, |(packet, _)| packet.at));
+        self.table = vec![NOTHING; packets];
+        self.bytes = vec![0; bytes];
+        (self.table_lap, self.table_lap_us, self.bytes_lap_us) = (old.table_lap, old.table_lap_us, old.bytes_lap_us);
+        for index in live {
+            let Some((packet, payload)) = old.find(index) else { continue };
+            let mut packet = *packet;
+            let at = self.place(payload.len(), old.bytes_lap_us);
+            self.bytes[at..at + payload.len()].copy_from_slice(payload);
+            packet.at = self.head - payload.len() as u64;
+            let slot = self.slot(index);
+            self.table[slot] = packet;
+        }
+        old.table.clear();
+    }
+}
+
+impl Packet {
+    /// A packet to keep; its place in the ring is given by [`Ring::push`].
+    #[must_use]
+    pub fn new(index: u64, timestamp: u32, marker: bool, vp8: vp8::Descriptor, arrived_us: u64) -> Packet {
+        Packet { index, timestamp, marker, vp8, arrived_us, at: 0, len: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn packet(index: u64, now_us: u64) -> Packet {
+        Packet::new(index, index as u32, false, vp8::Descriptor::EMPTY, now_us)
+    }
+
+    #[test]
+    fn a_second_of_a_fast_layer_stays_available() {
+        let mut ring = Ring::default();
+        // 1,000 packets of 1,000 bytes a second: 1 MB a second.
+        for index in 0..5_000u64 {
+            ring.push(packet(index, index * 1_000), &[index as u8; 1_000]);
+        }
+        for index in 4_100..5_000 {
+            let (found, payload) = ring.find(index).expect("younger than a second");
+            assert_eq!((found.index, payload[0]), (index, index as u8));
+        }
+        assert!(!ring.contains(10));
+    }
+
+    #[test]
+    fn a_microphone_stays_small() {
+        let mut ring = Ring::default();
+        for index in 0..10_000u64 {
+            ring.push(packet(index, index * 20_000), &[1; 80]);
+        }
+        assert_eq!((ring.table.len(), ring.bytes.len()), (FIRST_PACKETS, FIRST_BYTES));
+    }
+
+    proptest! {
+        /// Whatever order packets come in, what the ring finds is what was put there.
+        #[test]
+        fn finds_only_what_was_pushed(steps in proptest::collection::vec((0u64..3_000, 0usize..1_500), 1..400)) {
+            let mut ring = Ring::default();
+            let mut pushed = std::collections::HashMap::new();
+            for (step, (index, len)) in steps.into_iter().enumerate() {
+                let payload = vec![step as u8; len];
+                ring.push(packet(index, step as u64 * 300), &payload);
+                pushed.insert(index, payload);
+                prop_assert!(ring.contains(index));
+            }
+            for (index, payload) in &pushed {
+                if let Some((found, bytes)) = ring.find(*index) {
+                    prop_assert_eq!(found.index, *index);
+                    prop_assert_eq!(bytes, &payload[..]);
+                }
+            }
+        }
+    }
+}

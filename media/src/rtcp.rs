@@ -1,0 +1,282 @@
+//! RTCP (RFC 3550 §6, RFC 4585): reading compounds part by part, and answering what they ask.
+//!
+//! A compound is read to its end whatever its parts are: a key frame request often stands behind an empty report. A part that
+//! lies about its length ends the reading; a part that is only unknown does not.
+
+use std::net::SocketAddr;
+
+use crate::drop::Drop;
+use crate::layer::SenderReport;
+use crate::shard::Shard;
+use crate::track::PeerKey;
+
+/// Packets sent again for one compound at most. A compound can name 6,000; nobody misses that many and lives.
+const MOST_RESENDS: usize = 256;
+
+const SENDER_REPORT: u8 = 200;
+const RECEIVER_REPORT: u8 = 201;
+const TRANSPORT_FEEDBACK: u8 = 205;
+const PAYLOAD_FEEDBACK: u8 = 206;
+const GENERIC_NACK: u8 = 1;
+const PICTURE_LOSS: u8 = 1;
+const FULL_INTRA_REQUEST: u8 = 4;
+
+/// One part of a compound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// A sender report: who, NTP time, RTP timestamp.
+    SenderReport {
+        /// The stream it reports.
+        ssrc: u32,
+        /// The sender's clock, NTP 32.32.
+        ntp: u64,
+        /// The stream's timestamp at that moment.
+        timestamp: u32,
+    },
+    /// One block of a sender or receiver report.
+    Block {
+        /// The stream it is about.
+        ssrc: u32,
+        /// Share lost since the last report, in 256ths.
+        fraction_lost: u8,
+        /// The middle of the NTP time of the last sender report seen, 0 for none.
+        last_report: u32,
+        /// Time since then in 65,536ths of a second.
+        delay: u32,
+    },
+    /// Packets asked for again.
+    Nack {
+        /// The stream.
+        ssrc: u32,
+        /// Pairs of a sequence number and a bit mask of the 16 that follow, 4 bytes each.
+        pairs: &'a [u8],
+    },
+    /// A key frame asked for.
+    KeyframeRequest {
+        /// The stream.
+        ssrc: u32,
+    },
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
+}
+
+/// Reads a decrypted compound, calling `each` for every part that is understood.
+///
+/// # Errors
+/// `RtcpMalformed` when a length lies; the parts before it have been read.
+pub fn read<'a>(compound: &'a [u8], mut each: impl FnMut(Part<'a>)) -> Result<(), Drop> {
+    let mut rest = compound;
+    while !rest.is_empty() {
+        let [first, packet_type, high, low, ..] = *rest else { return Err(Drop::RtcpMalformed) };
+        let len = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+        if first >> 6 != 2 || len > rest.len() {
+            return Err(Drop::RtcpMalformed);
+        }
+        let (part, tail) = rest.split_at(len);
+        read_part(first & 0x1f, packet_type, part, &mut each);
+        rest = tail;
+    }
+    Ok(())
+}
+
+fn read_part<'a>(count: u8, packet_type: u8, part: &'a [u8], each: &mut impl FnMut(Part<'a>)) {
+    match (packet_type, count) {
+        (SENDER_REPORT, count) => {
+            if let (Some(ssrc), Some(high), Some(low), Some(timestamp)) =
+                (u32_at(part, 4), u32_at(part, 8), u32_at(part, 12), u32_at(part, 16))
+            {
+                each(Part::SenderReport { ssrc, ntp: u64::from(high) << 32 | u64::from(low), timestamp });
+                read_blocks(count, part.get(28..).unwrap_or_default(), each);
+            }
+        }
+        (RECEIVER_REPORT, count) => read_blocks(count, part.get(8..).unwrap_or_default(), each),
+        (TRANSPORT_FEEDBACK, GENERIC_NACK) => {
+            if let (Some(ssrc), Some(pairs)) = (u32_at(part, 8), part.get(12..)) {
+                each(Part::Nack { ssrc, pairs });
+            }
+        }
+        (PAYLOAD_FEEDBACK, PICTURE_LOSS) => {
+            if let Some(ssrc) = u32_at(part, 8) {
+                each(Part::KeyframeRequest { ssrc });
+            }
+        }
+        (PAYLOAD_FEEDBACK, FULL_INTRA_REQUEST) => {
+            for entry in part.get(12..).unwrap_or_default().chunks_exact(8) {
+                if let Some(ssrc) = u32_at(entry, 0) {
+                    each(Part::KeyframeRequest { ssrc });
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn read_blocks<'a>(count: u8, blocks: &[u8], each: &mut impl FnMut(Part<'a>)) {
+    for block in blocks.chunks_exact(24).take(usize::from(count)) {
+        if let (Some(ssrc), Some(last_report), Some(delay)) = (u32_at(block, 0), u32_at(block, 16), u32_at(block, 20)) {
+            each(Part::Block { ssrc, fraction_lost: block[4], last_report, delay });
+        }
+    }
+}
+
+/// The sequence numbers that one NACK names.
+fn sequences(pairs: &[u8]) -> impl Iterator<Item = u16> + '_ {
+    pairs.chunks_exact(4).flat_map(|pair| {
+        let first = u16::from_be_bytes([pair[0], pair[1]]);
+        let mask = u16::from_be_bytes([pair[2], pair[3]]);
+        std::iter::once(first)
+            .chain((0..16u16).filter(move |bit| mask >> bit & 1 == 1).map(move |bit| first.wrapping_add(bit + 1)))
+    })
+}
+
+impl Shard {
+    pub(crate) fn on_rtcp(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<(), Drop> {
+        let key = self.by_address.get(&from).copied().ok_or(Drop::UnknownAddress)?;
+        let opener = self.peers[key].opener.as_mut().ok_or(Drop::NoKeys)?;
+        let mut compound = std::mem::take(&mut self.sealed);
+        compound.clear();
+        let result = opener.open_rtcp(bytes, &mut compound).and_then(|()| {
+            let mut resends = 0;
+            read(&compound, |part| self.on_part(key, part, now_us, &mut resends))
+        });
+        self.sealed = compound;
+        result
+    }
+
+    fn on_part(&mut self, key: PeerKey, part: Part<'_>, now_us: u64, resends: &mut usize) {
+        match part {
+            Part::SenderReport { ssrc, ntp, timestamp } => self.on_sender_report(key, ssrc, ntp, timestamp, now_us),
+            Part::Block { last_report, delay, .. } => self.measure_rtt(key, last_report, delay, now_us),
+            Part::Nack { ssrc, pairs } => self.on_nack(key, ssrc, pairs, now_us, resends),
+            Part::KeyframeRequest { ssrc } => {
+                self.stats.plis_in += 1;
+                let current = self.peers[key]
+                    .slots
+                    .iter()
+                    .find(|slot| slot.stream.ssrc == ssrc)
+                    .and_then(|slot| slot.stream.current());
+                if let Some((track, layer)) = current
+                    && let Some(track) = self.tracks.get_mut(track)
+                {
+                    track.keyframes.want(usize::from(layer));
+                }
+            }
+        }
+    }
+
+    fn on_sender_report(&mut self, key: PeerKey, ssrc: u32, ntp: u64, timestamp: u32, now_us: u64) {
+        let peer = &mut *self.peers[key];
+        let Some(inbound) = peer.inbound.iter().find(|inbound| inbound.ssrc == ssrc && !inbound.rtx) else { return };
+        let layer = &mut self.tracks[inbound.track].layers[usize::from(inbound.layer)];
+        layer.report = Some(SenderReport { ntp, timestamp, arrived_us: now_us });
+        // One shift for all tracks of a publisher: their sync to each other is what matters.
+        peer.clock_shift_us.get_or_insert(now_us as i64 - crate::layer::ntp_to_us(ntp));
+    }
+
+    fn measure_rtt(&mut self, key: PeerKey, last_report: u32, delay: u32, now_us: u64) {
+        if last_report == 0 {
+            return;
+        }
+        let now = (crate::reports::ntp_at(now_us) >> 16) as u32;
+        let rtt = now.wrapping_sub(last_report).wrapping_sub(delay);
+        // A negative or absurd figure is a lie or a stale report.
+        if rtt < 10 * 65_536 {
+            let rtt_us = u64::from(rtt) * 1_000_000 / 65_536;
+            let peer = &mut *self.peers[key];
+            peer.rtt_us = (peer.rtt_us * 3 + rtt_us) / 4;
+        }
+    }
+
+    fn on_nack(&mut self, key: PeerKey, ssrc: u32, pairs: &[u8], now_us: u64, resends: &mut usize) {
+        let peer = &mut *self.peers[key];
+        let rtt_us = peer.rtt_us;
+        let (Some(to), Some(sealer)) = (peer.addr, peer.sealer.as_mut()) else { return };
+        let Some(slot) = peer.slots.iter_mut().find(|slot| slot.stream.ssrc == ssrc) else { return };
+        for sequence in sequences(pairs) {
+            self.stats.nacks_in += 1;
+            if *resends == MOST_RESENDS {
+                continue;
+            }
+            let Some(((track, layer), index)) = slot.stream.asked_for(sequence, now_us, rtt_us) else { continue };
+            let Some(layer) = self.tracks.get(track).and_then(|track| track.layers.get(usize::from(layer))) else {
+                continue;
+            };
+            let Some((packet, payload)) = layer.ring.find(index) else { continue };
+            if slot.stream.resend(sequence, packet, payload, sealer, to, &mut self.out) {
+                *resends += 1;
+                self.stats.resent += 1;
+            }
+        }
+        self.out.close_run();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+    use rtc_rtcp::receiver_report::ReceiverReport;
+    use rtc_rtcp::reception_report::ReceptionReport;
+    use rtc_rtcp::sender_report::SenderReport as CrateSenderReport;
+    use rtc_rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
+
+    #[test]
+    fn reads_what_another_implementation_wrote() {
+        let block =
+            ReceptionReport { ssrc: 7, fraction_lost: 3, last_sender_report: 11, delay: 12, ..Default::default() };
+        let compound = rtc_rtcp::packet::marshal(&[
+            Box::new(CrateSenderReport {
+                ssrc: 1,
+                ntp_time: 5 << 32,
+                rtp_time: 90,
+                reports: vec![block.clone()],
+                ..Default::default()
+            }),
+            Box::new(ReceiverReport { ssrc: 2, reports: vec![block], ..Default::default() }),
+            Box::new(PictureLossIndication { sender_ssrc: 1, media_ssrc: 9 }),
+            Box::new(TransportLayerNack {
+                sender_ssrc: 1,
+                media_ssrc: 8,
+                nacks: nack_pairs_from_sequence_numbers(&[65_534, 1, 40]),
+            }),
+        ])
+        .expect("marshals");
+        let mut parts = Vec::new();
+        let mut asked = Vec::new();
+        read(&compound, |part| match part {
+            Part::Nack { ssrc, pairs } => asked.push((ssrc, sequences(pairs).collect::<Vec<_>>())),
+            part => parts.push(part),
+        })
+        .expect("a good compound");
+        let block = Part::Block { ssrc: 7, fraction_lost: 3, last_report: 11, delay: 12 };
+        assert_eq!(
+            parts,
+            [
+                Part::SenderReport { ssrc: 1, ntp: 5 << 32, timestamp: 90 },
+                block,
+                block,
+                Part::KeyframeRequest { ssrc: 9 }
+            ]
+        );
+        assert_eq!(asked, [(8, vec![65_534, 1, 40])]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes, |part| if let Part::Nack { pairs, .. } = part { sequences(pairs).for_each(drop) });
+        }
+
+        /// Behind a good head, nonsense of every kind.
+        #[test]
+        fn no_body_makes_it_panic(kind in 199u8..=208, count in 0u8..32, body in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let words = body.len() / 4;
+            let mut bytes = vec![0x80 | count, kind, 0, words as u8];
+            bytes.extend_from_slice(&body[..words * 4]);
+            prop_assert_eq!(read(&bytes, drop), Ok(()));
+        }
+    }
+}

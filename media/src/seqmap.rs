@@ -1,0 +1,161 @@
+//! Maps the sequence numbers of what is forwarded into a slot onto the one series that its receiver sees, and back for NACKs.
+//!
+//! A gap in the source stays a gap: the receiver asks for what is missing and may get it later. What the forwarder leaves out on
+//! purpose leaves none. A switch of source continues the series where it stood.
+
+use std::collections::VecDeque;
+
+/// Segments remembered. A NACK for a packet of an older one finds nothing: it is long past its use.
+const MOST_SEGMENTS: usize = 16;
+
+/// A run of packets of one source whose numbers differ from the receiver's by a constant.
+#[derive(Debug, Clone, Copy)]
+struct Segment<S> {
+    source: S,
+    from_index: u64,
+    from_out: u64,
+}
+
+/// The series of one slot. `S` names a source: a layer of a track.
+#[derive(Debug)]
+pub struct SeqMap<S> {
+    segments: VecDeque<Segment<S>>,
+    next_out: u64,
+}
+
+impl<S: Copy + PartialEq> SeqMap<S> {
+    /// A series whose first number will be `first`.
+    #[must_use]
+    pub fn new(first: u64) -> SeqMap<S> {
+        SeqMap { segments: VecDeque::new(), next_out: first }
+    }
+
+    /// The number after the highest one given so far.
+    #[must_use]
+    pub fn next_out(&self) -> u64 {
+        self.next_out
+    }
+
+    /// From now on the packets of `source` from `index` on continue the series.
+    pub fn switch(&mut self, source: S, index: u64) {
+        self.begin(Segment { source, from_index: index, from_out: self.next_out });
+    }
+
+    /// The number of a packet of the current source; `None` when it lies before the switch to it.
+    pub fn forward(&mut self, index: u64) -> Option<u64> {
+        let source = self.segments.back()?.source;
+        let segment = self
+            .segments
+            .iter()
+            .rev()
+            .take_while(|segment| segment.source == source)
+            .find(|segment| index >= segment.from_index)?;
+        let out = segment.from_out + (index - segment.from_index);
+        // A packet left out on purpose lies between two segments and has no number.
+        if self.segments.iter().any(|later| later.from_out > segment.from_out && out >= later.from_out) {
+            return None;
+        }
+        self.next_out = self.next_out.max(out + 1);
+        Some(out)
+    }
+
+    /// Leaves out the packet `index` of the current source, without a gap if nothing after it has been forwarded.
+    pub fn leave_out(&mut self, index: u64) {
+        let Some(segment) = self.segments.back().copied() else { return };
+        if index < segment.from_index {
+            return;
+        }
+        let out = segment.from_out + (index - segment.from_index);
+        if out < self.next_out {
+            return;
+        }
+        if index == segment.from_index {
+            // Nothing of this segment has been sent: move its start.
+            if let Some(last) = self.segments.back_mut() {
+                last.from_index += 1;
+            }
+            return;
+        }
+        self.begin(Segment { source: segment.source, from_index: index + 1, from_out: out });
+    }
+
+    /// What the receiver knows under the low 16 bits of a number: the source and its packet's index.
+    #[must_use]
+    pub fn source_of(&self, sequence: u16) -> Option<(S, u64, u64)> {
+        let last = self.next_out.checked_sub(1)?;
+        // The newest number not after the last one with these low bits.
+        let back = (last as u16).wrapping_sub(sequence);
+        if back >= 0x8000 {
+            return None;
+        }
+        let out = last.checked_sub(u64::from(back))?;
+        let segment = self.segments.iter().rev().find(|segment| out >= segment.from_out)?;
+        Some((segment.source, segment.from_index + (out - segment.from_out), out))
+    }
+
+    fn begin(&mut self, segment: Segment<S>) {
+        if self.segments.len() == MOST_SEGMENTS {
+            self.segments.pop_front();
+        }
+        self.segments.push_back(segment);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn keeps_gaps_and_continues_over_a_switch() {
+        let mut map = SeqMap::new(100);
+        map.switch('a', 7);
+        assert_eq!(map.forward(7), Some(100));
+        assert_eq!(map.forward(9), Some(102));
+        assert_eq!(map.forward(8), Some(101));
+        assert_eq!(map.forward(6), None);
+        map.switch('b', 5_000);
+        assert_eq!(map.forward(5_000), Some(103));
+        assert_eq!(map.source_of(101), Some(('a', 8, 101)));
+        assert_eq!(map.source_of(103), Some(('b', 5_000, 103)));
+        assert_eq!(map.source_of(104), None);
+    }
+
+    #[test]
+    fn what_is_left_out_leaves_no_gap() {
+        let mut map = SeqMap::new(10);
+        map.switch('a', 0);
+        assert_eq!(map.forward(0), Some(10));
+        map.leave_out(1);
+        assert_eq!(map.forward(2), Some(11));
+        map.leave_out(3);
+        map.leave_out(4);
+        assert_eq!(map.forward(5), Some(12));
+        assert_eq!(map.forward(1), None);
+        assert_eq!(map.forward(3), None);
+    }
+
+    proptest! {
+        /// Numbers never repeat, and each finds its way back to the packet it was given to.
+        #[test]
+        fn numbers_are_unique_and_reversible(steps in proptest::collection::vec((0u8..10, 0u64..4), 1..300)) {
+            let mut map = SeqMap::new(65_500);
+            let (mut source, mut index) = (0u32, 1_000u64);
+            map.switch(source, index);
+            let mut given = std::collections::HashMap::new();
+            for (kind, skip) in steps {
+                match kind {
+                    0 => { source += 1; index += 10_000; map.switch(source, index); }
+                    1 => { index += 1; map.leave_out(index); }
+                    _ => {
+                        index += 1 + skip;
+                        if let Some(out) = map.forward(index) {
+                            prop_assert!(given.insert(out, (source, index)).is_none());
+                            prop_assert_eq!(map.source_of(out as u16), Some((source, index, out)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! The core, driven from outside: datagrams, commands and the time go in, datagrams and events come out.
+//!
+//! A shard owns its calls alone. `handle` takes what happened, `poll` is called until it has nothing more to say:
+//! the packets of a whole batch are decrypted and kept first, and then written out receiver by receiver, so that
+//! each receiver's packets of a tick leave in one system call.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use slab::Slab;
+
+use crate::call::Call;
+use crate::demux::{self, Kind as Protocol};
+use crate::drop::Drop;
+use crate::dtls::Certificate;
+use crate::forward::Outbox;
+use crate::id::{CallId, ParticipantId, TrackId};
+use crate::peer::{Peer, View};
+use crate::track::{Kind, PeerKey, Track, TrackKey};
+
+/// The settings of a shard.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The addresses that answers offer to clients.
+    pub candidates: Vec<SocketAddr>,
+    /// A connection without a valid connectivity check for this long is given up (RFC 7675 asks for 30 s at most).
+    pub ice_timeout: Duration,
+    /// Participants of one call.
+    pub most_participants: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { candidates: Vec::new(), ice_timeout: Duration::from_secs(20), most_participants: 50 }
+    }
+}
+
+/// What happens to a shard.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram came. Its bytes are decrypted in place.
+    Datagram {
+        /// Who sent it.
+        from: SocketAddr,
+        /// What it is.
+        bytes: &'a mut [u8],
+    },
+    /// The time of [`Shard::poll_timeout`] has come.
+    Timeout,
+}
+
+/// Datagrams for one address, one behind the other, all `segment` bytes long but for the last, which may be shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transmit<'a> {
+    /// Where to.
+    pub to: SocketAddr,
+    /// The datagrams' bytes.
+    pub bytes: &'a [u8],
+    /// Length of each datagram.
+    pub segment: usize,
+}
+
+/// What a slot carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotState {
+    /// The section of the offer that the slot is.
+    pub mid: String,
+    /// Audio or video.
+    pub kind: Kind,
+    /// Whose track, if any.
+    pub source: Option<(ParticipantId, TrackId)>,
+    /// The simulcast layer that flows, lowest is 0; none until the first packet, and for audio.
+    pub layer: Option<u8>,
+    /// RTP timestamp of the track's first frame in this slot, once it has been sent.
+    pub rtp_timestamp: Option<u32>,
+}
+
+/// What a shard has to tell the layers above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The participant's keys are agreed.
+    Connected {
+        /// The call.
+        call: CallId,
+        /// The participant.
+        participant: ParticipantId,
+    },
+    /// The participant's connection is given up; the shard has forgotten it.
+    Lost {
+        /// The call.
+        call: CallId,
+        /// The participant.
+        participant: ParticipantId,
+    },
+    /// Slots of the participant that carry something else than before.
+    Slots {
+        /// The call.
+        call: CallId,
+        /// The participant.
+        participant: ParticipantId,
+        /// The slots that changed.
+        slots: Vec<SlotState>,
+    },
+    /// Packets of a track began to arrive, or ceased.
+    Track {
+        /// The call.
+        call: CallId,
+        /// The track.
+        track: TrackId,
+        /// Whether packets arrive.
+        active: bool,
+    },
+    /// Who speaks now, loudest first, with the level in dBov.
+    Speakers {
+        /// The call.
+        call: CallId,
+        /// Participants and levels.
+        speakers: Vec<(ParticipantId, i8)>,
+    },
+}
+
+/// What [`Shard::poll`] answers.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Datagrams to send.
+    Transmit(Transmit<'a>),
+    /// Something to tell.
+    Event(Event),
+}
+
+/// What a shard has counted since it began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// Datagrams that came.
+    pub packets_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Media packets forwarded, a packet to n receivers counted n times.
+    pub packets_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
+    /// Packets that subscribers asked for again.
+    pub nacks_in: u64,
+    /// Packets sent again to subscribers.
+    pub resent: u64,
+    /// Packets asked for again of publishers.
+    pub nacks_out: u64,
+    /// Packets that publishers sent again and that were missing.
+    pub repaired: u64,
+    /// Key frame requests of subscribers.
+    pub plis_in: u64,
+    /// Key frame requests to publishers.
+    pub plis_out: u64,
+    /// Dropped packets by reason, in the order of [`Drop::ALL`].
+    pub drops: [u64; Drop::ALL.len()],
+    /// Calls now.
+    pub calls: u64,
+    /// Participants now.
+    pub participants: u64,
+    /// Tracks that arrive now: microphones, then video by its number of layers sent (1, 2, 3).
+    pub tracks: [u64; 4],
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Stats {
+            packets_in: 0,
+            bytes_in: 0,
+            packets_out: 0,
+            bytes_out: 0,
+            nacks_in: 0,
+            resent: 0,
+            nacks_out: 0,
+            repaired: 0,
+            plis_in: 0,
+            plis_out: 0,
+            drops: [0; Drop::ALL.len()],
+            calls: 0,
+            participants: 0,
+            tracks: [0; 4],
+        }
+    }
+}
+
+/// How often repairs and feedback are looked after while anybody publishes.
+const TICK_US: u64 = 10_000;
+/// How often everything else is looked after.
+pub(crate) const SECOND_US: u64 = 1_000_000;
+
+/// One event loop's share of the calls.
+pub struct Shard {
+    pub(crate) config: Config,
+    pub(crate) certificate: Certificate,
+    pub(crate) rng: StdRng,
+    start: Instant,
+    pub(crate) peers: Slab<Box<Peer>>,
+    pub(crate) tracks: Slab<Track>,
+    pub(crate) calls: Slab<Call>,
+    pub(crate) by_call: HashMap<CallId, usize>,
+    pub(crate) by_participant: HashMap<ParticipantId, PeerKey>,
+    pub(crate) by_ufrag: HashMap<String, PeerKey>,
+    pub(crate) by_address: HashMap<SocketAddr, PeerKey>,
+    pub(crate) by_track: HashMap<TrackId, TrackKey>,
+    pub(crate) out: Outbox,
+    /// Tracks with packets of this tick, and the next receiver of the last of them.
+    pub(crate) dirty: Vec<TrackKey>,
+    cursor: usize,
+    /// Peers whose slots must be looked at again.
+    pub(crate) unsettled: Vec<PeerKey>,
+    /// Peers that must be told of their slots.
+    pub(crate) untold: Vec<PeerKey>,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) stats: Stats,
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) sealed: Vec<u8>,
+    tick_us: u64,
+    second_us: u64,
+}
+
+impl Shard {
+    /// A shard without calls. Everything random in it but the cryptographic keys comes from `seed`.
+    #[must_use]
+    pub fn new(config: Config, certificate: Certificate, now: Instant, seed: [u8; 32]) -> Shard {
+        Shard {
+            config,
+            certificate,
+            rng: StdRng::from_seed(seed),
+            start: now,
+            peers: Slab::new(),
+            tracks: Slab::new(),
+            calls: Slab::new(),
+            by_call: HashMap::new(),
+            by_participant: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            by_address: HashMap::new(),
+            by_track: HashMap::new(),
+            out: Outbox::default(),
+            dirty: Vec::new(),
+            cursor: 0,
+            unsettled: Vec::new(),
+            untold: Vec::new(),
+            events: VecDeque::new(),
+            stats: Stats::default(),
+            scratch: Vec::new(),
+            sealed: Vec::new(),
+            tick_us: 0,
+            second_us: 0,
+        }
+    }
+
+    /// Takes in what happened at `now`.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        let now_us = self.us(now);
+        match input {
+            Input::Datagram { from, bytes } => {
+                self.stats.packets_in += 1;
+                self.stats.bytes_in += bytes.len() as u64;
+                if let Err(reason) = self.datagram(now, now_us, from, bytes) {
+                    self.stats.drops[reason as usize] += 1;
+                }
+            }
+            Input::Timeout => self.timeout(now, now_us),
+        }
+    }
+
+    fn datagram(&mut self, now: Instant, now_us: u64, from: SocketAddr, bytes: &mut [u8]) -> Result<(), Drop> {
+        match demux::classify(bytes).ok_or(Drop::Unknown)? {
+            Protocol::Stun => self.on_stun(now_us, from, bytes),
+            Protocol::Dtls => self.on_dtls(now, now_us, from, bytes),
+            Protocol::Rtp => self.on_rtp(now_us, from, bytes),
+            Protocol::Rtcp => self.on_rtcp(now_us, from, bytes),
+        }
+    }
+
+    fn timeout(&mut self, now: Instant, now_us: u64) {
+        if now_us >= self.tick_us {
+            self.tick_us = now_us + TICK_US;
+            self.repair(now, now_us);
+        }
+        if now_us >= self.second_us {
+            self.second_us = now_us + SECOND_US / 4;
+            self.look_after(now_us);
+        }
+    }
+
+    /// What the shard wants done next; call until `None`.
+    pub fn poll(&mut self) -> Option<Output<'_>> {
+        loop {
+            if let Some(run) = self.out.take() {
+                let (to, segment) = (run.to, run.segment);
+                return Some(Output::Transmit(Transmit { to, segment, bytes: self.out.bytes(run.bytes) }));
+            }
+            if !self.forward_next() && !self.settle_next() && !self.tell_next() {
+                break;
+            }
+        }
+        self.events.pop_front().map(Output::Event)
+    }
+
+    /// When [`Input::Timeout`] is due; `None` while nobody is here.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.peers.is_empty() {
+            return None;
+        }
+        let busy = !self.tracks.is_empty() || self.peers.iter().any(|(_, peer)| !peer.connected);
+        let due_us = if busy { self.tick_us.min(self.second_us) } else { self.second_us };
+        Some(self.start + Duration::from_micros(due_us))
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats.clone();
+        stats.calls = self.calls.len() as u64;
+        stats.participants = self.peers.len() as u64;
+        for (_, track) in self.tracks.iter().filter(|(_, track)| track.active) {
+            match track.source.kind() {
+                Kind::Audio => stats.tracks[0] += 1,
+                Kind::Video => {
+                    let sent = (0..track.layers.len()).filter(|layer| track.is_sent(*layer)).count();
+                    stats.tracks[sent.clamp(1, 3)] += 1;
+                }
+            }
+        }
+        stats
+    }
+
+    /// The participant can take media now.
+    pub fn ready(&mut self, participant: ParticipantId) {
+        if let Some(&key) = self.by_participant.get(&participant) {
+            self.peers[key].ready = true;
+            self.unsettle(key);
+        }
+    }
+
+    /// What the participant wants to see from now on.
+    pub fn view(&mut self, participant: ParticipantId, view: Vec<View>) {
+        if let Some(&key) = self.by_participant.get(&participant) {
+            self.peers[key].view = Some(view);
+            self.unsettle(key);
+        }
+    }
+
+    /// Drops a track's packets from now on, or forwards them again.
+    pub fn mute(&mut self, track: TrackId, muted: bool) {
+        let Some(&key) = self.by_track.get(&track) else { return };
+        let track = &mut self.tracks[key];
+        if track.muted != muted {
+            track.muted = muted;
+            let call = self.peers[track.publisher].call;
+            self.unsettle_call(call);
+        }
+    }
+
+    /// The participant leaves its call.
+    pub fn leave(&mut self, participant: ParticipantId) {
+        if let Some(&key) = self.by_participant.get(&participant) {
+            self.remove(key);
+        }
+    }
+
+    pub(crate) fn us(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_micros() as u64
+    }
+
+    pub(crate) fn random_u32(&mut self) -> u32 {
+        self.rng.random()
+    }
+
+    pub(crate) fn unsettle(&mut self, key: PeerKey) {
+        if !self.unsettled.contains(&key) {
+            self.unsettled.push(key);
+        }
+    }
+
+    pub(crate) fn unsettle_call(&mut self, call: usize) {
+        for at in 0..self.calls[call].peers.len() {
+            let key = self.calls[call].peers[at];
+            self.unsettle(key);
+        }
+    }
+
+    /// Writes the packets of this tick for one more receiver; false when there is none left.
+    fn forward_next(&mut self) -> bool {
+        let Some(&key) = self.dirty.last() else { return false };
+        let Some(track) = self.tracks.get_mut(key) else {
+            self.dirty.pop();
+            self.cursor = 0;
+            return true;
+        };
+        let Some(&(peer_key, slot)) = track.subscribers.get(self.cursor) else {
+            track.fresh.clear();
+            self.dirty.pop();
+            self.cursor = 0;
+            return true;
+        };
+        self.cursor += 1;
+        let peer = &mut *self.peers[peer_key];
+        let (Some(to), Some(sealer)) = (peer.addr, peer.sealer.as_mut()) else { return true };
+        let slot = &mut peer.slots[usize::from(slot)];
+        let before = slot.stream.current();
+        let forwarded = slot.stream.forward(key, track, slot.target, sealer, to, &mut self.out);
+        self.out.close_run();
+        self.stats.packets_out += forwarded.packets;
+        self.stats.bytes_out += forwarded.bytes;
+        if let Some(timestamp) = forwarded.switched {
+            if before.is_none_or(|(track, _)| track != key) {
+                slot.first_timestamp = Some(timestamp);
+            }
+            self.untold.push(peer_key);
+        }
+        true
+    }
+}

@@ -1,0 +1,86 @@
+//! Slots: the receive streams that a subscriber offered once, and which track each of them carries.
+
+use crate::forward::Stream;
+use crate::track::{Kind, TrackKey};
+
+/// One receive slot of a subscriber.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// The section of the offer that the slot is.
+    pub mid: String,
+    pub kind: Kind,
+    /// Its number among the slots of its kind: audio slot n and video slot n share one media stream in the browser.
+    pub number: usize,
+    pub stream: Stream,
+    /// The track that the slot carries.
+    pub track: Option<TrackKey>,
+    /// The layer that its receiver should get.
+    pub target: u8,
+    /// The width of the tile it is shown in, device pixels.
+    pub width: u16,
+    /// What the receiver has been told: the track, its layer, the first timestamp of it.
+    pub told: (Option<TrackKey>, Option<u8>, Option<u32>),
+    /// First timestamp of the track that the slot carries now.
+    pub first_timestamp: Option<u32>,
+}
+
+/// Gives wanted tracks to slots: who has a slot keeps it, who is not wanted leaves, newcomers take what is free, if possible the
+/// place that `pair` names. `wanted` is in order of importance.
+pub(crate) fn assign(
+    current: &[Option<TrackKey>],
+    wanted: &[TrackKey],
+    pair: impl Fn(TrackKey) -> Option<usize>,
+) -> Vec<Option<TrackKey>> {
+    let wanted = &wanted[..wanted.len().min(current.len())];
+    let mut slots: Vec<Option<TrackKey>> =
+        current.iter().map(|track| track.filter(|track| wanted.contains(track))).collect();
+    let newcomers = || wanted.iter().copied().filter(|track| !current.contains(&Some(*track)));
+    let mut unpaired = Vec::new();
+    for track in newcomers() {
+        match pair(track).filter(|place| slots.get(*place) == Some(&None)) {
+            Some(place) => slots[place] = Some(track),
+            None => unpaired.push(track),
+        }
+    }
+    for track in unpaired {
+        if let Some(free) = slots.iter_mut().find(|slot| slot.is_none()) {
+            *free = Some(track);
+        }
+    }
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn who_has_a_slot_keeps_it() {
+        assert_eq!(assign(&[Some(1), None, Some(2)], &[3, 2, 1], |_| None), [Some(1), Some(3), Some(2)]);
+        assert_eq!(assign(&[Some(1), Some(2)], &[3, 2], |_| None), [Some(3), Some(2)]);
+        assert_eq!(assign(&[Some(1), Some(2)], &[2, 3, 1], |_| None), [Some(3), Some(2)]);
+        assert_eq!(assign(&[None, None, None], &[7, 8], |track| (track == 8).then_some(2)), [Some(7), None, Some(8)]);
+    }
+
+    proptest! {
+        /// The most important tracks are all there, each once, and nobody is moved.
+        #[test]
+        fn the_most_important_are_shown_once(
+            current in proptest::collection::vec(proptest::option::of(0usize..12), 0..8),
+            wanted in proptest::sample::subsequence((0usize..12).collect::<Vec<_>>(), 0..12).prop_shuffle(),
+        ) {
+            let mut seen = std::collections::HashSet::new();
+            let current: Vec<_> = current.into_iter().map(|track| track.filter(|track| seen.insert(*track))).collect();
+            let after = assign(&current, &wanted, |track| Some(track % 8));
+            prop_assert_eq!(after.len(), current.len());
+            for track in wanted.iter().take(current.len()) {
+                prop_assert_eq!(after.iter().filter(|slot| **slot == Some(*track)).count(), 1);
+                if let Some(place) = current.iter().position(|slot| *slot == Some(*track)) {
+                    prop_assert_eq!(after[place], Some(*track));
+                }
+            }
+            prop_assert_eq!(after.iter().flatten().count(), wanted.len().min(current.len()));
+        }
+    }
+}

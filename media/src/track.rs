@@ -1,0 +1,177 @@
+//! A published track: its layers, who receives it, and what arrived in this tick.
+
+use crate::id::{ParticipantId, TrackId};
+use crate::keyframe::KeyframeRequests;
+use crate::layer::Layer;
+use crate::ring::Packet;
+
+/// Simulcast layers of a track: browsers send three at most.
+pub const MOST_LAYERS: usize = 3;
+
+/// Audio or video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Opus, a clock of 48 kHz.
+    Audio,
+    /// VP8, a clock of 90 kHz.
+    Video,
+}
+
+impl Kind {
+    /// Ticks of the RTP timestamp in a second.
+    #[must_use]
+    pub fn clock_hz(self) -> u32 {
+        match self {
+            Kind::Audio => 48_000,
+            Kind::Video => 90_000,
+        }
+    }
+}
+
+/// What a track shows, as its publisher says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A voice.
+    Microphone,
+    /// A face.
+    Camera,
+    /// A shared screen.
+    Screen,
+}
+
+impl Source {
+    /// The kind of media that such a track carries.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Source::Microphone => Kind::Audio,
+            Source::Camera | Source::Screen => Kind::Video,
+        }
+    }
+}
+
+/// Place of a peer in its shard.
+pub(crate) type PeerKey = usize;
+/// Place of a track in its shard.
+pub(crate) type TrackKey = usize;
+
+/// A layer counts as gone when another layer of its track has gone on this much longer. Browsers stop the top layers
+/// for small pictures and narrow links.
+const GONE_US: u64 = 1_500_000;
+/// A track counts as silent after this long without a packet. Opus with DTX still sends one every 400 ms.
+pub(crate) const SILENT_US: u64 = 5_000_000;
+/// A layer is wide enough for a tile when it has this many percent of the tile's pixels across.
+const WIDE_ENOUGH_PCT: u32 = 75;
+
+/// A packet of this tick that has not been forwarded yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fresh {
+    pub layer: u8,
+    pub padding: bool,
+    pub index: u64,
+}
+
+/// One published track.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub id: TrackId,
+    pub participant: ParticipantId,
+    pub publisher: PeerKey,
+    pub source: Source,
+    /// Lowest first.
+    pub layers: Vec<Layer>,
+    pub fresh: Vec<Fresh>,
+    /// The peer and the slot of each receiver.
+    pub subscribers: Vec<(PeerKey, u16)>,
+    pub keyframes: KeyframeRequests,
+    pub muted: bool,
+    /// Packets came within [`SILENT_US`].
+    pub active: bool,
+}
+
+impl Track {
+    pub fn new(id: TrackId, participant: ParticipantId, publisher: PeerKey, source: Source, layers: usize) -> Track {
+        let clock_hz = source.kind().clock_hz();
+        Track {
+            id,
+            participant,
+            publisher,
+            source,
+            layers: (0..layers.clamp(1, MOST_LAYERS)).map(|_| Layer::new(clock_hz)).collect(),
+            fresh: Vec::new(),
+            subscribers: Vec::new(),
+            keyframes: KeyframeRequests::default(),
+            muted: false,
+            active: false,
+        }
+    }
+
+    /// Keeps a packet and marks it to be forwarded in this tick.
+    pub fn receive(&mut self, layer: usize, packet: Packet, payload: &[u8]) {
+        if packet.vp8.keyframe_start {
+            self.keyframes.arrived(layer);
+        }
+        self.fresh.push(Fresh { layer: layer as u8, padding: false, index: packet.index });
+        self.layers[layer].receive(packet, payload);
+    }
+
+    /// When the last packet of any layer came.
+    pub fn last_us(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.last_us).max().unwrap_or(0)
+    }
+
+    /// Whether this layer is being sent, compared with the others of the track.
+    pub fn is_sent(&self, layer: usize) -> bool {
+        let layer = &self.layers[layer];
+        layer.packets > 0 && layer.last_us + GONE_US >= self.last_us()
+    }
+
+    /// The layer for a tile that many device pixels wide: the lowest that is wide enough, else the highest that is sent.
+    pub fn layer_for(&self, width: u16) -> Option<u8> {
+        let mut sent = (0..self.layers.len()).filter(|layer| self.is_sent(*layer)).peekable();
+        sent.peek()?;
+        let mut best = 0;
+        for layer in sent {
+            best = layer;
+            let across = u32::from(self.layers[layer].width);
+            if across > 0 && across * 100 >= u32::from(width) * WIDE_ENOUGH_PCT {
+                break;
+            }
+        }
+        Some(best as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vp8::Descriptor;
+
+    fn sent(widths: &[(u16, u64)]) -> Track {
+        let mut track = Track::new(TrackId(1), ParticipantId(1), 0, Source::Camera, widths.len());
+        for (layer, (width, last_us)) in widths.iter().enumerate() {
+            if *width > 0 {
+                track.receive(layer, Packet::new(1, 0, true, Descriptor::EMPTY, *last_us), &[0]);
+                track.layers[layer].width = *width;
+            }
+        }
+        track
+    }
+
+    #[test]
+    fn a_tile_gets_the_lowest_layer_that_fills_it() {
+        let track = sent(&[(320, 9), (640, 9), (1280, 9)]);
+        assert_eq!(track.layer_for(300), Some(0));
+        assert_eq!(track.layer_for(420), Some(0));
+        assert_eq!(track.layer_for(640), Some(1));
+        assert_eq!(track.layer_for(4_000), Some(2));
+    }
+
+    #[test]
+    fn a_layer_that_is_not_sent_is_not_chosen() {
+        assert_eq!(sent(&[(320, 9), (640, 9), (0, 0)]).layer_for(1280), Some(1));
+        assert_eq!(sent(&[(320, 5_000_000), (640, 5_000_000), (1280, 1)]).layer_for(1280), Some(1));
+        assert_eq!(sent(&[(0, 0), (0, 0), (0, 0)]).layer_for(1280), None);
+        assert_eq!(sent(&[(0, 0), (640, 9), (0, 0)]).layer_for(10), Some(1));
+    }
+}
