@@ -1,0 +1,173 @@
+import { ParlorError } from "./errors.js";
+import type { Message, Room, User } from "./wire.js";
+
+export interface Entry {
+  nickname: string;
+  birthYear: number;
+  /** The user attests to be 18 or older. */
+  adult: boolean;
+}
+
+export interface NewRoom {
+  kind: "call" | "group";
+  name: string;
+  visibility: "public" | "unlisted" | "private";
+}
+
+interface Tokens {
+  accessToken: string;
+  expiresInS: number;
+  user: User;
+}
+
+/** An access token is renewed this long before it ends, so that no request is sent with one that expires on the way. */
+const RENEW_BEFORE_MS = 60_000;
+
+/**
+ * The REST calls. The access token lives in memory only; the refresh token is an HttpOnly cookie that no script sees.
+ * Every call throws `ParlorError` when the server refuses, and `TypeError` when it cannot be reached.
+ */
+export class Api {
+  readonly #base: string;
+  readonly #fetch: typeof fetch;
+  #tokens: Tokens | null = null;
+  #renewAt = 0;
+  #refreshing: Promise<User | null> | null = null;
+
+  /** `base` is the server's origin, `""` for the page's own. */
+  constructor(base = "", fetcher: typeof fetch = (input, init) => globalThis.fetch(input, init)) {
+    this.#base = base;
+    this.#fetch = fetcher;
+  }
+
+  get user(): User | null {
+    return this.#tokens?.user ?? null;
+  }
+
+  /** Enters as an anonymous user. Throws `underage` for someone under 18. */
+  async enter(entry: Entry): Promise<User> {
+    return this.#keep(await this.#post<Tokens>("/auth/anonymous", { ...entry, cookie: true }));
+  }
+
+  /** Takes up the session of the cookie; null when there is none. */
+  restore(): Promise<User | null> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  /** A valid access token, renewed if need be; null when the user has to enter (again). */
+  async token(): Promise<string | null> {
+    if (!this.#tokens || Date.now() >= this.#renewAt) await this.restore();
+    return this.#tokens?.accessToken ?? null;
+  }
+
+  /** The next `token()` asks the server, whatever the clock says: the socket was told that this one is no good. */
+  invalidate(): void {
+    this.#renewAt = 0;
+  }
+
+  async leave(): Promise<void> {
+    const token = this.#tokens?.accessToken;
+    this.#tokens = null;
+    if (token) await this.#send("DELETE", "/auth/logout", undefined, token);
+  }
+
+  /** Redeems the administrator's link. The user's role changes, and with it the token. */
+  async claim(secret: string): Promise<User> {
+    const answer = await this.#authorized<Partial<Tokens>>("POST", "/auth/claim", { secret });
+    if (answer.accessToken && answer.user) return this.#keep(answer as Tokens);
+    this.invalidate();
+    const user = await this.restore();
+    if (!user) throw new ParlorError("unauthenticated", "Enter again, then open the link once more.");
+    return user;
+  }
+
+  async rooms(): Promise<Room[]> {
+    return (await this.#authorized<{ rooms: Room[] }>("GET", "/rooms")).rooms;
+  }
+
+  async room(roomId: string): Promise<Room> {
+    return this.#authorized<Room>("GET", `/rooms/${encodeURIComponent(roomId)}`);
+  }
+
+  async createRoom(room: NewRoom): Promise<Room> {
+    return this.#authorized<Room>("POST", "/rooms", room);
+  }
+
+  /** A page of history, newest first: what came before `before`. */
+  async messages(roomId: string, before?: string, limit = 50): Promise<Message[]> {
+    const query = new URLSearchParams({ limit: String(limit), ...(before ? { before } : {}) });
+    const path = `/rooms/${encodeURIComponent(roomId)}/messages?${query}`;
+    return (await this.#authorized<{ messages: Message[] }>("GET", path)).messages;
+  }
+
+  async iceServers(): Promise<RTCIceServer[]> {
+    return (await this.#authorized<{ iceServers: RTCIceServer[] }>("GET", "/webrtc/ice-servers")).iceServers;
+  }
+
+  #keep(tokens: Tokens): User {
+    this.#tokens = tokens;
+    this.#renewAt = Date.now() + tokens.expiresInS * 1000 - RENEW_BEFORE_MS;
+    return tokens.user;
+  }
+
+  // A refresh token works once, and the tabs of a browser share the cookie: two refreshes at a time would look like a theft.
+  // The lock lets one tab finish, cookie and all, before the next one begins.
+  async #refresh(): Promise<User | null> {
+    const work = async () => {
+      try {
+        return this.#keep(await this.#post<Tokens>("/auth/refresh", undefined));
+      } catch (error) {
+        if (!(error instanceof ParlorError) || error.code === "rate_limited" || error.code === "internal")
+          throw error;
+        this.#tokens = null;
+        return null;
+      }
+    };
+    const locks = globalThis.navigator?.locks;
+    return locks ? locks.request("parlor-refresh", work) : work();
+  }
+
+  async #authorized<T>(method: string, path: string, body?: unknown): Promise<T> {
+    try {
+      return await this.#send<T>(method, path, body, await this.token());
+    } catch (error) {
+      if (!(error instanceof ParlorError) || !["token_expired", "token_invalid"].includes(error.code))
+        throw error;
+      this.invalidate();
+      return this.#send<T>(method, path, body, await this.token());
+    }
+  }
+
+  #post<T>(path: string, body: unknown): Promise<T> {
+    return this.#send<T>("POST", path, body, null);
+  }
+
+  async #send<T>(method: string, path: string, body: unknown, token: string | null): Promise<T> {
+    const headers: Record<string, string> = { accept: "application/json" };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    if (token) headers.authorization = `Bearer ${token}`;
+    const response = await this.#fetch(`${this.#base}/api/v1${path}`, {
+      method,
+      headers,
+      credentials: "same-origin",
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw await refusal(response);
+    if (response.status === 204) return undefined as T;
+    return (await response.json()) as T;
+  }
+}
+
+/** The problem document (RFC 9457) of an answer; a proxy's page without one becomes `internal`. */
+async function refusal(response: Response): Promise<ParlorError> {
+  const problem = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+  return new ParlorError(
+    typeof problem.code === "string" ? problem.code : "internal",
+    String(problem.detail ?? problem.message ?? problem.title ?? `The server answered ${response.status}.`),
+    typeof problem.retryAfterMs === "number" ? problem.retryAfterMs : null,
+    typeof problem.extra === "object" && problem.extra ? (problem.extra as Record<string, unknown>) : {},
+  );
+}

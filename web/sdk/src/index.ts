@@ -1,0 +1,28 @@
+export { Api, type Entry as UserEntry, type NewRoom } from "./api.js";
+export { backoffMs } from "./backoff.js";
+export {
+  type AudioSlot,
+  Call,
+  type CallEvents,
+  type CallPhase,
+  type CallSnapshot,
+  trackOf,
+} from "./call.js";
+export { Emitter } from "./emitter.js";
+export { ConnectionLost, ParlorError } from "./errors.js";
+export type { Entry, EntryState } from "./outbox.js";
+export { Parlor, type ParlorOptions } from "./parlor.js";
+export { type CallState, Room, type RoomEvents, type RoomSnapshot, type RoomState } from "./room.js";
+export { SlotMap } from "./slots.js";
+export {
+  type CloseAction,
+  closeAction,
+  type Frame,
+  Socket,
+  type SocketEvents,
+  type SocketState,
+} from "./socket.js";
+export { type Position, Stream, type Verdict } from "./stream.js";
+export type { TileOptions } from "./tile.js";
+export { viewOf } from "./view.js";
+export type * from "./wire.js";

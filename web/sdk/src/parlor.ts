@@ -1,0 +1,30 @@
+import { Api } from "./api.js";
+import { Room } from "./room.js";
+import { Socket } from "./socket.js";
+
+export interface ParlorOptions {
+  /** The server's origin, like `https://parlor.example`; the page's own by default. */
+  url?: string;
+}
+
+/** A client of one server: its REST calls, its socket, its rooms. */
+export class Parlor {
+  readonly api: Api;
+  readonly socket: Socket;
+
+  constructor({ url = "" }: ParlorOptions = {}) {
+    this.api = new Api(url);
+    const socketUrl = new URL("/ws", url || location.href);
+    socketUrl.protocol = socketUrl.protocol === "https:" ? "wss:" : "ws:";
+    this.socket = new Socket({
+      url: socketUrl.href,
+      token: () => this.api.token(),
+      invalidate: () => this.api.invalidate(),
+    });
+  }
+
+  /** A room of this server; `join` it, and `leave` it when done. */
+  room(id: string): Room {
+    return new Room(id, this.socket, this.api);
+  }
+}

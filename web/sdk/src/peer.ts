@@ -1,0 +1,112 @@
+import { CAMERA_LAYERS, layersFor, narrowCodecs, SCREEN_LAYER } from "./encodings.js";
+import { AUDIO_SLOTS, MOST_VIDEO_SLOTS, VIDEO_SLOTS, videoSlots } from "./view.js";
+import type { TrackSource } from "./wire.js";
+
+export const SOURCES: readonly TrackSource[] = ["microphone", "camera", "screen"];
+
+/**
+ * One RTCPeerConnection laid out as the protocol wants it: three send-only transceivers, then the receive slots. It makes offers
+ * and takes answers; it knows nothing of the socket.
+ */
+export class Peer {
+  readonly connection: RTCPeerConnection;
+  readonly #senders = new Map<TrackSource, RTCRtpTransceiver>();
+  readonly #streams = new Map<string, MediaStream>();
+  readonly #slots: RTCRtpTransceiver[] = [];
+  #videoSlots = 0;
+
+  constructor(iceServers: RTCIceServer[], wantedVideoSlots = VIDEO_SLOTS) {
+    this.connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    for (const source of SOURCES) this.#addSender(source);
+    for (let index = 0; index < AUDIO_SLOTS; index += 1) this.#addSlot("audio");
+    this.#addVideoSlots(wantedVideoSlots);
+  }
+
+  get videoSlots(): number {
+    return this.#videoSlots;
+  }
+
+  /** Audio slots in the order of the offer, once it is made. */
+  get audioMids(): string[] {
+    return this.#slots
+      .filter(({ receiver }) => receiver.track.kind === "audio")
+      .flatMap(({ mid }) => mid ?? []);
+  }
+
+  /** More slots for a layout of `visible` tiles; true when a new offer has to tell the server of them. */
+  grow(visible: number): boolean {
+    const more = Math.min(videoSlots(this.#videoSlots, visible), MOST_VIDEO_SLOTS) - this.#videoSlots;
+    this.#addVideoSlots(more);
+    return more > 0;
+  }
+
+  /** The media stream of a slot; the same object as long as the connection lives. */
+  stream(mid: string): MediaStream | null {
+    const known = this.#streams.get(mid);
+    if (known) return known;
+    const transceiver = this.#slots.find((slot) => slot.mid === mid);
+    if (!transceiver) return null;
+    const stream = new MediaStream([transceiver.receiver.track]);
+    this.#streams.set(mid, stream);
+    return stream;
+  }
+
+  receiver(mid: string): RTCRtpReceiver | null {
+    return this.#slots.find((slot) => slot.mid === mid)?.receiver ?? null;
+  }
+
+  async offer(iceRestart: boolean): Promise<{ sdp: string; tracks: { mid: string; source: TrackSource }[] }> {
+    await this.connection.setLocalDescription(await this.connection.createOffer({ iceRestart }));
+    const tracks = SOURCES.map((source) => ({ mid: this.#senders.get(source)?.mid ?? "", source }));
+    return { sdp: this.connection.localDescription?.sdp ?? "", tracks };
+  }
+
+  async answer(sdp: string): Promise<void> {
+    await this.connection.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  /** Puts a track on the wire, or takes it off. Nobody renegotiates. */
+  async send(source: TrackSource, track: MediaStreamTrack | null): Promise<void> {
+    const sender = this.#senders.get(source)?.sender;
+    if (!sender) return;
+    if (track && source === "camera") await tune(sender, track);
+    await sender.replaceTrack(track);
+  }
+
+  close(): void {
+    this.connection.close();
+  }
+
+  #addSender(source: TrackSource): void {
+    const kind = source === "microphone" ? "audio" : "video";
+    const encodings = { microphone: undefined, camera: CAMERA_LAYERS, screen: [SCREEN_LAYER] }[source];
+    const transceiver = this.connection.addTransceiver(kind, {
+      direction: "sendonly",
+      ...(encodings ? { sendEncodings: encodings.map((encoding) => ({ ...encoding })) } : {}),
+    });
+    narrowCodecs(transceiver, kind);
+    this.#senders.set(source, transceiver);
+  }
+
+  #addSlot(kind: "audio" | "video"): void {
+    const transceiver = this.connection.addTransceiver(kind, { direction: "recvonly" });
+    narrowCodecs(transceiver, kind);
+    this.#slots.push(transceiver);
+  }
+
+  #addVideoSlots(count: number): void {
+    for (let index = 0; index < count; index += 1) this.#addSlot("video");
+    this.#videoSlots += Math.max(0, count);
+  }
+}
+
+async function tune(sender: RTCRtpSender, track: MediaStreamTrack): Promise<void> {
+  const plans = layersFor(track.getSettings().width ?? 1280);
+  const parameters = sender.getParameters();
+  for (const encoding of parameters.encodings) {
+    const plan = plans.find(({ rid }) => rid === encoding.rid);
+    if (plan)
+      Object.assign(encoding, { active: plan.active, scaleResolutionDownBy: plan.scaleResolutionDownBy });
+  }
+  await sender.setParameters(parameters);
+}

@@ -1,0 +1,374 @@
+import type { Api } from "./api.js";
+import { Emitter } from "./emitter.js";
+import { ConnectionLost, ParlorError } from "./errors.js";
+import { type Entry, echo, keyOf, Outbox } from "./outbox.js";
+import type { Frame, Socket } from "./socket.js";
+import { Stream } from "./stream.js";
+import type { Member, Message, Participant, Role, Room as RoomInfo, User } from "./wire.js";
+
+export type RoomState = "idle" | "joining" | "joined" | "left" | "removed" | "refused";
+
+export interface CallState {
+  callId: string;
+  participants: Participant[];
+}
+
+/** All that a page shows of a room. A new object at each change, so that it can be compared by identity. */
+export interface RoomSnapshot {
+  state: RoomState;
+  info: RoomInfo | null;
+  role: Role;
+  members: Member[];
+  /** The history and, last, what is on its way. */
+  messages: Entry[];
+  /** There may be older messages than the first one here. */
+  hasOlder: boolean;
+  /** Nicknames of those who write at the moment. */
+  typing: string[];
+  /** Why the server refused the room, or removed us from it. */
+  reason: { code: string; message: string } | null;
+}
+
+export interface RoomEvents {
+  change: RoomSnapshot;
+  /** Frames of this room's call, in the order they came. */
+  call: Frame;
+  /** The room's state came (again), with who is in the call. */
+  state: { call: CallState | null; resumed: boolean };
+}
+
+/** A note of typing is cleared after this long without another. */
+const TYPING_MS = 5_000;
+/** Our own typing is told again at most this often. */
+const TYPING_EVERY_MS = 3_000;
+const PAGE = 50;
+
+/** One room: its members and messages, kept in step with the server over lost sockets. */
+export class Room extends Emitter<RoomEvents> {
+  readonly id: string;
+  readonly #socket: Socket;
+  readonly #api: Api;
+  readonly #stream = new Stream();
+  readonly #outbox = new Outbox();
+  readonly #off: (() => void)[];
+  readonly #typing = new Map<string, { nickname: string; timer: ReturnType<typeof setTimeout> }>();
+  #messages: Message[] = [];
+  #members = new Map<string, Member>();
+  #state: RoomState = "idle";
+  #info: RoomInfo | null = null;
+  #role: Role = "member";
+  #hasOlder = false;
+  #reason: RoomSnapshot["reason"] = null;
+  #me: User | null;
+  #typedAt = 0;
+  #flushing = false;
+  #snapshot: RoomSnapshot | null = null;
+
+  constructor(id: string, socket: Socket, api: Api) {
+    super();
+    this.id = id;
+    this.#socket = socket;
+    this.#api = api;
+    this.#me = api.user;
+    this.#off = [
+      socket.on("frame", (frame) => this.#receive(frame)),
+      socket.on("authenticated", ({ resumed, user }) => {
+        this.#me = user;
+        if (this.#state === "joined" || this.#state === "joining") void this.#join(resumed);
+      }),
+    ];
+  }
+
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  get api(): Api {
+    return this.#api;
+  }
+
+  get me(): User | null {
+    return this.#me;
+  }
+
+  get snapshot(): RoomSnapshot {
+    this.#snapshot ??= this.#take();
+    return this.#snapshot;
+  }
+
+  /** Joins, now or when the socket is there, and joins again whenever it comes back. */
+  join(): void {
+    if (this.#state === "joined" || this.#state === "joining") return;
+    this.#state = "joining";
+    this.#changed();
+    if (this.#socket.state === "open") void this.#join(false);
+  }
+
+  leave(): void {
+    if (this.#state === "joined") this.#socket.send("leave_room", { roomId: this.id });
+    this.#state = "left";
+    for (const off of this.#off) off();
+    for (const { timer } of this.#typing.values()) clearTimeout(timer);
+    this.#changed();
+  }
+
+  /** Shows the message at once, and sends it now or when the socket is back. */
+  send(text: string): void {
+    const me = this.#me;
+    if (!me) return;
+    this.#outbox.add(echo(this.id, { id: me.id, nickname: me.nickname }, clientId(), { text }));
+    this.#typedAt = 0;
+    this.#changed();
+    void this.#flush();
+  }
+
+  retry(clientId: string): void {
+    this.#outbox.retry(clientId);
+    this.#changed();
+    void this.#flush();
+  }
+
+  discard(clientId: string): void {
+    this.#outbox.discard(clientId);
+    this.#changed();
+  }
+
+  async edit(messageId: string, text: string): Promise<void> {
+    await this.#socket.request("edit_message", { roomId: this.id, messageId, content: { text } });
+  }
+
+  async delete(messageId: string): Promise<void> {
+    await this.#socket.request("delete_message", { roomId: this.id, messageId });
+  }
+
+  async removeMember(userId: string, reason: string): Promise<void> {
+    await this.#socket.request("remove_member", { roomId: this.id, userId, reason });
+  }
+
+  async setRole(userId: string, role: Role): Promise<void> {
+    await this.#socket.request("set_member_role", { roomId: this.id, userId, role });
+  }
+
+  /** To be called at each key: tells the others at most every 3 s. */
+  typing(): void {
+    const now = Date.now();
+    if (now - this.#typedAt < TYPING_EVERY_MS) return;
+    this.#typedAt = now;
+    this.#socket.send("typing", { roomId: this.id, typing: true });
+  }
+
+  /** Fetches a page of older messages. */
+  async older(): Promise<void> {
+    const first = this.#messages[0];
+    if (!first) return;
+    const page = await this.#api.messages(this.id, first.id, PAGE);
+    if (this.#messages[0] !== first) return;
+    this.#hasOlder = page.length === PAGE;
+    this.#messages = [...page.reverse(), ...this.#messages];
+    this.#changed();
+  }
+
+  async #join(resumed: boolean): Promise<void> {
+    this.#state = "joining";
+    this.#changed();
+    const position = this.#stream.position;
+    try {
+      const frame = await this.#socket.request("join_room", {
+        roomId: this.id,
+        epoch: position?.epoch ?? null,
+        offset: position?.offset ?? null,
+      });
+      if (this.#state !== "joining") return;
+      this.#enter(frame, resumed);
+    } catch (error) {
+      if (error instanceof ConnectionLost || this.#state !== "joining") return;
+      const { code, message } = error as ParlorError;
+      if (code === "rate_limited") {
+        setTimeout(
+          () => this.#state === "joining" && void this.#join(resumed),
+          (error as ParlorError).retryAfterMs ?? 1000,
+        );
+        return;
+      }
+      this.#state = "refused";
+      this.#reason = { code, message };
+      this.#changed();
+    }
+  }
+
+  #enter(frame: Frame, resumed: boolean): void {
+    const data = frame.data as {
+      room: RoomInfo;
+      you: { role: Role };
+      members: Member[];
+      messages: Message[];
+      recovered: boolean | null;
+      call: CallState | null;
+    };
+    this.#state = "joined";
+    this.#info = data.room;
+    this.#role = data.you.role;
+    this.#members = new Map(data.members.map((member) => [member.userId, member]));
+    // Recovered: the missed events follow, one by one, from where we stand.
+    if (data.recovered !== true) {
+      this.#stream.reset(
+        frame.epoch != null && frame.offset != null ? { epoch: frame.epoch, offset: frame.offset } : null,
+      );
+      this.#messages = data.messages;
+      this.#hasOlder = data.messages.length === PAGE;
+      for (const message of data.messages) this.#acknowledge(message);
+    }
+    this.#changed();
+    this.emit("state", { call: data.call ?? null, resumed });
+    void this.#flush();
+  }
+
+  #receive(frame: Frame): void {
+    if (frame.roomId !== this.id) return;
+    if (frame.type === "removed") return this.#removed(frame);
+    // `room_state` is the answer to `join_room`, which waits for it.
+    if (frame.type === "room_state" || frame.type === "error") return;
+    if (frame.type === "slots" || frame.type === "track.stopped" || frame.type.startsWith("call.")) {
+      this.emit("call", frame);
+      return;
+    }
+    if (frame.epoch == null || frame.offset == null) return this.#apply(frame);
+    if (this.#state !== "joined") return;
+    switch (this.#stream.accept(frame.epoch, frame.offset)) {
+      case "apply":
+        return this.#apply(frame);
+      case "seen":
+        // The answer to a message that was sent twice is the message of the first time.
+        if (frame.type === "new_message" && this.#acknowledge(frame.data.message as Message)) this.#changed();
+        return;
+      case "gap":
+        void this.#join(true);
+    }
+  }
+
+  #apply({ type, data }: Frame): void {
+    switch (type) {
+      case "new_message": {
+        const message = data.message as Message;
+        this.#acknowledge(message);
+        this.#quiet(message.sender.id);
+        this.#messages = [...this.#messages, message];
+        break;
+      }
+      case "message_edited": {
+        const message = data.message as Message;
+        this.#messages = this.#messages.map((old) => (old.id === message.id ? message : old));
+        break;
+      }
+      case "message_deleted":
+        this.#messages = this.#messages.map((old) =>
+          old.id === data.messageId ? { ...old, deleted: true, content: { text: "" } } : old,
+        );
+        break;
+      case "typing":
+        this.#types(data as unknown as { userId: string; nickname: string; typing: boolean });
+        break;
+      case "member_joined": {
+        const member = data.member as Member;
+        this.#members.set(member.userId, member);
+        break;
+      }
+      case "member_left":
+        this.#members.delete(data.userId as string);
+        this.#quiet(data.userId as string);
+        break;
+      case "member_role": {
+        const { userId, role } = data as unknown as { userId: string; role: Role };
+        const member = this.#members.get(userId);
+        if (member) this.#members.set(userId, { ...member, role });
+        if (userId === this.#me?.id) this.#role = role;
+        break;
+      }
+      default:
+        return;
+    }
+    this.#changed();
+  }
+
+  #acknowledge(message: Message): boolean {
+    return message.sender.id === this.#me?.id && this.#outbox.acknowledge(message);
+  }
+
+  #removed({ data }: Frame): void {
+    this.#state = "removed";
+    this.#reason = { code: "removed", message: String(data.reason ?? "") };
+    this.#changed();
+  }
+
+  #types({ userId, nickname, typing }: { userId: string; nickname: string; typing: boolean }): void {
+    this.#quiet(userId);
+    if (!typing || userId === this.#me?.id) return;
+    const timer = setTimeout(() => {
+      this.#typing.delete(userId);
+      this.#changed();
+    }, TYPING_MS);
+    this.#typing.set(userId, { nickname, timer });
+  }
+
+  #quiet(userId: string): void {
+    clearTimeout(this.#typing.get(userId)?.timer);
+    this.#typing.delete(userId);
+  }
+
+  // One message at a time, so that they arrive in the order they were written. What the socket swallows is sent again after the
+  // next join: the client's id makes that harmless.
+  async #flush(): Promise<void> {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    try {
+      for (;;) {
+        const [entry] = this.#outbox.unsent;
+        if (!entry || this.#state !== "joined") return;
+        const { clientId, content, replyTo } = entry.message;
+        try {
+          const data = { roomId: this.id, clientId, content, replyTo };
+          const answer = await this.#socket.request("send_message", data);
+          // Normally done by the event itself; this covers an answer to a message that came before our position.
+          if (this.#acknowledge(answer.data.message as Message)) this.#changed();
+        } catch (error) {
+          if (!(error instanceof ParlorError)) return;
+          if (error.code === "rate_limited") await wait(error.retryAfterMs ?? 1000);
+          else if (clientId) this.#outbox.fail(clientId, error.message);
+          this.#changed();
+        }
+      }
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  #changed(): void {
+    this.#snapshot = null;
+    this.emit("change", this.snapshot);
+  }
+
+  #take(): RoomSnapshot {
+    const sent = this.#messages.map(
+      (message): Entry => ({ key: keyOf(message), message, state: "sent", error: null }),
+    );
+    return {
+      state: this.#state,
+      info: this.#info,
+      role: this.#role,
+      members: [...this.#members.values()],
+      messages: [...sent, ...this.#outbox.entries],
+      hasOlder: this.#hasOlder,
+      typing: [...this.#typing.values()].map(({ nickname }) => nickname),
+      reason: this.#reason,
+    };
+  }
+}
+
+function clientId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return `c-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

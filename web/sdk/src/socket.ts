@@ -1,0 +1,269 @@
+import { backoffMs } from "./backoff.js";
+import { Emitter } from "./emitter.js";
+import { ConnectionLost, ParlorError } from "./errors.js";
+import type { User } from "./wire.js";
+
+/** What the client does about a closed socket. */
+export type CloseAction = "retry" | "refresh" | "wait" | "stop";
+
+/** `docs/protocol.md`, "Close codes". An unknown one is a network's: try again. */
+export function closeAction(code: number): CloseAction {
+  switch (code) {
+    case 1000:
+    case 1009:
+    case 4400:
+    case 4403:
+    case 4409:
+      return "stop";
+    case 4401:
+    case 4402:
+      return "refresh";
+    case 4503:
+      return "wait";
+    default:
+      return "retry";
+  }
+}
+
+/** A frame of the server, as it came. */
+export interface Frame {
+  type: string;
+  id?: string | null;
+  roomId?: string | null;
+  epoch?: string | null;
+  offset?: number | null;
+  data: Record<string, unknown>;
+}
+
+export type SocketState = "closed" | "connecting" | "open" | "waiting";
+
+export interface SocketEvents {
+  state: SocketState;
+  /** Logged in. `resumed`: the seats in rooms and call are as before. */
+  authenticated: { resumed: boolean; user: User };
+  frame: Frame;
+  /** It will not come back by itself: the close code says why (4403 removed or banned, 4401 enter again, …). */
+  stopped: { code: number };
+}
+
+export interface SocketOptions {
+  /** ws: or wss: address. */
+  url: string;
+  /** A valid access token, or null when the user has to enter again. */
+  token: () => Promise<string | null>;
+  /** The server refused the token. */
+  invalidate: () => void;
+  /** For tests. */
+  open?: (url: string) => WebSocket;
+  random?: () => number;
+}
+
+interface Waiter {
+  resolve: (frame: Frame) => void;
+  reject: (error: Error) => void;
+}
+
+/** No answer to a ping for this long means that the connection is dead, whatever the browser thinks. */
+const PONG_WITHIN_MS = 10_000;
+/** Tokens refused so often in a row mean that the user has to enter again. */
+const REFUSED_LOGINS = 2;
+
+/** The one WebSocket: logs in, keeps itself alive, comes back after a loss with the token that resumes the session. */
+export class Socket extends Emitter<SocketEvents> {
+  readonly #options: SocketOptions;
+  readonly #waiters = new Map<string, Waiter>();
+  #socket: WebSocket | null = null;
+  #state: SocketState = "closed";
+  #wanted = false;
+  #attempt = 0;
+  #refused = 0;
+  #nextId = 1;
+  #resumeToken: string | null = null;
+  #goAwayMs: number | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #pinger: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: SocketOptions) {
+    super();
+    this.#options = options;
+  }
+
+  get state(): SocketState {
+    return this.#state;
+  }
+
+  /** Connects, and stays connected until `close`. */
+  connect(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#attempt = 0;
+    void this.#open();
+  }
+
+  /** Waits no longer for the next try: the network is back, or the user is. */
+  hurry(): void {
+    if (this.#state === "waiting") {
+      clearTimeout(this.#timer);
+      this.#attempt = 0;
+      void this.#open();
+    } else if (this.#state === "open") this.#ping();
+  }
+
+  close(): void {
+    this.#wanted = false;
+    this.#resumeToken = null;
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#drop();
+    socket?.close(1000);
+    this.#become("closed");
+  }
+
+  /** Sends a frame; nobody answers it, or nobody cares. False when the socket is not open. */
+  send(type: string, data: object): boolean {
+    if (this.#state !== "open") return false;
+    this.#write(type, data, undefined);
+    return true;
+  }
+
+  /** Sends a frame and waits for the one that answers it. Throws `ParlorError`, or `ConnectionLost`. */
+  request(type: string, data: object): Promise<Frame> {
+    if (this.#state !== "open") return Promise.reject(new ConnectionLost());
+    return this.#ask(type, data);
+  }
+
+  #ask(type: string, data: object): Promise<Frame> {
+    const id = String(this.#nextId++);
+    return new Promise((resolve, reject) => {
+      this.#waiters.set(id, { resolve, reject });
+      this.#write(type, data, id);
+    });
+  }
+
+  #write(type: string, data: object, id: string | undefined): void {
+    this.#socket?.send(JSON.stringify(id === undefined ? { type, data } : { type, id, data }));
+  }
+
+  async #open(): Promise<void> {
+    this.#become("connecting");
+    let token: string | null;
+    try {
+      token = await this.#options.token();
+    } catch {
+      this.#retry(backoffMs(this.#attempt++, this.#options.random));
+      return;
+    }
+    if (!this.#wanted || this.#socket) return;
+    if (token === null) {
+      this.#stop(4401);
+      return;
+    }
+    const socket = (this.#options.open ?? ((url) => new WebSocket(url)))(this.#options.url);
+    this.#socket = socket;
+    socket.onopen = () => void this.#authenticate(socket, token);
+    socket.onmessage = ({ data }) => this.#receive(String(data));
+    socket.onclose = ({ code }) => {
+      if (this.#socket === socket) this.#closed(code);
+    };
+  }
+
+  async #authenticate(socket: WebSocket, token: string): Promise<void> {
+    try {
+      const { data } = await this.#ask("authenticate", { token, resume: this.#resumeToken });
+      if (this.#socket !== socket) return;
+      this.#attempt = 0;
+      this.#refused = 0;
+      this.#resumeToken = String(data.resumeToken);
+      this.#pinger = setInterval(() => this.#ping(), Number(data.pingEveryMs ?? 25_000));
+      this.#become("open");
+      this.emit("authenticated", { resumed: data.resumed === true, user: data.user as User });
+    } catch (error) {
+      // A refused token comes as an error, then the socket closes with 4401; a lost socket takes its own way.
+      if (error instanceof ParlorError && this.#socket === socket) socket.close(4401);
+    }
+  }
+
+  #receive(text: string): void {
+    const frame = JSON.parse(text) as Frame;
+    const waiter = frame.id ? this.#waiters.get(frame.id) : undefined;
+    if (waiter && frame.id) {
+      this.#waiters.delete(frame.id);
+      if (frame.type === "error") waiter.reject(errorOf(frame.data));
+      else waiter.resolve(frame);
+    }
+    if (frame.type === "go_away") this.#goAwayMs = Number(frame.data.reconnectAfterMs ?? 0);
+    else if (frame.type === "token_expiring") void this.#renew();
+    this.emit("frame", frame);
+  }
+
+  async #renew(): Promise<void> {
+    this.#options.invalidate();
+    const token = await this.#options.token().catch(() => null);
+    // Without a new token the server closes with 4402, and the next connection finds out what is wrong.
+    if (token && this.#state === "open") this.#write("authenticate", { token, resume: null }, undefined);
+  }
+
+  #ping(): void {
+    const socket = this.#socket;
+    if (!socket || this.#state !== "open") return;
+    const dead = setTimeout(() => {
+      if (this.#socket !== socket) return;
+      socket.close();
+      this.#closed(1006);
+    }, PONG_WITHIN_MS);
+    this.#ask("ping", {}).then(
+      () => clearTimeout(dead),
+      () => clearTimeout(dead),
+    );
+  }
+
+  #closed(code: number): void {
+    this.#drop();
+    if (!this.#wanted) return;
+    const action = closeAction(code);
+    if (action === "stop") return this.#stop(code);
+    if (action === "refresh") {
+      this.#options.invalidate();
+      if (code === 4401 && ++this.#refused >= REFUSED_LOGINS) return this.#stop(code);
+    }
+    const wait = action === "wait" ? this.#goAwayMs : null;
+    this.#goAwayMs = null;
+    this.#retry(wait ?? backoffMs(this.#attempt++, this.#options.random));
+  }
+
+  #retry(afterMs: number): void {
+    if (!this.#wanted) return;
+    this.#become("waiting");
+    this.#timer = setTimeout(() => void this.#open(), afterMs);
+  }
+
+  #stop(code: number): void {
+    this.#wanted = false;
+    this.#resumeToken = null;
+    this.#become("closed");
+    this.emit("stopped", { code });
+  }
+
+  #drop(): void {
+    clearInterval(this.#pinger);
+    this.#socket = null;
+    const waiters = [...this.#waiters.values()];
+    this.#waiters.clear();
+    for (const { reject } of waiters) reject(new ConnectionLost());
+  }
+
+  #become(state: SocketState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.emit("state", state);
+  }
+}
+
+function errorOf(data: Record<string, unknown>): ParlorError {
+  return new ParlorError(
+    String(data.code),
+    String(data.message),
+    typeof data.retryAfterMs === "number" ? data.retryAfterMs : null,
+    (data.detail ?? {}) as Record<string, unknown>,
+  );
+}

@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Api } from "../src/api.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const tokens = (name: string) => ({
+  accessToken: name,
+  expiresInS: 900,
+  refreshToken: null,
+  user: { id: "u", nickname: "ada", role: "member" },
+});
+
+function server(answers: Record<string, () => Response>) {
+  const asked: string[] = [];
+  const fetcher = vi.fn(async (input: RequestInfo | URL, init?: RequestInit) => {
+    const path = String(input).replace("/api/v1", "");
+    const token = new Headers(init?.headers).get("authorization");
+    asked.push(`${init?.method} ${path}${token ? ` ${token}` : ""}`);
+    return answers[path]?.() ?? new Response("{}", { status: 404 });
+  });
+  return { api: new Api("", fetcher as typeof fetch), asked };
+}
+
+const json = (body: object, status = 200) => new Response(JSON.stringify(body), { status });
+
+test("the token is renewed before it ends, once for all who ask", async () => {
+  const { api, asked } = server({
+    "/auth/anonymous": () => json(tokens("A"), 201),
+    "/auth/refresh": () => json(tokens("B")),
+    "/rooms": () => json({ rooms: [] }),
+  });
+  await api.enter({ nickname: "ada", birthYear: 1990, adult: true });
+  await api.rooms();
+  vi.advanceTimersByTime(841_000);
+  await Promise.all([api.rooms(), api.rooms()]);
+  expect(asked).toEqual([
+    "POST /auth/anonymous",
+    "GET /rooms Bearer A",
+    "POST /auth/refresh",
+    "GET /rooms Bearer B",
+    "GET /rooms Bearer B",
+  ]);
+});
+
+test("a session that is gone is no error: the user enters again", async () => {
+  const { api } = server({ "/auth/refresh": () => json({ code: "unauthenticated" }, 401) });
+  await expect(api.restore()).resolves.toBeNull();
+  expect(api.user).toBeNull();
+});
+
+test("a refusal carries its code and its sentence", async () => {
+  const { api } = server({
+    "/auth/anonymous": () =>
+      json({ code: "underage", title: "Forbidden", detail: "Parlor is for adults." }, 403),
+  });
+  await expect(api.enter({ nickname: "kid", birthYear: 2020, adult: true })).rejects.toMatchObject({
+    code: "underage",
+    message: "Parlor is for adults.",
+  });
+});
