@@ -1,0 +1,28 @@
+# make run [PORT=4000]: builds everything and starts the server; its state is in ./data.
+# make test: every check and every test; the last line is "N passed, N failed".
+
+.PHONY: run test check
+
+ifdef PORT
+export PARLOR_LISTEN := 0.0.0.0:$(PORT)
+endif
+
+run:
+	@scripts/setup run
+	@scripts/web
+	@cargo build --release --locked
+	@exec target/release/parlor serve
+
+test:
+	@scripts/test
+
+# The quick half of `make test`, without browsers and servers: format, lints, module graph, licences, the page's lint and types.
+check:
+	@scripts/setup run
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --locked --test it -- tidy
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check licenses bans sources; fi
+	@scripts/web
+	npm --prefix web run --silent lint
+	npm --prefix web run --silent types

@@ -1,0 +1,184 @@
+//! Errors of REST: the one place that turns a code into an HTTP status and a problem document (RFC 9457).
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request, rejection};
+use axum::http::{HeaderValue, StatusCode, header, request};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::domain::Refusal;
+use crate::proto::{ErrorBody, ErrorCode};
+
+/// What a handler answers when it does not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Error(ErrorBody);
+
+/// A problem document: the body of every answer that is an error.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Problem {
+    /// A name for the kind of problem: `urn:parlor:problem:` and the code.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:parlor:problem:room_full")]
+    kind: String,
+    /// The HTTP status in words.
+    #[schema(example = "Conflict")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 409)]
+    status: u16,
+    /// What is wrong, as a sentence for people.
+    #[schema(example = "This room is full: it has 50 seats.")]
+    detail: String,
+    /// What is wrong, for programs. A code never changes its meaning.
+    code: ErrorCode,
+    /// How long to wait, where waiting helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    /// Numbers and names that go with the code.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object, example = json!({"limit": 50}))]
+    params: Map<String, Value>,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self(body_of(&refusal))
+    }
+}
+
+/// The error that a frame or an answer carries. What went wrong on our side is written to the log alone, and found there by
+/// the id that the other side is told.
+pub(crate) fn body_of(refusal: &Refusal) -> ErrorBody {
+    let body = ErrorBody::from(refusal);
+    let Refusal::Internal(why) = refusal else { return body };
+    let request_id = Uuid::now_v7().to_string();
+    tracing::error!(%request_id, why, "a request failed");
+    body.with("requestId", request_id)
+}
+
+/// Which HTTP status a code stands for.
+fn status_of(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::BadJson | ErrorCode::BadFrame | ErrorCode::UnknownType | ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthenticated | ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::TokenReused => {
+            StatusCode::UNAUTHORIZED
+        }
+        ErrorCode::Forbidden | ErrorCode::Underage | ErrorCode::RoomPrivate | ErrorCode::Removed => StatusCode::FORBIDDEN,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::RoomFull | ErrorCode::NotInRoom | ErrorCode::NotInCall | ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::MessageTooLong
+        | ErrorCode::MessageEmpty
+        | ErrorCode::BadSdp
+        | ErrorCode::NoIce
+        | ErrorCode::NoFingerprint
+        | ErrorCode::TooManyMedia
+        | ErrorCode::UnsupportedCodecs => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::CallUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let ErrorBody { code, message, retry_after_ms, detail } = self.0;
+        let status = status_of(code);
+        let name = serde_json::to_value(code).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+        let problem = Problem {
+            kind: format!("urn:parlor:problem:{name}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: message,
+            code,
+            retry_after_ms,
+            params: detail,
+        };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait_ms) = retry_after_ms {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1000)));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// A JSON body of that shape; anything else is a problem document rather than axum's plain text.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        match <Json<T> as FromRequest<S>>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(unreadable_body(rejection)),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
+    type Rejection = Error;
+
+    /// No body at all is `None`.
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Error> {
+        use axum::body::HttpBody as _;
+        if request.body().size_hint().exact() == Some(0) || request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+    }
+}
+
+fn unreadable_body(rejection: JsonRejection) -> Error {
+    let text = rejection.body_text();
+    let is_too_large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
+    let code = match rejection {
+        _ if is_too_large => ErrorCode::TooLarge,
+        JsonRejection::JsonDataError(_) => ErrorCode::BadRequest,
+        JsonRejection::MissingJsonContentType(_) => ErrorCode::BadRequest,
+        _ => ErrorCode::BadJson,
+    };
+    Error(ErrorBody::new(code, text))
+}
+
+/// The ids in a path. What is no id names nothing.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, Error> {
+        let found: Result<axum::extract::Path<T>, PathRejection> =
+            axum::extract::Path::from_request_parts(parts, state).await;
+        found.map(|axum::extract::Path(ids)| Self(ids)).map_err(|_| Refusal::NotFound.into())
+    }
+}
+
+/// The query of that shape.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, Error> {
+        let found: Result<axum::extract::Query<T>, QueryRejection> =
+            axum::extract::Query::from_request_parts(parts, state).await;
+        let bad = |why: rejection::QueryRejection| Error(ErrorBody::new(ErrorCode::BadRequest, why.body_text()));
+        found.map(|axum::extract::Query(query)| Self(query)).map_err(bad)
+    }
+}

@@ -1,0 +1,285 @@
+//! What the operator can set: `PARLOR_*` in the environment, over an optional TOML file, over [`Config::default`].
+//!
+//! A nested key is written with `__`: `PARLOR_TURN__TTL_S=600` is `ttl_s` of the section `[turn]`. Each module declares its
+//! own section; the names without a section are those that an operator meets first.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer};
+
+/// Everything that can be set. Times and sizes carry their unit in the name.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Where https, wss, http and ws are served (TCP).
+    pub listen: SocketAddr,
+    /// The folder of everything that must outlive the process: database, secret, own certificate.
+    pub data_dir: PathBuf,
+    /// The built page (`npm run build` in `web/`). A folder that does not exist: REST and socket only.
+    pub web_dir: PathBuf,
+    /// The address people type, such as `https://parlor.example.org`. Unset: made from `listen`. It stands in printed links,
+    /// and its origin may open sockets.
+    pub public_url: Option<String>,
+    /// The first UDP port of media; shard n uses this port + n. 0: any free ports, for tests.
+    pub media_port: u16,
+    /// The addresses at which clients reach the media ports. Empty: those of this machine's interfaces.
+    #[serde(deserialize_with = "list")]
+    pub announced_address: Vec<IpAddr>,
+    /// Certificate chain (PEM), read again when it changes.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM), read again when it changes.
+    pub tls_key: Option<PathBuf>,
+    /// TLS without files of the operator.
+    pub tls: Tls,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, as addresses or CIDRs.
+    #[serde(deserialize_with = "list")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Other origins (`https://chat.example.org`) whose pages may call this server. Its own origin always may.
+    #[serde(deserialize_with = "list")]
+    pub allowed_origins: Vec<String>,
+    /// What the log says: `info`, `debug`, or directives such as `warn,parlor=debug`; in front of it, `json:` or `pretty:`
+    /// picks the form (otherwise: pretty on a terminal, JSON elsewhere).
+    pub log: String,
+    /// Limits of the HTTP side.
+    pub http: Http,
+    /// STUN responder and TURN credentials.
+    pub turn: parlor_turn::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 3003)),
+            data_dir: "data".into(),
+            web_dir: "web/app/dist".into(),
+            public_url: None,
+            // Below the ports that Linux hands out to outgoing connections (32768 and up), so that it is free at each start.
+            media_port: 10_000,
+            announced_address: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
+            tls: Tls::default(),
+            trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
+            log: "info".into(),
+            http: Http::default(),
+            turn: parlor_turn::Config::default(),
+        }
+    }
+}
+
+/// What `PARLOR_TLS` may say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// Plain http, unless a certificate is named.
+    #[default]
+    Off,
+    /// A certificate that the server makes for itself and keeps in the data folder. Browsers warn once, then give cameras.
+    SelfSigned,
+}
+
+/// Limits of the HTTP side (`PARLOR_HTTP__…`).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Connections served at once; further ones wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// The time a client has for the head of a request, in milliseconds.
+    pub head_timeout_ms: u64,
+    /// The time a request without an upgrade may take, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// The time a new socket has for its first frame, in milliseconds.
+    pub login_timeout_ms: u64,
+    /// The time without a byte after which a socket is closed, in milliseconds.
+    pub idle_timeout_ms: u64,
+    /// The time that a stop waits for requests and sockets, in milliseconds.
+    pub drain_ms: u64,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            max_connections: 20_000,
+            head_timeout_ms: 10_000,
+            request_timeout_ms: 30_000,
+            login_timeout_ms: 5_000,
+            idle_timeout_ms: 60_000,
+            drain_ms: 10_000,
+        }
+    }
+}
+
+/// A configuration, and the settings that nobody knows.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What to run with.
+    pub config: Config,
+    /// Names without a meaning: a misspelling, or variables that an orchestrator sets for a service called "parlor". They are
+    /// told, not refused.
+    pub unknown: Vec<String>,
+}
+
+/// A setting that cannot be read; the text is for people.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration cannot be read: {0}")]
+pub struct ConfigError(#[from] config::ConfigError);
+
+impl Config {
+    /// Reads the file, if there is one, and the process's environment.
+    ///
+    /// # Errors
+    /// When the file is missing or not TOML, or a value has the wrong form.
+    pub fn load(file: Option<&Path>) -> Result<Loaded, ConfigError> {
+        Self::from_sources(file, None)
+    }
+
+    /// `environment` replaces the process's own, for tests.
+    fn from_sources(
+        file: Option<&Path>,
+        environment: Option<config::Map<String, String>>,
+    ) -> Result<Loaded, ConfigError> {
+        let mut builder = config::Config::builder();
+        if let Some(path) = file {
+            builder = builder.add_source(config::File::from(path).format(config::FileFormat::Toml));
+        }
+        let environment = config::Environment::with_prefix("PARLOR")
+            .prefix_separator("_")
+            .separator("__")
+            .ignore_empty(true)
+            .source(environment);
+        let mut unknown = Vec::new();
+        let values = builder.add_source(environment).build()?;
+        let config = serde_ignored::deserialize(values, |path| unknown.push(path.to_string()))?;
+        // The file's own path is read by `main`.
+        unknown.retain(|name| name != "config");
+        unknown.sort();
+        Ok(Loaded { config, unknown })
+    }
+
+    /// Is the page served over https?
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls == Tls::SelfSigned || self.tls_cert.is_some()
+    }
+
+    /// The address of the page for a server that listens at `bound`.
+    #[must_use]
+    pub fn page_url(&self, bound: SocketAddr) -> String {
+        if let Some(url) = &self.public_url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        let port = bound.port();
+        match bound.ip() {
+            // A browser counts localhost as secure, so cameras work there without TLS.
+            ip if ip.is_unspecified() || ip.is_loopback() => format!("{scheme}://localhost:{port}"),
+            IpAddr::V6(ip) => format!("{scheme}://[{ip}]:{port}"),
+            IpAddr::V4(ip) => format!("{scheme}://{ip}:{port}"),
+        }
+    }
+}
+
+/// A list, or one line with commas (an environment variable has no lists). A network may be written as a lone address.
+fn list<'de, D: Deserializer<'de>, T: Item>(from: D) -> Result<Vec<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum List {
+        Items(Vec<String>),
+        Line(String),
+    }
+    let items = match List::deserialize(from)? {
+        List::Items(items) => items,
+        List::Line(line) => line.split(',').map(String::from).collect(),
+    };
+    let items = items.iter().map(|item| item.trim()).filter(|item| !item.is_empty());
+    items.map(|item| T::read(item).map_err(serde::de::Error::custom)).collect()
+}
+
+/// What stands in a list of the configuration.
+trait Item: Sized {
+    fn read(text: &str) -> Result<Self, String>;
+}
+
+impl Item for String {
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl Item for IpAddr {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("{text:?} is not an IP address"))
+    }
+}
+
+impl Item for IpNet {
+    fn read(text: &str) -> Result<Self, String> {
+        let lone = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse().or_else(|_| lone()).map_err(|_| format!("{text:?} is neither an IP address nor a CIDR such as 10.0.0.0/8"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(environment: &[(&str, &str)], file: Option<&str>) -> Result<Loaded, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("parlor.toml");
+        if let Some(text) = file {
+            std::fs::write(&path, text).unwrap();
+        }
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Config::from_sources(file.map(|_| path.as_path()), Some(environment))
+    }
+
+    #[test]
+    fn nothing_set_is_the_documented_default() {
+        let loaded = read(&[], None).unwrap();
+        assert_eq!(loaded.config, Config::default());
+        insta::assert_debug_snapshot!(loaded.config);
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let file = "listen = '127.0.0.1:1'\ndata_dir = '/from/file'\n[turn]\nttl_s = 60\n";
+        let config = read(&[("PARLOR_LISTEN", "[::1]:2"), ("PARLOR_TURN__TTL_S", "120")], Some(file)).unwrap().config;
+        assert_eq!(config.listen, "[::1]:2".parse().unwrap());
+        assert_eq!(config.data_dir, Path::new("/from/file"));
+        assert_eq!(config.turn.ttl_s, 120);
+    }
+
+    #[test]
+    fn lists_are_written_with_commas_or_as_lists() {
+        let config = read(&[("PARLOR_TRUSTED_PROXIES", "10.0.0.0/8, ::1")], None).unwrap().config;
+        assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+        let config = read(&[], Some("trusted_proxies = ['127.0.0.1']")).unwrap().config;
+        assert_eq!(config.trusted_proxies, ["127.0.0.1/32".parse().unwrap()]);
+        assert!(read(&[("PARLOR_TRUSTED_PROXIES", "here")], None).is_err());
+    }
+
+    #[test]
+    fn tls_is_off_or_self_signed() {
+        assert_eq!(read(&[("PARLOR_TLS", "self-signed")], None).unwrap().config.tls, Tls::SelfSigned);
+        assert_eq!(read(&[("PARLOR_TLS", "off")], None).unwrap().config.tls, Tls::Off);
+        assert!(read(&[("PARLOR_TLS", "yes")], None).is_err());
+    }
+
+    #[test]
+    fn unknown_names_are_told() {
+        let environment = [("PARLOR_LISTN", "x"), ("PARLOR_CONFIG", "x"), ("PARLOR_LOG", "debug"), ("OTHER", "x")];
+        assert_eq!(read(&environment, None).unwrap().unknown, ["listn"]);
+    }
+
+    #[test]
+    fn the_page_is_on_localhost_unless_told_otherwise() {
+        let config = Config::default();
+        assert_eq!(config.page_url("0.0.0.0:3003".parse().unwrap()), "http://localhost:3003");
+        assert_eq!(config.page_url("192.0.2.7:80".parse().unwrap()), "http://192.0.2.7:80");
+        let config = Config { public_url: Some("https://p.example/".into()), tls: Tls::SelfSigned, ..config };
+        assert_eq!(config.page_url("0.0.0.0:3003".parse().unwrap()), "https://p.example");
+    }
+}
