@@ -1,1 +1,4 @@
 //! Parlor wires its modules here, bottom first.
+
+pub mod domain;
+pub mod proto;

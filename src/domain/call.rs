@@ -1,0 +1,186 @@
+//! Calls: who takes part, what they publish, and what a receiver's slots show.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CallId, ParticipantId, TrackId, UserId};
+
+/// A room's call and everybody in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// Which.
+    pub call_id: CallId,
+    /// Everybody in it, first come first.
+    pub participants: Vec<Participant>,
+}
+
+/// One connection of one person in a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Participant {
+    /// Which connection.
+    pub participant_id: ParticipantId,
+    /// Whose.
+    pub user_id: UserId,
+    /// The name they chose.
+    pub nickname: String,
+    /// How far it has come.
+    pub state: ParticipantState,
+    /// What it publishes.
+    pub tracks: Vec<Track>,
+}
+
+/// How far a participant's connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum ParticipantState {
+    /// The offer is answered, media is not yet connected.
+    Joining,
+    /// Media flows.
+    Connected,
+    /// The socket is lost; the seat is kept for a moment.
+    Lost,
+}
+
+/// What a participant publishes from one source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Track {
+    /// Which.
+    pub track_id: TrackId,
+    /// From where.
+    pub source: TrackSource,
+    /// Whether packets arrive.
+    pub active: bool,
+    /// Whether the publisher muted it.
+    pub muted: bool,
+    /// Whether a moderator muted it.
+    pub muted_by_host: bool,
+}
+
+/// Where a track comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum TrackSource {
+    /// Audio.
+    Microphone,
+    /// Video of a person, in up to three layers.
+    Camera,
+    /// Video of a screen, in one layer.
+    Screen,
+}
+
+/// A send line of an offer: which m-line carries which source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct OfferedSource {
+    /// The m-line's `a=mid`.
+    pub mid: String,
+    /// What it carries.
+    pub source: TrackSource,
+}
+
+/// A send line of an answered offer: the id that its track has from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct AnsweredTrack {
+    /// The m-line's `a=mid`.
+    pub mid: String,
+    /// The track on it.
+    pub track_id: TrackId,
+}
+
+/// The answer to an offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// The call.
+    pub call_id: CallId,
+    /// Who the offerer is in it.
+    pub participant_id: ParticipantId,
+    /// The SDP answer.
+    pub sdp: String,
+    /// The offerer's own tracks.
+    pub tracks: Vec<AnsweredTrack>,
+    /// Everybody in the call, the offerer too.
+    pub participants: Vec<Participant>,
+}
+
+/// A track that a receiver wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// Which.
+    pub track_id: TrackId,
+    /// The tile's width in device pixels.
+    pub width: u16,
+    /// Whether it is on the screen now.
+    pub visible: bool,
+}
+
+/// What one receive slot shows now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Slot {
+    /// The slot's m-line.
+    pub mid: String,
+    /// What it can carry.
+    pub kind: SlotKind,
+    /// Whose track it carries; `null` when it is silent.
+    pub participant_id: Option<ParticipantId>,
+    /// The track it carries.
+    pub track_id: Option<TrackId>,
+    /// The simulcast layer, 0 the smallest; `null` where there are no layers.
+    pub layer: Option<u8>,
+}
+
+/// What a slot can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum SlotKind {
+    /// Sound.
+    Audio,
+    /// Picture.
+    Video,
+}
+
+/// Somebody who is heard now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Speaker {
+    /// Who.
+    pub participant_id: ParticipantId,
+    /// How loud, in dBov: 0 is the loudest, −127 silence.
+    pub level: i8,
+}
+
+/// Why the server stopped a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// A moderator muted it.
+    MutedByHost,
+}
+
+/// Why the server ended a participant's part in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// No ICE check came for too long: offer again.
+    IceTimeout,
+    /// The part of the server that carried the call broke down: offer again.
+    CallFailed,
+}

@@ -1,0 +1,187 @@
+//! What happens, as one value that travels from the store over the bus to the sessions.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Member, Message, MessageId, ParticipantId, Role, RoomId, SessionId, TrackId, UserId,
+    call::{EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
+    room::LeftReason,
+};
+
+/// Something that happened in a room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Where.
+    pub room: RoomId,
+    /// Whom it concerns.
+    pub to: Audience,
+    /// Its place in the room's durable stream. `None`: ephemeral, never stored and never replayed.
+    pub position: Option<Position>,
+    /// Whose request caused it.
+    pub origin: Option<Origin>,
+    /// What.
+    pub fact: Fact,
+}
+
+/// Whom an event concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Audience {
+    /// Everybody in the room.
+    Everyone,
+    /// All sessions of one person in the room.
+    User(UserId),
+    /// One session.
+    Session(SessionId),
+}
+
+/// The request that caused an event, so that its sender's copy can carry the request's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Who asked.
+    pub session: SessionId,
+    /// The id that the client gave the request.
+    pub request: Option<String>,
+}
+
+/// A place in a room's stream. Offsets of one epoch grow by one, from 1, without gap; 0 is before the first event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Which stream.
+    pub epoch: Epoch,
+    /// Which event of it.
+    pub offset: u64,
+}
+
+/// One unbroken stream of a room: another epoch means that offsets cannot be compared.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+#[serde(transparent)]
+pub struct Epoch(Uuid);
+
+impl Epoch {
+    /// A new stream.
+    #[expect(clippy::new_without_default, reason = "each call makes another value, which Default does not suggest")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The epoch that the database or the wire named.
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The epoch as the database takes it.
+    pub const fn as_uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Epoch({})", self.0)
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fact {
+    /// A message was written. Durable.
+    MessageSent(Message),
+    /// Its author changed a message. Durable.
+    MessageEdited(Message),
+    /// A message was taken back or away. Durable.
+    MessageDeleted {
+        /// Which.
+        message: MessageId,
+        /// By whom.
+        by: UserId,
+    },
+    /// Somebody has another role in the room. Durable.
+    MemberRole {
+        /// Who.
+        user: UserId,
+        /// From now on.
+        role: Role,
+    },
+    /// Somebody came in.
+    MemberJoined(Member),
+    /// Somebody is no longer there.
+    MemberLeft {
+        /// Who.
+        user: UserId,
+        /// Why.
+        reason: LeftReason,
+    },
+    /// Somebody types, or stopped. May be lost.
+    Typing {
+        /// Who.
+        user: UserId,
+        /// The name they chose.
+        nickname: String,
+        /// Whether they still do.
+        typing: bool,
+    },
+    /// To the person who was removed: the room is over for them.
+    Removed {
+        /// What the moderator said.
+        reason: Option<String>,
+    },
+    /// A participant is new in the call or has changed.
+    CallParticipant(Participant),
+    /// A participant is no longer in the call.
+    CallParticipantLeft {
+        /// Which.
+        participant: ParticipantId,
+        /// Whose connection it was.
+        user: UserId,
+        /// Why.
+        reason: LeftReason,
+    },
+    /// To one session: these slots show something else now.
+    CallSlots(Vec<Slot>),
+    /// Who is heard, loudest first. May be lost.
+    CallSpeakers(Vec<Speaker>),
+    /// To the publisher: the server lets this track through no more.
+    TrackStopped {
+        /// Which.
+        track: TrackId,
+        /// From where.
+        source: TrackSource,
+        /// Why.
+        reason: StopReason,
+    },
+    /// To one session: its part in the call is over.
+    CallEnded(EndReason),
+}
+
+impl Event {
+    /// An ephemeral event for everybody in the room.
+    pub fn ephemeral(room: RoomId, fact: Fact) -> Self {
+        Self { room, to: Audience::Everyone, position: None, origin: None, fact }
+    }
+
+    /// An ephemeral event for one session.
+    pub fn to_session(room: RoomId, session: SessionId, fact: Fact) -> Self {
+        Self { room, to: Audience::Session(session), position: None, origin: None, fact }
+    }
+
+    /// An ephemeral event for all sessions of one person in the room.
+    pub fn to_user(room: RoomId, user: UserId, fact: Fact) -> Self {
+        Self { room, to: Audience::User(user), position: None, origin: None, fact }
+    }
+
+    /// Whether nobody is harmed when this event is lost, because the next one of its kind says it all again.
+    pub fn may_be_lost(&self) -> bool {
+        matches!(self.fact, Fact::Typing { .. } | Fact::CallSpeakers(_))
+    }
+}

@@ -1,0 +1,25 @@
+//! The nouns everybody speaks: plain values, no I/O.
+//!
+//! They serialise to the JSON of the wire (camelCase), so a message looks the same in a frame, in a REST answer, in the
+//! table of events and on the bus.
+
+pub mod call;
+pub mod event;
+mod id;
+pub mod message;
+mod refusal;
+pub mod role;
+pub mod room;
+mod session;
+mod time;
+pub mod user;
+
+pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
+pub use id::{CallId, FamilyId, MessageId, ParticipantId, RoomId, SessionId, TrackId, UserId};
+pub use message::Message;
+pub use refusal::Refusal;
+pub use role::{Action, Role, SiteRole, Standing, can};
+pub use room::{Member, Room, RoomKind, Visibility};
+pub use session::{Caller, Seat, Session, SessionChange};
+pub use time::Time;
+pub use user::User;

@@ -1,0 +1,128 @@
+use super::Action;
+
+/// Why something that somebody asked for was not done. Its text is a sentence for that person; the edge gives each
+/// variant its stable code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A field is missing or out of range.
+    #[error("{why}")]
+    BadRequest {
+        /// Which, as the wire spells it.
+        field: &'static str,
+        /// What would be right.
+        why: String,
+    },
+    /// No token came along.
+    #[error("Log in first.")]
+    Unauthenticated,
+    /// The token or ticket is none of ours, or was revoked.
+    #[error("This login is not valid. Log in again.")]
+    TokenInvalid,
+    /// The token's time is over.
+    #[error("This login has expired. Refresh it or log in again.")]
+    TokenExpired,
+    /// A refresh token came a second time: all that grew out of the same login is revoked.
+    #[error("This login was used twice and is no longer valid. Log in again.")]
+    TokenReused,
+    /// The role does not allow it.
+    #[error("Your role does not allow this.")]
+    Forbidden {
+        /// What.
+        action: Action,
+    },
+    /// No such thing, or not for this person.
+    #[error("There is no such thing, or it is not for you.")]
+    NotFound,
+    /// Under 18, or no attestation.
+    #[error("You must be 18 or older to enter.")]
+    Underage,
+    /// No seat is free.
+    #[error("This room is full: it has {limit} seats.")]
+    RoomFull {
+        /// How many seats there are.
+        limit: u32,
+    },
+    /// The room needs an invitation.
+    #[error("This room is private. You need an invitation.")]
+    RoomPrivate,
+    /// They were removed from this room.
+    #[error("You were removed from this room.")]
+    Removed,
+    /// They are not in this room.
+    #[error("Join the room first.")]
+    NotInRoom,
+    /// They are not in this room's call.
+    #[error("Join the call first.")]
+    NotInCall,
+    /// More text than the room takes.
+    #[error("This message is too long: {length} characters, and {limit} are allowed.")]
+    MessageTooLong {
+        /// Unicode scalars allowed.
+        limit: usize,
+        /// Unicode scalars it has.
+        length: usize,
+    },
+    /// No text.
+    #[error("This message is empty.")]
+    MessageEmpty,
+    /// The client id was used with other content.
+    #[error("This message id was used for another message.")]
+    Conflict,
+    /// Too much in too little time.
+    #[error("You are doing this too fast. Try again in {}.", seconds(*retry_after_ms))]
+    RateLimited {
+        /// Which limit.
+        limit: &'static str,
+        /// When it would be allowed, in milliseconds from now.
+        retry_after_ms: u64,
+    },
+    /// The SDP could not be read.
+    #[error("The call could not be set up: the offer is malformed ({0}).")]
+    BadSdp(String),
+    /// The SDP has no ICE credentials.
+    #[error("The call could not be set up: the offer has no ICE credentials.")]
+    NoIce,
+    /// The SDP has no DTLS fingerprint.
+    #[error("The call could not be set up: the offer has no fingerprint.")]
+    NoFingerprint,
+    /// The SDP has more m-lines than the server takes.
+    #[error("The call could not be set up: the offer has too many media lines.")]
+    TooManyMedia,
+    /// The SDP has no codec that the server takes.
+    #[error("The call could not be set up: your browser offers no codec that this server knows.")]
+    UnsupportedCodecs,
+    /// No media port, or the call's part of the server broke down.
+    #[error("Calls are not available right now.")]
+    CallUnavailable,
+    /// Our fault. What it was is for the log, not for people.
+    #[error("Something went wrong on our side.")]
+    Internal(String),
+}
+
+impl Refusal {
+    /// A field is missing or out of range.
+    pub fn bad_request(field: &'static str, why: impl Into<String>) -> Self {
+        Self::BadRequest { field, why: why.into() }
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        0 | 1 => "a second".to_owned(),
+        s if s < 120 => format!("{s} seconds"),
+        s => format!("{} minutes", s.div_ceil(60)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_is_told_in_words() {
+        let sentence = |retry_after_ms| Refusal::RateLimited { limit: "message", retry_after_ms }.to_string();
+        assert_eq!(sentence(1), "You are doing this too fast. Try again in a second.");
+        assert_eq!(sentence(2_001), "You are doing this too fast. Try again in 3 seconds.");
+        assert_eq!(sentence(125_000), "You are doing this too fast. Try again in 3 minutes.");
+    }
+}

@@ -1,0 +1,166 @@
+//! Rooms and who is in them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Role, RoomId, Time, UserId};
+
+/// A room as anybody who may see it sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Room {
+    /// Which.
+    pub id: RoomId,
+    /// What it is for.
+    pub kind: RoomKind,
+    /// Its name, up to 100 characters.
+    pub name: String,
+    /// Who finds it and who may come in.
+    pub visibility: Visibility,
+    /// How many people may be inside at once.
+    pub max_participants: u32,
+    /// Since when.
+    pub created_at: Time,
+}
+
+/// What a room is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum RoomKind {
+    /// Two people write to each other.
+    Dm,
+    /// A few people write to each other.
+    GroupDm,
+    /// People write to each other.
+    Group,
+    /// People discuss.
+    Forum,
+    /// A few write, many read.
+    Broadcast,
+    /// The chat beside a live stream.
+    Live,
+    /// Two strangers whom the server put together.
+    Match,
+    /// A group call with its chat.
+    Call,
+}
+
+/// Who finds a room and who may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Visibility {
+    /// Listed; anybody may join.
+    Public,
+    /// Found and joined by invitation only.
+    Private,
+    /// Not listed; whoever has the link may join.
+    Unlisted,
+}
+
+/// Somebody who is in a room now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Who.
+    pub user_id: UserId,
+    /// The name they chose.
+    pub nickname: String,
+    /// What they may do in this room.
+    pub role: Role,
+}
+
+/// Why somebody is no longer in a room or call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum LeftReason {
+    /// They left.
+    Left,
+    /// Their socket was lost and the seat was kept in vain.
+    Lost,
+    /// A moderator removed them.
+    Removed,
+}
+
+impl RoomKind {
+    /// Every kind, for whoever lists or parses them.
+    pub const ALL: [RoomKind; 8] = [
+        RoomKind::Dm,
+        RoomKind::GroupDm,
+        RoomKind::Group,
+        RoomKind::Forum,
+        RoomKind::Broadcast,
+        RoomKind::Live,
+        RoomKind::Match,
+        RoomKind::Call,
+    ];
+
+    /// The name that the database and the wire use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RoomKind::Dm => "dm",
+            RoomKind::GroupDm => "groupDm",
+            RoomKind::Group => "group",
+            RoomKind::Forum => "forum",
+            RoomKind::Broadcast => "broadcast",
+            RoomKind::Live => "live",
+            RoomKind::Match => "match",
+            RoomKind::Call => "call",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether people make rooms of this kind themselves.
+    pub const fn is_made_by_people(self) -> bool {
+        matches!(self, RoomKind::Group | RoomKind::Call)
+    }
+
+    /// The longest message, in Unicode scalars after NFC.
+    pub const fn message_limit(self) -> usize {
+        match self {
+            RoomKind::Match | RoomKind::Live => 1_000,
+            RoomKind::Dm | RoomKind::GroupDm | RoomKind::Group | RoomKind::Forum | RoomKind::Call => 4_000,
+            RoomKind::Broadcast => 10_000,
+        }
+    }
+}
+
+impl Visibility {
+    /// The name that the database and the wire use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Visibility::Public => "public",
+            Visibility::Private => "private",
+            Visibility::Unlisted => "unlisted",
+        }
+    }
+
+    /// The visibility of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Visibility::Public, Visibility::Private, Visibility::Unlisted].into_iter().find(|it| it.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_wire() {
+        for kind in RoomKind::ALL {
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.as_str()));
+            assert_eq!(RoomKind::parse(kind.as_str()), Some(kind));
+        }
+        for visibility in [Visibility::Public, Visibility::Private, Visibility::Unlisted] {
+            assert_eq!(serde_json::to_string(&visibility).unwrap(), format!("\"{}\"", visibility.as_str()));
+            assert_eq!(Visibility::parse(visibility.as_str()), Some(visibility));
+        }
+    }
+}

@@ -1,0 +1,908 @@
+// Generated from src/proto.rs. Do not edit: `UPDATE_PROTO=1 cargo test --lib proto` writes it.
+
+/**
+ * The answer to an offer.
+ */
+export type Answer = {
+/**
+ * The call.
+ */
+callId: CallId,
+/**
+ * Who the offerer is in it.
+ */
+participantId: ParticipantId,
+/**
+ * The SDP answer.
+ */
+sdp: string,
+/**
+ * The offerer's own tracks.
+ */
+tracks: Array<AnsweredTrack>,
+/**
+ * Everybody in the call, the offerer too.
+ */
+participants: Array<Participant>, };
+
+/**
+ * A send line of an answered offer: the id that its track has from now on.
+ */
+export type AnsweredTrack = {
+/**
+ * The m-line's `a=mid`.
+ */
+mid: string,
+/**
+ * The track on it.
+ */
+trackId: TrackId, };
+
+/**
+ * Data of `authenticate`.
+ */
+export type Authenticate = {
+/**
+ * The access token.
+ */
+token: string,
+/**
+ * The resume token of the socket that was lost.
+ */
+resume?: string | null, };
+
+/**
+ * Data of `authenticated`.
+ */
+export type Authenticated = {
+/**
+ * Who you are.
+ */
+user: User,
+/**
+ * The session.
+ */
+sessionId: SessionId,
+/**
+ * What takes the session up on another socket, once, within the time that a seat is kept.
+ */
+resumeToken: string,
+/**
+ * Whether a session was taken up.
+ */
+resumed: boolean,
+/**
+ * The server's clock.
+ */
+serverTime: Time,
+/**
+ * How often the server pings.
+ */
+pingEveryMs: number, };
+
+/**
+ * Who wrote a message.
+ */
+export type Author = {
+/**
+ * Who.
+ */
+id: UserId,
+/**
+ * The name they had then.
+ */
+nickname: string, };
+
+/**
+ * A room's call and everybody in it.
+ */
+export type Call = {
+/**
+ * Which.
+ */
+callId: CallId,
+/**
+ * Everybody in it, first come first.
+ */
+participants: Array<Participant>, };
+
+/**
+ * Data of `call.ended`.
+ */
+export type CallEnded = {
+/**
+ * Why.
+ */
+reason: EndReason, };
+
+/**
+ * The one call of a room of kind `call`; it stays the same for the room's life.
+ */
+export type CallId = string;
+
+/**
+ * Data of `call.offer`.
+ */
+export type CallOffer = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * The SDP offer.
+ */
+sdp: string,
+/**
+ * What its send lines carry.
+ */
+tracks: Array<OfferedSource>, };
+
+/**
+ * What a client may say.
+ */
+export type ClientBody = { "type": "authenticate", "data": Authenticate } | { "type": "ping" } | { "type": "join_room", "data": JoinRoom } | { "type": "leave_room", "data": InRoom } | { "type": "send_message", "data": SendMessage } | { "type": "edit_message", "data": EditMessage } | { "type": "delete_message", "data": DeleteMessage } | { "type": "typing", "data": Typing } | { "type": "remove_member", "data": RemoveMember } | { "type": "set_member_role", "data": SetMemberRole } | { "type": "call.offer", "data": CallOffer } | { "type": "call.ready", "data": InRoom } | { "type": "view", "data": ViewTracks } | { "type": "call.mute", "data": MuteTrack } | { "type": "call.mute_track", "data": MuteTrack } | { "type": "call.leave", "data": InRoom };
+
+/**
+ * What a message says.
+ */
+export type Content = {
+/**
+ * Text as written, after Unicode NFC. Never HTML.
+ */
+text: string, };
+
+/**
+ * Data of `delete_message`.
+ */
+export type DeleteMessage = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Which.
+ */
+messageId: MessageId, };
+
+/**
+ * Data of `message_deleted`.
+ */
+export type Deleted = {
+/**
+ * Which.
+ */
+messageId: MessageId,
+/**
+ * By whom.
+ */
+by: UserId, };
+
+/**
+ * Data of `edit_message`.
+ */
+export type EditMessage = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Which.
+ */
+messageId: MessageId,
+/**
+ * What it says from now on.
+ */
+content: Content, };
+
+/**
+ * Data of a frame that says it all by its type.
+ */
+export type Empty = Record<string, never>;
+
+/**
+ * Why the server ended a participant's part in a call.
+ */
+export type EndReason = "ice_timeout" | "call_failed";
+
+/**
+ * One unbroken stream of a room: another epoch means that offsets cannot be compared.
+ */
+export type Epoch = string;
+
+/**
+ * The data of an `error` frame.
+ */
+export type ErrorBody = {
+/**
+ * For programs.
+ */
+code: ErrorCode,
+/**
+ * For people: a sentence.
+ */
+message: string,
+/**
+ * How long to wait, where waiting helps.
+ */
+retryAfterMs?: number,
+/**
+ * Numbers and names that go with the code.
+ */
+detail: Record<string, unknown>, };
+
+/**
+ * What went wrong, for programs. A code never changes its meaning.
+ */
+export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "internal";
+
+/**
+ * Data of `go_away`.
+ */
+export type GoAway = {
+/**
+ * When to connect again, after the socket closed.
+ */
+reconnectAfterMs: number,
+/**
+ * Why.
+ */
+reason: string, };
+
+/**
+ * Data of the frames that name a room and nothing else.
+ */
+export type InRoom = {
+/**
+ * Which.
+ */
+roomId: RoomId, };
+
+/**
+ * Data of `join_room`.
+ */
+export type JoinRoom = {
+/**
+ * Which.
+ */
+roomId: RoomId,
+/**
+ * The epoch of the last event that the client has seen.
+ */
+epoch?: Epoch | null,
+/**
+ * The offset of the last event that the client has seen.
+ */
+offset?: number | null, };
+
+/**
+ * Data of `member_left`.
+ */
+export type Left = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * Why.
+ */
+reason: LeftReason, };
+
+/**
+ * Why somebody is no longer in a room or call.
+ */
+export type LeftReason = "left" | "lost" | "removed";
+
+/**
+ * Somebody who is in a room now.
+ */
+export type Member = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * The name they chose.
+ */
+nickname: string,
+/**
+ * What they may do in this room.
+ */
+role: Role, };
+
+/**
+ * Data of `member_joined`.
+ */
+export type MemberChanged = {
+/**
+ * Who.
+ */
+member: Member, };
+
+/**
+ * A message as everybody in its room sees it.
+ */
+export type Message = {
+/**
+ * Which.
+ */
+id: MessageId,
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Who wrote it, by the name they had.
+ */
+sender: Author,
+/**
+ * The sender's own name for it, unique for a sender in a room.
+ */
+clientId: string,
+/**
+ * What it says; empty once deleted.
+ */
+content: Content,
+/**
+ * The message of the same room that it answers.
+ */
+replyTo: MessageId | null,
+/**
+ * When it was written.
+ */
+createdAt: Time,
+/**
+ * When its author last changed it.
+ */
+editedAt: Time | null,
+/**
+ * Whether it was taken back or away.
+ */
+deleted: boolean, };
+
+/**
+ * Data of `new_message` and `message_edited`.
+ */
+export type MessageBody = {
+/**
+ * The message.
+ */
+message: Message, };
+
+/**
+ * A message.
+ */
+export type MessageId = string;
+
+/**
+ * Data of `call.mute` and `call.mute_track`.
+ */
+export type MuteTrack = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Which.
+ */
+trackId: TrackId,
+/**
+ * Muted from now on, or no more.
+ */
+muted: boolean, };
+
+/**
+ * A send line of an offer: which m-line carries which source.
+ */
+export type OfferedSource = {
+/**
+ * The m-line's `a=mid`.
+ */
+mid: string,
+/**
+ * What it carries.
+ */
+source: TrackSource, };
+
+/**
+ * One connection of one person in a call.
+ */
+export type Participant = {
+/**
+ * Which connection.
+ */
+participantId: ParticipantId,
+/**
+ * Whose.
+ */
+userId: UserId,
+/**
+ * The name they chose.
+ */
+nickname: string,
+/**
+ * How far it has come.
+ */
+state: ParticipantState,
+/**
+ * What it publishes.
+ */
+tracks: Array<Track>, };
+
+/**
+ * Data of `call.participant`.
+ */
+export type ParticipantBody = {
+/**
+ * Who, and all they publish.
+ */
+participant: Participant, };
+
+/**
+ * One connection of one person in a call: the same person in two tabs is two participants.
+ */
+export type ParticipantId = string;
+
+/**
+ * Data of `call.participant_left`.
+ */
+export type ParticipantLeft = {
+/**
+ * Which.
+ */
+participantId: ParticipantId,
+/**
+ * Whose connection it was.
+ */
+userId: UserId,
+/**
+ * Why.
+ */
+reason: LeftReason, };
+
+/**
+ * How far a participant's connection has come.
+ */
+export type ParticipantState = "joining" | "connected" | "lost";
+
+/**
+ * Data of `remove_member`.
+ */
+export type RemoveMember = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Whom.
+ */
+userId: UserId,
+/**
+ * What they are told.
+ */
+reason?: string | null, };
+
+/**
+ * Data of `removed`.
+ */
+export type Removed = {
+/**
+ * From where.
+ */
+roomId: RoomId,
+/**
+ * What the moderator said.
+ */
+reason: string | null, };
+
+/**
+ * What a person is in one room. A later one may do all that an earlier one may.
+ */
+export type Role = "member" | "trusted" | "moderator" | "admin" | "owner";
+
+/**
+ * Data of `member_role`.
+ */
+export type RoleChanged = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * From now on.
+ */
+role: Role, };
+
+/**
+ * A room as anybody who may see it sees it.
+ */
+export type Room = {
+/**
+ * Which.
+ */
+id: RoomId,
+/**
+ * What it is for.
+ */
+kind: RoomKind,
+/**
+ * Its name, up to 100 characters.
+ */
+name: string,
+/**
+ * Who finds it and who may come in.
+ */
+visibility: Visibility,
+/**
+ * How many people may be inside at once.
+ */
+maxParticipants: number,
+/**
+ * Since when.
+ */
+createdAt: Time, };
+
+/**
+ * A room.
+ */
+export type RoomId = string;
+
+/**
+ * What a room is for.
+ */
+export type RoomKind = "dm" | "groupDm" | "group" | "forum" | "broadcast" | "live" | "match" | "call";
+
+/**
+ * Data of `room_state`.
+ */
+export type RoomState = {
+/**
+ * The room.
+ */
+room: Room,
+/**
+ * You in it.
+ */
+you: You,
+/**
+ * Who is there, up to 100 of them.
+ */
+members: Array<Member>,
+/**
+ * How many are there.
+ */
+online: number,
+/**
+ * The last messages, oldest first; empty when the missed events follow.
+ */
+messages: Array<Message>,
+/**
+ * Whether the events since the client's position follow; `null` when it named none.
+ */
+recovered: boolean | null,
+/**
+ * The room's call; `null` in a room that has none.
+ */
+call: Call | null, };
+
+/**
+ * Data of `send_message`.
+ */
+export type SendMessage = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * The client's own name for the message.
+ */
+clientId: string,
+/**
+ * What it says.
+ */
+content: Content,
+/**
+ * The message that it answers.
+ */
+replyTo?: MessageId | null, };
+
+/**
+ * A frame from the server.
+ */
+export type ServerFrame = {
+/**
+ * The room that it is about.
+ */
+roomId?: RoomId,
+/**
+ * The stream that its offset belongs to.
+ */
+epoch?: Epoch,
+/**
+ * Its place in the room's stream.
+ */
+offset?: number,
+/**
+ * The id of the request that it answers.
+ */
+id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.speakers", "data": Speakers } | { "type": "call.ended", "data": CallEnded } | { "type": "go_away", "data": GoAway });
+
+/**
+ * One socket's session; it outlives the socket by the time that a seat is kept.
+ */
+export type SessionId = string;
+
+/**
+ * Data of `set_member_role`.
+ */
+export type SetMemberRole = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Whom.
+ */
+userId: UserId,
+/**
+ * What they are from now on.
+ */
+role: Role, };
+
+/**
+ * What a person is on the whole site.
+ */
+export type SiteRole = "member" | "moderator" | "administrator";
+
+/**
+ * What one receive slot shows now.
+ */
+export type Slot = {
+/**
+ * The slot's m-line.
+ */
+mid: string,
+/**
+ * What it can carry.
+ */
+kind: SlotKind,
+/**
+ * Whose track it carries; `null` when it is silent.
+ */
+participantId: ParticipantId | null,
+/**
+ * The track it carries.
+ */
+trackId: TrackId | null,
+/**
+ * The simulcast layer, 0 the smallest; `null` where there are no layers.
+ */
+layer: number | null, };
+
+/**
+ * What a slot can carry.
+ */
+export type SlotKind = "audio" | "video";
+
+/**
+ * Data of `slots`.
+ */
+export type Slots = {
+/**
+ * Those that changed.
+ */
+slots: Array<Slot>, };
+
+/**
+ * Somebody who is heard now.
+ */
+export type Speaker = {
+/**
+ * Who.
+ */
+participantId: ParticipantId,
+/**
+ * How loud, in dBov: 0 is the loudest, −127 silence.
+ */
+level: number, };
+
+/**
+ * Data of `call.speakers`.
+ */
+export type Speakers = {
+/**
+ * Loudest first.
+ */
+speakers: Array<Speaker>, };
+
+/**
+ * Why the server stopped a track.
+ */
+export type StopReason = "muted_by_host";
+
+/**
+ * A moment, to the millisecond; written as RFC 3339 in UTC with exactly three decimals (`2026-01-31T09:30:00.123Z`).
+ */
+export type Time = string;
+
+/**
+ * Data of `token_expiring`.
+ */
+export type TokenExpiring = {
+/**
+ * How long the socket stays open without a new token.
+ */
+graceMs: number, };
+
+/**
+ * What a participant publishes from one source.
+ */
+export type Track = {
+/**
+ * Which.
+ */
+trackId: TrackId,
+/**
+ * From where.
+ */
+source: TrackSource,
+/**
+ * Whether packets arrive.
+ */
+active: boolean,
+/**
+ * Whether the publisher muted it.
+ */
+muted: boolean,
+/**
+ * Whether a moderator muted it.
+ */
+mutedByHost: boolean, };
+
+/**
+ * What one participant publishes from one source.
+ */
+export type TrackId = string;
+
+/**
+ * Where a track comes from.
+ */
+export type TrackSource = "microphone" | "camera" | "screen";
+
+/**
+ * Data of `track.stopped`.
+ */
+export type TrackStopped = {
+/**
+ * Which.
+ */
+trackId: TrackId,
+/**
+ * From where.
+ */
+source: TrackSource,
+/**
+ * Why.
+ */
+reason: StopReason, };
+
+/**
+ * Data of `typing`.
+ */
+export type Typing = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Whether one types or has stopped.
+ */
+typing: boolean, };
+
+/**
+ * Data of the server's `typing`.
+ */
+export type Typist = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * The name they chose.
+ */
+nickname: string,
+/**
+ * Whether they still do.
+ */
+typing: boolean, };
+
+/**
+ * A person as others and they themselves see them.
+ */
+export type User = {
+/**
+ * Who.
+ */
+id: UserId,
+/**
+ * The name they chose.
+ */
+nickname: string,
+/**
+ * What they may do on the whole site.
+ */
+role: SiteRole, };
+
+/**
+ * A person, for as long as the server knows them.
+ */
+export type UserId = string;
+
+/**
+ * A track that a receiver wants to see.
+ */
+export type View = {
+/**
+ * Which.
+ */
+trackId: TrackId,
+/**
+ * The tile's width in device pixels.
+ */
+width: number,
+/**
+ * Whether it is on the screen now.
+ */
+visible: boolean, };
+
+/**
+ * Data of `view`.
+ */
+export type ViewTracks = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * What, most important first.
+ */
+tracks: Array<View>, };
+
+/**
+ * Who finds a room and who may come in.
+ */
+export type Visibility = "public" | "private" | "unlisted";
+
+/**
+ * What you are in a room.
+ */
+export type You = {
+/**
+ * Your role.
+ */
+role: Role, };
+
+/**
+ * A frame from a client.
+ */
+export type ClientFrame = { id?: string } & ClientBody;
+
+/**
+ * Why the server closed the socket.
+ */
+export const CloseCode = {
+  Normal: 1000,
+  TooBig: 1009,
+  BadClient: 4400,
+  Unauthenticated: 4401,
+  TokenExpired: 4402,
+  Removed: 4403,
+  Idle: 4408,
+  Replaced: 4409,
+  TooSlow: 4429,
+  GoingAway: 4503,
+} as const;
+
+/**
+ * The number of a close code.
+ */
+export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
