@@ -4,7 +4,7 @@
 //! one receiver and one size lie one behind the other as a run, which one system call sends (UDP GSO). Nothing is allocated
 //! once the arena has grown to the size of a tick.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use crate::rtp;
@@ -19,10 +19,19 @@ const MOST_RUN_BYTES: usize = 65_000;
 /// Retransmissions remembered per slot, to answer a NACK that is repeated too soon only once.
 const RECENT_RTX: usize = 64;
 
+/// A way to a peer: its address, and the address of ours that it knows us by, where there is a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path {
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Our address to send from; `None` leaves it to the system.
+    pub local: Option<IpAddr>,
+}
+
 /// Datagrams of equal size for one address, one behind the other; the last may be shorter.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
-    pub to: SocketAddr,
+    pub to: Path,
     pub segment: usize,
     pub bytes: Range<usize>,
     /// No further datagram may follow: the last one was shorter, or is no media.
@@ -41,7 +50,7 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Appends one datagram that is no media.
-    pub fn datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
+    pub fn datagram(&mut self, to: Path, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -60,7 +69,7 @@ impl Outbox {
     }
 
     /// Room for one media packet of `len` bytes behind the last one.
-    fn packet(&mut self, to: SocketAddr, len: usize) -> &mut [u8] {
+    fn packet(&mut self, to: Path, len: usize) -> &mut [u8] {
         let start = self.reserve(len);
         let open = self.taken < self.runs.len();
         match self.runs.last_mut() {
@@ -193,7 +202,7 @@ impl Stream {
         track: &Track,
         target: u8,
         sealer: &mut Sealer,
-        to: SocketAddr,
+        to: Path,
         out: &mut Outbox,
     ) -> Forwarded {
         let mut forwarded = Forwarded::default();
@@ -280,7 +289,7 @@ impl Stream {
         packet: &crate::ring::Packet,
         payload: &[u8],
         sealer: &mut Sealer,
-        to: SocketAddr,
+        to: Path,
         out: &mut Outbox,
     ) -> usize {
         let len = rtp::FIXED_LEN + payload.len() + sealer.tag_len();
@@ -324,7 +333,7 @@ impl Stream {
         packet: &crate::ring::Packet,
         payload: &[u8],
         sealer: &mut Sealer,
-        to: SocketAddr,
+        to: Path,
         out: &mut Outbox,
     ) -> bool {
         let Some((source, _, index)) = self.map.source_of(sequence) else { return false };

@@ -20,7 +20,7 @@ const INTEGRITY_LEN: usize = 20;
 const FINGERPRINT_XOR: u32 = 0x5354_554e;
 
 pub(crate) const BINDING_REQUEST: u16 = 0x0001;
-const BINDING_SUCCESS: u16 = 0x0101;
+pub(crate) const BINDING_SUCCESS: u16 = 0x0101;
 const BINDING_ERROR: u16 = 0x0111;
 
 pub(crate) mod attribute {

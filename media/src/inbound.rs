@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::drop::Drop;
+use crate::forward::Path;
 use crate::ice;
 use crate::peer::{Inbound, MOST_ADDRESSES, MOST_INBOUND};
 use crate::ring::Packet;
@@ -14,20 +15,21 @@ use crate::track::{Kind, PeerKey};
 use crate::vp8;
 
 impl Shard {
-    pub(crate) fn on_stun(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<(), Drop> {
+    pub(crate) fn on_stun(&mut self, now_us: u64, path: Path, bytes: &[u8]) -> Result<(), Drop> {
+        let from = path.remote;
         self.scratch.clear();
         let Some(ufrag) = ice::local_ufrag(bytes) else {
             // No credentials asked: a plain STUN request learns its own address and nothing else.
             if !ice::plain_binding_response(from, bytes, &mut self.scratch) {
                 return Err(Drop::StunMalformed);
             }
-            self.out.datagram(from, &self.scratch);
+            self.out.datagram(path, &self.scratch);
             return Ok(());
         };
         let key = *self.by_ufrag.get(ufrag).ok_or(Drop::StunUnknownUfrag)?;
         let peer = &mut *self.peers[key];
         let check = peer.ice.handle(from, bytes, &mut self.scratch)?;
-        self.out.datagram(from, &self.scratch);
+        self.out.datagram(path, &self.scratch);
         if !check.accepted {
             return Ok(());
         }
@@ -43,7 +45,7 @@ impl Shard {
             self.by_address.insert(from, key);
         }
         if check.nominated || peer.addr.is_none() {
-            peer.addr = Some(from);
+            peer.addr = Some(path);
         }
         Ok(())
     }

@@ -5,6 +5,8 @@
 //! in place ([`srtp`]), kept once in its layer's ring, and written out receiver by receiver.
 
 mod call;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod demux;
 pub mod drop;
 pub mod dtls;
@@ -31,6 +33,7 @@ mod track;
 mod twcc;
 mod vp8;
 
+pub use forward::Path;
 pub use id::{CallId, ParticipantId, TrackId};
 pub use offer::{OfferError, OfferedTrack};
 pub use peer::View;

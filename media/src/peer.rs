@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::drop::Drop;
 use crate::dtls::Dtls;
+use crate::forward::Path;
 use crate::ice::Agent;
 use crate::id::{ParticipantId, TrackId};
 use crate::rtp::Header;
@@ -64,7 +65,7 @@ pub(crate) struct Peer {
     pub ice: Agent,
     pub fingerprint: crate::dtls::Fingerprint,
     /// Where to send: the address of the last nominated check.
-    pub addr: Option<SocketAddr>,
+    pub addr: Option<Path>,
     /// Every address that has shown the credentials.
     pub addresses: Vec<SocketAddr>,
     pub joined_us: u64,

@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::demux::{self, Kind as Protocol};
 use crate::drop::Drop;
 use crate::dtls::Certificate;
-use crate::forward::Outbox;
+use crate::forward::{Outbox, Path};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::peer::{Peer, View};
 use crate::track::{Kind, PeerKey, Track, TrackKey};
@@ -28,13 +28,13 @@ pub struct Config {
     pub candidates: Vec<SocketAddr>,
     /// A connection without a valid connectivity check for this long is given up (RFC 7675 asks for 30 s at most).
     pub ice_timeout: Duration,
-    /// Participants of one call.
+    /// Participants of one call. A bound for the core's own sake: rooms have their own, lower one.
     pub most_participants: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { candidates: Vec::new(), ice_timeout: Duration::from_secs(20), most_participants: 50 }
+        Config { candidates: Vec::new(), ice_timeout: Duration::from_secs(20), most_participants: 128 }
     }
 }
 
@@ -43,8 +43,8 @@ impl Default for Config {
 pub enum Input<'a> {
     /// A datagram came. Its bytes are decrypted in place.
     Datagram {
-        /// Who sent it.
-        from: SocketAddr,
+        /// Who sent it, and to which address of ours.
+        from: Path,
         /// What it is.
         bytes: &'a mut [u8],
     },
@@ -56,7 +56,7 @@ pub enum Input<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transmit<'a> {
     /// Where to.
-    pub to: SocketAddr,
+    pub to: Path,
     /// The datagrams' bytes.
     pub bytes: &'a [u8],
     /// Length of each datagram.
@@ -266,12 +266,12 @@ impl Shard {
         }
     }
 
-    fn datagram(&mut self, now: Instant, now_us: u64, from: SocketAddr, bytes: &mut [u8]) -> Result<(), Drop> {
+    fn datagram(&mut self, now: Instant, now_us: u64, from: Path, bytes: &mut [u8]) -> Result<(), Drop> {
         match demux::classify(bytes).ok_or(Drop::Unknown)? {
             Protocol::Stun => self.on_stun(now_us, from, bytes),
-            Protocol::Dtls => self.on_dtls(now, now_us, from, bytes),
-            Protocol::Rtp => self.on_rtp(now_us, from, bytes),
-            Protocol::Rtcp => self.on_rtcp(now_us, from, bytes),
+            Protocol::Dtls => self.on_dtls(now, now_us, from.remote, bytes),
+            Protocol::Rtp => self.on_rtp(now_us, from.remote, bytes),
+            Protocol::Rtcp => self.on_rtcp(now_us, from.remote, bytes),
         }
     }
 

@@ -154,9 +154,9 @@ fn extensions(sdp: &mut Sdp, media: &OfferedMedia) {
         }
     }
     for (id, uri) in answered {
-        if let Some(id) = id {
-            sdp.line(format_args!("a=extmap:{id} {uri}"));
-        }
+        let Some(id) = id else { continue };
+        let direction = if media.sendonly_extensions.contains(&id) { "/recvonly" } else { "" };
+        sdp.line(format_args!("a=extmap:{id}{direction} {uri}"));
     }
 }
 

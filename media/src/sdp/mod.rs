@@ -7,6 +7,8 @@ mod answer;
 mod parse;
 
 pub use self::answer::{Answer, SlotLine};
+#[cfg(feature = "client")]
+pub(crate) use self::parse::read_sections;
 use crate::dtls::Fingerprint;
 
 /// The most media sections of an offer: own tracks and slots together.
@@ -192,6 +194,8 @@ pub struct OfferedMedia {
     pub msid: Option<Msid>,
     /// `a=rtcp-rsize`.
     reduced_size: bool,
+    /// The extensions that the client would only send: the answer says that we only receive them (RFC 8285 §7).
+    sendonly_extensions: Vec<u8>,
     /// The words of the m-line that the answer repeats: media, protocol, first format.
     line: Line,
 }

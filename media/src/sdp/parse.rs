@@ -39,12 +39,33 @@ impl<'a> Attributes<'a> {
     }
 }
 
-struct Section<'a> {
-    media: &'a str,
-    port: &'a str,
+pub(crate) struct Section<'a> {
+    pub(crate) media: &'a str,
+    pub(crate) port: &'a str,
     protocol: &'a str,
     formats: Vec<&'a str>,
     attributes: Attributes<'a>,
+}
+
+#[cfg(feature = "client")]
+impl<'a> Section<'a> {
+    pub(crate) fn attributes<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a str> + 's {
+        self.attributes.all(name)
+    }
+
+    pub(crate) fn attribute(&self, name: &str) -> Option<&'a str> {
+        self.attributes.first(name)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.attributes.has(name)
+    }
+}
+
+/// The sections of any session description, for the client's side of it.
+#[cfg(feature = "client")]
+pub(crate) fn read_sections(sdp: &str) -> Result<Vec<Section<'_>>, SdpError> {
+    split(sdp).map(|(_, sections)| sections)
 }
 
 pub(super) fn offer(sdp: &str) -> Result<Offer, SdpError> {
@@ -143,18 +164,20 @@ fn read_section(section: &Section<'_>, session: &Attributes<'_>) -> Result<Offer
         return Err(SdpError::Bad("an m-line has a word that is too long or no word"));
     }
     let [media, protocol, format] = line.map(str::to_owned);
+    let (extensions, sendonly_extensions) = extensions(attributes, session);
     Ok(OfferedMedia {
         mid: mid.to_owned(),
         kind,
         direction,
         rejected,
         codec: codec(section, kind),
-        extensions: extensions(attributes, session),
+        extensions,
         send_rids: send_rids(attributes),
         ssrcs: ssrcs(attributes),
         fid: fid(attributes),
         msid: msid(attributes),
         reduced_size: attributes.has("rtcp-rsize"),
+        sendonly_extensions,
         line: Line { media, protocol, format },
     })
 }
@@ -216,8 +239,10 @@ fn apt(parameters: &str) -> Option<u8> {
     parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("apt=")?.parse().ok())
 }
 
-fn extensions(attributes: &Attributes<'_>, session: &Attributes<'_>) -> Extensions {
+/// The extensions known to us, and which of them the client would only send.
+fn extensions(attributes: &Attributes<'_>, session: &Attributes<'_>) -> (Extensions, Vec<u8>) {
     let mut extensions = Extensions::default();
+    let mut sendonly = Vec::new();
     for value in session.all("extmap").chain(attributes.all("extmap")) {
         let mut words = value.split_ascii_whitespace();
         let (Some(id), Some(uri)) = (words.next(), words.next()) else { continue };
@@ -236,8 +261,11 @@ fn extensions(attributes: &Attributes<'_>, session: &Attributes<'_>) -> Extensio
             _ => continue,
         };
         *known = Some(id);
+        if direction == "sendonly" && !sendonly.contains(&id) {
+            sendonly.push(id);
+        }
     }
-    extensions
+    (extensions, sendonly)
 }
 
 /// RFC 8853 §5.1: `send q;h;f`, where `~` starts a paused layer and commas separate alternatives.

@@ -1,0 +1,158 @@
+//! The offer that a client makes, and the answer it gets.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use super::stream::SendStream;
+use super::{Plan, numbers};
+use crate::dtls::Fingerprint;
+use crate::sdp::{Kind, SdpError, read_sections};
+
+/// One section that a client sends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Opus.
+    Audio,
+    /// VP8 in as many simulcast layers as there are rids, or in one stream where there are none.
+    Video {
+        /// Up to 16 letters or digits each.
+        rids: Vec<String>,
+    },
+}
+
+impl Line {
+    /// VP8 in one stream.
+    #[must_use]
+    pub fn video() -> Self {
+        Self::Video { rids: Vec::new() }
+    }
+
+    /// VP8 in layers, lowest first.
+    #[must_use]
+    pub fn simulcast(rids: &[&str]) -> Self {
+        Self::Video { rids: rids.iter().map(|rid| (*rid).to_owned()).collect() }
+    }
+}
+
+/// A slot as the answer announces it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The section.
+    pub mid: String,
+    /// Audio or video.
+    pub kind: Kind,
+    /// What the server will send as.
+    pub ssrc: u32,
+    /// What it will send retransmissions as.
+    pub rtx_ssrc: Option<u32>,
+}
+
+pub(super) struct RemoteAnswer {
+    pub(super) ice_ufrag: String,
+    pub(super) ice_pwd: String,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) candidates: Vec<SocketAddr>,
+    pub(super) slots: Vec<Slot>,
+}
+
+pub(super) fn write(plan: &Plan, streams: &[Vec<SendStream>], ice: (&str, &str), fingerprint: Fingerprint) -> String {
+    let count = plan.lines.len() + plan.audio_slots + plan.video_slots;
+    let mids: Vec<String> = (0..count).map(|mid| mid.to_string()).collect();
+    let mut sdp = format!("v=0\r\no=- {} 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n", plan.seed);
+    line(&mut sdp, format_args!("a=group:BUNDLE {}", mids.join(" ")));
+    line(&mut sdp, format_args!("a=ice-ufrag:{}\r\na=ice-pwd:{}", ice.0, ice.1));
+    line(&mut sdp, format_args!("a=fingerprint:{fingerprint}\r\na=setup:active"));
+    for (streams, what) in streams.iter().zip(&plan.lines) {
+        let kind = if *what == Line::Audio { Kind::Audio } else { Kind::Video };
+        section(&mut sdp, kind, &streams[0].mid, "sendonly");
+        announce(&mut sdp, streams);
+    }
+    let kinds = std::iter::repeat_n(Kind::Audio, plan.audio_slots);
+    let kinds = kinds.chain(std::iter::repeat_n(Kind::Video, plan.video_slots));
+    for (kind, mid) in kinds.zip(&mids[plan.lines.len()..]) {
+        section(&mut sdp, kind, mid, "recvonly");
+    }
+    sdp
+}
+
+fn line(sdp: &mut String, text: std::fmt::Arguments<'_>) {
+    write!(sdp, "{text}\r\n").expect("a String takes all text");
+}
+
+fn section(sdp: &mut String, kind: Kind, mid: &str, direction: &str) {
+    use numbers::{AUDIO_LEVEL, MID, OPUS, REPAIRED_RID, RID, RTX, TRANSPORT_CC, VP8};
+    match kind {
+        Kind::Audio => line(sdp, format_args!("m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}")),
+        _ => line(sdp, format_args!("m=video 9 UDP/TLS/RTP/SAVPF {VP8} {RTX}")),
+    }
+    line(sdp, format_args!("c=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\na=rtcp-rsize"));
+    line(sdp, format_args!("a=extmap:{MID} urn:ietf:params:rtp-hdrext:sdes:mid"));
+    line(
+        sdp,
+        format_args!(
+            "a=extmap:{TRANSPORT_CC} http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+        ),
+    );
+    if kind == Kind::Audio {
+        line(sdp, format_args!("a=extmap:{AUDIO_LEVEL} urn:ietf:params:rtp-hdrext:ssrc-audio-level"));
+        line(sdp, format_args!("a=rtpmap:{OPUS} opus/48000/2\r\na=rtcp-fb:{OPUS} transport-cc"));
+        line(sdp, format_args!("a=fmtp:{OPUS} minptime=10;useinbandfec=1"));
+    } else {
+        line(sdp, format_args!("a=extmap:{RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"));
+        line(sdp, format_args!("a=extmap:{REPAIRED_RID} urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"));
+        line(sdp, format_args!("a=rtpmap:{VP8} VP8/90000\r\na=rtpmap:{RTX} rtx/90000\r\na=fmtp:{RTX} apt={VP8}"));
+        for feedback in ["transport-cc", "nack", "nack pli", "ccm fir"] {
+            line(sdp, format_args!("a=rtcp-fb:{VP8} {feedback}"));
+        }
+    }
+}
+
+/// Layers are announced by their rids alone, as Chromium does; a single stream by its SSRCs.
+fn announce(sdp: &mut String, streams: &[SendStream]) {
+    let rids: Vec<&str> = streams.iter().filter_map(|stream| stream.rid.as_deref()).collect();
+    for rid in &rids {
+        line(sdp, format_args!("a=rid:{rid} send"));
+    }
+    if !rids.is_empty() {
+        line(sdp, format_args!("a=simulcast:send {}", rids.join(";")));
+        return;
+    }
+    for SendStream { ssrc, rtx_ssrc, .. } in streams {
+        if let Some(rtx) = rtx_ssrc {
+            line(sdp, format_args!("a=ssrc-group:FID {ssrc} {rtx}\r\na=ssrc:{rtx} cname:client"));
+        }
+        line(sdp, format_args!("a=ssrc:{ssrc} cname:client"));
+    }
+}
+
+/// Reads what this client needs of an answer.
+pub(super) fn read_answer(sdp: &str) -> Result<RemoteAnswer, SdpError> {
+    let sections = read_sections(sdp)?;
+    let first = sections.iter().find(|section| section.port != "0").ok_or(SdpError::UnsupportedCodecs)?;
+    let word = |name: &str| first.attribute(name).map(str::to_owned);
+    let (Some(ice_ufrag), Some(ice_pwd)) = (word("ice-ufrag"), word("ice-pwd")) else { return Err(SdpError::NoIce) };
+    let fingerprint = word("fingerprint").and_then(|value| value.parse().ok()).ok_or(SdpError::NoFingerprint)?;
+    let candidates = first.attributes("candidate").filter_map(udp_candidate).collect();
+    let slots = sections.iter().filter(|section| section.has("sendonly")).filter_map(|section| {
+        let group = section.attribute("ssrc-group").and_then(|value| value.strip_prefix("FID "));
+        let pair = group.and_then(|pair| pair.split_once(' '));
+        let announced = section.attribute("ssrc")?.split(' ').next()?;
+        Some(Slot {
+            mid: section.attribute("mid")?.to_owned(),
+            kind: if section.media == "audio" { Kind::Audio } else { Kind::Video },
+            ssrc: pair.map_or(announced, |(ssrc, _)| ssrc).parse().ok()?,
+            rtx_ssrc: pair.and_then(|(_, rtx)| rtx.parse().ok()),
+        })
+    });
+    Ok(RemoteAnswer { ice_ufrag, ice_pwd, fingerprint, candidates, slots: slots.collect() })
+}
+
+/// `1 1 udp PRIORITY ADDRESS PORT typ host`.
+fn udp_candidate(value: &str) -> Option<SocketAddr> {
+    let words: Vec<&str> = value.split_ascii_whitespace().collect();
+    let [_, _, protocol, _, ip, port, ..] = words[..] else { return None };
+    if !protocol.eq_ignore_ascii_case("udp") {
+        return None;
+    }
+    Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
+}

@@ -1,0 +1,315 @@
+//! A shard's event loop: wait, take in a batch, send what it led to, and so on.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token, Waker};
+use parlor_media::dtls::Certificate;
+use parlor_media::{Event, Input, Output};
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::socket::{Buffers, Sockets};
+use super::{CallEvent, Command, ShardStats, SlotState, media_source};
+use crate::domain::{CallId, ParticipantId, TrackId};
+
+const COMMANDS: Token = Token(0);
+const V4: Token = Token(1);
+const V6: Token = Token(2);
+/// Batches taken from a socket before timers and commands get their turn.
+const MOST_BATCHES: usize = 32;
+/// Commands taken before packets get their turn.
+const MOST_AT_ONCE: usize = 64;
+/// Events kept when the layers above do not take them. Beyond it they are dropped and counted: memory has an end.
+const MOST_BACKLOG: usize = 65_536;
+
+/// The thread side of a shard.
+pub(super) struct Shard {
+    core: parlor_media::Shard,
+    config: parlor_media::Config,
+    certificate: Certificate,
+    poll: Poll,
+    sockets: Sockets,
+    inbox: Receiver<Command>,
+    events: Sender<CallEvent>,
+    backlog: VecDeque<CallEvent>,
+    /// Who is in which call, to tell them when the core had to be thrown away.
+    members: HashMap<ParticipantId, CallId>,
+    loop_lag: Duration,
+    send_errors: u64,
+    events_lost: u64,
+    stopped: bool,
+}
+
+impl Shard {
+    pub fn new(
+        config: parlor_media::Config,
+        certificate: Certificate,
+        mut sockets: Sockets,
+        inbox: Receiver<Command>,
+        events: Sender<CallEvent>,
+    ) -> io::Result<(Shard, Arc<Waker>)> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), COMMANDS)?);
+        poll.registry().register(&mut sockets.v4.socket, V4, Interest::READABLE)?;
+        if let Some(v6) = sockets.v6.as_mut() {
+            poll.registry().register(&mut v6.socket, V6, Interest::READABLE)?;
+        }
+        let core = new_core(&config, &certificate)?;
+        let shard = Shard {
+            core,
+            config,
+            certificate,
+            poll,
+            sockets,
+            inbox,
+            events,
+            backlog: VecDeque::new(),
+            members: HashMap::new(),
+            loop_lag: Duration::ZERO,
+            send_errors: 0,
+            events_lost: 0,
+            stopped: false,
+        };
+        Ok((shard, waker))
+    }
+
+    pub fn run(mut self) {
+        let mut poll_events = Events::with_capacity(8);
+        let mut buffers = Buffers::default();
+        let mut more = false;
+        while !self.stopped {
+            let wait = if more { Some(Duration::ZERO) } else { self.wait() };
+            if let Err(error) = self.poll.poll(&mut poll_events, wait)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "a shard cannot wait for its sockets and ends");
+                break;
+            }
+            let begun = Instant::now();
+            let round = catch_unwind(AssertUnwindSafe(|| self.round(&mut buffers)));
+            match round {
+                Ok(again) => more = again,
+                // Better all of a shard's calls begin anew than that one of them holds the others for good.
+                Err(_) => self.begin_anew(),
+            }
+            self.loop_lag = self.loop_lag.max(begun.elapsed());
+        }
+    }
+
+    /// Until when nothing needs to be done.
+    fn wait(&self) -> Option<Duration> {
+        let due = self.core.poll_timeout().map(|due| due.saturating_duration_since(Instant::now()));
+        // Events that found no room are offered again soon.
+        if self.backlog.is_empty() { due } else { Some(due.unwrap_or(Duration::MAX).min(Duration::from_millis(5))) }
+    }
+
+    /// One round: packets, timers, commands. Answers whether more packets wait.
+    fn round(&mut self, buffers: &mut Buffers) -> bool {
+        let mut more = self.receive(buffers, true);
+        more |= self.receive(buffers, false);
+        let now = Instant::now();
+        if self.core.poll_timeout().is_some_and(|due| due <= now) {
+            self.core.handle(now, Input::Timeout);
+            self.flush();
+        }
+        more |= self.take_commands();
+        self.offer_backlog();
+        more
+    }
+
+    /// Takes batches from one socket until it is empty or others must have their turn; answers whether more wait.
+    fn receive(&mut self, buffers: &mut Buffers, v4: bool) -> bool {
+        for _ in 0..MOST_BATCHES {
+            let port = if v4 { Some(&self.sockets.v4) } else { self.sockets.v6.as_ref() };
+            let Some(port) = port else { return false };
+            match port.receive(buffers) {
+                Ok(datagrams) => {
+                    let now = Instant::now();
+                    for (from, bytes) in datagrams {
+                        self.core.handle(now, Input::Datagram { from, bytes });
+                    }
+                }
+                // Anything but an empty socket (an ICMP error of an earlier send) concerns one packet only.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(_) => self.send_errors += 1,
+            }
+            self.flush();
+        }
+        true
+    }
+
+    /// Sends and tells everything that the core has to say.
+    fn flush(&mut self) {
+        while let Some(output) = self.core.poll() {
+            match output {
+                Output::Transmit(transmit) => {
+                    if self.sockets.send(&transmit).is_err() {
+                        self.send_errors += 1;
+                    }
+                }
+                Output::Event(event) => {
+                    let event = told(event);
+                    if let CallEvent::Lost { participant, .. } = &event {
+                        self.members.remove(participant);
+                    }
+                    self.tell(event);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, event: CallEvent) {
+        if !self.backlog.is_empty() {
+            self.keep(event);
+        } else if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+            self.keep(event);
+        }
+    }
+
+    fn keep(&mut self, event: CallEvent) {
+        if self.backlog.len() < MOST_BACKLOG {
+            self.backlog.push_back(event);
+        } else {
+            self.events_lost += 1;
+        }
+    }
+
+    fn offer_backlog(&mut self) {
+        while let Some(event) = self.backlog.pop_front() {
+            if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+                self.backlog.push_front(event);
+                return;
+            }
+        }
+    }
+
+    fn take_commands(&mut self) -> bool {
+        for _ in 0..MOST_AT_ONCE {
+            match self.inbox.try_recv() {
+                Ok(command) => self.obey(command),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => {
+                    self.stopped = true;
+                    return false;
+                }
+            }
+            self.flush();
+        }
+        true
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Offer { call, participant, sdp, tracks, reply } => {
+                let tracks: Vec<parlor_media::OfferedTrack> = tracks
+                    .into_iter()
+                    .map(|track| parlor_media::OfferedTrack {
+                        mid: track.mid,
+                        source: media_source(track.source),
+                        track: parlor_media::TrackId(track.track.as_u128()),
+                    })
+                    .collect();
+                let call_id = parlor_media::CallId(call.as_u128());
+                let answer = self.core.offer(Instant::now(), call_id, media_id(participant), &sdp, &tracks);
+                if answer.is_ok() {
+                    self.members.insert(participant, call);
+                }
+                // Whoever asked may have gone; the participant then times out.
+                let _ = reply.send(answer.map_err(Into::into));
+            }
+            Command::Ready(participant) => self.core.ready(media_id(participant)),
+            Command::Leave(participant) => {
+                self.members.remove(&participant);
+                self.core.leave(media_id(participant));
+            }
+            Command::View(participant, views) => {
+                let views = views
+                    .into_iter()
+                    .map(|view| parlor_media::View {
+                        track: parlor_media::TrackId(view.track_id.as_u128()),
+                        width: view.width,
+                        visible: view.visible,
+                    })
+                    .collect();
+                self.core.view(media_id(participant), views);
+            }
+            Command::Mute(track, muted) => self.core.mute(parlor_media::TrackId(track.as_u128()), muted),
+            Command::Stats(reply) => {
+                let stats = ShardStats {
+                    media: self.core.stats(),
+                    loop_lag: std::mem::take(&mut self.loop_lag),
+                    send_errors: self.send_errors,
+                    events_lost: self.events_lost,
+                };
+                let _ = reply.send(stats);
+            }
+            Command::Stop => self.stopped = true,
+        }
+    }
+
+    /// After a panic in the core: nobody knows what state it is in. Its participants are told and may offer again.
+    fn begin_anew(&mut self) {
+        tracing::error!(
+            participants = self.members.len(),
+            "the media core panicked; the calls of its shard begin anew"
+        );
+        match new_core(&self.config, &self.certificate) {
+            Ok(core) => self.core = core,
+            Err(error) => {
+                tracing::error!(%error, "the shard cannot begin anew and ends");
+                self.stopped = true;
+            }
+        }
+        for (participant, call) in std::mem::take(&mut self.members) {
+            self.tell(CallEvent::Lost { call, participant });
+        }
+    }
+}
+
+fn new_core(config: &parlor_media::Config, certificate: &Certificate) -> io::Result<parlor_media::Shard> {
+    let mut seed = [0; 32];
+    SystemRandom::new().fill(&mut seed).map_err(|_| io::Error::other("the system has no randomness"))?;
+    Ok(parlor_media::Shard::new(config.clone(), certificate.clone(), Instant::now(), seed))
+}
+
+fn media_id(participant: ParticipantId) -> parlor_media::ParticipantId {
+    parlor_media::ParticipantId(participant.as_u128())
+}
+
+/// The core's event in the names of the layers above.
+fn told(event: Event) -> CallEvent {
+    let call_of = |call: parlor_media::CallId| CallId::from(call.0);
+    let participant_of = |participant: parlor_media::ParticipantId| ParticipantId::from(participant.0);
+    match event {
+        Event::Connected { call, participant } => {
+            CallEvent::Connected { call: call_of(call), participant: participant_of(participant) }
+        }
+        Event::Lost { call, participant } => {
+            CallEvent::Lost { call: call_of(call), participant: participant_of(participant) }
+        }
+        Event::Slots { call, participant, slots } => {
+            let slots = slots.into_iter().map(|slot| SlotState {
+                mid: slot.mid,
+                audio: slot.kind == parlor_media::Kind::Audio,
+                source: slot.source.map(|(participant, track)| (participant_of(participant), TrackId::from(track.0))),
+                layer: slot.layer,
+                rtp_timestamp: slot.rtp_timestamp,
+            });
+            CallEvent::Slots { call: call_of(call), participant: participant_of(participant), slots: slots.collect() }
+        }
+        Event::Track { call, track, active } => {
+            CallEvent::Track { call: call_of(call), track: TrackId::from(track.0), active }
+        }
+        Event::Speakers { call, speakers } => {
+            let speakers =
+                speakers.into_iter().map(|(participant, level)| (participant_of(participant), level)).collect();
+            CallEvent::Speakers { call: call_of(call), speakers }
+        }
+    }
+}
