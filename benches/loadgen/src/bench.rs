@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::forward;
+use crate::memory;
 use crate::signal::Signal;
 use crate::workload::{Workload, chromium_trace};
 
@@ -62,7 +63,7 @@ struct Part {
     measure: fn(&Options, &Signal) -> anyhow::Result<Vec<Figure>>,
 }
 
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 4] = [
     Part {
         figures: &["forward_vs_floor_20k", "forward_us_20k", "floor_us_20k", "forward_p50_us", "forward_p99_us"],
         measure: |options, signal| forward::measure("20k", &bursts(20), options, signal),
@@ -75,6 +76,7 @@ const PARTS: [Part; 3] = [
         figures: &["forward_vs_floor_browser", "forward_us_browser", "floor_us_browser"],
         measure: |options, signal| forward::measure("browser", &Workload::Trace(chromium_trace()), options, signal),
     },
+    Part { figures: &["peer_kb"], measure: memory::measure },
 ];
 
 /// Packets of 1,160 bytes, twenty at a time.

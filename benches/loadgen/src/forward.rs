@@ -8,11 +8,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
+use parlor_media::client::Identity;
+use parlor_media::dtls::Certificate;
+
 use crate::bench::{Figure, Options};
-use crate::drain::{Reader, Sockets};
+use crate::drain::{Reader, Sockets, clock_ns};
 use crate::floor;
+use crate::peer::Place;
 use crate::process::cpu_time;
+use crate::publisher::Publisher;
+use crate::server::Server;
 use crate::signal::Signal;
+use crate::subscribers::Subscribers;
 use crate::workload::Workload;
 
 /// Caches, branch predictors and clock frequency settle before a window opens.
@@ -39,28 +46,61 @@ impl Window {
     }
 }
 
-/// Floor and server by turns, so that a slower hour of the machine meets both.
+/// Floor and server by turns, so that a slower minute of the machine meets both.
 pub(crate) fn measure(
     name: &str,
     workload: &Workload,
     options: &Options,
     signal: &Signal,
 ) -> anyhow::Result<Vec<Figure>> {
-    let (mut floors, mut servers) = (Vec::new(), Vec::new());
+    let (mut floors, mut servers, mut p50s, mut p99s) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for run in 1..=options.runs {
         let floor = floor_run(workload, options)?;
-        eprintln!("{name}: run {run}: floor {:.3} µs, {} packets", floor.us_per_packet(), floor.packets);
+        eprintln!("{name}: run {run}: floor  {:.3} µs, {} packets", floor.us_per_packet(), floor.packets);
+        let (server, mut delays, lost) = server_run(workload, options, signal)?;
+        let (p50, p99) = (percentile(&mut delays, 50), percentile(&mut delays, 99));
+        eprintln!(
+            "{name}: run {run}: server {:.3} µs, {} packets, {lost} lost, delay p50 {p50:.0} µs p99 {p99:.0} µs of {}",
+            server.us_per_packet(),
+            server.packets,
+            delays.len(),
+        );
         floors.push(floor.us_per_packet());
-        let _ = signal;
+        servers.push(server.us_per_packet());
+        p50s.push(p50);
+        p99s.push(p99);
     }
-    let _ = &mut servers;
-    servers.push(1.0);
     let (floor, server) = (median(&mut floors), median(&mut servers));
-    Ok(vec![
-        Figure::new(format!("floor_us_{name}"), floor, "us"),
-        Figure::new(format!("forward_us_{name}"), server, "us"),
+    let mut figures = vec![
         Figure::new(format!("forward_vs_floor_{name}"), server / floor, "x"),
-    ])
+        Figure::new(format!("forward_us_{name}"), server, "us"),
+        Figure::new(format!("floor_us_{name}"), floor, "us"),
+    ];
+    if name == "20k" {
+        figures.push(Figure::new("forward_p50_us", median(&mut p50s), "us"));
+        figures.push(Figure::new("forward_p99_us", median(&mut p99s), "us"));
+    }
+    Ok(figures)
+}
+
+/// One call of one publisher: what its window showed, the delays of packets sent within it, and how many were lost.
+fn server_run(workload: &Workload, options: &Options, signal: &Signal) -> anyhow::Result<(Window, Vec<u64>, u64)> {
+    let server = Server::start(&options.server(), signal)?;
+    let identity = Identity::new(&Certificate::generate()?)?;
+    let (place, socket) = Place::make(&server.address, signal, options.subscribers + 1)?;
+    let publisher = Publisher::join(socket, &place, &identity)?;
+    let reading = Subscribers::join(options.subscribers, signal, &place, &identity)?.start();
+    let publishing = publisher.start(workload)?;
+    wait(|| reading.seen.receiving.load(Ordering::Relaxed) == options.subscribers as u64)
+        .with_context(|| format!("{:?} of the subscribers receive\n{}", reading.seen.receiving, server.log()))?;
+    std::thread::sleep(WARM_UP);
+    let start_ns = clock_ns();
+    let window = Window::open(server.pid(), &reading.seen.received, options.window())?;
+    let end_ns = clock_ns();
+    drop(publishing);
+    let outcome = reading.finish()?;
+    let within = outcome.delays.iter().filter(|(sent_ns, _)| (start_ns..end_ns).contains(sent_ns));
+    Ok((window, within.map(|(_, delay_ns)| *delay_ns).collect(), outcome.lost))
 }
 
 /// Reads sockets on a thread of its own and counts RTP packets.
@@ -98,7 +138,7 @@ fn floor_run(workload: &Workload, options: &Options) -> anyhow::Result<Window> {
     let counter = Counter::start(sockets);
     let child = Command::new(std::env::current_exe()?).args(arguments).stdin(Stdio::null()).spawn()?;
     let child = Killed(child);
-    wait_for_packets(&counter.received)?;
+    wait(|| counter.received.load(Ordering::Relaxed) > 0).context("the floor sends nothing")?;
     std::thread::sleep(WARM_UP);
     let window = Window::open(child.0.id(), &counter.received, options.window());
     drop(child);
@@ -106,10 +146,10 @@ fn floor_run(workload: &Workload, options: &Options) -> anyhow::Result<Window> {
     window
 }
 
-fn wait_for_packets(received: &AtomicU64) -> anyhow::Result<()> {
+fn wait(reached: impl Fn() -> bool) -> anyhow::Result<()> {
     let start = Instant::now();
-    while received.load(Ordering::Relaxed) == 0 {
-        (start.elapsed() < Duration::from_secs(10)).then_some(()).context("no packet arrives")?;
+    while !reached() {
+        ensure!(start.elapsed() < Duration::from_secs(10), "nothing more happens");
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
@@ -128,4 +168,24 @@ impl Drop for Killed {
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// The given percentile in µs.
+fn percentile(delays_ns: &mut [u64], percent: usize) -> f64 {
+    delays_ns.sort_unstable();
+    let at = (delays_ns.len() * percent / 100).min(delays_ns.len().saturating_sub(1));
+    delays_ns.get(at).map_or(f64::NAN, |ns| *ns as f64 / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_and_the_tail() {
+        assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        let mut delays: Vec<u64> = (0..100).rev().map(|n| n * 1000).collect();
+        assert!((percentile(&mut delays, 99) - 99.0).abs() < f64::EPSILON);
+        assert!(percentile(&mut [], 99).is_nan());
+    }
 }

@@ -4,9 +4,13 @@ mod bench;
 mod drain;
 mod floor;
 mod forward;
+mod memory;
+mod peer;
 mod process;
+mod publisher;
 mod server;
 mod signal;
+mod subscribers;
 mod workload;
 
 use std::path::PathBuf;

@@ -1,0 +1,198 @@
+//! Fifty viewers in one thread: each has its own ICE, DTLS and SRTP keys, reads every packet, and opens one in [`OPEN_EVERY`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use parlor_media::client::{Event, Identity, Plan};
+use parlor_media::sdp::Kind;
+use serde_json::json;
+
+use crate::drain::{Reader, Sockets, clock_ns};
+use crate::peer::{Peer, Place, connect_last};
+use crate::publisher::STAMP;
+use crate::signal::Signal;
+
+/// About one packet in a hundred; a prime, so that every place within a burst has its turn.
+const OPEN_EVERY: u32 = 97;
+/// How often timers are looked at.
+const TICK: Duration = Duration::from_millis(20);
+/// How often each subscriber reports what it received (RFC 3550 section 6.2).
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Subscribers that are in the call.
+pub(crate) struct Subscribers {
+    viewers: Vec<Viewer>,
+    sockets: Arc<Sockets>,
+}
+
+struct Viewer {
+    peer: Peer,
+    /// The stream of its video slot.
+    ssrc: u32,
+    /// First sequence number, highest one with rollovers, and how many came.
+    seen: Option<(u64, u64, u64)>,
+    report_due: Instant,
+}
+
+/// What the subscribers see while they read.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Packets of video slots, all subscribers together.
+    pub received: AtomicU64,
+    /// Subscribers that have received anything.
+    pub receiving: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// What they have seen when they stop.
+pub(crate) struct Outcome {
+    /// When a packet was sent (by [`clock_ns`]) and how long it took to be read, in nanoseconds: those that were opened.
+    pub delays: Vec<(u64, u64)>,
+    /// Sequence numbers that never came.
+    pub lost: u64,
+}
+
+/// Subscribers that read on a thread of their own.
+pub(crate) struct Reading {
+    pub seen: Arc<Seen>,
+    thread: JoinHandle<anyhow::Result<Outcome>>,
+}
+
+impl Reading {
+    pub(crate) fn finish(self) -> anyhow::Result<Outcome> {
+        self.seen.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the reader does not panic")
+    }
+}
+
+impl Subscribers {
+    /// Brings `count` of them into the call, one after the other.
+    pub(crate) fn join(count: usize, signal: &Signal, place: &Place, identity: &Identity) -> anyhow::Result<Self> {
+        let sockets = Sockets::bind(count)?;
+        let mut reader = Reader::new(Arc::clone(&sockets));
+        let mut viewers: Vec<Viewer> = Vec::with_capacity(count);
+        for index in 0..count {
+            let viewer = Viewer::join(index, signal, place, identity, &mut viewers, &sockets, &mut reader);
+            viewers.push(viewer.with_context(|| format!("subscriber {index}"))?);
+        }
+        Ok(Self { viewers, sockets })
+    }
+
+    /// Reads from now on.
+    pub(crate) fn start(mut self) -> Reading {
+        let seen = Arc::new(Seen::default());
+        let shared = Arc::clone(&seen);
+        let thread = std::thread::spawn(move || {
+            let mut reader = Reader::new(Arc::clone(&self.sockets));
+            let mut delays = Vec::with_capacity(1 << 16);
+            let mut tick_due = Instant::now();
+            while !shared.stop.load(Ordering::Relaxed) {
+                let mut received = 0;
+                reader.read(TICK, |index, _, datagram| {
+                    received += self.viewers[index].take(datagram, &shared, &mut delays);
+                })?;
+                shared.received.fetch_add(received, Ordering::Relaxed);
+                let now = Instant::now();
+                if now >= tick_due {
+                    tick_due = now + TICK;
+                    self.viewers.iter_mut().for_each(|viewer| viewer.tick(now));
+                }
+            }
+            Ok(Outcome { delays, lost: self.viewers.iter().map(Viewer::lost).sum() })
+        });
+        Reading { seen, thread }
+    }
+}
+
+impl Viewer {
+    fn join(
+        index: usize,
+        signal: &Signal,
+        place: &Place,
+        identity: &Identity,
+        others: &mut [Viewer],
+        sockets: &Arc<Sockets>,
+        reader: &mut Reader,
+    ) -> anyhow::Result<Self> {
+        let plan =
+            Plan { lines: Vec::new(), audio_slots: 1, video_slots: 1, seed: 100 + index as u64, ..Plan::default() };
+        let (mut socket, _) = signal.enter(&place.server, &format!("viewer-{index}"))?;
+        let mut peer = Peer::new(plan, identity, sockets, index);
+        peer.client.open_every = OPEN_EVERY;
+        peer.offer(&mut socket, place, &json!([]))?;
+        let mut peers: Vec<&mut Peer> = others.iter_mut().map(|viewer| &mut viewer.peer).chain([&mut peer]).collect();
+        connect_last(&mut peers, reader)?;
+        peer.ready(socket, place)?;
+        let slot = peer.client.slots().iter().find(|slot| slot.kind == Kind::Video);
+        let ssrc = slot.context("the answer has no video slot")?.ssrc;
+        ensure!(
+            peer.client.profile() == Some(parlor_media::srtp::Profile::AeadAes128Gcm),
+            "the server did not choose AEAD_AES_128_GCM"
+        );
+        Ok(Self { peer, ssrc, seen: None, report_due: Instant::now() })
+    }
+
+    /// Takes one datagram; 1 when it is a packet of the video slot.
+    fn take(&mut self, datagram: &mut [u8], shared: &Seen, delays: &mut Vec<(u64, u64)>) -> u64 {
+        let header = match self.peer.client.handle(Instant::now(), datagram) {
+            Ok(Some(Event::Sealed { header, .. })) => header,
+            Ok(Some(Event::Rtp { header, packet })) => {
+                if let Some(stamp) = packet[header.len..].get(STAMP)
+                    && header.ssrc == self.ssrc
+                {
+                    let sent_ns = u64::from_be_bytes(stamp.try_into().expect("the stamp has 8 bytes"));
+                    delays.push((sent_ns, clock_ns().saturating_sub(sent_ns)));
+                }
+                header
+            }
+            _ => {
+                self.peer.flush();
+                return 0;
+            }
+        };
+        if header.ssrc != self.ssrc {
+            return 0;
+        }
+        if self.seen.is_none() {
+            shared.receiving.fetch_add(1, Ordering::Relaxed);
+        }
+        let (first, highest, count) = self.seen.unwrap_or_else(|| {
+            let sequence = u64::from(header.sequence) + (1 << 16);
+            (sequence, sequence, 0)
+        });
+        // The number that lies nearest to the highest one.
+        let ahead = header.sequence.wrapping_sub(highest as u16) as i16;
+        let sequence = highest.wrapping_add_signed(i64::from(ahead));
+        self.seen = Some((first.min(sequence), highest.max(sequence), count + 1));
+        1
+    }
+
+    fn lost(&self) -> u64 {
+        self.seen.map_or(0, |(first, highest, count)| (highest - first + 1).saturating_sub(count))
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.peer.tick(now);
+        if now < self.report_due {
+            return;
+        }
+        self.report_due = now + REPORT_EVERY;
+        if let Some((_, highest, _)) = self.seen {
+            self.peer.client.send_rtcp(&receiver_report(self.ssrc, highest as u32));
+            self.peer.flush();
+        }
+    }
+}
+
+/// A receiver report with one block that complains of nothing.
+fn receiver_report(ssrc: u32, highest: u32) -> [u8; 32] {
+    let mut report = [0; 32];
+    report[..4].copy_from_slice(&[0x81, 201, 0, 7]);
+    report[4..8].copy_from_slice(&1_u32.to_be_bytes());
+    report[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    report[16..20].copy_from_slice(&highest.to_be_bytes());
+    report
+}
