@@ -1,5 +1,5 @@
 import { ParlorError } from "./errors.js";
-import type { Message, Room, User } from "./wire.js";
+import type { Message, Room, User } from "./proto.js";
 
 export interface Entry {
   nickname: string;

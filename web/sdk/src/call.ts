@@ -1,12 +1,23 @@
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import { Peer } from "./peer.js";
-import type { CallState, Room } from "./room.js";
+import type {
+  Answer,
+  Call as CallState,
+  OfferedSource,
+  Participant,
+  ServerFrame,
+  Slot,
+  Speaker,
+  Track,
+  TrackSource,
+  TrackStopped,
+} from "./proto.js";
+import type { Room } from "./room.js";
 import { SlotMap } from "./slots.js";
-import type { Frame } from "./socket.js";
+import { expectType } from "./socket.js";
 import { Tile, type TileOptions } from "./tile.js";
 import { type Shown, viewOf } from "./view.js";
-import type { Participant, Slot, Speaker, Track, TrackSource } from "./wire.js";
 
 export type CallPhase = "idle" | "connecting" | "connected" | "reconnecting" | "ended" | "failed";
 
@@ -31,7 +42,7 @@ export interface CallSnapshot {
 export interface CallEvents {
   change: CallSnapshot;
   /** The host stopped a track of ours. */
-  stopped: { trackId: string; source: TrackSource; reason: string };
+  stopped: TrackStopped;
 }
 
 interface LocalTrack {
@@ -157,24 +168,24 @@ export class Call extends Emitter<CallEvents> {
     return this.#slots.of(trackId);
   }
 
-  #receive({ type, data }: Frame): void {
-    switch (type) {
+  #receive(frame: ServerFrame): void {
+    switch (frame.type) {
       case "call.participant": {
-        const participant = data.participant as Participant;
+        const { participant } = frame.data;
         this.#participants.set(participant.participantId, participant);
         break;
       }
       case "call.participant_left":
-        this.#participants.delete(data.participantId as string);
+        this.#participants.delete(frame.data.participantId);
         break;
       case "call.speakers":
-        this.#speakers = data.speakers as Speaker[];
+        this.#speakers = frame.data.speakers;
         break;
       case "slots":
-        this.#takeSlots(data.slots as Slot[]);
+        this.#takeSlots(frame.data.slots);
         break;
       case "track.stopped":
-        this.emit("stopped", data as unknown as CallEvents["stopped"]);
+        this.emit("stopped", frame.data);
         return;
       case "call.ended":
         if (this.#phase === "ended" || this.#phase === "idle") return;
@@ -194,10 +205,8 @@ export class Call extends Emitter<CallEvents> {
   #showTile(tile: Tile): void {
     const slot = this.#slots.of(tile.trackId);
     const stream = slot ? (this.#peer?.stream(slot.mid) ?? null) : null;
-    tile.show({
-      stream,
-      turn: slot && stream ? `${stream.id}/${slot.mid}/${this.#turns.get(slot.mid) ?? 0}` : "",
-    });
+    const turn = slot && stream ? `${stream.id}/${slot.mid}/${this.#turns.get(slot.mid) ?? 0}` : "";
+    tile.show({ stream, turn, from: slot?.rtpTimestamp ?? null });
   }
 
   // The room's state came again after a lost socket. A resumed session has its seat, and media never stopped; else the server
@@ -248,9 +257,10 @@ export class Call extends Emitter<CallEvents> {
       if (this.#peer !== peer) return;
       try {
         const offer = await peer.offer(iceRestart);
-        const { data } = await this.#room.socket.request("call.offer", { roomId: this.#room.id, ...offer });
+        const frame = await this.#room.socket.request("call.offer", { roomId: this.#room.id, ...offer });
+        const { data } = expectType(frame, "call.answer");
         if (this.#peer !== peer) return;
-        await peer.answer(data.sdp as string);
+        await peer.answer(data.sdp);
         this.#answered(data, offer.tracks);
       } catch (error) {
         if (this.#peer === peer) this.#refused(error);
@@ -259,14 +269,13 @@ export class Call extends Emitter<CallEvents> {
     return this.#negotiation;
   }
 
-  #answered(data: Record<string, unknown>, offered: { mid: string; source: TrackSource }[]): void {
-    this.#participantId = data.participantId as string;
-    const tracks = data.tracks as { mid: string; trackId: string }[];
+  #answered({ participantId, tracks, participants }: Answer, offered: OfferedSource[]): void {
+    this.#participantId = participantId;
     for (const { mid, source } of offered) {
       const trackId = tracks.find((track) => track.mid === mid)?.trackId;
       if (trackId) this.#trackIds.set(source, trackId);
     }
-    this.#everyone(data.participants as Participant[]);
+    this.#everyone(participants);
     for (const source of this.#local.keys()) this.#tellMuted(source);
     for (const tile of this.#tiles) this.#showTile(tile);
     this.#changed();

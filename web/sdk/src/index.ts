@@ -12,12 +12,14 @@ export { Emitter } from "./emitter.js";
 export { ConnectionLost, ParlorError } from "./errors.js";
 export type { Entry, EntryState } from "./outbox.js";
 export { Parlor, type ParlorOptions } from "./parlor.js";
-export { type CallState, Room, type RoomEvents, type RoomSnapshot, type RoomState } from "./room.js";
+export type * from "./proto.js";
+export { CloseCode } from "./proto.js";
+export { Room, type RoomEvents, type RoomSnapshot, type RoomState } from "./room.js";
 export { SlotMap } from "./slots.js";
 export {
   type CloseAction,
   closeAction,
-  type Frame,
+  type FrameOf,
   Socket,
   type SocketEvents,
   type SocketState,
@@ -25,4 +27,3 @@ export {
 export { type Position, Stream, type Verdict } from "./stream.js";
 export type { TileOptions } from "./tile.js";
 export { viewOf } from "./view.js";
-export type * from "./wire.js";

@@ -1,4 +1,4 @@
-import type { Content, Message, Sender } from "./wire.js";
+import type { Author, Content, Message } from "./proto.js";
 
 export type EntryState = "sent" | "sending" | "failed";
 
@@ -25,15 +25,14 @@ export class Outbox {
   }
 
   add(message: Message): Entry {
-    const clientId = message.clientId ?? message.id;
     const entry: Entry = { key: keyOf(message), message, state: "sending", error: null };
-    this.#entries.set(clientId, entry);
+    this.#entries.set(message.clientId, entry);
     return entry;
   }
 
   /** The server's own message came: true when it was one of ours. */
   acknowledge(message: Message): boolean {
-    return message.clientId !== null && this.#entries.delete(message.clientId);
+    return this.#entries.delete(message.clientId);
   }
 
   fail(clientId: string, error: string): void {
@@ -55,7 +54,7 @@ export class Outbox {
 }
 
 /** The echo of a message before the server has it: it has the client's id in place of the server's. */
-export function echo(roomId: string, sender: Sender, clientId: string, content: Content): Message {
+export function echo(roomId: string, sender: Author, clientId: string, content: Content): Message {
   return {
     id: clientId,
     roomId,
@@ -71,5 +70,5 @@ export function echo(roomId: string, sender: Sender, clientId: string, content: 
 
 /** One key for the echo and for the message that takes its place. */
 export function keyOf(message: Message): string {
-  return message.clientId ? `${message.sender.id}/${message.clientId}` : message.id;
+  return `${message.sender.id}/${message.clientId}`;
 }

@@ -1,6 +1,6 @@
 import { CAMERA_LAYERS, layersFor, narrowCodecs, SCREEN_LAYER } from "./encodings.js";
+import type { OfferedSource, TrackSource } from "./proto.js";
 import { AUDIO_SLOTS, MOST_VIDEO_SLOTS, VIDEO_SLOTS, videoSlots } from "./view.js";
-import type { TrackSource } from "./wire.js";
 
 export const SOURCES: readonly TrackSource[] = ["microphone", "camera", "screen"];
 
@@ -55,7 +55,7 @@ export class Peer {
     return this.#slots.find((slot) => slot.mid === mid)?.receiver ?? null;
   }
 
-  async offer(iceRestart: boolean): Promise<{ sdp: string; tracks: { mid: string; source: TrackSource }[] }> {
+  async offer(iceRestart: boolean): Promise<{ sdp: string; tracks: OfferedSource[] }> {
     await this.connection.setLocalDescription(await this.connection.createOffer({ iceRestart }));
     const tracks = SOURCES.map((source) => ({ mid: this.#senders.get(source)?.mid ?? "", source }));
     return { sdp: this.connection.localDescription?.sdp ?? "", tracks };

@@ -2,16 +2,11 @@ import type { Api } from "./api.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import { type Entry, echo, keyOf, Outbox } from "./outbox.js";
-import type { Frame, Socket } from "./socket.js";
+import type { Call, Member, Message, Role, Room as RoomInfo, ServerFrame, Typist, User } from "./proto.js";
+import { expectType, type FrameOf, type Socket } from "./socket.js";
 import { Stream } from "./stream.js";
-import type { Member, Message, Participant, Role, Room as RoomInfo, User } from "./wire.js";
 
 export type RoomState = "idle" | "joining" | "joined" | "left" | "removed" | "refused";
-
-export interface CallState {
-  callId: string;
-  participants: Participant[];
-}
 
 /** All that a page shows of a room. A new object at each change, so that it can be compared by identity. */
 export interface RoomSnapshot {
@@ -32,9 +27,9 @@ export interface RoomSnapshot {
 export interface RoomEvents {
   change: RoomSnapshot;
   /** Frames of this room's call, in the order they came. */
-  call: Frame;
+  call: ServerFrame;
   /** The room's state came (again), with who is in the call. */
-  state: { call: CallState | null; resumed: boolean };
+  state: { call: Call | null; resumed: boolean };
 }
 
 /** A note of typing is cleared after this long without another. */
@@ -179,7 +174,7 @@ export class Room extends Emitter<RoomEvents> {
         offset: position?.offset ?? null,
       });
       if (this.#state !== "joining") return;
-      this.#enter(frame, resumed);
+      this.#enter(expectType(frame, "room_state"), resumed);
     } catch (error) {
       if (error instanceof ConnectionLost || this.#state !== "joining") return;
       const { code, message } = error as ParlorError;
@@ -196,89 +191,86 @@ export class Room extends Emitter<RoomEvents> {
     }
   }
 
-  #enter(frame: Frame, resumed: boolean): void {
-    const data = frame.data as {
-      room: RoomInfo;
-      you: { role: Role };
-      members: Member[];
-      messages: Message[];
-      recovered: boolean | null;
-      call: CallState | null;
-    };
+  #enter({ data, epoch, offset }: FrameOf<"room_state">, resumed: boolean): void {
     this.#state = "joined";
     this.#info = data.room;
     this.#role = data.you.role;
     this.#members = new Map(data.members.map((member) => [member.userId, member]));
     // Recovered: the missed events follow, one by one, from where we stand.
     if (data.recovered !== true) {
-      this.#stream.reset(
-        frame.epoch != null && frame.offset != null ? { epoch: frame.epoch, offset: frame.offset } : null,
-      );
+      this.#stream.reset(epoch !== undefined && offset !== undefined ? { epoch, offset } : null);
       this.#messages = data.messages;
       this.#hasOlder = data.messages.length === PAGE;
       for (const message of data.messages) this.#acknowledge(message);
     }
     this.#changed();
-    this.emit("state", { call: data.call ?? null, resumed });
+    this.emit("state", { call: data.call, resumed });
     void this.#flush();
   }
 
-  #receive(frame: Frame): void {
+  #receive(frame: ServerFrame): void {
     if (frame.roomId !== this.id) return;
-    if (frame.type === "removed") return this.#removed(frame);
-    // `room_state` is the answer to `join_room`, which waits for it.
-    if (frame.type === "room_state" || frame.type === "error") return;
-    if (frame.type === "slots" || frame.type === "track.stopped" || frame.type.startsWith("call.")) {
-      this.emit("call", frame);
-      return;
-    }
-    if (frame.epoch == null || frame.offset == null) return this.#apply(frame);
-    if (this.#state !== "joined") return;
-    switch (this.#stream.accept(frame.epoch, frame.offset)) {
-      case "apply":
-        return this.#apply(frame);
-      case "seen":
-        // The answer to a message that was sent twice is the message of the first time.
-        if (frame.type === "new_message" && this.#acknowledge(frame.data.message as Message)) this.#changed();
-        return;
-      case "gap":
-        void this.#join(true);
+    switch (frame.type) {
+      case "removed":
+        return this.#removed(frame.data.reason ?? "");
+      case "slots":
+      case "track.stopped":
+      case "call.participant":
+      case "call.participant_left":
+      case "call.speakers":
+      case "call.ended":
+        return this.emit("call", frame);
+      default:
+        if (frame.epoch === undefined || frame.offset === undefined) this.#apply(frame);
+        // `room_state` is the answer to `join_room`, which waits for it.
+        else if (frame.type !== "room_state") this.#advance(frame, frame.epoch, frame.offset);
     }
   }
 
-  #apply({ type, data }: Frame): void {
-    switch (type) {
+  #advance(frame: ServerFrame, epoch: string, offset: number): void {
+    if (this.#state !== "joined") return;
+    const verdict = this.#stream.accept(epoch, offset);
+    if (verdict === "apply") this.#apply(frame);
+    else if (verdict === "gap") void this.#join(true);
+    // The answer to a message that was sent twice is the message of the first time.
+    else if (frame.type === "new_message" && this.#acknowledge(frame.data.message)) this.#changed();
+  }
+
+  #apply(frame: ServerFrame): void {
+    switch (frame.type) {
       case "new_message": {
-        const message = data.message as Message;
+        const { message } = frame.data;
         this.#acknowledge(message);
         this.#quiet(message.sender.id);
         this.#messages = [...this.#messages, message];
         break;
       }
       case "message_edited": {
-        const message = data.message as Message;
+        const { message } = frame.data;
         this.#messages = this.#messages.map((old) => (old.id === message.id ? message : old));
         break;
       }
-      case "message_deleted":
+      case "message_deleted": {
+        const { messageId } = frame.data;
         this.#messages = this.#messages.map((old) =>
-          old.id === data.messageId ? { ...old, deleted: true, content: { text: "" } } : old,
+          old.id === messageId ? { ...old, deleted: true, content: { text: "" } } : old,
         );
         break;
+      }
       case "typing":
-        this.#types(data as unknown as { userId: string; nickname: string; typing: boolean });
+        this.#types(frame.data);
         break;
       case "member_joined": {
-        const member = data.member as Member;
+        const { member } = frame.data;
         this.#members.set(member.userId, member);
         break;
       }
       case "member_left":
-        this.#members.delete(data.userId as string);
-        this.#quiet(data.userId as string);
+        this.#members.delete(frame.data.userId);
+        this.#quiet(frame.data.userId);
         break;
       case "member_role": {
-        const { userId, role } = data as unknown as { userId: string; role: Role };
+        const { userId, role } = frame.data;
         const member = this.#members.get(userId);
         if (member) this.#members.set(userId, { ...member, role });
         if (userId === this.#me?.id) this.#role = role;
@@ -294,13 +286,13 @@ export class Room extends Emitter<RoomEvents> {
     return message.sender.id === this.#me?.id && this.#outbox.acknowledge(message);
   }
 
-  #removed({ data }: Frame): void {
+  #removed(reason: string): void {
     this.#state = "removed";
-    this.#reason = { code: "removed", message: String(data.reason ?? "") };
+    this.#reason = { code: "removed", message: reason };
     this.#changed();
   }
 
-  #types({ userId, nickname, typing }: { userId: string; nickname: string; typing: boolean }): void {
+  #types({ userId, nickname, typing }: Typist): void {
     this.#quiet(userId);
     if (!typing || userId === this.#me?.id) return;
     const timer = setTimeout(() => {
@@ -329,11 +321,11 @@ export class Room extends Emitter<RoomEvents> {
           const data = { roomId: this.id, clientId, content, replyTo };
           const answer = await this.#socket.request("send_message", data);
           // Normally done by the event itself; this covers an answer to a message that came before our position.
-          if (this.#acknowledge(answer.data.message as Message)) this.#changed();
+          if (this.#acknowledge(expectType(answer, "new_message").data.message)) this.#changed();
         } catch (error) {
           if (!(error instanceof ParlorError)) return;
           if (error.code === "rate_limited") await wait(error.retryAfterMs ?? 1000);
-          else if (clientId) this.#outbox.fail(clientId, error.message);
+          else this.#outbox.fail(clientId, error.message);
           this.#changed();
         }
       }

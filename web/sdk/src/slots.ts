@@ -1,4 +1,4 @@
-import type { Slot } from "./wire.js";
+import type { Slot } from "./proto.js";
 
 /** Which track each receive slot carries, as the server last said. */
 export class SlotMap {
@@ -12,8 +12,11 @@ export class SlotMap {
   apply(slots: readonly Slot[]): Slot[] {
     return slots.filter((slot) => {
       const before = this.#slots.get(slot.mid);
-      this.#slots.set(slot.mid, slot);
-      return (before?.trackId ?? null) !== slot.trackId;
+      const same = (before?.trackId ?? null) === slot.trackId;
+      // Told again for another layer: the first frame of the track in this slot is behind us.
+      const rtpTimestamp = slot.rtpTimestamp ?? (same ? (before?.rtpTimestamp ?? null) : null);
+      this.#slots.set(slot.mid, { ...slot, rtpTimestamp });
+      return !same;
     });
   }
 

@@ -1,7 +1,7 @@
 import { backoffMs } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
-import type { User } from "./wire.js";
+import { type ClientBody, CloseCode, type ErrorBody, type ServerFrame, type User } from "./proto.js";
 
 /** What the client does about a closed socket. */
 export type CloseAction = "retry" | "refresh" | "wait" | "stop";
@@ -9,30 +9,34 @@ export type CloseAction = "retry" | "refresh" | "wait" | "stop";
 /** `docs/protocol.md`, "Close codes". An unknown one is a network's: try again. */
 export function closeAction(code: number): CloseAction {
   switch (code) {
-    case 1000:
-    case 1009:
-    case 4400:
-    case 4403:
-    case 4409:
+    case CloseCode.Normal:
+    case CloseCode.TooBig:
+    case CloseCode.BadClient:
+    case CloseCode.Removed:
+    case CloseCode.Replaced:
       return "stop";
-    case 4401:
-    case 4402:
+    case CloseCode.Unauthenticated:
+    case CloseCode.TokenExpired:
       return "refresh";
-    case 4503:
+    case CloseCode.GoingAway:
       return "wait";
     default:
       return "retry";
   }
 }
 
-/** A frame of the server, as it came. */
-export interface Frame {
-  type: string;
-  id?: string | null;
-  roomId?: string | null;
-  epoch?: string | null;
-  offset?: number | null;
-  data: Record<string, unknown>;
+type ClientType = ClientBody["type"];
+type DataOf<Type extends ClientType> =
+  Extract<ClientBody, { type: Type }> extends { data: infer Data } ? Data : object;
+
+/** A frame of one type. */
+export type FrameOf<Type extends ServerFrame["type"]> = ServerFrame & { type: Type };
+
+/** The frame, which must be of this type: anything else is no answer of this protocol. */
+export function expectType<Type extends ServerFrame["type"]>(frame: ServerFrame, type: Type): FrameOf<Type> {
+  if (frame.type !== type)
+    throw new ParlorError("bad_frame", `The server answered ${frame.type} in place of ${type}.`);
+  return frame as FrameOf<Type>;
 }
 
 export type SocketState = "closed" | "connecting" | "open" | "waiting";
@@ -41,7 +45,7 @@ export interface SocketEvents {
   state: SocketState;
   /** Logged in. `resumed`: the seats in rooms and call are as before. */
   authenticated: { resumed: boolean; user: User };
-  frame: Frame;
+  frame: ServerFrame;
   /** It will not come back by itself: the close code says why (4403 removed or banned, 4401 enter again, …). */
   stopped: { code: number };
 }
@@ -59,7 +63,7 @@ export interface SocketOptions {
 }
 
 interface Waiter {
-  resolve: (frame: Frame) => void;
+  resolve: (frame: ServerFrame) => void;
   reject: (error: Error) => void;
 }
 
@@ -120,19 +124,19 @@ export class Socket extends Emitter<SocketEvents> {
   }
 
   /** Sends a frame; nobody answers it, or nobody cares. False when the socket is not open. */
-  send(type: string, data: object): boolean {
+  send<Type extends ClientType>(type: Type, data: DataOf<Type>): boolean {
     if (this.#state !== "open") return false;
     this.#write(type, data, undefined);
     return true;
   }
 
   /** Sends a frame and waits for the one that answers it. Throws `ParlorError`, or `ConnectionLost`. */
-  request(type: string, data: object): Promise<Frame> {
+  request<Type extends ClientType>(type: Type, data: DataOf<Type>): Promise<ServerFrame> {
     if (this.#state !== "open") return Promise.reject(new ConnectionLost());
     return this.#ask(type, data);
   }
 
-  #ask(type: string, data: object): Promise<Frame> {
+  #ask<Type extends ClientType>(type: Type, data: DataOf<Type>): Promise<ServerFrame> {
     const id = String(this.#nextId++);
     return new Promise((resolve, reject) => {
       this.#waiters.set(id, { resolve, reject });
@@ -140,7 +144,7 @@ export class Socket extends Emitter<SocketEvents> {
     });
   }
 
-  #write(type: string, data: object, id: string | undefined): void {
+  #write<Type extends ClientType>(type: Type, data: DataOf<Type>, id: string | undefined): void {
     this.#socket?.send(JSON.stringify(id === undefined ? { type, data } : { type, id, data }));
   }
 
@@ -155,7 +159,7 @@ export class Socket extends Emitter<SocketEvents> {
     }
     if (!this.#wanted || this.#socket) return;
     if (token === null) {
-      this.#stop(4401);
+      this.#stop(CloseCode.Unauthenticated);
       return;
     }
     const socket = (this.#options.open ?? ((url) => new WebSocket(url)))(this.#options.url);
@@ -169,29 +173,30 @@ export class Socket extends Emitter<SocketEvents> {
 
   async #authenticate(socket: WebSocket, token: string): Promise<void> {
     try {
-      const { data } = await this.#ask("authenticate", { token, resume: this.#resumeToken });
+      const answer = await this.#ask("authenticate", { token, resume: this.#resumeToken });
+      const { data } = expectType(answer, "authenticated");
       if (this.#socket !== socket) return;
       this.#attempt = 0;
       this.#refused = 0;
-      this.#resumeToken = String(data.resumeToken);
-      this.#pinger = setInterval(() => this.#ping(), Number(data.pingEveryMs ?? 25_000));
+      this.#resumeToken = data.resumeToken;
+      this.#pinger = setInterval(() => this.#ping(), data.pingEveryMs);
       this.#become("open");
-      this.emit("authenticated", { resumed: data.resumed === true, user: data.user as User });
+      this.emit("authenticated", { resumed: data.resumed, user: data.user });
     } catch (error) {
       // A refused token comes as an error, then the socket closes with 4401; a lost socket takes its own way.
-      if (error instanceof ParlorError && this.#socket === socket) socket.close(4401);
+      if (error instanceof ParlorError && this.#socket === socket) socket.close(CloseCode.Unauthenticated);
     }
   }
 
   #receive(text: string): void {
-    const frame = JSON.parse(text) as Frame;
+    const frame = JSON.parse(text) as ServerFrame;
     const waiter = frame.id ? this.#waiters.get(frame.id) : undefined;
     if (waiter && frame.id) {
       this.#waiters.delete(frame.id);
       if (frame.type === "error") waiter.reject(errorOf(frame.data));
       else waiter.resolve(frame);
     }
-    if (frame.type === "go_away") this.#goAwayMs = Number(frame.data.reconnectAfterMs ?? 0);
+    if (frame.type === "go_away") this.#goAwayMs = frame.data.reconnectAfterMs;
     else if (frame.type === "token_expiring") void this.#renew();
     this.emit("frame", frame);
   }
@@ -224,7 +229,7 @@ export class Socket extends Emitter<SocketEvents> {
     if (action === "stop") return this.#stop(code);
     if (action === "refresh") {
       this.#options.invalidate();
-      if (code === 4401 && ++this.#refused >= REFUSED_LOGINS) return this.#stop(code);
+      if (code === CloseCode.Unauthenticated && ++this.#refused >= REFUSED_LOGINS) return this.#stop(code);
     }
     const wait = action === "wait" ? this.#goAwayMs : null;
     this.#goAwayMs = null;
@@ -259,11 +264,6 @@ export class Socket extends Emitter<SocketEvents> {
   }
 }
 
-function errorOf(data: Record<string, unknown>): ParlorError {
-  return new ParlorError(
-    String(data.code),
-    String(data.message),
-    typeof data.retryAfterMs === "number" ? data.retryAfterMs : null,
-    (data.detail ?? {}) as Record<string, unknown>,
-  );
+function errorOf({ code, message, retryAfterMs, detail }: ErrorBody): ParlorError {
+  return new ParlorError(code, message, retryAfterMs, detail);
 }

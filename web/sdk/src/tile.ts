@@ -3,6 +3,8 @@ export interface TileSource {
   stream: MediaStream | null;
   /** Changes with each new source of the slot: what arrived before it belongs to somebody else. */
   turn: string;
+  /** The RTP timestamp of its first frame, once that is on its way. */
+  from: number | null;
 }
 
 export interface TileOptions {
@@ -12,7 +14,10 @@ export interface TileOptions {
   onShown?: (shown: boolean) => void;
 }
 
-type FrameMetadata = VideoFrameCallbackMetadata & { receiveTime?: number };
+/** Whether an RTP timestamp is not before another one; they wrap at 2^32. */
+export function notBefore(timestamp: number, other: number): boolean {
+  return ((timestamp - other) | 0) >= 0;
+}
 
 /** One <video> element that shows one remote track while a slot carries it. */
 export class Tile {
@@ -23,6 +28,7 @@ export class Tile {
   visible = true;
   #turn = "";
   #shown = false;
+  #waiting = false;
   #callback = 0;
 
   constructor(trackId: string, video: HTMLVideoElement, options: TileOptions) {
@@ -32,28 +38,30 @@ export class Tile {
   }
 
   /** A slot falls silent, or changes its source, without any event of the browser: so hide, and show at the next new frame. */
-  show({ stream, turn }: TileSource): void {
-    if (turn === this.#turn) return;
-    this.#turn = turn;
-    this.#become(false);
-    if (this.#callback) this.video.cancelVideoFrameCallback(this.#callback);
-    this.#callback = 0;
-    if (this.video.srcObject !== stream) this.video.srcObject = stream;
-    if (!stream) return;
-    this.#await(performance.now());
-    // Muted video plays without a gesture; if a browser still refuses, its own events make it try again.
-    void this.video.play().catch(() => undefined);
+  show({ stream, turn, from }: TileSource): void {
+    if (turn !== this.#turn) {
+      this.#turn = turn;
+      this.#waiting = false;
+      this.#become(false);
+      if (this.#callback) this.video.cancelVideoFrameCallback(this.#callback);
+      if (this.video.srcObject !== stream) this.video.srcObject = stream;
+      // Muted video plays without a gesture; if a browser still refuses, its own events make it try again.
+      if (stream) void this.video.play().catch(() => undefined);
+    }
+    if (!stream || from === null || this.#shown || this.#waiting) return;
+    this.#waiting = true;
+    this.#await(from);
   }
 
   close(): void {
-    this.show({ stream: null, turn: "closed" });
+    this.show({ stream: null, turn: "closed", from: null });
   }
 
-  #await(since: number): void {
-    this.#callback = this.video.requestVideoFrameCallback((_, metadata: FrameMetadata) => {
-      // A frame that arrived before the change is the last one of another source.
-      if ((metadata.receiveTime ?? since) >= since) this.#become(true);
-      else this.#await(since);
+  #await(from: number): void {
+    this.#callback = this.video.requestVideoFrameCallback((_, { rtpTimestamp }) => {
+      // An earlier frame is the last one of another source.
+      if (notBefore(rtpTimestamp ?? from, from)) this.#become(true);
+      else this.#await(from);
     });
   }
 

@@ -1,4 +1,4 @@
-import type { ViewTrack } from "./wire.js";
+import type { View } from "./proto.js";
 
 /** Something on the page that shows a track. */
 export interface Shown {
@@ -14,7 +14,7 @@ export interface Shown {
 const STEP = 32;
 
 /** The `view` of a page: each track once, as wide as its widest tile, most important first. */
-export function viewOf(tiles: readonly Shown[]): ViewTrack[] {
+export function viewOf(tiles: readonly Shown[]): View[] {
   const tracks = new Map<string, Shown>();
   for (const tile of tiles) {
     const known = tracks.get(tile.trackId);

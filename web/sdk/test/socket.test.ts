@@ -74,12 +74,15 @@ test("a request is answered by its id, refused by an error, or lost with the soc
   await tick();
   last().login();
   await tick();
-  const [good, bad, lost] = [socket.request("a", {}), socket.request("b", {}), socket.request("c", {})];
-  last().answer("b", {
+  const inRoom = { roomId: "r" };
+  const good = socket.request("call.ready", inRoom);
+  const bad = socket.request("call.leave", inRoom);
+  const lost = socket.request("leave_room", inRoom);
+  last().answer("call.leave", {
     type: "error",
     data: { code: "rate_limited", message: "Wait.", retryAfterMs: 3000, detail: {} },
   });
-  last().answer("a", { type: "ok", data: {} });
+  last().answer("call.ready", { type: "ok", data: {} });
   await expect(good).resolves.toMatchObject({ type: "ok" });
   await expect(bad).rejects.toMatchObject({ code: "rate_limited", retryAfterMs: 3000 });
   last().lose();

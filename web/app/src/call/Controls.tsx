@@ -1,0 +1,142 @@
+import {
+  MessageSquare,
+  Mic,
+  MicOff,
+  MonitorUp,
+  MonitorX,
+  PhoneOff,
+  Settings,
+  Users,
+  Video,
+  VideoOff,
+} from "lucide-react";
+import { useTranslation } from "react-i18next";
+import { IconButton } from "../ui.tsx";
+import { type Capture, canShare, type LocalMedia } from "./media.ts";
+
+export type Panel = "chat" | "people" | null;
+
+export function CaptureButtons({ media, capture }: { media: LocalMedia; capture: Capture }) {
+  const { t } = useTranslation();
+  const { microphoneOn, camera } = capture;
+  return (
+    <>
+      <IconButton
+        round
+        label={t(microphoneOn ? "call.muteMicrophone" : "call.unmuteMicrophone")}
+        tone={microphoneOn ? "plain" : "danger"}
+        onClick={() => void media.toggleMicrophone()}
+        data-testid="microphone"
+      >
+        {microphoneOn ? <Mic aria-hidden className="size-5" /> : <MicOff aria-hidden className="size-5" />}
+      </IconButton>
+      <IconButton
+        round
+        label={t(camera ? "call.stopCamera" : "call.startCamera")}
+        tone={camera ? "plain" : "danger"}
+        onClick={() => void media.toggleCamera()}
+        data-testid="camera"
+      >
+        {camera ? <Video aria-hidden className="size-5" /> : <VideoOff aria-hidden className="size-5" />}
+      </IconButton>
+    </>
+  );
+}
+
+interface ControlsProps {
+  media: LocalMedia;
+  capture: Capture;
+  panel: Panel;
+  unread: number;
+  people: number;
+  onPanel: (panel: Panel) => void;
+  onDevices: () => void;
+  onLeave: () => void;
+}
+
+export function Controls({
+  media,
+  capture,
+  panel,
+  unread,
+  people,
+  onPanel,
+  onDevices,
+  onLeave,
+}: ControlsProps) {
+  const { t } = useTranslation();
+  const sharing = capture.screen !== null;
+  return (
+    <div
+      role="toolbar"
+      aria-label={t("call.controls")}
+      className="flex shrink-0 items-center justify-center gap-1 border-t border-line bg-surface px-1 py-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:gap-2"
+    >
+      <CaptureButtons media={media} capture={capture} />
+      {canShare ? (
+        <IconButton
+          round
+          label={t(sharing ? "call.stopShare" : "call.share")}
+          tone={sharing ? "accent" : "plain"}
+          aria-pressed={sharing}
+          onClick={() => (sharing ? media.stopSharing() : void media.share())}
+          data-testid="share"
+        >
+          {sharing ? (
+            <MonitorX aria-hidden className="size-5" />
+          ) : (
+            <MonitorUp aria-hidden className="size-5" />
+          )}
+        </IconButton>
+      ) : null}
+      <IconButton round label={t("call.devices")} tone="plain" onClick={onDevices} data-testid="devices">
+        <Settings aria-hidden className="size-5" />
+      </IconButton>
+      <IconButton
+        round
+        label={t("call.people")}
+        tone={panel === "people" ? "accent" : "plain"}
+        aria-expanded={panel === "people"}
+        onClick={() => onPanel(panel === "people" ? null : "people")}
+        data-testid="people"
+      >
+        <Users aria-hidden className="size-5" />
+        <Badge count={people} />
+      </IconButton>
+      <IconButton
+        round
+        label={unread > 0 ? t("call.chatUnread", { count: unread }) : t("call.chat")}
+        tone={panel === "chat" ? "accent" : "plain"}
+        aria-expanded={panel === "chat"}
+        onClick={() => onPanel(panel === "chat" ? null : "chat")}
+        data-testid="chat"
+      >
+        <MessageSquare aria-hidden className="size-5" />
+        <Badge count={unread} loud />
+      </IconButton>
+      <IconButton
+        round
+        label={t("call.leave")}
+        tone="danger"
+        onClick={onLeave}
+        className="sm:ml-4"
+        data-testid="leave"
+      >
+        <PhoneOff aria-hidden className="size-5" />
+      </IconButton>
+    </div>
+  );
+}
+
+function Badge({ count, loud = false }: { count: number; loud?: boolean }) {
+  if (count === 0) return null;
+  const tone = loud ? "bg-danger text-white" : "bg-ink text-ground";
+  return (
+    <span
+      aria-hidden
+      className={`absolute -top-1 -right-1 grid h-5 min-w-5 place-items-center rounded-full px-1 text-xs font-bold ${tone}`}
+    >
+      {count > 99 ? "99+" : count}
+    </span>
+  );
+}

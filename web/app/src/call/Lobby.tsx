@@ -1,0 +1,49 @@
+import { VideoOff } from "lucide-react";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { Alert, Button, Page } from "../ui.tsx";
+import { CaptureButtons } from "./Controls.tsx";
+import { DevicePickers } from "./Devices.tsx";
+import { useCapture } from "./hooks.ts";
+import { canCapture, type LocalMedia } from "./media.ts";
+import { Preview } from "./Tile.tsx";
+
+/** Before the call: how one looks, and which devices are used. Nobody sees anything yet. */
+export function Lobby({ name, media, onJoin }: { name: string; media: LocalMedia; onJoin: () => void }) {
+  const { t } = useTranslation();
+  const capture = useCapture(media);
+  const [speakerId, setSpeakerId] = useState<string | null>(null);
+  return (
+    <Page title={name}>
+      <div className="grid items-center gap-6 md:grid-cols-[3fr_2fr] md:gap-10">
+        <section aria-label={t("lobby.preview")}>
+          <div className="relative aspect-video w-full overflow-hidden rounded-2xl bg-tile">
+            <Preview track={capture.camera} />
+            {capture.camera ? null : (
+              <p className="absolute inset-0 grid place-items-center text-white">
+                <span className="grid justify-items-center gap-2">
+                  <VideoOff aria-hidden className="size-8" />
+                  {t("lobby.cameraOff")}
+                </span>
+              </p>
+            )}
+            <div className="absolute inset-x-0 bottom-3 flex justify-center gap-3">
+              <CaptureButtons media={media} capture={capture} />
+            </div>
+          </div>
+        </section>
+        <div className="grid gap-5">
+          <div>
+            <p className="text-soft">{t("lobby.title")}</p>
+            <h1 className="text-3xl font-bold break-words">{name}</h1>
+          </div>
+          {capture.denied ? <Alert>{t(canCapture ? "lobby.denied" : "lobby.insecure")}</Alert> : null}
+          <DevicePickers media={media} capture={capture} speakerId={speakerId} onSpeaker={setSpeakerId} />
+          <Button onClick={onJoin} className="min-h-12 text-lg" data-testid="join">
+            {t("lobby.join")}
+          </Button>
+        </div>
+      </div>
+    </Page>
+  );
+}

@@ -1,0 +1,196 @@
+import { Link2, X } from "lucide-react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { Chat } from "../chat/Chat.tsx";
+import type { Ending } from "../pages/RoomPage.tsx";
+import { useSession } from "../session.tsx";
+import { IconButton, Spinner, useTitle } from "../ui.tsx";
+import { Controls, type Panel } from "./Controls.tsx";
+import { DevicesDialog } from "./Devices.tsx";
+import {
+  type Meeting,
+  useCall,
+  useCapture,
+  useMedia,
+  useMeeting,
+  usePublishing,
+  useRoom,
+  useSocketState,
+} from "./hooks.ts";
+import type { LocalMedia } from "./media.ts";
+import { People } from "./People.tsx";
+import { Sounds } from "./Sounds.tsx";
+import { Stage } from "./Stage.tsx";
+
+interface MeetingViewProps {
+  roomId: string;
+  name: string;
+  media: LocalMedia;
+  onEnd: (ending: Ending) => void;
+}
+
+/** The call itself: the stage, the controls, and chat or people beside it. */
+export function MeetingView(props: MeetingViewProps) {
+  const meeting = useMeeting(props.roomId);
+  useTitle(props.name);
+  return meeting ? <Inside {...props} meeting={meeting} /> : <Spinner />;
+}
+
+function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: Meeting }) {
+  const { t } = useTranslation();
+  const { user, ended } = useSession();
+  const { room, call } = meeting;
+  const capture = useCapture(media);
+  const snapshot = useCall(call);
+  const { state, reason, messages } = useRoom(room);
+  const wide = useMedia("(min-width: 64rem)");
+  const [panel, setPanel] = useState<Panel>(wide ? "chat" : null);
+  const [choosing, setChoosing] = useState(false);
+  const [speakerId, setSpeakerId] = useState<string | null>(null);
+  const [notice, setNotice] = useNotice();
+  const unread = useUnread(messages.length, panel === "chat");
+  usePublishing(call, capture);
+
+  useEffect(() => {
+    if (state === "removed") onEnd({ kind: "removed", reason: reason?.message ?? "" });
+    else if (state === "refused") onEnd({ kind: "refused", reason: reason?.message ?? "" });
+    else if (snapshot.phase === "failed") {
+      onEnd({ kind: "refused", reason: t("call.failed", { reason: snapshot.reason?.message ?? "" }) });
+    } else if (ended !== null) onEnd({ kind: "refused", reason: t("call.stopped") });
+  }, [state, reason, snapshot.phase, snapshot.reason, ended, onEnd, t]);
+
+  useEffect(
+    () =>
+      call.on("stopped", ({ source }) => setNotice(t("call.mutedByHost", { source: t(`call.${source}`) }))),
+    [call, setNotice, t],
+  );
+
+  const copyLink = async () => {
+    await navigator.clipboard?.writeText(location.href).catch(() => undefined);
+    setNotice(t("call.copied"));
+  };
+
+  const others = snapshot.participants.length - (snapshot.participantId === null ? 0 : 1);
+  return (
+    <div className="flex h-dvh flex-col overflow-hidden">
+      <header className="flex min-h-14 shrink-0 items-center gap-2 border-b border-line bg-surface px-3">
+        <img src="/icon.svg" alt="" className="size-7" />
+        <h1 className="min-w-0 flex-1 truncate text-lg font-semibold">{name}</h1>
+        <p role="status" aria-live="polite" className="truncate text-sm text-soft" data-testid="notice">
+          {notice}
+        </p>
+        <IconButton label={t("call.copyLink")} onClick={() => void copyLink()} data-testid="copy-link">
+          <Link2 aria-hidden className="size-5" />
+        </IconButton>
+      </header>
+      <Banner meeting={meeting} />
+      <Sounds slots={snapshot.audio} speakerId={speakerId} />
+      <main id="content" className="relative flex min-h-0 flex-1">
+        <div className="flex min-w-0 flex-1 flex-col">
+          <Stage call={call} snapshot={snapshot} capture={capture} nickname={user?.nickname ?? ""} />
+          {others === 0 && snapshot.phase === "connected" ? (
+            <p className="bg-stage pb-3 text-center text-soft">{t("call.alone")}</p>
+          ) : null}
+        </div>
+        {panel ? (
+          <SidePanel
+            title={t(panel === "chat" ? "chat.title" : "people.title")}
+            onClose={() => setPanel(null)}
+          >
+            {panel === "chat" ? <Chat room={room} /> : <People room={room} call={call} snapshot={snapshot} />}
+          </SidePanel>
+        ) : null}
+      </main>
+      <Controls
+        media={media}
+        capture={capture}
+        panel={panel}
+        unread={unread}
+        people={snapshot.participants.length}
+        onPanel={setPanel}
+        onDevices={() => setChoosing(true)}
+        onLeave={() => onEnd({ kind: "left" })}
+      />
+      {choosing ? (
+        <DevicesDialog
+          media={media}
+          capture={capture}
+          speakerId={speakerId}
+          onSpeaker={setSpeakerId}
+          onClose={() => setChoosing(false)}
+        />
+      ) : null}
+    </div>
+  );
+}
+
+/** What is wrong with the connection at the moment; nothing most of the time. */
+function Banner({ meeting: { room, call } }: { meeting: Meeting }) {
+  const { t } = useTranslation();
+  const socket = useSocketState();
+  const { phase } = useCall(call);
+  const { state } = useRoom(room);
+  const lost = socket !== "open" || phase === "reconnecting";
+  const text =
+    lost && phase !== "idle"
+      ? t("call.reconnecting")
+      : phase === "idle" || phase === "connecting"
+        ? t("call.connecting")
+        : "";
+  return (
+    <div role="status" data-testid="connection" data-phase={phase} data-socket={socket} data-room={state}>
+      {text ? <p className="bg-warn-ground px-3 py-1.5 text-center text-warn-ink">{text}</p> : null}
+    </div>
+  );
+}
+
+/** Beside the stage on a wide page, over it on a narrow one. */
+function SidePanel({
+  title,
+  onClose,
+  children,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ReactNode;
+}) {
+  const { t } = useTranslation();
+  const panel = useRef<HTMLElement>(null);
+  return (
+    <aside
+      ref={panel}
+      aria-label={title}
+      onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && onClose()}
+      className="absolute inset-0 z-10 flex min-h-0 flex-col border-l border-line bg-surface lg:static lg:w-88 lg:shrink-0"
+    >
+      <div className="flex min-h-12 shrink-0 items-center justify-between border-b border-line pl-4">
+        <h2 className="font-semibold">{title}</h2>
+        <IconButton label={t("common.close")} onClick={onClose} data-testid="close-panel">
+          <X aria-hidden className="size-5" />
+        </IconButton>
+      </div>
+      {children}
+    </aside>
+  );
+}
+
+/** A short note that goes away by itself. */
+function useNotice(): [string | null, (text: string) => void] {
+  const [notice, setNotice] = useState<string | null>(null);
+  useEffect(() => {
+    if (!notice) return;
+    const timer = setTimeout(() => setNotice(null), 6_000);
+    return () => clearTimeout(timer);
+  }, [notice]);
+  return [notice, setNotice];
+}
+
+/** How many messages came since the chat was last open. */
+function useUnread(count: number, open: boolean): number {
+  const [seen, setSeen] = useState<number | null>(null);
+  useEffect(() => {
+    // What was there at the entry is not news.
+    if (open || (seen === null && count > 0) || (seen !== null && count < seen)) setSeen(count);
+  }, [count, open, seen]);
+  return open || seen === null ? 0 : Math.max(0, count - seen);
+}

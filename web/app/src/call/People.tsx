@@ -1,0 +1,185 @@
+import { type Call, type CallSnapshot, type Member, type Participant, type Room, trackOf } from "@parlor/sdk";
+import { EllipsisVertical, MicOff, VideoOff } from "lucide-react";
+import { DropdownMenu } from "radix-ui";
+import { type FormEvent, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { sentence } from "../errors.ts";
+import { Alert, Button, Dialog, Field, IconButton } from "../ui.tsx";
+import { useRoom } from "./hooks.ts";
+
+const HOSTS = ["owner", "admin", "moderator"];
+const RANK = ["member", "trusted", "moderator", "admin", "owner"];
+
+export function People({ room, call, snapshot }: { room: Room; call: Call; snapshot: CallSnapshot }) {
+  const { members, role } = useRoom(room);
+  const [removing, setRemoving] = useState<Member | null>(null);
+  const mayHost = HOSTS.includes(role);
+  const sorted = [...members].sort(
+    (a, b) => RANK.indexOf(b.role) - RANK.indexOf(a.role) || a.nickname.localeCompare(b.nickname),
+  );
+  return (
+    <>
+      <ul className="min-h-0 flex-1 overflow-y-auto p-2">
+        {sorted.map((member) => {
+          const participant = snapshot.participants.find(({ userId }) => userId === member.userId) ?? null;
+          const mine = member.userId === room.me?.id;
+          const mayAct = mayHost && !mine && RANK.indexOf(role) > RANK.indexOf(member.role);
+          return (
+            <Person key={member.userId} member={member} participant={participant} mine={mine}>
+              {mayAct ? (
+                <Actions
+                  member={member}
+                  participant={participant}
+                  call={call}
+                  onRemove={() => setRemoving(member)}
+                />
+              ) : null}
+            </Person>
+          );
+        })}
+      </ul>
+      {removing ? <RemoveDialog room={room} member={removing} onClose={() => setRemoving(null)} /> : null}
+    </>
+  );
+}
+
+function Person({
+  member,
+  participant,
+  mine,
+  children,
+}: {
+  member: Member;
+  participant: Participant | null;
+  mine: boolean;
+  children: React.ReactNode;
+}) {
+  const { t } = useTranslation();
+  const off = (source: "microphone" | "camera") => {
+    const track = participant && trackOf(participant, source);
+    return !track?.active || track.muted || track.mutedByHost;
+  };
+  const role = t(`people.${member.role}`);
+  return (
+    <li
+      className="flex min-h-14 items-center gap-2 rounded-xl px-2"
+      data-testid="person"
+      data-nickname={member.nickname}
+      data-role={member.role}
+    >
+      <div className="min-w-0 flex-1">
+        <p className="truncate font-medium">
+          {member.nickname}
+          {mine ? <span className="text-soft"> ({t("common.you")})</span> : null}
+        </p>
+        {role || !participant ? (
+          <p className="text-sm text-soft">
+            {[role, participant ? "" : t("people.notInCall")].filter(Boolean).join(" · ")}
+          </p>
+        ) : null}
+      </div>
+      {participant && off("microphone") ? (
+        <MicOff role="img" aria-label={t("people.microphoneOff")} className="size-5 text-soft" />
+      ) : null}
+      {participant && off("camera") ? (
+        <VideoOff role="img" aria-label={t("people.cameraOff")} className="size-5 text-soft" />
+      ) : null}
+      {children}
+    </li>
+  );
+}
+
+const ITEM =
+  "flex min-h-11 cursor-pointer items-center rounded-lg px-3 outline-none data-highlighted:bg-sunken data-disabled:opacity-50";
+
+function Actions({
+  member,
+  participant,
+  call,
+  onRemove,
+}: {
+  member: Member;
+  participant: Participant | null;
+  call: Call;
+  onRemove: () => void;
+}) {
+  const { t } = useTranslation();
+  const labels = {
+    microphone: [t("people.muteMicrophone"), t("people.unmuteMicrophone")],
+    camera: [t("people.muteCamera"), t("people.unmuteCamera")],
+    screen: [t("people.muteScreen"), t("people.unmuteScreen")],
+  } as const;
+  // Not modal: a modal menu locks the page's scrolling with a style of its own, which the page's policy forbids.
+  return (
+    <DropdownMenu.Root modal={false}>
+      <DropdownMenu.Trigger asChild>
+        <IconButton label={t("people.actions", { name: member.nickname })} data-testid="person-actions">
+          <EllipsisVertical aria-hidden className="size-5" />
+        </IconButton>
+      </DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content
+          align="end"
+          sideOffset={4}
+          collisionPadding={8}
+          className="z-40 min-w-52 rounded-xl border border-line bg-surface p-1 shadow-xl"
+        >
+          {(["microphone", "camera", "screen"] as const).map((source) => {
+            const track = participant && trackOf(participant, source);
+            if (!track || (!track.active && !track.mutedByHost)) return null;
+            return (
+              <DropdownMenu.Item
+                key={source}
+                className={ITEM}
+                onSelect={() => void call.muteTrack(track.trackId, !track.mutedByHost).catch(() => undefined)}
+                data-testid={`mute-${source}`}
+              >
+                {labels[source][track.mutedByHost ? 1 : 0]}
+              </DropdownMenu.Item>
+            );
+          })}
+          <DropdownMenu.Item className={`${ITEM} text-danger-ink`} onSelect={onRemove} data-testid="remove">
+            {t("people.remove")}
+          </DropdownMenu.Item>
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  );
+}
+
+function RemoveDialog({ room, member, onClose }: { room: Room; member: Member; onClose: () => void }) {
+  const { t } = useTranslation();
+  const [reason, setReason] = useState("");
+  const [problem, setProblem] = useState<string | null>(null);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    try {
+      await room.removeMember(member.userId, reason);
+      onClose();
+    } catch (error) {
+      setProblem(sentence(error));
+    }
+  };
+  return (
+    <Dialog title={t("people.removeTitle", { name: member.nickname })} onClose={onClose}>
+      <form onSubmit={submit} className="grid gap-5">
+        <Field
+          label={t("people.removeReason")}
+          value={reason}
+          maxLength={200}
+          onChange={(event) => setReason(event.target.value)}
+          data-testid="remove-reason"
+        />
+        {problem ? <Alert>{problem}</Alert> : null}
+        <div className="flex justify-end gap-2">
+          <Button tone="plain" onClick={onClose}>
+            {t("common.cancel")}
+          </Button>
+          <Button tone="danger" type="submit" data-testid="remove-confirm">
+            {t("people.removeConfirm")}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

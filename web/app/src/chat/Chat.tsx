@@ -1,0 +1,202 @@
+import type { Entry, Room } from "@parlor/sdk";
+import { ArrowDown, SendHorizontal } from "lucide-react";
+import {
+  type FormEvent,
+  type KeyboardEvent,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
+import { useTranslation } from "react-i18next";
+import { useRoom } from "../call/hooks.ts";
+import { sentence } from "../errors.ts";
+import { Alert, Button, IconButton } from "../ui.tsx";
+import { MessageItem } from "./MessageItem.tsx";
+
+/** The server's limit for a call room's message, in Unicode scalars. */
+const LONGEST = 4_000;
+/** Closer to the end than this, in CSS pixels, the log follows new messages. */
+const AT_END = 48;
+
+export function Chat({ room }: { room: Room }) {
+  const { t } = useTranslation();
+  const { messages, hasOlder, typing, role } = useRoom(room);
+  const [problem, setProblem] = useState<string | null>(null);
+  const log = useRef<HTMLDivElement>(null);
+  const following = useRef(true);
+  const [behind, setBehind] = useState(false);
+
+  const toEnd = useCallback(() => {
+    const element = log.current;
+    if (element) element.scrollTop = element.scrollHeight;
+  }, []);
+
+  const last = messages.at(-1)?.key;
+  useLayoutEffect(() => {
+    if (following.current) toEnd();
+    else if (last) setBehind(true);
+  }, [last, toEnd]);
+
+  const scrolled = () => {
+    const element = log.current;
+    if (!element) return;
+    following.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END;
+    if (following.current) setBehind(false);
+  };
+
+  const older = async () => {
+    const element = log.current;
+    const before = element ? element.scrollHeight - element.scrollTop : 0;
+    following.current = false;
+    try {
+      await room.older();
+      requestAnimationFrame(() => element?.scrollTo({ top: element.scrollHeight - before }));
+    } catch (error) {
+      setProblem(sentence(error));
+    }
+  };
+
+  const act = async (work: () => Promise<void>) => {
+    setProblem(null);
+    try {
+      await work();
+    } catch (error) {
+      setProblem(sentence(error));
+    }
+  };
+
+  return (
+    <div className="relative flex min-h-0 flex-1 flex-col">
+      <div
+        ref={log}
+        role="log"
+        aria-label={t("chat.log")}
+        aria-live="polite"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and must do so by keyboard too.
+        tabIndex={0}
+        onScroll={scrolled}
+        className="min-h-0 flex-1 overflow-y-auto px-3 py-2 -outline-offset-3"
+        data-testid="log"
+      >
+        {hasOlder ? (
+          <Button
+            tone="quiet"
+            className="w-full text-accent"
+            onClick={() => void older()}
+            data-testid="older"
+          >
+            {t("chat.older")}
+          </Button>
+        ) : null}
+        {messages.length === 0 ? <p className="py-8 text-center text-soft">{t("chat.empty")}</p> : null}
+        <ol>
+          {messages.map((entry, index) => (
+            <MessageItem
+              key={entry.key}
+              entry={entry}
+              first={startsGroup(entry, messages[index - 1])}
+              mine={entry.message.sender.id === room.me?.id}
+              mayDelete={["owner", "admin", "moderator"].includes(role)}
+              onEdit={(text) => act(() => room.edit(entry.message.id, text))}
+              onDelete={() => act(() => room.delete(entry.message.id))}
+              onRetry={() => room.retry(entry.message.clientId)}
+              onDiscard={() => room.discard(entry.message.clientId)}
+            />
+          ))}
+        </ol>
+      </div>
+      {behind ? (
+        <Button
+          tone="plain"
+          className="absolute bottom-24 left-1/2 -translate-x-1/2 rounded-full shadow-lg"
+          onClick={toEnd}
+          data-testid="newest"
+        >
+          <ArrowDown aria-hidden className="size-4" />
+          {t("chat.newest")}
+        </Button>
+      ) : null}
+      <p aria-live="polite" className="h-6 shrink-0 truncate px-4 text-sm text-soft">
+        {typing.length > 0 ? t("chat.typing", { count: typing.length, names: typing.join(", ") }) : ""}
+      </p>
+      {problem ? (
+        <div className="px-3 pb-2">
+          <Alert>{problem}</Alert>
+        </div>
+      ) : null}
+      <Composer onTyping={() => room.typing()} onSend={(text) => room.send(text)} />
+    </div>
+  );
+}
+
+function Composer({ onTyping, onSend }: { onTyping: () => void; onSend: (text: string) => void }) {
+  const { t } = useTranslation();
+  const [text, setText] = useState("");
+  const over = [...text.normalize("NFC")].length - LONGEST;
+  const field = useRef<HTMLTextAreaElement>(null);
+
+  // The field grows with its text, up to some lines.
+  useEffect(() => {
+    const element = field.current;
+    if (!element) return;
+    element.style.height = "auto";
+    if (text) element.style.height = `${element.scrollHeight + 2}px`;
+  }, [text]);
+
+  const submit = (event?: FormEvent) => {
+    event?.preventDefault();
+    if (!text.trim() || over > 0) return;
+    onSend(text.trim());
+    setText("");
+    field.current?.focus();
+  };
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    submit();
+  };
+
+  return (
+    <form onSubmit={submit} className="shrink-0 px-3 pb-3">
+      {over > 0 ? (
+        <p role="status" className="pb-1 text-sm text-danger-ink">
+          {t("chat.tooLong", { count: over })}
+        </p>
+      ) : null}
+      <div className="flex items-end gap-2">
+        <textarea
+          ref={field}
+          rows={1}
+          aria-label={t("chat.write")}
+          placeholder={t("chat.write")}
+          className="field max-h-32 resize-none"
+          value={text}
+          onChange={(event) => {
+            setText(event.target.value);
+            if (event.target.value) onTyping();
+          }}
+          onKeyDown={onKeyDown}
+          data-testid="message-text"
+        />
+        <IconButton
+          type="submit"
+          tone="accent"
+          label={t("chat.send")}
+          disabled={!text.trim() || over > 0}
+          data-testid="send"
+        >
+          <SendHorizontal aria-hidden className="size-5" />
+        </IconButton>
+      </div>
+    </form>
+  );
+}
+
+/** Messages of one author within five minutes stand under one name. */
+function startsGroup(entry: Entry, before: Entry | undefined): boolean {
+  if (!before || before.message.sender.id !== entry.message.sender.id) return true;
+  return Date.parse(entry.message.createdAt) - Date.parse(before.message.createdAt) > 5 * 60_000;
+}

@@ -1,0 +1,175 @@
+import { X } from "lucide-react";
+import { Tooltip } from "radix-ui";
+import { type ComponentProps, type ReactNode, useEffect, useId, useRef } from "react";
+import { useTranslation } from "react-i18next";
+import { Link } from "react-router";
+
+type Tone = "accent" | "plain" | "danger" | "quiet";
+
+const TONES: Record<Tone, string> = {
+  accent: "bg-accent text-on-accent hover:bg-accent-strong",
+  plain: "border border-line bg-surface text-ink hover:bg-sunken",
+  danger: "bg-danger text-white hover:bg-danger-strong",
+  quiet: "text-ink hover:bg-sunken",
+};
+
+export function Button({
+  tone = "accent",
+  className = "",
+  ...rest
+}: ComponentProps<"button"> & { tone?: Tone }) {
+  return (
+    <button
+      type="button"
+      className={`inline-flex min-h-11 items-center justify-center gap-2 rounded-xl px-4 font-semibold motion-safe:transition-colors disabled:opacity-60 ${TONES[tone]} ${className}`}
+      {...rest}
+    />
+  );
+}
+
+/** A button of one picture: its label is read out, and shown when pointed at. */
+export function IconButton({
+  label,
+  tone = "quiet",
+  round = false,
+  className = "",
+  children,
+  ...rest
+}: ComponentProps<"button"> & { label: string; tone?: Tone; round?: boolean }) {
+  return (
+    <Tooltip.Root>
+      <Tooltip.Trigger asChild>
+        <button
+          type="button"
+          aria-label={label}
+          className={`relative inline-flex size-11 shrink-0 items-center justify-center motion-safe:transition-colors disabled:opacity-60 ${round ? "rounded-full" : "rounded-xl"} ${TONES[tone]} ${className}`}
+          {...rest}
+        >
+          {children}
+        </button>
+      </Tooltip.Trigger>
+      <Tooltip.Portal>
+        <Tooltip.Content
+          sideOffset={6}
+          className="z-50 hidden rounded-lg bg-ink px-2 py-1 text-sm text-ground pointer-fine:block"
+        >
+          {label}
+        </Tooltip.Content>
+      </Tooltip.Portal>
+    </Tooltip.Root>
+  );
+}
+
+export function Field({
+  label,
+  hint,
+  error,
+  ...rest
+}: ComponentProps<"input"> & { label: string; hint?: string; error?: string | undefined }) {
+  const id = useId();
+  const note = error ?? hint;
+  return (
+    <div className="grid gap-1">
+      <label htmlFor={id} className="font-medium">
+        {label}
+      </label>
+      <input
+        id={id}
+        className="field"
+        aria-invalid={error ? true : undefined}
+        aria-describedby={note ? `${id}-note` : undefined}
+        {...rest}
+      />
+      {note ? (
+        <p id={`${id}-note`} className={`text-sm ${error ? "text-danger-ink" : "text-soft"}`}>
+          {note}
+        </p>
+      ) : null}
+    </div>
+  );
+}
+
+/** A modal dialog. The browser's own: it traps the focus, closes on Escape and needs no style of its own in the page. */
+export function Dialog({
+  title,
+  onClose,
+  children,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ReactNode;
+}) {
+  const { t } = useTranslation();
+  const ref = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  useEffect(() => {
+    const dialog = ref.current;
+    if (!dialog?.open) dialog?.showModal();
+    // The first thing to fill in, not the button that closes.
+    dialog?.querySelector<HTMLElement>("input, select, textarea")?.focus();
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog
+      ref={ref}
+      aria-labelledby={heading}
+      onClose={onClose}
+      className="w-[min(28rem,calc(100vw-1.5rem))] rounded-2xl border border-line bg-surface p-5 shadow-xl"
+    >
+      <div className="mb-4 flex items-center justify-between gap-2">
+        <h2 id={heading} className="text-lg font-semibold">
+          {title}
+        </h2>
+        <IconButton label={t("common.close")} onClick={onClose} className="-m-2">
+          <X aria-hidden />
+        </IconButton>
+      </div>
+      {children}
+    </dialog>
+  );
+}
+
+export function Alert({ children }: { children: ReactNode }) {
+  return (
+    <p role="alert" className="rounded-xl bg-warn-ground px-3 py-2 text-warn-ink">
+      {children}
+    </p>
+  );
+}
+
+export function Spinner() {
+  const { t } = useTranslation();
+  return (
+    <p role="status" className="grid h-full place-items-center p-8 text-soft">
+      {t("common.loading")}
+    </p>
+  );
+}
+
+/** The frame of every page but the call. */
+export function Page({ title, children, aside }: { title: string; children: ReactNode; aside?: ReactNode }) {
+  const { t } = useTranslation();
+  useTitle(title);
+  return (
+    <div className="flex min-h-full flex-col">
+      <header className="border-b border-line bg-surface">
+        <div className="mx-auto flex min-h-16 max-w-4xl flex-wrap items-center justify-between gap-x-4 px-4 py-2">
+          <Link to="/" className="flex min-h-11 items-center gap-2 text-xl font-bold">
+            <img src="/icon.svg" alt="" className="size-8" />
+            {t("app.name")}
+          </Link>
+          {aside}
+        </div>
+      </header>
+      <main id="content" className="mx-auto w-full max-w-4xl flex-1 px-4 py-6 sm:py-10">
+        {children}
+      </main>
+    </div>
+  );
+}
+
+export function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = title === "Parlor" ? title : `${title} · Parlor`;
+  }, [title]);
+}
