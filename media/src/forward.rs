@@ -7,6 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use crate::ring::Packet;
 use crate::rtp;
 use crate::seqmap::SeqMap;
 use crate::srtp::Sealer;
@@ -118,6 +119,29 @@ impl Outbox {
 /// A layer of a track, as the source of a slot.
 pub(crate) type SourceLayer = (TrackKey, u8);
 
+/// A source, and what is added to its counters to continue the receiver's series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Feed {
+    source: SourceLayer,
+    timestamp: u32,
+    picture: u16,
+    tl0: u8,
+}
+
+impl Feed {
+    fn timestamp(&self, packet: &Packet) -> u32 {
+        packet.timestamp.wrapping_add(self.timestamp)
+    }
+
+    fn picture(&self, packet: &Packet) -> u16 {
+        packet.vp8.picture_id.wrapping_add(self.picture) & 0x7fff
+    }
+
+    fn tl0(&self, packet: &Packet) -> u8 {
+        packet.vp8.tl0.wrapping_add(self.tl0)
+    }
+}
+
 /// The wire side of a slot: one outbound stream, continuous over all changes of what feeds it.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -128,11 +152,8 @@ pub(crate) struct Stream {
     pub packets: u32,
     pub octets: u32,
     kind: Kind,
-    map: SeqMap<SourceLayer>,
-    current: Option<SourceLayer>,
-    timestamp_offset: u32,
-    picture_offset: u16,
-    tl0_offset: u8,
+    map: SeqMap<Feed>,
+    current: Option<Feed>,
     last_timestamp: u32,
     last_source_timestamp: u32,
     last_picture: u16,
@@ -172,9 +193,6 @@ impl Stream {
             kind,
             map: SeqMap::new(first),
             current: None,
-            timestamp_offset: 0,
-            picture_offset: 0,
-            tl0_offset: 0,
             last_timestamp: seeds.timestamp,
             last_source_timestamp: 0,
             last_picture: 0,
@@ -187,7 +205,7 @@ impl Stream {
 
     /// The layer that feeds the stream now.
     pub fn current(&self) -> Option<SourceLayer> {
-        self.current
+        self.current.map(|feed| feed.source)
     }
 
     /// Nothing feeds the stream from now on.
@@ -208,7 +226,8 @@ impl Stream {
         let mut forwarded = Forwarded::default();
         for fresh in &track.fresh {
             let source = (key, fresh.layer);
-            if self.current != Some(source) && (fresh.layer != target || fresh.padding) {
+            let fed = self.current() == Some(source);
+            if !fed && (fresh.layer != target || fresh.padding) {
                 continue;
             }
             if fresh.padding {
@@ -218,54 +237,57 @@ impl Stream {
             let Some((packet, payload)) = track.layers[usize::from(fresh.layer)].ring.find(fresh.index) else {
                 continue;
             };
-            if self.current != Some(source) {
+            if !fed {
                 if self.kind == Kind::Video && !packet.vp8.keyframe_start {
                     continue;
                 }
-                self.switch(source, track, packet);
-                forwarded.switched = Some(packet.timestamp.wrapping_add(self.timestamp_offset));
+                let feed = self.switch(source, track, packet);
+                forwarded.switched = Some(feed.timestamp(packet));
             }
-            let Some(index) = self.map.forward(fresh.index) else { continue };
-            let newest = index + 1 == self.map.next_out();
-            let len = self.write(index, packet, payload, sealer, to, out);
-            if newest {
-                self.remember(packet);
+            let (Some(feed), Some(index)) = (self.current, self.map.forward(fresh.index)) else { continue };
+            if index + 1 == self.map.next_out() {
+                self.remember(&feed, packet);
             }
+            let numbers = (self.payload_type, index, self.ssrc);
+            forwarded.bytes += write(&feed, self.kind, numbers, None, packet, payload, sealer, to, out) as u64;
             forwarded.packets += 1;
-            forwarded.bytes += len as u64;
+            self.octets = self.octets.wrapping_add(payload.len() as u32);
         }
         self.packets = self.packets.wrapping_add(forwarded.packets as u32);
         forwarded
     }
 
     /// Continues the series of numbers, timestamps and picture ids with another source.
-    fn switch(&mut self, source: SourceLayer, track: &Track, packet: &crate::ring::Packet) {
-        let layer = &track.layers[usize::from(source.1)];
-        let clock = u64::from(self.kind.clock_hz());
-        if self.last_us == 0 {
-            self.timestamp_offset = self.last_timestamp.wrapping_sub(packet.timestamp);
+    fn switch(&mut self, source: SourceLayer, track: &Track, packet: &Packet) -> Feed {
+        let timestamp = if self.last_us == 0 {
+            self.last_timestamp
         } else {
-            let elapsed_us = self.elapsed_us(source, track, layer.captured_us(packet.timestamp), packet.arrived_us);
-            let ticks = ((elapsed_us * clock / 1_000_000) as u32).max(1);
-            self.timestamp_offset = self.last_timestamp.wrapping_add(ticks).wrapping_sub(packet.timestamp);
-        }
-        self.picture_offset = self.last_picture.wrapping_add(1).wrapping_sub(packet.vp8.picture_id);
-        self.tl0_offset = self.last_tl0.wrapping_add(1).wrapping_sub(packet.vp8.tl0);
-        self.map.switch(source, packet.index);
-        self.current = Some(source);
+            let captured_us = track.layers[usize::from(source.1)].captured_us(packet.timestamp);
+            let elapsed_us = self.elapsed_us(source, track, captured_us, packet.arrived_us);
+            let ticks = (elapsed_us * u64::from(self.kind.clock_hz()) / 1_000_000) as u32;
+            self.last_timestamp.wrapping_add(ticks.max(1))
+        };
+        let feed = Feed {
+            source,
+            timestamp: timestamp.wrapping_sub(packet.timestamp),
+            picture: self.last_picture.wrapping_add(1).wrapping_sub(packet.vp8.picture_id),
+            tl0: self.last_tl0.wrapping_add(1).wrapping_sub(packet.vp8.tl0),
+        };
+        self.map.switch(feed, packet.index);
+        self.current = Some(feed);
+        feed
     }
 
     /// Time between the last frame sent and the first of the new source: by capture time between layers of one track whose
     /// sender reports are known, else by arrival.
     fn elapsed_us(&self, source: SourceLayer, track: &Track, captured_us: Option<i64>, arrived_us: u64) -> u64 {
         let by_arrival = arrived_us.saturating_sub(self.last_us);
-        let Some((key, old)) = self.current else { return by_arrival };
+        let Some((key, old)) = self.current() else { return by_arrival };
         if key != source.0 {
             return by_arrival;
         }
-        let before_us =
-            track.layers.get(usize::from(old)).and_then(|layer| layer.captured_us(self.last_source_timestamp));
-        match (before_us, captured_us) {
+        let old = track.layers.get(usize::from(old));
+        match (old.and_then(|layer| layer.captured_us(self.last_source_timestamp)), captured_us) {
             (Some(before_us), Some(captured_us)) => {
                 let by_capture = captured_us - before_us;
                 // A report that lies must not throw the receiver's clock off.
@@ -275,45 +297,17 @@ impl Stream {
         }
     }
 
-    fn remember(&mut self, packet: &crate::ring::Packet) {
-        self.last_timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
+    fn remember(&mut self, feed: &Feed, packet: &Packet) {
+        self.last_timestamp = feed.timestamp(packet);
         self.last_source_timestamp = packet.timestamp;
         self.last_us = packet.arrived_us;
-        self.last_picture = packet.vp8.picture_id.wrapping_add(self.picture_offset) & 0x7fff;
-        self.last_tl0 = packet.vp8.tl0.wrapping_add(self.tl0_offset);
+        self.last_picture = feed.picture(packet);
+        self.last_tl0 = feed.tl0(packet);
     }
 
-    fn write(
-        &mut self,
-        index: u64,
-        packet: &crate::ring::Packet,
-        payload: &[u8],
-        sealer: &mut Sealer,
-        to: Path,
-        out: &mut Outbox,
-    ) -> usize {
-        let len = rtp::FIXED_LEN + payload.len() + sealer.tag_len();
-        let room = out.packet(to, len);
-        let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
-        rtp::write_header(room, self.payload_type, packet.marker, index as u16, timestamp, self.ssrc);
-        let copy = &mut room[rtp::FIXED_LEN..rtp::FIXED_LEN + payload.len()];
-        copy.copy_from_slice(payload);
-        if self.kind == Kind::Video {
-            self.rewrite(packet, copy);
-        }
-        sealer.seal_rtp(room, rtp::FIXED_LEN, (index >> 16) as u32);
-        self.octets = self.octets.wrapping_add(payload.len() as u32);
-        len
-    }
-
-    fn rewrite(&self, packet: &crate::ring::Packet, payload: &mut [u8]) {
-        let picture = packet.vp8.picture_id.wrapping_add(self.picture_offset) & 0x7fff;
-        packet.vp8.rewrite(payload, picture, packet.vp8.tl0.wrapping_add(self.tl0_offset));
-    }
-
-    /// The source and the index of the packet that a NACK asks for, unless it was sent again a moment ago.
+    /// Where to find the packet that a NACK asks for, unless it was sent again a moment ago.
     pub fn asked_for(&mut self, sequence: u16, now_us: u64, rtt_us: u64) -> Option<(SourceLayer, u64)> {
-        let (source, index, _) = self.map.source_of(sequence)?;
+        let (feed, index, _) = self.map.source_of(sequence)?;
         let now_ms = (now_us / 1_000) as u32;
         let again_ms = (rtt_us / 2_000).clamp(10, 200) as u32;
         if self.rtx_recent.iter().any(|(sent, at_ms)| *sent == sequence && now_ms.wrapping_sub(*at_ms) < again_ms) {
@@ -323,43 +317,29 @@ impl Stream {
             self.rtx_recent.remove(0);
         }
         self.rtx_recent.push((sequence, now_ms));
-        Some((source, index))
+        Some((feed.source, index))
     }
 
     /// Sends a packet again: on the retransmission stream (RFC 4588) where there is one, else as it was.
     pub fn resend(
         &mut self,
         sequence: u16,
-        packet: &crate::ring::Packet,
+        packet: &Packet,
         payload: &[u8],
         sealer: &mut Sealer,
         to: Path,
         out: &mut Outbox,
-    ) -> bool {
-        let Some((source, _, index)) = self.map.source_of(sequence) else { return false };
-        // After a switch the offsets belong to the new source; older packets would come out wrong, and nobody needs them.
-        if self.current != Some(source) {
-            return false;
-        }
+    ) {
+        let Some((feed, _, index)) = self.map.source_of(sequence) else { return };
         out.close_run();
-        let Some((rtx_ssrc, rtx_payload_type)) = self.rtx else {
-            self.write(index, packet, payload, sealer, to, out);
-            return true;
+        let (numbers, original) = match self.rtx {
+            Some((ssrc, payload_type)) => {
+                self.rtx_next += 1;
+                ((payload_type, self.rtx_next, ssrc), Some(sequence))
+            }
+            None => ((self.payload_type, index, self.ssrc), None),
         };
-        let rtx_index = self.rtx_next;
-        self.rtx_next += 1;
-        let room = out.packet(to, rtp::FIXED_LEN + 2 + payload.len() + sealer.tag_len());
-        let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
-        rtp::write_header(room, rtx_payload_type, packet.marker, rtx_index as u16, timestamp, rtx_ssrc);
-        let body = rtp::FIXED_LEN + 2;
-        room[rtp::FIXED_LEN..body].copy_from_slice(&sequence.to_be_bytes());
-        let copy = &mut room[body..body + payload.len()];
-        copy.copy_from_slice(payload);
-        if self.kind == Kind::Video {
-            self.rewrite(packet, copy);
-        }
-        sealer.seal_rtp(room, rtp::FIXED_LEN, (rtx_index >> 16) as u32);
-        true
+        write(&feed, self.kind, numbers, original, packet, payload, sealer, to, out);
     }
 
     /// The timestamp that the stream has at this moment, for a sender report: extrapolated from the last packet.
@@ -373,6 +353,36 @@ impl Stream {
 
     /// A source's timestamp as the receiver sees it.
     pub fn rewritten(&self, timestamp: u32) -> u32 {
-        timestamp.wrapping_add(self.timestamp_offset)
+        self.current.map_or(timestamp, |feed| timestamp.wrapping_add(feed.timestamp))
     }
+}
+
+/// Writes one sealed packet into the arena: payload type, index and SSRC as given, the original sequence number in front of the
+/// payload for a retransmission. Answers its length.
+#[expect(clippy::too_many_arguments, reason = "the innermost step: a struct would be taken apart again at once")]
+fn write(
+    feed: &Feed,
+    kind: Kind,
+    (payload_type, index, ssrc): (u8, u64, u32),
+    original: Option<u16>,
+    packet: &Packet,
+    payload: &[u8],
+    sealer: &mut Sealer,
+    to: Path,
+    out: &mut Outbox,
+) -> usize {
+    let body = rtp::FIXED_LEN + if original.is_some() { 2 } else { 0 };
+    let len = body + payload.len() + sealer.tag_len();
+    let room = out.packet(to, len);
+    rtp::write_header(room, payload_type, packet.marker, index as u16, feed.timestamp(packet), ssrc);
+    if let Some(original) = original {
+        room[rtp::FIXED_LEN..body].copy_from_slice(&original.to_be_bytes());
+    }
+    let copy = &mut room[body..body + payload.len()];
+    copy.copy_from_slice(payload);
+    if kind == Kind::Video {
+        packet.vp8.rewrite(copy, feed.picture(packet), feed.tl0(packet));
+    }
+    sealer.seal_rtp(room, rtp::FIXED_LEN, (index >> 16) as u32);
+    len
 }

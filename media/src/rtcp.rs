@@ -122,7 +122,7 @@ fn read_blocks<'a>(count: u8, blocks: &[u8], each: &mut impl FnMut(Part<'a>)) {
 }
 
 /// The sequence numbers that one NACK names.
-fn sequences(pairs: &[u8]) -> impl Iterator<Item = u16> + '_ {
+pub fn sequences(pairs: &[u8]) -> impl Iterator<Item = u16> + '_ {
     pairs.chunks_exact(4).flat_map(|pair| {
         let first = u16::from_be_bytes([pair[0], pair[1]]);
         let mask = u16::from_be_bytes([pair[2], pair[3]]);
@@ -204,10 +204,9 @@ impl Shard {
                 continue;
             };
             let Some((packet, payload)) = layer.ring.find(index) else { continue };
-            if slot.stream.resend(sequence, packet, payload, sealer, to, &mut self.out) {
-                *resends += 1;
-                self.stats.resent += 1;
-            }
+            slot.stream.resend(sequence, packet, payload, sealer, to, &mut self.out);
+            *resends += 1;
+            self.stats.resent += 1;
         }
         self.out.close_run();
     }

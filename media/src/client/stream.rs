@@ -44,6 +44,8 @@ pub(super) struct SendStream {
     next: u64,
     next_rtx: u64,
     named: u32,
+    /// The retransmissions are a stream of their own and name themselves too.
+    named_rtx: u32,
     history: VecDeque<Kept>,
 }
 
@@ -66,6 +68,7 @@ pub(super) fn of(at: usize, line: &Line, random: &mut Random) -> Vec<SendStream>
         next: random.next() % (1 << 15),
         next_rtx: random.next() % (1 << 15),
         named: 0,
+        named_rtx: 0,
         history: VecDeque::new(),
     };
     match line {
@@ -157,8 +160,9 @@ impl SendStream {
         if let Some((level, voice)) = level {
             element(numbers::AUDIO_LEVEL, &[level & 0x7f | u8::from(voice) << 7]);
         }
-        if self.named < NAMED_PACKETS {
-            self.named += 1;
+        let named = if rid_id == numbers::REPAIRED_RID { &mut self.named_rtx } else { &mut self.named };
+        if *named < NAMED_PACKETS {
+            *named += 1;
             element(numbers::MID, self.mid.as_bytes());
             if let Some(rid) = &self.rid {
                 element(rid_id, rid.as_bytes());

@@ -1,0 +1,175 @@
+//! What a browser's receiver would see of one slot: it asks again for what is missing, and checks that the stream is continuous.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use parlor_media::client::{Client, Slot};
+use parlor_media::rtp::Header;
+use parlor_media::sdp::Kind;
+
+use crate::publisher::Content;
+
+const REORDER: Duration = Duration::from_millis(10);
+const RETRY: Duration = Duration::from_millis(80);
+const MOST_TRIES: u32 = 12;
+
+/// A packet as it came.
+#[derive(Debug, Clone)]
+pub struct Got {
+    pub timestamp: u32,
+    pub marker: bool,
+    /// The video content; `None` for audio.
+    pub content: Option<Content>,
+    /// Who sent the audio.
+    pub who: u8,
+    pub at: Instant,
+}
+
+/// One slot's receiver.
+pub struct Receiver {
+    pub video: bool,
+    /// By sequence number with the rollovers counted.
+    pub packets: BTreeMap<u64, Got>,
+    pub asked: u64,
+    pub repaired: u64,
+    ssrc: u32,
+    rtx_ssrc: Option<u32>,
+    highest: Option<u64>,
+    missing: HashMap<u64, (Instant, u32)>,
+}
+
+impl Receiver {
+    pub fn new(slot: &Slot) -> Receiver {
+        Receiver {
+            video: slot.kind == Kind::Video,
+            packets: BTreeMap::new(),
+            asked: 0,
+            repaired: 0,
+            ssrc: slot.ssrc,
+            rtx_ssrc: slot.rtx_ssrc,
+            highest: None,
+            missing: HashMap::new(),
+        }
+    }
+
+    /// Takes a packet if it is this slot's.
+    pub fn take(&mut self, now: Instant, header: &Header, payload: &[u8]) {
+        if header.ssrc == self.ssrc {
+            self.keep(now, header.sequence, header, payload, false);
+        } else if Some(header.ssrc) == self.rtx_ssrc {
+            let original = u16::from_be_bytes([payload[0], payload[1]]);
+            self.keep(now, original, header, &payload[2..], true);
+        }
+    }
+
+    fn keep(&mut self, now: Instant, sequence: u16, header: &Header, payload: &[u8], repaired: bool) {
+        let highest = self.highest.unwrap_or(u64::from(sequence) + 65_536);
+        let index = highest.wrapping_add_signed(i64::from(sequence.wrapping_sub(highest as u16) as i16));
+        if index > highest && self.video {
+            self.missing.extend((highest + 1..index).map(|index| (index, (now + REORDER, 0))));
+        }
+        self.highest = Some(highest.max(index));
+        self.missing.remove(&index);
+        let content = if self.video { Some(Content::read(payload).expect("a payload of the test")) } else { None };
+        let got = Got { timestamp: header.timestamp, marker: header.marker, content, who: payload[0], at: now };
+        if let Some(before) = self.packets.get(&index) {
+            assert_eq!(
+                (before.timestamp, before.content, before.marker),
+                (got.timestamp, got.content, got.marker),
+                "a number names one packet"
+            );
+            return;
+        }
+        self.repaired += u64::from(repaired);
+        self.packets.insert(index, got);
+    }
+
+    pub fn next_ask(&self) -> Option<Instant> {
+        self.missing.values().filter(|(_, tries)| *tries < MOST_TRIES).map(|(due, _)| *due).min()
+    }
+
+    /// Sends the NACK that is due.
+    pub fn ask(&mut self, now: Instant, client: &mut Client) {
+        let mut due: Vec<u64> = Vec::new();
+        for (index, (at, tries)) in &mut self.missing {
+            if *at <= now && *tries < MOST_TRIES {
+                *at = now + RETRY;
+                *tries += 1;
+                due.push(*index);
+            }
+        }
+        if due.is_empty() {
+            return;
+        }
+        due.sort_unstable();
+        self.asked += due.len() as u64;
+        let mut compound = vec![0x81, 205, 0, (2 + due.len()) as u8];
+        compound.extend_from_slice(&1u32.to_be_bytes());
+        compound.extend_from_slice(&self.ssrc.to_be_bytes());
+        for index in due {
+            compound.extend_from_slice(&(index as u16).to_be_bytes());
+            compound.extend_from_slice(&[0, 0]);
+        }
+        client.send_rtcp(&compound);
+    }
+
+    /// Numbers that never came, but for those of the last moment.
+    pub fn holes(&self, until: Instant) -> Vec<u64> {
+        let Some((first, last)) =
+            self.packets.keys().next().zip(self.packets.iter().rev().find(|(_, got)| got.at <= until))
+        else {
+            return Vec::new();
+        };
+        (*first..*last.0).filter(|index| !self.packets.contains_key(index)).collect()
+    }
+
+    /// The frames of which every packet came: who, layer, frame.
+    pub fn complete_frames(&self) -> BTreeSet<(u8, u8, u32)> {
+        let mut parts: HashMap<(u8, u8, u32), (u8, BTreeSet<u8>)> = HashMap::new();
+        for content in self.packets.values().filter_map(|got| got.content) {
+            let entry =
+                parts.entry((content.who, content.layer, content.frame)).or_insert((content.parts, BTreeSet::new()));
+            entry.1.insert(content.part);
+        }
+        parts.into_iter().filter(|(_, (count, got))| got.len() == usize::from(*count)).map(|(frame, _)| frame).collect()
+    }
+
+    /// Checks what a decoder relies on, in the order of numbers: one frame after the other, timestamps and picture ids that
+    /// go on without a jump, and a key frame wherever the source changes.
+    pub fn assert_continuous(&self) {
+        let mut before: Option<&Got> = None;
+        let mut last_index = 0;
+        for (index, got) in self.packets.iter() {
+            let (Some(content), Some(last)) = (got.content, before) else {
+                if let Some(content) = got.content {
+                    assert!(content.keyframe, "a stream begins with a key frame");
+                }
+                (before, last_index) = (Some(got), *index);
+                continue;
+            };
+            let old = last.content.expect("video");
+            let whole = *index == last_index + 1;
+            // A track that was muted meanwhile resumes in the same way as a new one begins.
+            let resumed = content.keyframe && content.frame.wrapping_sub(old.frame) > 1;
+            if (old.who, old.layer) != (content.who, content.layer) || resumed {
+                assert!(content.keyframe, "a source changes with a key frame, at {index}: {old:?} → {content:?}");
+                if whole {
+                    assert_eq!(content.part, 0, "a source changes with the start of a frame");
+                    assert_eq!(content.picture_id, (old.picture_id + 1) & 0x7fff, "picture ids continue over a change");
+                }
+                let ticks = got.timestamp.wrapping_sub(last.timestamp) as i32;
+                assert!((1..900_000).contains(&ticks), "timestamps go on over a change, by {ticks} ticks");
+            } else if whole {
+                let frames = content.frame.wrapping_sub(old.frame);
+                assert!(frames <= 1, "no frame is left out between {old:?} and {content:?}");
+                let ticks = got.timestamp.wrapping_sub(last.timestamp);
+                assert_eq!(ticks == 0, frames == 0, "a frame has one timestamp");
+                assert!(ticks <= 2 * 3_060, "timestamps go on evenly, not by {ticks}");
+                let ids = content.picture_id.wrapping_sub(old.picture_id) & 0x7fff;
+                assert_eq!(u32::from(ids), frames, "picture ids count frames");
+                assert_eq!(content.tl0.wrapping_sub(old.tl0), frames as u8, "so do the base layer's");
+            }
+            (before, last_index) = (Some(got), *index);
+        }
+    }
+}

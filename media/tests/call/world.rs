@@ -1,0 +1,314 @@
+//! A call in simulated time: the shard, native clients, and a network between them that loses, delays and reorders by a seed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use parlor_media::client::{Client, Event as ClientEvent, Identity, Line, Plan};
+use parlor_media::dtls::Certificate;
+use parlor_media::rtp::Header;
+use parlor_media::{
+    CallId, Config, Event, Input, OfferedTrack, Output, ParticipantId, Path, Shard, SlotState, Source, TrackId, View,
+};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::publisher::Publisher;
+use crate::receiver::Receiver;
+
+/// The one call of a world.
+pub const CALL: CallId = CallId(1);
+const SERVER: &str = "10.0.0.1:10000";
+
+/// What the network does to each datagram, the same in both directions.
+#[derive(Clone, Copy)]
+pub struct Link {
+    /// Share of media datagrams lost, in thousandths. Handshakes pass: what is tested lies behind them.
+    pub loss_pm: u32,
+    /// One way.
+    pub delay: Duration,
+    /// Added at random, so that datagrams overtake each other.
+    pub jitter: Duration,
+}
+
+/// A good network.
+pub const CLEAN: Link = Link { loss_pm: 0, delay: Duration::from_millis(20), jitter: Duration::ZERO };
+
+struct Flight {
+    due: Instant,
+    order: u64,
+    /// Toward the server, else toward the client at this address.
+    to_server: bool,
+    client: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+impl PartialEq for Flight {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+impl Eq for Flight {}
+impl PartialOrd for Flight {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Flight {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.order).cmp(&(other.due, other.order))
+    }
+}
+
+/// One simulated participant.
+pub struct Person {
+    pub id: ParticipantId,
+    pub client: Client,
+    pub address: SocketAddr,
+    /// The tracks it publishes: microphone, camera.
+    pub tracks: [TrackId; 2],
+    pub publisher: Option<Publisher>,
+    /// What arrived in each slot, by its SSRC.
+    pub receivers: HashMap<u32, Receiver>,
+    /// What the server last said of each slot.
+    pub slots: BTreeMap<String, SlotState>,
+    pub link: Link,
+}
+
+impl Person {
+    /// The receivers of the slots that show this track now.
+    pub fn showing(&self, track: TrackId) -> Option<&Receiver> {
+        let state = self.slots.values().find(|slot| slot.source.is_some_and(|(_, shown)| shown == track))?;
+        let slot = self.client.slots().iter().find(|slot| slot.mid == state.mid)?;
+        self.receivers.get(&slot.ssrc)
+    }
+
+    /// Every video slot's receiver that ever got a packet.
+    pub fn video(&self) -> impl Iterator<Item = &Receiver> {
+        self.receivers.values().filter(|receiver| receiver.video && !receiver.packets.is_empty())
+    }
+}
+
+/// The shard, the people, the network and the clock.
+pub struct World {
+    pub shard: Shard,
+    pub now: Instant,
+    pub people: Vec<Person>,
+    pub told: Vec<Event>,
+    /// Datagrams that the server has sent, by client.
+    pub sent: u64,
+    identity: Identity,
+    flights: BinaryHeap<Reverse<Flight>>,
+    random: StdRng,
+    order: u64,
+    next_id: u128,
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let certificate = Certificate::generate().expect("the system has randomness");
+        // The one reading of the clock: an origin for simulated time, which no result depends on.
+        #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
+        let begun = Instant::now();
+        let config = Config { candidates: vec![SERVER.parse().expect("an address")], ..Config::default() };
+        World {
+            shard: Shard::new(config, certificate.clone(), begun, [seed as u8; 32]),
+            now: begun,
+            people: Vec::new(),
+            told: Vec::new(),
+            sent: 0,
+            identity: Identity::new(&certificate).expect("a good certificate"),
+            flights: BinaryHeap::new(),
+            random: StdRng::seed_from_u64(seed),
+            order: 0,
+            next_id: 100,
+        }
+    }
+
+    /// Somebody joins with a microphone and a camera of these rids (none: a single layer) and so many video slots; answers
+    /// their place. They are connected when this returns.
+    pub fn join(&mut self, rids: &[&str], video_slots: usize, link: Link) -> usize {
+        let camera = if rids.is_empty() { Line::video() } else { Line::simulcast(rids) };
+        let plan = Plan {
+            lines: vec![Line::Audio, camera],
+            audio_slots: 3,
+            video_slots,
+            history: 512,
+            seed: self.random.random(),
+            ..Plan::default()
+        };
+        self.next_id += 10;
+        let id = ParticipantId(self.next_id);
+        let tracks = [TrackId(self.next_id + 1), TrackId(self.next_id + 2)];
+        let mut client = Client::new(plan, &self.identity);
+        let offered = [("0", Source::Microphone, tracks[0]), ("1", Source::Camera, tracks[1])]
+            .map(|(mid, source, track)| OfferedTrack { mid: mid.into(), source, track });
+        let answer = self.shard.offer(self.now, CALL, id, &client.offer(), &offered).expect("a good offer");
+        client.accept(self.now, &answer).expect("a good answer");
+        let address = SocketAddr::from(([10, 0, 1, u8::try_from(self.people.len()).expect("few people") + 1], 5000));
+        let receivers = client.slots().iter().map(|slot| (slot.ssrc, Receiver::new(slot))).collect();
+        let (publisher, slots) = (None, BTreeMap::new());
+        self.people.push(Person { id, client, address, tracks, publisher, receivers, slots, link });
+        let place = self.people.len() - 1;
+        self.run_until("a connection", Duration::from_secs(5), |world| world.people[place].client.is_connected());
+        self.shard.ready(id);
+        place
+    }
+
+    /// The person begins to send what the publisher makes.
+    pub fn publish(&mut self, place: usize, publisher: Publisher) {
+        self.people[place].publisher = Some(publisher);
+    }
+
+    pub fn view(&mut self, place: usize, views: &[(TrackId, u16)]) {
+        let view = views.iter().map(|(track, width)| View { track: *track, width: *width, visible: true }).collect();
+        self.shard.view(self.people[place].id, view);
+    }
+
+    pub fn leave(&mut self, place: usize) {
+        self.shard.leave(self.people[place].id);
+        self.people[place].publisher = None;
+    }
+
+    /// Lets simulated time pass.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Lets time pass until something holds.
+    pub fn run_until(&mut self, what: &str, most: Duration, holds: impl Fn(&World) -> bool) {
+        let end = self.now + most;
+        while !holds(self) {
+            assert!(self.step(end), "waited {most:?} for {what}");
+        }
+    }
+
+    /// Lets the next thing happen if it does before `end`.
+    fn step(&mut self, end: Instant) -> bool {
+        self.collect();
+        let flight = self.flights.peek().map(|flight| flight.0.due);
+        let people = self.people.iter().flat_map(|person| {
+            let frames = person.publisher.as_ref().map(|publisher| publisher.next_at);
+            let asks = person.receivers.values().filter_map(Receiver::next_ask).min();
+            [person.client.poll_timeout(), frames, asks].into_iter().flatten()
+        });
+        let Some(next) = people.chain(flight).chain(self.shard.poll_timeout()).min().filter(|next| *next <= end) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        while let Some(flight) = self.flights.pop_if_due(self.now) {
+            self.land(flight);
+        }
+        if self.shard.poll_timeout().is_some_and(|due| due <= self.now) {
+            self.shard.handle(self.now, Input::Timeout);
+        }
+        for place in 0..self.people.len() {
+            self.act(place);
+        }
+        true
+    }
+
+    fn act(&mut self, place: usize) {
+        let person = &mut self.people[place];
+        if person.client.poll_timeout().is_some_and(|due| due <= self.now) {
+            person.client.handle_timeout(self.now);
+        }
+        if let Some(publisher) = person.publisher.as_mut() {
+            publisher.act(self.now, &mut person.client);
+        }
+        for receiver in person.receivers.values_mut() {
+            receiver.ask(self.now, &mut person.client);
+        }
+    }
+
+    fn land(&mut self, mut flight: Flight) {
+        if flight.to_server {
+            let from = Path { remote: flight.client, local: None };
+            self.shard.handle(self.now, Input::Datagram { from, bytes: &mut flight.bytes });
+            return;
+        }
+        let Some(person) = self.people.iter_mut().find(|person| person.address == flight.client) else { return };
+        let mut rtcp = Vec::new();
+        match person.client.handle(self.now, &mut flight.bytes) {
+            Ok(Some(ClientEvent::Rtp { header, packet })) => {
+                let payload = header.payload(packet).expect("the server sends no broken padding").to_vec();
+                self.take(flight.client, header, &payload);
+                return;
+            }
+            Ok(Some(ClientEvent::Rtcp(compound))) => rtcp.extend_from_slice(compound),
+            Ok(_) => {}
+            Err(reason) => panic!("a client could not use a datagram of the server: {}", reason.name()),
+        }
+        let Some(publisher) = person.publisher.as_mut() else { return };
+        publisher.obey(&rtcp, &mut person.client);
+    }
+
+    fn take(&mut self, client: SocketAddr, header: Header, payload: &[u8]) {
+        let Some(person) = self.people.iter_mut().find(|person| person.address == client) else { return };
+        for receiver in person.receivers.values_mut() {
+            receiver.take(self.now, &header, payload);
+        }
+    }
+
+    /// Puts everything that wants to be sent on its way.
+    fn collect(&mut self) {
+        let mut outgoing = Vec::new();
+        while let Some(output) = self.shard.poll() {
+            match output {
+                Output::Transmit(transmit) => {
+                    outgoing.extend(
+                        transmit.bytes.chunks(transmit.segment).map(|bytes| (transmit.to.remote, bytes.to_vec())),
+                    );
+                }
+                Output::Event(event) => {
+                    if let Event::Slots { participant, slots, .. } = &event
+                        && let Some(person) = self.people.iter_mut().find(|person| person.id == *participant)
+                    {
+                        person.slots.extend(slots.iter().map(|slot| (slot.mid.clone(), slot.clone())));
+                    }
+                    self.told.push(event);
+                }
+            }
+        }
+        self.sent += outgoing.len() as u64;
+        for (client, bytes) in outgoing {
+            self.fly(client, false, bytes);
+        }
+        for place in 0..self.people.len() {
+            while let Some((_, bytes)) = self.people[place].client.poll_transmit() {
+                self.fly(self.people[place].address, true, bytes);
+            }
+        }
+    }
+
+    fn fly(&mut self, client: SocketAddr, to_server: bool, bytes: Vec<u8>) {
+        let Some(person) = self.people.iter().find(|person| person.address == client) else { return };
+        let link = person.link;
+        let is_media = bytes[0] >= 128;
+        if is_media && self.random.random_range(0..1000) < link.loss_pm {
+            return;
+        }
+        let jitter = if is_media { link.jitter.mul_f64(self.random.random()) } else { Duration::ZERO };
+        self.order += 1;
+        self.flights.push(Reverse(Flight {
+            due: self.now + link.delay + jitter,
+            order: self.order,
+            to_server,
+            client,
+            bytes,
+        }));
+    }
+}
+
+trait Due {
+    fn pop_if_due(&mut self, now: Instant) -> Option<Flight>;
+}
+
+impl Due for BinaryHeap<Reverse<Flight>> {
+    fn pop_if_due(&mut self, now: Instant) -> Option<Flight> {
+        (self.peek()?.0.due <= now).then(|| self.pop()).flatten().map(|flight| flight.0)
+    }
+}
