@@ -8,6 +8,10 @@ use std::collections::VecDeque;
 /// Segments remembered. A NACK for a packet of an older one finds nothing: it is long past its use.
 const MOST_SEGMENTS: usize = 16;
 
+/// A source may leap ahead by this many packets at most. Behind a larger hole, which nobody could repair, the receiver sees a
+/// small one: a leap of half the number space would cost it the count of rollovers, and with it every packet to come.
+const MOST_LEAP: u64 = 2_048;
+
 /// A run of packets of one source whose numbers differ from the receiver's by a constant.
 #[derive(Debug, Clone, Copy)]
 struct Segment<S> {
@@ -54,6 +58,12 @@ impl<S: Copy + PartialEq> SeqMap<S> {
         // A packet left out on purpose lies between two segments and has no number.
         if self.segments.iter().any(|later| later.from_out > segment.from_out && out >= later.from_out) {
             return None;
+        }
+        if out > self.next_out + MOST_LEAP {
+            let from_out = self.next_out + 1;
+            self.begin(Segment { source, from_index: index, from_out });
+            self.next_out = from_out + 1;
+            return Some(from_out);
         }
         self.next_out = self.next_out.max(out + 1);
         Some(out)
@@ -133,6 +143,16 @@ mod tests {
         assert_eq!(map.forward(5), Some(12));
         assert_eq!(map.forward(1), None);
         assert_eq!(map.forward(3), None);
+    }
+
+    #[test]
+    fn a_leap_of_the_source_becomes_a_small_hole() {
+        let mut map = SeqMap::new(10);
+        map.switch('a', 0);
+        assert_eq!(map.forward(0), Some(10));
+        assert_eq!(map.forward(40_000), Some(12));
+        assert_eq!(map.forward(40_001), Some(13));
+        assert_eq!(map.forward(39_999), None);
     }
 
     proptest! {

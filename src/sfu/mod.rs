@@ -242,8 +242,7 @@ impl Sfu {
     ) -> Result<(Self, mpsc::Receiver<CallEvent>), StartError> {
         let certificate = Certificate::generate().map_err(|error| StartError::Certificate(error.to_string()))?;
         let addresses = if announced.is_empty() { socket::own_addresses()? } else { announced.to_vec() };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = if config.shards == 0 { cores } else { config.shards }.min(MOST_SHARDS);
+        let count = shard_count(config);
         let (events, receiver) = mpsc::channel(MOST_EVENTS);
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count {
@@ -350,6 +349,13 @@ impl Sfu {
     fn shard(&self, call: CallId) -> &ShardHandle {
         &self.0.shards[(call.as_u128() % self.0.shards.len() as u128) as usize]
     }
+}
+
+/// How many shards, and so how many UDP ports from the first on, a configuration asks for on this machine.
+#[must_use]
+pub fn shard_count(config: &Config) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if config.shards == 0 { cores.min(MOST_SHARDS) } else { config.shards.min(MOST_SHARDS) }
 }
 
 fn media_source(source: TrackSource) -> Source {
