@@ -46,7 +46,7 @@ pub fn is_stun(datagram: &[u8]) -> bool {
         && datagram[0] < 4
         && datagram[4..8] == MAGIC_COOKIE.to_be_bytes()
         && HEADER_LEN + usize::from(half(datagram, 2)) == datagram.len()
-        && datagram.len() % 4 == 0
+        && datagram.len().is_multiple_of(4)
 }
 
 /// The part of USERNAME that names the receiver: for a connectivity check, the ufrag of the answer. Nothing is verified yet.
@@ -164,7 +164,7 @@ impl<'a> Request<'a> {
         let mut request =
             Request { username: None, integrity_at: None, use_candidate: false, controlled: false, unknown: None };
         let mut walked = attributes(datagram);
-        while let Some(Attribute { kind, at, value }) = walked.next() {
+        for Attribute { kind, at, value } in walked.by_ref() {
             if kind == attribute::FINGERPRINT {
                 let expected = crc32fast::hash(&datagram[..at]) ^ FINGERPRINT_XOR;
                 // RFC 8489 §14.7: it is the last attribute.

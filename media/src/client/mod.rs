@@ -4,30 +4,26 @@
 //! and it is small: thousands fit into a process. It says `a=setup:active`, checks connectivity as the controlling side,
 //! and keeps its consent fresh.
 
+mod connect;
 mod offer;
 mod stream;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::BytesMut;
-use hmac::Hmac;
-use rtc_dtls::config::HandshakeConfig;
-use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
-use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
-use rtc_shared::TransportProtocol;
-use sha1::Sha1;
+use rtc_dtls::endpoint::Endpoint;
 
+pub use self::connect::Identity;
+use self::connect::{CHECK_EVERY, CONSENT_EVERY, Checks};
 use self::offer::RemoteAnswer;
 pub use self::offer::{Line, Slot};
 use self::stream::SendStream;
 pub use self::stream::{Frame, Sent};
 use crate::demux::{self, Kind as Protocol};
 use crate::drop::Drop;
-use crate::dtls::{Certificate, CertificateError, REMOTE, exported_keys};
-use crate::ice::{self, attribute};
+use crate::dtls::{Handshakes, REMOTE};
+use crate::ice;
 use crate::rtp::Header;
 use crate::sdp::SdpError;
 use crate::srtp::{Keys, Opener, Profile, RolloverWindow, Sealer};
@@ -52,11 +48,6 @@ pub mod numbers {
     pub const REPAIRED_RID: u8 = 11;
 }
 
-/// Checks until the first answer come this often.
-const CHECK_EVERY: Duration = Duration::from_millis(50);
-/// Checks that keep the consent fresh (RFC 7675 §5.1) come this often.
-const CONSENT_EVERY: Duration = Duration::from_millis(2500);
-
 /// What a client offers.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -79,31 +70,6 @@ impl Default for Plan {
     fn default() -> Self {
         let lines = vec![Line::Audio, Line::simulcast(&["q", "h", "f"]), Line::video()];
         Self { lines, audio_slots: 4, video_slots: 9, profile: Profile::AeadAes128Gcm, history: 0, seed: 1 }
-    }
-}
-
-/// A certificate and the handshake made with it. Clones share both, so a thousand clients make one key.
-#[derive(Clone)]
-pub struct Identity {
-    certificate: Certificate,
-    both: Arc<HandshakeConfig>,
-    aes_cm: Arc<HandshakeConfig>,
-}
-
-impl Identity {
-    /// Makes an identity of a certificate.
-    ///
-    /// # Errors
-    ///
-    /// When no handshake can be made with it.
-    pub fn new(certificate: &Certificate) -> Result<Self, CertificateError> {
-        let (aead, aes_cm) =
-            (SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm, SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80);
-        Ok(Self {
-            certificate: certificate.clone(),
-            both: certificate.client_config(vec![aes_cm, aead])?,
-            aes_cm: certificate.client_config(vec![aes_cm])?,
-        })
     }
 }
 
@@ -145,6 +111,8 @@ pub struct Client {
     remote: Option<SocketAddr>,
     checks: Checks,
     dtls: Option<Box<Endpoint>>,
+    handshakes: Handshakes,
+    last_repeat: Option<Instant>,
     media: Option<Media>,
     stage: Stage,
     transmits: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -161,14 +129,6 @@ enum Stage {
     Handshaking,
     Connected,
     Closed,
-}
-
-#[derive(Default)]
-struct Checks {
-    mac: Option<Hmac<Sha1>>,
-    next: Option<Instant>,
-    transaction: [u8; 12],
-    answered: Option<Instant>,
 }
 
 struct Media {
@@ -199,6 +159,8 @@ impl Client {
             remote: None,
             checks: Checks::default(),
             dtls: None,
+            handshakes: Handshakes::default(),
+            last_repeat: None,
             media: None,
             stage: Stage::New,
             transmits: VecDeque::new(),
@@ -418,89 +380,6 @@ impl Client {
         self.stage = Stage::Closed;
         self.checks.next = None;
         self.media = None;
-    }
-
-    fn check(&mut self) {
-        let (Some(answer), Some(mac), Some(remote)) = (&self.answer, &self.checks.mac, self.remote) else { return };
-        // The first check is repeated as it is, so that an answer counts however long it takes.
-        if self.stage != Stage::Checking || self.checks.transaction == [0; 12] {
-            for chunk in self.checks.transaction.chunks_mut(4) {
-                chunk.copy_from_slice(&(self.random.next() as u32).to_be_bytes());
-            }
-        }
-        let mut check = self.spare.pop().unwrap_or_default();
-        ice::begin_request(&mut check, self.checks.transaction);
-        ice::push(&mut check, attribute::USERNAME, format!("{}:{}", answer.ice_ufrag, self.ufrag).as_bytes());
-        ice::push(&mut check, attribute::ICE_CONTROLLING, &self.plan.seed.to_be_bytes());
-        ice::push(&mut check, attribute::PRIORITY, &0x6eff_ffffu32.to_be_bytes());
-        ice::push(&mut check, attribute::USE_CANDIDATE, &[]);
-        ice::finish(&mut check, mac);
-        self.transmits.push_back((remote, check));
-    }
-
-    fn handle_stun(&mut self, now: Instant, datagram: &[u8]) -> Result<(), Drop> {
-        let mac = self.checks.mac.as_ref().ok_or(Drop::StunUnknownUfrag)?;
-        if !ice::is_stun(datagram) {
-            return Err(Drop::StunMalformed);
-        }
-        if datagram[..2] != ice::BINDING_SUCCESS.to_be_bytes() || datagram[8..20] != self.checks.transaction {
-            return Err(Drop::StunMalformed);
-        }
-        let integrity = ice::attributes(datagram).find(|found| found.kind == attribute::MESSAGE_INTEGRITY);
-        if !integrity.is_some_and(|found| ice::integrity_holds(mac, datagram, found.at)) {
-            return Err(Drop::StunIntegrity);
-        }
-        self.checks.answered = Some(now);
-        if self.stage == Stage::Checking {
-            self.stage = Stage::Handshaking;
-            self.checks.next = Some(now + CONSENT_EVERY);
-            let config = match self.plan.profile {
-                Profile::AeadAes128Gcm => &self.identity.both,
-                Profile::AesCm128HmacSha1_80 => &self.identity.aes_cm,
-            };
-            let mut dtls = Endpoint::new(REMOTE, TransportProtocol::UDP, None);
-            dtls.connect(now, REMOTE, config.clone(), None).map_err(|_| Drop::DtlsClosed)?;
-            self.dtls = Some(Box::new(dtls));
-        }
-        Ok(())
-    }
-
-    fn handle_dtls(&mut self, now: Instant, datagram: &[u8]) -> Result<Option<Event<'static>>, Drop> {
-        let dtls = self.dtls.as_mut().ok_or(Drop::DtlsClosed)?;
-        let events = dtls.read(now, REMOTE, None, BytesMut::from(datagram)).map_err(|_| Drop::DtlsMalformed)?;
-        for event in events {
-            match event {
-                EndpointEvent::HandshakeComplete => return self.connect().map(Some),
-                EndpointEvent::PeerClosed => {
-                    self.close(now);
-                    return Ok(Some(Event::Closed));
-                }
-                _ => {}
-            }
-        }
-        Ok(None)
-    }
-
-    fn connect(&mut self) -> Result<Event<'static>, Drop> {
-        let state = self.dtls.as_ref().and_then(|dtls| dtls.get_connection_state(REMOTE)).ok_or(Drop::DtlsClosed)?;
-        let known = match (&self.answer, state.peer_certificates.first()) {
-            (Some(answer), Some(der)) => answer.fingerprint.matches(der),
-            _ => false,
-        };
-        if !known {
-            self.stage = Stage::Closed;
-            return Err(Drop::DtlsFingerprint);
-        }
-        let keys = exported_keys(state).ok_or(Drop::DtlsClosed)?;
-        self.media = Some(Media {
-            sealer: Sealer::new(&keys),
-            opener: Opener::new(&keys),
-            keys,
-            windows: HashMap::new(),
-            rtcp: Vec::new(),
-        });
-        self.stage = Stage::Connected;
-        Ok(Event::Connected)
     }
 
     fn handle_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Result<Event<'a>, Drop> {

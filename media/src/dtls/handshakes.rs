@@ -1,4 +1,4 @@
-//! What a client sends before there are keys, in whole messages.
+//! What the other side sends before there are keys, in whole messages.
 //!
 //! `rtc-dtls` reassembles messages itself, but before it does, somebody has to read the whole ClientHello (see
 //! [`Hello`]), and what it does with fragments is not fit for strangers: it recurses once per fragment, keeps empty and
@@ -16,6 +16,8 @@ const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
 const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
+const HELLO_VERIFY_REQUEST: u8 = 3;
 const WARNING: u8 = 1;
 
 /// The longest message taken. A ClientHello of Chromium has 1.5 KiB, a certificate with an RSA key about 1 KiB.
@@ -23,7 +25,9 @@ const MAX_MESSAGE_LEN: usize = 8 * 1024;
 /// Fragments that wait for their message to be complete; more are dropped, and the client repeats them.
 const MAX_FRAGMENTS: usize = 32;
 const MAX_WAITING_LEN: usize = 2 * MAX_MESSAGE_LEN;
-/// A handshake has five or six messages of the client. Beyond this it is none.
+/// How many records may wait in `rtc-dtls` for their keys. A flight has two: ChangeCipherSpec and Finished.
+const MAX_EARLY_RECORDS: usize = 16;
+/// A handshake has five or six messages of either side. Beyond this it is none.
 const MAX_MESSAGES: u16 = 16;
 
 /// One DTLS record in a datagram.
@@ -76,26 +80,26 @@ pub(super) struct Hello {
     pub(super) aes_cm_128_hmac_sha1_80: bool,
 }
 
-/// Something in a datagram that the handshake should see.
-pub(super) enum Event<'a> {
-    /// A record that carries the next message, whole. The first one is a ClientHello and comes with `hello`.
-    Message { bytes: &'a [u8], hello: Option<Hello> },
-    /// A record that may have to wait for keys: ChangeCipherSpec, or a protected one.
-    Early(&'a [u8]),
-    /// The client gives up.
-    Alert(&'a [u8]),
-    /// A message came that was there already.
-    Repeated,
+/// What of a datagram the handshake should see.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Records for `rtc-dtls`: whole messages, and what needs keys.
+    pub(crate) records: Vec<u8>,
+    /// Of the ClientHello, when it is complete now.
+    pub(super) hello: Option<Hello>,
+    /// A message came that was there already: the other side misses our flight.
+    pub(crate) repeated: bool,
 }
 
 /// The unprotected side of one handshake.
 #[derive(Default)]
-pub(super) struct Handshakes {
+pub(crate) struct Handshakes {
     fragments: Vec<Fragment>,
     /// The sequence number of the next message.
     next: u16,
     /// Our own sequence numbers for the records handed on: with one each, none is taken for a replay.
     records: u64,
+    early_records: usize,
 }
 
 struct Fragment {
@@ -111,26 +115,42 @@ impl Handshakes {
     ///
     /// # Errors
     ///
-    /// [`Drop::DtlsMalformed`] where a record or a fragment lies about its length; what came before it counts.
-    pub(super) fn take(&mut self, datagram: &[u8], mut event: impl FnMut(Event<'_>)) -> Result<(), Drop> {
+    /// [`Drop::DtlsMalformed`] where a record or a fragment lies about its length and nothing useful came before it.
+    pub(crate) fn take(&mut self, datagram: &[u8]) -> Result<Seen, Drop> {
+        let mut seen = Seen::default();
+        match self.walk(datagram, &mut seen) {
+            Err(drop) if seen.records.is_empty() => Err(drop),
+            _ => Ok(seen),
+        }
+    }
+
+    fn walk(&mut self, datagram: &[u8], seen: &mut Seen) -> Result<(), Drop> {
         for record in records(datagram) {
             let record = record.ok_or(Drop::DtlsMalformed)?;
             match (record.epoch, record.kind) {
-                (0, HANDSHAKE) => self.take_fragments(record.body(), &mut event)?,
-                (0, CHANGE_CIPHER_SPEC) => {
+                (0, HANDSHAKE) => self.take_fragments(record.body(), seen)?,
+                (0, CHANGE_CIPHER_SPEC) if self.is_early_welcome() => {
                     let rebuilt = self.record(CHANGE_CIPHER_SPEC, record.body());
-                    event(Event::Early(&rebuilt));
+                    seen.records.extend_from_slice(&rebuilt);
                 }
                 // A warning ends nothing, but `rtc-dtls` would end the handshake.
                 (0, ALERT) if record.body()[0] != WARNING => {
                     let rebuilt = self.record(ALERT, record.body());
-                    event(Event::Alert(&rebuilt));
+                    seen.records.extend_from_slice(&rebuilt);
                 }
-                (1, _) if self.next > 0 => event(Event::Early(record.bytes)),
+                (1, _) if self.is_early_welcome() => seen.records.extend_from_slice(record.bytes),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    fn is_early_welcome(&mut self) -> bool {
+        if self.next == 0 || self.early_records == MAX_EARLY_RECORDS {
+            return false;
+        }
+        self.early_records += 1;
+        true
     }
 
     /// While only the first ClientHello has come: an empty handshake record, which makes `rtc-dtls` answer it again.
@@ -138,7 +158,7 @@ impl Handshakes {
         (self.next == 1).then(|| self.record(HANDSHAKE, &[CLIENT_HELLO, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
     }
 
-    fn take_fragments(&mut self, mut body: &[u8], event: &mut impl FnMut(Event<'_>)) -> Result<(), Drop> {
+    fn take_fragments(&mut self, mut body: &[u8], seen: &mut Seen) -> Result<(), Drop> {
         while !body.is_empty() {
             let header = body.first_chunk::<MESSAGE_HEADER_LEN>().ok_or(Drop::DtlsMalformed)?;
             let (total, offset, len) = (length(header, 1), length(header, 6), length(header, 9));
@@ -149,20 +169,20 @@ impl Handshakes {
                 return Err(Drop::DtlsMalformed);
             }
             if sequence < self.next {
-                event(Event::Repeated);
+                seen.repeated = true;
                 continue;
             }
             self.keep(Fragment { sequence, kind: header[0], total, offset, body: fragment.to_vec() });
         }
         while let Some((kind, message)) = self.assemble() {
-            let hello = match (self.next, kind) {
-                (0, CLIENT_HELLO) => Some(parse_hello(&message).ok_or(Drop::DtlsMalformed)?),
+            match (self.next, kind) {
+                (0, CLIENT_HELLO) => seen.hello = Some(parse_hello(&message).ok_or(Drop::DtlsMalformed)?),
+                (0, SERVER_HELLO | HELLO_VERIFY_REQUEST) | (1.., _) => {}
                 (0, _) => return Err(Drop::DtlsMalformed),
-                _ => None,
-            };
+            }
             let rebuilt = self.rebuild(kind, &message);
             self.next += 1;
-            event(Event::Message { bytes: &rebuilt, hello });
+            seen.records.extend_from_slice(&rebuilt);
         }
         Ok(())
     }

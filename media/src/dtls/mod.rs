@@ -16,7 +16,8 @@ use rtc_shared::TransportProtocol;
 use rtc_shared::error::Error;
 
 pub use self::certificate::{Certificate, CertificateError, Fingerprint, FingerprintError};
-use self::handshakes::{Event, Handshakes, Hello};
+pub(crate) use self::handshakes::Handshakes;
+use self::handshakes::{Hello, Seen};
 use crate::drop::Drop;
 use crate::srtp::{KEY_LEN, Keys, Profile};
 
@@ -27,10 +28,8 @@ const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 /// How many protected handshake records an association takes: one Finished, and its repetitions when ours got lost. More are
 /// dropped, since `rtc-dtls` keeps each of them.
 const MAX_PROTECTED_HANDSHAKES: usize = 16;
-/// How many records may wait in `rtc-dtls` for their keys. A flight has two: ChangeCipherSpec and Finished.
-const MAX_EARLY_RECORDS: usize = 16;
 /// A repeated flight asks for ours again, but not more often than this: the second datagram of a repetition is no new loss.
-const REPEAT_EVERY: Duration = Duration::from_millis(40);
+pub(crate) const REPEAT_EVERY: Duration = Duration::from_millis(40);
 /// How often we repeat a flight because the client did; then only our timer does. A client doubles its interval each time.
 const MAX_REPEATS: usize = 16;
 
@@ -45,7 +44,6 @@ pub struct Dtls {
     stage: Stage,
     keys: Option<Keys>,
     protected_handshakes: usize,
-    early_records: usize,
     repeats: usize,
     last_repeat: Option<Instant>,
 }
@@ -71,7 +69,6 @@ impl Dtls {
             stage: Stage::Handshaking,
             keys: None,
             protected_handshakes: 0,
-            early_records: 0,
             repeats: 0,
             last_repeat: None,
         }
@@ -140,8 +137,8 @@ impl Dtls {
         self.stage == Stage::Failed
     }
 
-    /// Frees what only the handshake needed (about two thirds of the association's memory). Call it when the first SRTP packet
-    /// was authentic, which proves that the client has our last flight. Then a close_notify goes unnoticed.
+    /// Frees what is left of the handshake, about 11 KB. Call it, if at all, when the first SRTP packet was authentic, which
+    /// proves that the client has our last flight. Then a close_notify goes unnoticed.
     pub fn shrink(&mut self) {
         if self.stage == Stage::Established {
             self.endpoint = None;
@@ -150,25 +147,7 @@ impl Dtls {
 
     fn handshake(&mut self, now: Instant, datagram: &[u8]) -> Result<(), Drop> {
         let handshakes = self.handshakes.as_mut().ok_or(Drop::DtlsClosed)?;
-        let mut feed = Vec::new();
-        let mut hello = None;
-        let mut repeated = false;
-        let early_records = &mut self.early_records;
-        handshakes.take(datagram, |event| match event {
-            Event::Message { bytes, hello: found } => {
-                hello = hello.or(found);
-                feed.extend_from_slice(bytes);
-            }
-            Event::Early(record) => {
-                *early_records += 1;
-                if *early_records <= MAX_EARLY_RECORDS {
-                    feed.extend_from_slice(record);
-                }
-            }
-            Event::Alert(record) => feed.extend_from_slice(record),
-            Event::Repeated => repeated = true,
-        })?;
-
+        let Seen { records, hello, repeated } = handshakes.take(datagram)?;
         if self.endpoint.is_none() {
             let Some(hello) = hello else { return Ok(()) };
             let Some(profile) = hello.best_profile() else {
@@ -178,13 +157,13 @@ impl Dtls {
             let config = self.certificate.server_config(profile);
             self.endpoint = Some(Box::new(Endpoint::new(LOCAL, TransportProtocol::UDP, Some(config))));
         }
-        if feed.is_empty() {
+        if records.is_empty() {
             if repeated {
                 self.repeat_flight(now);
             }
             return Ok(());
         }
-        self.feed(now, &feed)
+        self.feed(now, &records)
     }
 
     /// The client repeats messages that we have: our flight got lost.
@@ -198,12 +177,8 @@ impl Dtls {
         if let Some(nudge) = handshakes.hello_nudge() {
             // Only a handshake record makes `rtc-dtls` repeat its HelloVerifyRequest.
             let _ = self.feed(now, &nudge);
-        } else if let Some(due) = endpoint.poll_timeout(&REMOTE) {
-            // A repeated ClientHello would make `rtc-dtls` forget its timer without repeating its flight, and the handshake
-            // would hang. So it does not see it: its timer runs out instead.
-            if endpoint.handle_timeout(REMOTE, due.max(now)).is_err() {
-                self.stage = Stage::Failed;
-            }
+        } else if expire(endpoint, now).is_err() {
+            self.stage = Stage::Failed;
         }
     }
 
@@ -278,6 +253,15 @@ impl Dtls {
             feed.extend_from_slice(record.bytes);
         }
         if feed.is_empty() { Ok(()) } else { self.feed(now, &feed) }
+    }
+}
+
+/// Makes the flight go out again now. A repeated message of the other side would make `rtc-dtls` forget its timer without
+/// repeating its flight, and the handshake would hang. So it does not see it: its timer runs out instead.
+pub(crate) fn expire(endpoint: &mut Endpoint, now: Instant) -> Result<(), Error> {
+    match endpoint.poll_timeout(&REMOTE) {
+        Some(due) => endpoint.handle_timeout(REMOTE, due.max(now)),
+        None => Ok(()),
     }
 }
 

@@ -1,0 +1,9 @@
+//! Everything between the wire and the media: SRTP, ICE, DTLS and SDP, against independent implementations and against nonsense.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod dtls;
+mod ice;
+mod sdp;
+mod server;
+mod srtp;
