@@ -25,6 +25,8 @@ export interface Picture {
 declare global {
   var __media: {
     options: Required<MediaOptions>;
+    /** How many offers the page has made. */
+    readonly offers: number;
     readVideo(video: HTMLVideoElement): Picture | null;
     hear(stream: MediaStream): { polls: number; tones: Record<number, number> };
     frequencyOf(id: number): number;

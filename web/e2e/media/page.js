@@ -282,5 +282,23 @@
     return heard;
   };
 
-  globalThis.__media = { options, readVideo, hear, frequencyOf };
+  // Offers are counted: in a call, others come and go without one.
+  let offers = 0;
+  if (globalThis.RTCPeerConnection) {
+    const { createOffer } = RTCPeerConnection.prototype;
+    RTCPeerConnection.prototype.createOffer = function (...args) {
+      offers += 1;
+      return createOffer.apply(this, args);
+    };
+  }
+
+  globalThis.__media = {
+    get offers() {
+      return offers;
+    },
+    options,
+    readVideo,
+    hear,
+    frequencyOf,
+  };
 })();

@@ -1,0 +1,195 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const binary = process.env.PARLOR_BIN ?? join(root, "target/debug/parlor");
+
+/** A server of this test's own, with its own data folder and ports. */
+export interface Server {
+  /** `http://localhost:PORT`: a secure context, so browsers give camera and microphone. */
+  url: string;
+  /** The administrator's link of its first start. */
+  adminLink: Promise<string>;
+  /** Another way to the same server, which the test can break. */
+  line: () => Promise<Line>;
+  /** What it wrote so far, for a failed test's report. */
+  output: () => string;
+  /** Stops the program and starts it again on the same data and ports. */
+  restart: () => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** A TCP line to the server: what goes over it can be cut. Media does not go over it. */
+export interface Line {
+  url: string;
+  /** Breaks what is connected, and refuses what comes, until `mend`. */
+  cut: () => void;
+  /** Lets nothing more through from the server; what the client says still arrives. */
+  deafen: () => void;
+  mend: () => void;
+  close: () => Promise<void>;
+}
+
+export async function startServer(): Promise<Server> {
+  if (!existsSync(binary))
+    throw new Error(`${binary} is missing: run \`cargo build\` first, or set PARLOR_BIN.`);
+  const data = mkdtempSync(join(tmpdir(), "parlor-e2e-"));
+  const port = await freePort();
+  const environment = {
+    ...process.env,
+    PARLOR_LISTEN: `127.0.0.1:${port}`,
+    PARLOR_DATA_DIR: data,
+    PARLOR_WEB_DIR: join(root, "web/app/dist"),
+    PARLOR_MEDIA_PORT: String(await freeUdpPorts(2)),
+    PARLOR_ANNOUNCED_ADDRESS: hostAddress(),
+    PARLOR_LIMIT_EXEMPT: "127.0.0.0/8,::1/128",
+    PARLOR_TURN__STUN_LISTEN: "off",
+    PARLOR_LOG: process.env.PARLOR_LOG ?? "info",
+  };
+  let output = "";
+  let found: (link: string) => void = () => undefined;
+  const adminLink = new Promise<string>((resolve) => {
+    found = resolve;
+  });
+
+  const start = async (): Promise<ChildProcess> => {
+    const child = spawn(binary, ["serve"], {
+      cwd: data,
+      env: environment,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const keep = (chunk: Buffer) => {
+      output += chunk.toString();
+      const link = /admin link: (\S+)/.exec(output);
+      if (link?.[1]) found(link[1]);
+    };
+    child.stdout?.on("data", keep);
+    child.stderr?.on("data", keep);
+    await ready(child, `http://127.0.0.1:${port}/ready`, () => output);
+    return child;
+  };
+
+  let child = await start();
+  return {
+    url: `http://localhost:${port}`,
+    adminLink,
+    line: () => openLine(port),
+    output: () => output,
+    restart: async () => {
+      await end(child);
+      child = await start();
+    },
+    stop: async () => {
+      await end(child);
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
+async function openLine(port: number): Promise<Line> {
+  const open = new Set<Socket>();
+  let state: "whole" | "cut" | "deaf" = "whole";
+  const proxy = createServer((client) => {
+    if (state === "cut") return void client.destroy();
+    const server = connect(port, "127.0.0.1");
+    for (const socket of [client, server]) {
+      open.add(socket);
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => {
+        open.delete(socket);
+        client.destroy();
+        server.destroy();
+      });
+    }
+    client.pipe(server);
+    server.on("data", (chunk) => state !== "deaf" && client.write(chunk));
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const address = proxy.address();
+  const hangUp = () => {
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    url: `http://localhost:${address && typeof address === "object" ? address.port : 0}`,
+    cut: () => {
+      state = "cut";
+      hangUp();
+    },
+    deafen: () => {
+      state = "deaf";
+    },
+    mend: () => {
+      state = "whole";
+    },
+    close: () => {
+      hangUp();
+      return new Promise((resolve) => proxy.close(() => resolve()));
+    },
+  };
+}
+
+/** Resolves when the server says that it is ready; rejects when it has ended, with what it wrote. */
+async function ready(child: ChildProcess, url: string, output: () => string): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}:\n${output()}`);
+    const answer = await fetch(url).catch(() => null);
+    if (answer?.ok) return;
+    if (Date.now() > deadline) throw new Error(`the server is not ready:\n${output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Ends the process by its own id: politely, then not. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill("SIGTERM");
+  const impatience = setTimeout(() => child.kill("SIGKILL"), 15_000);
+  await ended;
+  clearTimeout(impatience);
+}
+
+/** Firefox ignores loopback candidates unless told otherwise, so the server announces an address of this machine. */
+function hostAddress(): string {
+  for (const addresses of Object.values(networkInterfaces())) {
+    const found = addresses?.find(({ family, internal }) => family === "IPv4" && !internal);
+    if (found) return found.address;
+  }
+  return "127.0.0.1";
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() =>
+        address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
+      );
+    });
+  });
+}
+
+/** The first of `count` UDP ports in a row that are free now: one a shard. */
+async function freeUdpPorts(count: number): Promise<number> {
+  for (;;) {
+    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const free = await Promise.all(Array.from({ length: count }, (_, index) => isFreeUdp(first + index)));
+    if (free.every(Boolean)) return first;
+  }
+}
+
+function isFreeUdp(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket("udp4");
+    socket.once("error", () => resolve(false));
+    socket.bind(port, "0.0.0.0", () => socket.close(() => resolve(true)));
+  });
+}
