@@ -10,13 +10,14 @@ mod server;
 mod typescript;
 
 pub use client::{
-    Authenticate, BadFrame, CallOffer, ClientBody, ClientFrame, DeleteMessage, EditMessage, InRoom, JoinRoom, MuteTrack,
-    RemoveMember, SendMessage, SetMemberRole, Typing, ViewTracks,
+    Authenticate, BadFrame, CallOffer, ClientBody, ClientFrame, DeleteMessage, EditMessage, InRoom, JoinRoom,
+    MuteTrack, RemoveMember, SendMessage, SetMemberRole, Typing, ViewTracks,
 };
 pub use code::{CloseCode, ErrorBody, ErrorCode};
 pub use server::{
-    Authenticated, CallEnded, Deleted, Empty, GoAway, Left, MemberChanged, MessageBody, ParticipantBody, ParticipantLeft,
-    Removed, RoleChanged, RoomState, ServerBody, ServerFrame, Slots, Speakers, TokenExpiring, TrackStopped, Typist, You,
+    Authenticated, CallEnded, Deleted, Empty, GoAway, Left, MemberChanged, MessageBody, ParticipantBody,
+    ParticipantLeft, Removed, RoleChanged, RoomState, ServerBody, ServerFrame, Slots, Speakers, TokenExpiring,
+    TrackStopped, Typist, You,
 };
 
 /// The longest frame before login, in bytes.

@@ -14,6 +14,7 @@ mod session;
 mod time;
 pub mod user;
 
+pub use call::{TrackSource, View};
 pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
 pub use id::{CallId, FamilyId, MessageId, ParticipantId, RoomId, SessionId, TrackId, UserId};
 pub use message::Message;

@@ -130,7 +130,9 @@ impl Role {
 
     /// The role of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Role::Member, Role::Trusted, Role::Moderator, Role::Admin, Role::Owner].into_iter().find(|it| it.as_str() == name)
+        [Role::Member, Role::Trusted, Role::Moderator, Role::Admin, Role::Owner]
+            .into_iter()
+            .find(|it| it.as_str() == name)
     }
 }
 

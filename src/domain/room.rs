@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Role, RoomId, Time, UserId};
+use super::{Event, Message, Position, Role, RoomId, Time, UserId, call::Call};
 
 /// A room as anybody who may see it sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -83,6 +83,31 @@ pub enum LeftReason {
     Lost,
     /// A moderator removed them.
     Removed,
+}
+
+/// A room as somebody finds it who comes in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entered {
+    /// The room.
+    pub room: Room,
+    /// What they are in it.
+    pub role: Role,
+    /// Who is there, up to 100 of them.
+    pub members: Vec<Member>,
+    /// How many are there.
+    pub online: u32,
+    /// The room's call, if it has one.
+    pub call: Option<Call>,
+    /// Up to where `messages` and `missed` go.
+    pub position: Position,
+    /// Whether `missed` is all that they missed; `None` when they did not say what they know.
+    pub recovered: Option<bool>,
+    /// The last messages, oldest first; empty when recovered.
+    pub messages: Vec<Message>,
+    /// The events that they missed, in order.
+    pub missed: Vec<Event>,
+    /// What concerns them alone and is to be told after that.
+    pub then: Vec<Event>,
 }
 
 impl RoomKind {

@@ -53,6 +53,14 @@ impl Caller {
     }
 }
 
+impl Session {
+    /// The same session with what a fresh token says of its owner.
+    #[must_use]
+    pub fn renewed(&self, caller: Caller) -> Self {
+        Self { id: self.id, caller }
+    }
+}
+
 impl Seat {
     /// The standing in this seat's room.
     pub fn standing(&self) -> Standing {

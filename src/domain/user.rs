@@ -38,7 +38,7 @@ impl Nickname {
 }
 
 /// How much a person has shown of themselves; it sets how fast they may write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trust {
     /// Seen for the first time less than seven days ago.
     New,

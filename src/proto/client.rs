@@ -399,7 +399,8 @@ mod tests {
             assert_eq!(text.len(), size);
             text
         };
-        let large = |kind, size, logged_in| ClientFrame::parse(&padded(kind, size), logged_in) == Err(BadFrame::TooLarge);
+        let large =
+            |kind, size, logged_in| ClientFrame::parse(&padded(kind, size), logged_in) == Err(BadFrame::TooLarge);
         assert!(!large("leave_room", FRAME_LIMIT, true) && large("leave_room", FRAME_LIMIT + 1, true));
         assert!(!large("call.offer", OFFER_FRAME_LIMIT, true) && large("call.offer", OFFER_FRAME_LIMIT + 1, true));
         assert!(!large("leave_room", LOGIN_FRAME_LIMIT, false) && large("leave_room", LOGIN_FRAME_LIMIT + 1, false));

@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ErrorBody;
 use crate::domain::{
-    Epoch, Event, Fact, Member, Message, MessageId, ParticipantId, Position, Role, Room, RoomId, SessionId, Time, TrackId,
-    User, UserId,
+    Epoch, Event, Fact, Member, Message, MessageId, ParticipantId, Position, Role, Room, RoomId, SessionId, Time,
+    TrackId, User, UserId,
     call::{Answer, Call, EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
     room::LeftReason,
 };

@@ -55,5 +55,8 @@ fn the_typescript_types_are_those_of_the_wire() {
         fs::write(&path, &wanted).unwrap();
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == wanted, "web/sdk/src/proto.ts differs from src/proto.rs: run `UPDATE_PROTO=1 cargo test --lib proto`");
+    assert!(
+        found == wanted,
+        "web/sdk/src/proto.ts differs from src/proto.rs: run `UPDATE_PROTO=1 cargo test --lib proto`"
+    );
 }

@@ -1,0 +1,49 @@
+//! Roles on the site, and how the first administrator comes to theirs.
+
+use super::{Auth, hash_of, new_secret};
+use crate::domain::{Action, Caller, Refusal, SiteRole, Time, User, UserId, can};
+use crate::limit::Rule;
+
+impl Auth {
+    /// A new secret for the administrator's link, as long as nobody is administrator. The last one is void then.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub async fn new_claim(&self) -> Result<Option<String>, Refusal> {
+        let secret = new_secret();
+        let is_open = self.0.store.replace_claim(&hash_of(&secret), Time::now()).await?;
+        Ok(is_open.then_some(secret))
+    }
+
+    /// Makes whoever brings the secret administrator. It is used up by this.
+    ///
+    /// # Errors
+    /// `rate_limited`, `not_found` (it is not the secret, or is used up), `internal`.
+    pub async fn claim(&self, caller: &Caller, secret: &str) -> Result<User, Refusal> {
+        self.0.limits.check(Rule::Refresh, caller)?;
+        if !self.0.store.use_claim(&hash_of(secret), caller.user.id).await? {
+            return Err(Refusal::NotFound);
+        }
+        tracing::info!(user = %caller.user.id, "the administrator's link was used");
+        Ok(User { role: SiteRole::Administrator, ..caller.user.clone() })
+    }
+
+    /// Gives somebody else a role on the site.
+    ///
+    /// # Errors
+    /// `forbidden`, `bad_request` (one's own role), `not_found`, `internal`.
+    pub async fn set_site_role(&self, caller: &Caller, user: UserId, role: SiteRole) -> Result<User, Refusal> {
+        if !can(caller.standing(), Action::SetSiteRole) {
+            return Err(Refusal::Forbidden { action: Action::SetSiteRole });
+        }
+        if user == caller.user.id {
+            // The site would be without an administrator.
+            return Err(Refusal::bad_request("id", "Your own role can only be changed by another administrator."));
+        }
+        if !self.0.store.set_site_role(user, role).await? {
+            return Err(Refusal::NotFound);
+        }
+        let person = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?;
+        Ok(person.user)
+    }
+}

@@ -1,0 +1,232 @@
+//! Who somebody is: entering, access tokens, refreshing with reuse detection, tickets, and roles on the site.
+
+mod claim;
+mod jwt;
+mod tickets;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use ring::{
+    digest,
+    rand::{SecureRandom, SystemRandom},
+};
+use serde::Deserialize;
+
+use crate::domain::{
+    Caller, FamilyId, Refusal, SiteRole, Time, User, UserId,
+    user::{Nickname, is_adult},
+};
+use crate::limit::{Limits, Rule};
+use crate::store::{Person, Redeemed, Store};
+use jwt::Tokens;
+use tickets::Tickets;
+
+/// Nobody alive is older.
+const OLDEST_YEARS: i16 = 120;
+
+/// How long logins last.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The life of an access token, in seconds.
+    pub access_token_s: u64,
+    /// The life of an unused refresh token, in seconds.
+    pub refresh_idle_s: u64,
+    /// The life of a socket ticket, in seconds.
+    pub ticket_s: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { access_token_s: 15 * 60, refresh_idle_s: 24 * 3600, ticket_s: 60 }
+    }
+}
+
+/// The way in. Clones share it.
+#[derive(Clone)]
+pub struct Auth(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    limits: Limits,
+    tokens: Tokens,
+    tickets: Tickets,
+    access_life: Duration,
+    refresh_idle: Duration,
+}
+
+/// What somebody says who wants to enter without an account.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The name they choose.
+    pub nickname: String,
+    /// The year they were born in.
+    pub birth_year: i16,
+    /// Whether they attest to be 18 or older.
+    pub adult: bool,
+}
+
+/// A login, begun or gone on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// Proves who they are, for a while.
+    pub access_token: String,
+    /// For how long, in seconds.
+    pub expires_in_s: u64,
+    /// Gives the next pair, once.
+    pub refresh_token: String,
+    /// For how long that may wait, in seconds.
+    pub refresh_expires_in_s: u64,
+    /// Who they are.
+    pub user: User,
+}
+
+/// What an access token proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Who, and from where.
+    pub caller: Caller,
+    /// By which login.
+    pub family: FamilyId,
+    /// Until when.
+    pub expires_at: Time,
+}
+
+impl Auth {
+    /// `secret` signs the access tokens: 32 random bytes or more, the same on every node.
+    pub fn new(store: Store, limits: Limits, config: &Config, secret: &[u8]) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            limits,
+            tokens: Tokens::new(secret),
+            tickets: Tickets::new(Duration::from_secs(config.ticket_s)),
+            access_life: Duration::from_secs(config.access_token_s),
+            refresh_idle: Duration::from_secs(config.refresh_idle_s),
+        }))
+    }
+
+    /// Lets somebody in without an account.
+    ///
+    /// # Errors
+    /// `rate_limited`, `underage` (nothing is stored then), `bad_request` (`nickname`, `birthYear`), `internal`.
+    pub async fn enter_anonymous(&self, entry: Entry, from: IpAddr) -> Result<Entered, Refusal> {
+        self.0.limits.check_address(Rule::Register, from)?;
+        let now = Time::now();
+        if !entry.adult || !is_adult(entry.birth_year, now.year()) {
+            return Err(Refusal::Underage);
+        }
+        if entry.birth_year < now.year() - OLDEST_YEARS {
+            return Err(Refusal::bad_request("birthYear", "This year of birth cannot be right."));
+        }
+        let nickname = Nickname::parse(&entry.nickname)?;
+        let user = User { id: UserId::new(), nickname: nickname.as_str().to_owned(), role: SiteRole::Member };
+        self.0.store.create_user(user.id, &nickname, user.role, now).await?;
+        let (family, refresh_token) = (FamilyId::new(), new_secret());
+        let hash = hash_of(&refresh_token);
+        self.0.store.create_family(family, user.id, &hash, now, self.0.refresh_idle).await?;
+        Ok(self.entered(user, family, refresh_token, now))
+    }
+
+    /// Goes on with a login. A token that comes a second time ends the login for everybody who holds a part of it.
+    ///
+    /// # Errors
+    /// `rate_limited`, `token_invalid`, `token_expired`, `token_reused`, `internal`.
+    pub async fn refresh(&self, refresh_token: &str, from: IpAddr) -> Result<Entered, Refusal> {
+        self.0.limits.check_address(Rule::Refresh, from)?;
+        let (now, next) = (Time::now(), new_secret());
+        let (hash, next_hash) = (hash_of(refresh_token), hash_of(&next));
+        match self.0.store.redeem_refresh_token(&hash, &next_hash, now, self.0.refresh_idle).await? {
+            Redeemed::Good(refreshed) => Ok(self.entered(refreshed.person.user, refreshed.family, next, now)),
+            Redeemed::Unknown => Err(Refusal::TokenInvalid),
+            Redeemed::Expired => Err(Refusal::TokenExpired),
+            Redeemed::Reused => Err(Refusal::TokenReused),
+        }
+    }
+
+    /// What an access token proves about whoever brings it from `from`. A revoked login is refused at once; roles are those
+    /// of this moment.
+    ///
+    /// # Errors
+    /// `token_invalid`, `token_expired`, `internal`.
+    pub async fn verify(&self, access_token: &str, from: IpAddr) -> Result<Access, Refusal> {
+        let claims = self.0.tokens.read(access_token)?;
+        self.access(claims.sub, claims.sid, Time::from_ms(claims.exp.saturating_mul(1000)), from).await
+    }
+
+    /// Ends the login that this access belongs to.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub async fn logout(&self, access: &Access) -> Result<(), Refusal> {
+        Ok(self.0.store.revoke_family(access.family, Time::now()).await?)
+    }
+
+    /// Ends the login of a refresh token; an unknown one changes nothing.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub async fn logout_by_refresh(&self, refresh_token: &str) -> Result<(), Refusal> {
+        Ok(self.0.store.revoke_family_of_token(&hash_of(refresh_token), Time::now()).await?)
+    }
+
+    /// Something that opens one socket, once and soon, for clients that must log in by the address.
+    pub fn ticket(&self, access: &Access) -> String {
+        self.0.tickets.make(access)
+    }
+
+    /// What a ticket proves. It is used up by this.
+    ///
+    /// # Errors
+    /// `token_invalid` (unknown, used or too old), `internal`.
+    pub async fn redeem(&self, ticket: &str, from: IpAddr) -> Result<Access, Refusal> {
+        let access = self.0.tickets.take(ticket).ok_or(Refusal::TokenInvalid)?;
+        self.access(access.caller.user.id, access.family, access.expires_at, from).await
+    }
+
+    /// Forgets logins that ended. How many.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub async fn sweep(&self) -> Result<u64, Refusal> {
+        Ok(self.0.store.sweep_families(Time::now()).await?)
+    }
+
+    async fn access(
+        &self,
+        user: UserId,
+        family: FamilyId,
+        expires_at: Time,
+        address: IpAddr,
+    ) -> Result<Access, Refusal> {
+        match self.0.store.family(family).await? {
+            Some(Person { user: owner, known_since }) if owner.id == user => {
+                Ok(Access { caller: Caller { user: owner, known_since, address }, family, expires_at })
+            }
+            _ => Err(Refusal::TokenInvalid),
+        }
+    }
+
+    fn entered(&self, user: User, family: FamilyId, refresh_token: String, at: Time) -> Entered {
+        Entered {
+            access_token: self.0.tokens.make(user.id, family, at, self.0.access_life),
+            expires_in_s: self.0.access_life.as_secs(),
+            refresh_token,
+            refresh_expires_in_s: self.0.refresh_idle.as_secs(),
+            user,
+        }
+    }
+}
+
+/// 256 random bits in hexadecimal.
+fn new_secret() -> String {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).expect("the operating system has randomness");
+    let (high, low) = bytes.split_at(16);
+    let number = |half: &[u8]| u128::from_be_bytes(half.try_into().expect("16 bytes"));
+    format!("{:032x}{:032x}", number(high), number(low))
+}
+
+/// What the database keeps of a secret. The secrets are random, so a fast hash is enough.
+fn hash_of(secret: &str) -> Vec<u8> {
+    digest::digest(&digest::SHA256, secret.as_bytes()).as_ref().to_vec()
+}

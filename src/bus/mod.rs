@@ -1,0 +1,149 @@
+//! Carries what happened from whoever knows it to whoever tells it on.
+//!
+//! Two lanes. Durable events have offsets, wait for room and are never dropped here; ephemeral ones are dropped, and counted,
+//! when their lane is full.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use crate::domain::Event;
+use crate::metrics::BUS_LOST;
+
+/// Durable events that wait for a subscriber. The publisher waits when it is full.
+const DURABLE: usize = 4_096;
+/// Ephemeral events that wait for a subscriber. Further ones are dropped when it is full.
+const EPHEMERAL: usize = 16_384;
+/// What is kept free of that for events that somebody would miss: signs of typing and speaking are dropped before.
+const RESERVE: usize = EPHEMERAL / 4;
+
+/// The bus.
+#[derive(Clone)]
+pub enum Bus {
+    /// Within this process.
+    Local(Local),
+}
+
+/// A bus within one process.
+#[derive(Clone, Default)]
+pub struct Local(Arc<Mutex<Vec<Lanes>>>);
+
+#[derive(Clone)]
+struct Lanes {
+    durable: mpsc::Sender<Event>,
+    ephemeral: mpsc::Sender<Event>,
+}
+
+/// What a subscriber gets: each lane in the order of publishing.
+pub struct Subscription {
+    durable: mpsc::Receiver<Event>,
+    ephemeral: mpsc::Receiver<Event>,
+}
+
+impl Bus {
+    /// A bus within this process.
+    pub fn local() -> Self {
+        Self::Local(Local::default())
+    }
+
+    /// Everything that is published from now on.
+    pub fn subscribe(&self) -> Subscription {
+        let Self::Local(local) = self;
+        let (durable, durable_receiver) = mpsc::channel(DURABLE);
+        let (ephemeral, ephemeral_receiver) = mpsc::channel(EPHEMERAL);
+        local.lanes().push(Lanes { durable, ephemeral });
+        Subscription { durable: durable_receiver, ephemeral: ephemeral_receiver }
+    }
+
+    /// Publishes an event of a room's stream; waits while a subscriber's lane is full.
+    pub async fn publish_durable(&self, event: Event) {
+        let Self::Local(local) = self;
+        let subscribers = local.lanes().clone();
+        for lanes in subscribers {
+            // A subscriber that is gone needs nothing.
+            let _ = lanes.durable.send(event.clone()).await;
+        }
+    }
+
+    /// Publishes an ephemeral event, at once. Callers that hold a lock while they do keep their events in order.
+    pub fn publish(&self, event: Event) {
+        let Self::Local(local) = self;
+        for lanes in local.lanes().iter() {
+            if event.may_be_lost() && lanes.ephemeral.capacity() < RESERVE {
+                metrics::counter!(BUS_LOST).increment(1);
+                continue;
+            }
+            match lanes.ephemeral.try_send(event.clone()) {
+                Ok(()) | Err(TrySendError::Closed(_)) => {}
+                Err(TrySendError::Full(_)) => metrics::counter!(BUS_LOST).increment(1),
+            }
+        }
+    }
+}
+
+impl Local {
+    fn lanes(&self) -> std::sync::MutexGuard<'_, Vec<Lanes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subscription {
+    /// The next event; `None` when the bus is gone. Cancel safe.
+    pub async fn next(&mut self) -> Option<Event> {
+        tokio::select! {
+            Some(event) = self.durable.recv() => Some(event),
+            Some(event) = self.ephemeral.recv() => Some(event),
+            else => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Fact, Member, Position, Role, RoomId, UserId, event::Epoch, room::LeftReason};
+
+    fn typing(room: RoomId) -> Event {
+        Event::ephemeral(room, Fact::Typing { user: UserId::new(), nickname: "ada".to_owned(), typing: true })
+    }
+
+    #[tokio::test]
+    async fn every_subscriber_gets_everything_in_order() {
+        let (bus, room) = (Bus::local(), RoomId::new());
+        let (mut one, mut two) = (bus.subscribe(), bus.subscribe());
+        let member = Member { user_id: UserId::new(), nickname: "ada".to_owned(), role: Role::Member };
+        let joined = Event::ephemeral(room, Fact::MemberJoined(member.clone()));
+        let left = Event::ephemeral(room, Fact::MemberLeft { user: member.user_id, reason: LeftReason::Left });
+        bus.publish(joined.clone());
+        bus.publish(left.clone());
+        for subscription in [&mut one, &mut two] {
+            assert_eq!(subscription.next().await.as_ref(), Some(&joined));
+            assert_eq!(subscription.next().await.as_ref(), Some(&left));
+        }
+    }
+
+    #[tokio::test]
+    async fn typing_gives_way_before_anything_else_and_durable_events_wait() {
+        let (bus, room) = (Bus::local(), RoomId::new());
+        let mut subscription = bus.subscribe();
+        for _ in 0..2 * EPHEMERAL {
+            bus.publish(typing(room));
+        }
+        assert_eq!(subscription.ephemeral.len(), EPHEMERAL - RESERVE + 1);
+        bus.publish(Event::ephemeral(room, Fact::Removed { reason: None }));
+        assert_eq!(subscription.ephemeral.len(), EPHEMERAL - RESERVE + 2);
+
+        let publisher = tokio::spawn(async move {
+            for offset in 1..=DURABLE as u64 + 10 {
+                let position = Some(Position { epoch: Epoch::new(), offset });
+                bus.publish_durable(Event { position, ..typing(room) }).await;
+            }
+        });
+        let mut offsets = Vec::new();
+        while let Some(event) = subscription.durable.recv().await {
+            offsets.push(event.position.unwrap().offset);
+        }
+        publisher.await.unwrap();
+        assert_eq!(offsets, (1..=DURABLE as u64 + 10).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,314 @@
+//! The sessions of this node: takes what the bus brings, encodes it once, and hands the same bytes to each session.
+//!
+//! A session outlives its socket by a moment: whoever comes back in time with the resume token finds seat and call as before.
+//! Coming into a room is "subscribe first, then look": what happens while the state is fetched waits, so nothing is lost or
+//! told twice.
+
+mod fan;
+mod outbox;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::mpsc;
+
+pub use outbox::{Outbox, Outgoing};
+
+use crate::bus::Subscription;
+use crate::domain::{Caller, Event, Refusal, RoomId, Session, SessionChange, SessionId, UserId, room::Entered};
+use crate::metrics::{SESSIONS_LOST, SOCKETS, SOCKETS_CLOSED};
+use crate::proto::{CloseCode, GoAway, ServerBody, ServerFrame};
+use fan::{Fan, Found};
+use outbox::Lane;
+
+/// How long a session waits for another socket.
+pub const SEAT_KEPT: Duration = Duration::from_secs(15);
+
+/// The sessions. Clones share them.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    sessions: Mutex<Sessions>,
+    rooms: Mutex<HashMap<RoomId, Arc<Mutex<Fan>>>>,
+    /// Unbounded, yet no longer than three times the list of sessions: each is lost, resumed or ended.
+    changes: mpsc::UnboundedSender<SessionChange>,
+    attempts: AtomicU64,
+}
+
+#[derive(Default)]
+struct Sessions {
+    all: HashMap<SessionId, Live>,
+    /// By resume token.
+    resumable: HashMap<String, SessionId>,
+}
+
+struct Live {
+    user: UserId,
+    /// `None` while no socket is there.
+    lane: Option<Lane>,
+    /// Counts the sockets of this session.
+    generation: u64,
+    resume_token: String,
+    rooms: HashSet<RoomId>,
+}
+
+/// A session for a new socket.
+pub struct Opened {
+    /// The session.
+    pub session: Arc<Session>,
+    /// What the socket is to send.
+    pub outbox: Outbox,
+    /// What takes the session up again, once.
+    pub resume_token: String,
+    /// Whether it is a session that was there before.
+    pub resumed: bool,
+}
+
+impl Hub {
+    /// Starts to tell what the subscription brings. The receiver gives what becomes of sessions.
+    pub fn start(subscription: Subscription) -> (Self, mpsc::UnboundedReceiver<SessionChange>) {
+        let (changes, receiver) = mpsc::unbounded_channel();
+        let inner = Inner { sessions: Mutex::default(), rooms: Mutex::default(), changes, attempts: AtomicU64::new(0) };
+        let hub = Self(Arc::new(inner));
+        tokio::spawn(hub.clone().run(subscription));
+        (hub, receiver)
+    }
+
+    async fn run(self, mut subscription: Subscription) {
+        while let Some(event) = subscription.next().await {
+            self.tell(&Arc::new(event));
+        }
+    }
+
+    /// A session for a socket that has logged in: the one that `resume` names, if it waits for this person, or a new one.
+    pub fn open(&self, caller: Caller, resume: Option<&str>) -> Opened {
+        let resume_token = new_token();
+        let mut sessions = self.sessions();
+        let taken = resume.and_then(|token| sessions.take_resumable(token, caller.user.id));
+        let resumed = taken.is_some();
+        let id = taken.unwrap_or_else(SessionId::new);
+        sessions.resumable.insert(resume_token.clone(), id);
+        let user = caller.user.id;
+        let live = sessions.all.entry(id).or_insert_with(|| Live {
+            user,
+            lane: None,
+            generation: 0,
+            resume_token: String::new(),
+            rooms: HashSet::new(),
+        });
+        live.generation += 1;
+        live.resume_token.clone_from(&resume_token);
+        let (lane, outbox) = Lane::new(self.clone(), id, live.generation);
+        let replaced = live.lane.replace(lane);
+        let left = std::mem::take(&mut live.rooms);
+        drop(sessions);
+        match replaced {
+            Some(old) => self.cut(&old, CloseCode::Replaced),
+            None if resumed => {
+                metrics::gauge!(SESSIONS_LOST).decrement(1.0);
+                metrics::gauge!(SOCKETS).increment(1.0);
+            }
+            None => metrics::gauge!(SOCKETS).increment(1.0),
+        }
+        self.forget_rooms(id, left);
+        if resumed {
+            self.changed(SessionChange::Resumed(id));
+        }
+        Opened { session: Arc::new(Session { id, caller }), outbox, resume_token, resumed }
+    }
+
+    /// Queues a frame for one session. Without a socket it is gone: the client asks again once it is back.
+    pub fn reply(&self, session: SessionId, frame: ServerFrame) {
+        if let Some(lane) = self.lane(session) {
+            lane.push(frame.encode());
+        }
+    }
+
+    /// Brings a session into a room: listens first, then awaits what `enter` finds, then queues the room's state, the missed
+    /// events, and what has happened since, in order.
+    ///
+    /// # Errors
+    /// What `enter` refuses; then the session does not listen. `not_found` when the session has no socket.
+    pub async fn join(
+        &self,
+        session: SessionId,
+        request: Option<String>,
+        room: RoomId,
+        enter: impl Future<Output = Result<Entered, Refusal>>,
+    ) -> Result<(), Refusal> {
+        let attempt = self.0.attempts.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut sessions = self.sessions();
+            let live = sessions.all.get_mut(&session).ok_or(Refusal::NotFound)?;
+            let lane = live.lane.clone().ok_or(Refusal::NotFound)?;
+            live.rooms.insert(room);
+            let user = live.user;
+            self.with_fan(room, |fan| fan.begin(session, user, lane, attempt));
+        }
+        match enter.await {
+            Ok(entered) => {
+                let found = Found::new(request, entered);
+                self.with_fan(room, |fan| fan.complete(session, attempt, found));
+                Ok(())
+            }
+            Err(refusal) => {
+                self.with_fan(room, |fan| fan.abandon(session, attempt));
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Stops telling a session about a room.
+    pub fn leave(&self, session: SessionId, room: RoomId) {
+        if let Some(live) = self.sessions().all.get_mut(&session) {
+            live.rooms.remove(&room);
+        }
+        self.with_fan(room, |fan| fan.remove(session));
+    }
+
+    /// Closes a session's socket after what is queued. With `Normal`, `BadClient` or `Removed` the session is over too.
+    pub fn close(&self, session: SessionId, code: CloseCode) {
+        let Some(lane) = self.lane(session) else { return };
+        lane.close(code);
+        metrics::counter!(SOCKETS_CLOSED, "code" => code.number().to_string()).increment(1);
+        if matches!(code, CloseCode::Normal | CloseCode::BadClient | CloseCode::Removed) {
+            self.end(session);
+        }
+    }
+
+    /// Ends a session: nobody can resume it.
+    pub fn end(&self, session: SessionId) {
+        let mut sessions = self.sessions();
+        let Some(live) = sessions.all.remove(&session) else { return };
+        sessions.resumable.remove(&live.resume_token);
+        drop(sessions);
+        let gauge = if live.lane.is_some() { SOCKETS } else { SESSIONS_LOST };
+        metrics::gauge!(gauge).decrement(1.0);
+        self.forget_rooms(session, live.rooms);
+        self.changed(SessionChange::Ended(session));
+    }
+
+    /// The socket of this outbox is gone: its session waits for another. An outbox that was replaced changes nothing.
+    pub fn detach(&self, outbox: &Outbox) {
+        let (session, generation) = (outbox.session, outbox.generation);
+        let mut sessions = self.sessions();
+        let Some(live) = sessions.all.get_mut(&session).filter(|live| live.generation == generation) else { return };
+        if live.lane.take().is_none() {
+            return;
+        }
+        let left = std::mem::take(&mut live.rooms);
+        drop(sessions);
+        metrics::gauge!(SOCKETS).decrement(1.0);
+        metrics::gauge!(SESSIONS_LOST).increment(1.0);
+        self.forget_rooms(session, left);
+        self.changed(SessionChange::Lost(session));
+        // Outside of a runtime the process is on its way out, and the session with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let hub = self.clone();
+            runtime.spawn(async move {
+                tokio::time::sleep(SEAT_KEPT).await;
+                if hub.sessions().all.get(&session).is_some_and(|live| live.generation == generation) {
+                    hub.end(session);
+                }
+            });
+        }
+    }
+
+    /// Tells every client to come back later, each at another time, and closes the sockets after that.
+    pub fn go_away(&self, reason: &str) {
+        let lanes: Vec<Lane> = self.sessions().all.values().filter_map(|live| live.lane.clone()).collect();
+        // Five milliseconds for each: a node that starts takes 200 logins a second without trouble.
+        let spread_ms = (lanes.len() as u64 * 5).clamp(1_000, 30_000);
+        for (number, lane) in lanes.iter().enumerate() {
+            let reconnect_after_ms = 500 + spread_ms * number as u64 / lanes.len() as u64;
+            let body = ServerBody::GoAway(GoAway { reconnect_after_ms, reason: reason.to_owned() });
+            lane.push(ServerFrame::new(body).encode());
+            lane.close(CloseCode::GoingAway);
+        }
+    }
+
+    /// How many sockets are logged in.
+    pub fn sockets(&self) -> usize {
+        self.sessions().all.values().filter(|live| live.lane.is_some()).count()
+    }
+
+    fn tell(&self, event: &Arc<Event>) {
+        let fan = self.rooms().get(&event.room).cloned();
+        let Some(fan) = fan else { return };
+        let over = fan.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
+        if !over.is_empty() {
+            let mut sessions = self.sessions();
+            for session in over {
+                if let Some(live) = sessions.all.get_mut(&session) {
+                    live.rooms.remove(&event.room);
+                }
+            }
+        }
+    }
+
+    /// Locks are taken in the order sessions, rooms, fan; a room that nobody listens to any more is forgotten.
+    fn with_fan(&self, room: RoomId, change: impl FnOnce(&mut Fan)) {
+        let mut rooms = self.rooms();
+        let fan = rooms.entry(room).or_default().clone();
+        let mut fan = fan.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut fan);
+        if fan.is_empty() {
+            rooms.remove(&room);
+        }
+    }
+
+    fn forget_rooms(&self, session: SessionId, rooms: HashSet<RoomId>) {
+        for room in rooms {
+            self.with_fan(room, |fan| fan.remove(session));
+        }
+    }
+
+    fn cut(&self, lane: &Lane, code: CloseCode) {
+        lane.cut(code);
+        metrics::counter!(SOCKETS_CLOSED, "code" => code.number().to_string()).increment(1);
+    }
+
+    fn lane(&self, session: SessionId) -> Option<Lane> {
+        self.sessions().all.get(&session).and_then(|live| live.lane.clone())
+    }
+
+    fn changed(&self, change: SessionChange) {
+        // Without a receiver nobody keeps seats.
+        let _ = self.0.changes.send(change);
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashMap<RoomId, Arc<Mutex<Fan>>>> {
+        self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sessions {
+    /// The session of that token, if it is this person's; the token is used up then.
+    fn take_resumable(&mut self, token: &str, user: UserId) -> Option<SessionId> {
+        let session = self.resumable.get(token).copied()?;
+        if self.all.get(&session)?.user != user {
+            return None;
+        }
+        self.resumable.remove(token);
+        Some(session)
+    }
+}
+
+/// 128 random bits in hexadecimal.
+fn new_token() -> String {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).expect("the operating system has randomness");
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}

@@ -1,0 +1,91 @@
+//! The names of all figures that the server measures, in one list, so that dashboards can rely on them.
+
+/// What a figure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// One figure.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name in `/metrics`.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// The labels that it is split by.
+    pub labels: &'static [&'static str],
+    /// What it says, unit included.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal [$($label:literal)*] $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)*
+
+        /// Every figure.
+        pub const ALL: &[Metric] =
+            &[$(Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help }),*];
+    };
+}
+
+metrics! {
+    SOCKETS = Gauge "parlor_sockets" [] "Sockets that are logged in now.";
+    SESSIONS_LOST = Gauge "parlor_sessions_lost" [] "Sessions that wait for their socket to come back.";
+    SOCKETS_CLOSED = Counter "parlor_sockets_closed_total" ["code"] "Sockets that the server closed, by close code.";
+    FRAMES_IN = Counter "parlor_frames_in_total" ["type"] "Frames from clients, by type.";
+    FRAMES_OUT = Counter "parlor_frames_out_total" [] "Frames queued to clients.";
+    MESSAGES = Counter "parlor_messages_total" [] "Messages committed.";
+    COMMIT_ROWS = Histogram "parlor_commit_rows" [] "Events that one transaction committed.";
+    COMMIT_SECONDS = Histogram "parlor_commit_seconds" [] "Time of one transaction of the writer, in seconds.";
+    BUS_LOST = Counter "parlor_bus_lost_total" [] "Ephemeral events dropped because the bus was full.";
+    ROOMS = Gauge "parlor_rooms" [] "Rooms with somebody inside.";
+    SEATS = Gauge "parlor_seats" [] "People in rooms, each room counted.";
+    PARTICIPANTS = Gauge "parlor_participants" [] "Participants of calls.";
+    REFUSALS = Counter "parlor_refusals_total" ["code"] "Requests refused, by error code.";
+    HTTP_REQUESTS = Counter "parlor_http_requests_total" ["method" "path" "status"] "HTTP requests answered.";
+    HTTP_SECONDS = Histogram "parlor_http_seconds" ["method" "path"] "Time to answer an HTTP request, in seconds.";
+    TRACKS = Gauge "parlor_tracks" ["layer"] "Tracks and layers that packets arrive on, by layer.";
+    MEDIA_PACKETS = Counter "parlor_media_packets_total" ["direction"] "Media packets, in and out.";
+    MEDIA_BYTES = Counter "parlor_media_bytes_total" ["direction"] "Bytes of media datagrams, in and out.";
+    MEDIA_DROPS = Counter "parlor_media_drops_total" ["reason"] "Datagrams and packets dropped, by reason.";
+    MEDIA_NACKS = Counter "parlor_media_nacks_total" ["direction"] "Packets asked for again, by us (out) and of us (in).";
+    MEDIA_PLIS = Counter "parlor_media_plis_total" ["direction"] "Keyframes asked for, by us (out) and of us (in).";
+    SHARD_LAG_SECONDS = Gauge "parlor_shard_lag_seconds" ["shard"] "Longest round of a shard's loop since the last reading.";
+    STUN_ANSWERED = Counter "parlor_stun_answered_total" [] "STUN requests that the responder answered.";
+    STUN_DROPS = Counter "parlor_stun_drops_total" ["reason"] "Datagrams that the STUN responder dropped, by reason.";
+}
+
+/// Tells the recorder what each figure says. Call once, after the recorder is installed.
+pub fn describe() {
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_figures() {
+        let line = |it: &Metric| format!("{} {:?} {:?}\n    {}", it.name, it.kind, it.labels, it.help);
+        insta::assert_snapshot!(ALL.iter().map(line).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn counters_end_in_total_and_nothing_else_does() {
+        for metric in ALL {
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Table `claims`: the secret of the administrator's link.
+
+use super::{Error, Store, pool::{execute, on_tx}};
+use crate::domain::{SiteRole, Time, UserId};
+
+impl Store {
+    /// Puts the hash of a new secret in the place of the last one, unless somebody is administrator already. Whether it did.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn replace_claim(&self, hash: &[u8], at: Time) -> Result<bool, Error> {
+        let mut tx = self.write.begin().await?;
+        execute!(&mut tx, sqlx::query("delete from claims"))?;
+        let administrator: Option<i32> = on_tx!(&mut tx, db => sqlx::query_scalar(
+            "select 1 from users where site_role = $1 limit 1")
+            .bind(SiteRole::Administrator.as_str()).fetch_optional(db))?;
+        if administrator.is_none() {
+            execute!(&mut tx, sqlx::query("insert into claims (hash, created_at) values ($1, $2)")
+                .bind(hash).bind(at.as_ms()))?;
+        }
+        tx.commit().await?;
+        Ok(administrator.is_none())
+    }
+
+    /// Uses up the secret of that hash and makes the person administrator. `false`: it is not the secret, or is used up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn use_claim(&self, hash: &[u8], user: UserId) -> Result<bool, Error> {
+        let mut tx = self.write.begin().await?;
+        let used: Option<i64> = on_tx!(&mut tx, db => sqlx::query_scalar(
+            "delete from claims where hash = $1 returning created_at").bind(hash).fetch_optional(db))?;
+        if used.is_some() {
+            execute!(&mut tx, sqlx::query("update users set site_role = $2 where id = $1")
+                .bind(user.as_uuid()).bind(SiteRole::Administrator.as_str()))?;
+        }
+        tx.commit().await?;
+        Ok(used.is_some())
+    }
+}

@@ -1,0 +1,173 @@
+//! Tables `families` and `refresh_tokens`: logins, and the chain of one-time tokens of each.
+
+use std::time::Duration;
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{
+    Error, Person, Store,
+    pool::{Tx, execute, on_pool, on_tx, execute_now},
+    users::PersonRow,
+};
+use crate::domain::{FamilyId, Time, UserId};
+
+/// What became of a refresh token that somebody brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// It was good, and is used up now.
+    Good(Refreshed),
+    /// No such token, or its family was revoked.
+    Unknown,
+    /// Its time was over.
+    Expired,
+    /// It had been used before: the whole family is revoked now.
+    Reused,
+}
+
+/// Whose login goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The login.
+    pub family: FamilyId,
+    /// Whose.
+    pub person: Person,
+}
+
+#[derive(FromRow)]
+struct TokenRow {
+    family_id: Uuid,
+    expires_at: i64,
+    used_at: Option<i64>,
+    revoked_at: Option<i64>,
+    #[sqlx(flatten)]
+    person: PersonRow,
+}
+
+impl Store {
+    /// Begins a login with its first refresh token.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn create_family(
+        &self,
+        id: FamilyId,
+        user: UserId,
+        token_hash: &[u8],
+        at: Time,
+        idle: Duration,
+    ) -> Result<(), Error> {
+        let mut tx = self.write.begin().await?;
+        let expires_at = at.after(idle);
+        execute!(&mut tx, sqlx::query(
+            "insert into families (id, user_id, created_at, expires_at) values ($1, $2, $3, $4)")
+            .bind(id.as_uuid()).bind(user.as_uuid()).bind(at.as_ms()).bind(expires_at.as_ms()))?;
+        insert_token(&mut tx, id, token_hash, expires_at).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Takes a refresh token and puts the next one in its place, in one transaction: of two that bring the same token at
+    /// once, one succeeds and the other revokes the family.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn redeem_refresh_token(
+        &self,
+        hash: &[u8],
+        next_hash: &[u8],
+        at: Time,
+        idle: Duration,
+    ) -> Result<Redeemed, Error> {
+        const USE: &str = "update refresh_tokens set used_at = $2 where hash = $1 and used_at is null returning expires_at";
+        let mut tx = self.write.begin().await?;
+        let fresh: Option<i64> = on_tx!(&mut tx, db => sqlx::query_scalar(USE)
+            .bind(hash).bind(at.as_ms()).fetch_optional(db))?;
+        let Some(row) = token(&mut tx, hash).await? else {
+            return Ok(Redeemed::Unknown);
+        };
+        let family = FamilyId::from_uuid(row.family_id);
+        if row.revoked_at.is_some() {
+            return Ok(Redeemed::Unknown);
+        }
+        if fresh.is_none() && row.used_at.is_some() {
+            revoke(&mut tx, family, at).await?;
+            tx.commit().await?;
+            return Ok(Redeemed::Reused);
+        }
+        if row.expires_at <= at.as_ms() {
+            return Ok(Redeemed::Expired);
+        }
+        let expires_at = at.after(idle);
+        insert_token(&mut tx, family, next_hash, expires_at).await?;
+        execute!(&mut tx, sqlx::query("update families set expires_at = $2 where id = $1")
+            .bind(family.as_uuid()).bind(expires_at.as_ms()))?;
+        tx.commit().await?;
+        Ok(Redeemed::Good(Refreshed { family, person: row.person.try_into()? }))
+    }
+
+    /// Whose login this is, as long as it is not revoked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn family(&self, id: FamilyId) -> Result<Option<Person>, Error> {
+        const SQL: &str = "select u.id as user_id, u.nickname, u.site_role, u.created_at from families f \
+            join users u on u.id = f.user_id where f.id = $1 and f.revoked_at is null";
+        let row: Option<PersonRow> =
+            on_pool!(&self.read, db => sqlx::query_as(SQL).bind(id.as_uuid()).fetch_optional(db))?;
+        row.map(Person::try_from).transpose()
+    }
+
+    /// Ends a login: none of its tokens is good any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn revoke_family(&self, id: FamilyId, at: Time) -> Result<(), Error> {
+        let mut tx = self.write.begin().await?;
+        revoke(&mut tx, id, at).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Ends the login that a refresh token belongs to, if there is one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn revoke_family_of_token(&self, hash: &[u8], at: Time) -> Result<(), Error> {
+        let mut tx = self.write.begin().await?;
+        if let Some(row) = token(&mut tx, hash).await? {
+            revoke(&mut tx, FamilyId::from_uuid(row.family_id), at).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Forgets logins that nobody can refresh any more. How many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sweep_families(&self, before: Time) -> Result<u64, Error> {
+        const SQL: &str = "delete from families where expires_at < $1";
+        let swept = execute_now!(&self.write, sqlx::query(SQL).bind(before.as_ms()))?;
+        Ok(swept)
+    }
+}
+
+async fn token(tx: &mut Tx, hash: &[u8]) -> Result<Option<TokenRow>, sqlx::Error> {
+    const SQL: &str = "select t.family_id, t.expires_at, t.used_at, f.revoked_at, \
+        u.id as user_id, u.nickname, u.site_role, u.created_at from refresh_tokens t \
+        join families f on f.id = t.family_id join users u on u.id = f.user_id where t.hash = $1";
+    on_tx!(tx, db => sqlx::query_as(SQL).bind(hash).fetch_optional(db))
+}
+
+async fn insert_token(tx: &mut Tx, family: FamilyId, hash: &[u8], expires_at: Time) -> Result<(), sqlx::Error> {
+    const SQL: &str = "insert into refresh_tokens (hash, family_id, expires_at) values ($1, $2, $3)";
+    execute!(tx, sqlx::query(SQL).bind(hash).bind(family.as_uuid()).bind(expires_at.as_ms()))?;
+    Ok(())
+}
+
+async fn revoke(tx: &mut Tx, family: FamilyId, at: Time) -> Result<(), sqlx::Error> {
+    const SQL: &str = "update families set revoked_at = $2 where id = $1 and revoked_at is null";
+    execute!(tx, sqlx::query(SQL).bind(family.as_uuid()).bind(at.as_ms()))?;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Tables `members` and `removals`: who belongs to a room, and who may not come back.
+
+use sqlx::FromRow;
+
+use super::{
+    Error, Store,
+    pool::{Tx, execute, execute_now, on_pool, on_tx},
+};
+use crate::domain::{Role, RoomId, Time, UserId};
+
+/// What somebody is to a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// Nothing yet.
+    None,
+    /// A member, of that role.
+    Member(Role),
+    /// They were removed and may not come back.
+    Removed,
+}
+
+#[derive(FromRow)]
+struct StandingRow {
+    role: Option<String>,
+    removed_at: Option<i64>,
+}
+
+impl Store {
+    /// What somebody is to a room.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn membership(&self, room: RoomId, user: UserId) -> Result<Membership, Error> {
+        const SQL: &str = "select (select role from members where room_id = $1 and user_id = $2) as role, \
+            (select created_at from removals where room_id = $1 and user_id = $2) as removed_at";
+        let row: StandingRow = on_pool!(&self.read, db => sqlx::query_as(SQL)
+            .bind(room.as_uuid()).bind(user.as_uuid()).fetch_one(db))?;
+        match row {
+            StandingRow { removed_at: Some(_), .. } => Ok(Membership::Removed),
+            StandingRow { role: Some(role), .. } => {
+                Role::parse(&role).map(Membership::Member).ok_or(Error::Unreadable(role))
+            }
+            StandingRow { .. } => Ok(Membership::None),
+        }
+    }
+
+    /// Makes somebody a member, unless they are one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_member(&self, room: RoomId, user: UserId, role: Role, at: Time) -> Result<(), Error> {
+        const SQL: &str = "insert into members (room_id, user_id, role, joined_at) values ($1, $2, $3, $4) \
+            on conflict (room_id, user_id) do nothing";
+        execute_now!(&self.write, sqlx::query(SQL)
+            .bind(room.as_uuid()).bind(user.as_uuid()).bind(role.as_str()).bind(at.as_ms()))?;
+        Ok(())
+    }
+
+    /// Removes somebody for good.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn remove_member(
+        &self,
+        room: RoomId,
+        user: UserId,
+        by: UserId,
+        reason: Option<&str>,
+        at: Time,
+    ) -> Result<(), Error> {
+        const REMOVAL: &str = "insert into removals (room_id, user_id, removed_by, reason, created_at) \
+            values ($1, $2, $3, $4, $5) on conflict (room_id, user_id) do nothing";
+        let (room, user) = (room.as_uuid(), user.as_uuid());
+        let mut tx = self.write.begin().await?;
+        execute!(&mut tx, sqlx::query(REMOVAL)
+            .bind(room).bind(user).bind(by.as_uuid()).bind(reason).bind(at.as_ms()))?;
+        execute!(&mut tx, sqlx::query("delete from members where room_id = $1 and user_id = $2")
+            .bind(room).bind(user))?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Gives a member a role. `false`: no such member.
+pub(super) async fn set_role(tx: &mut Tx, room: RoomId, user: UserId, role: Role) -> Result<bool, sqlx::Error> {
+    const SQL: &str = "update members set role = $3 where room_id = $1 and user_id = $2 returning 1";
+    let row: Option<i32> = on_tx!(tx, db => sqlx::query_scalar(SQL)
+        .bind(room.as_uuid()).bind(user.as_uuid()).bind(role.as_str()).fetch_optional(db))?;
+    Ok(row.is_some())
+}

@@ -1,0 +1,126 @@
+//! All SQL, one file per table, written once for SQLite and PostgreSQL.
+//!
+//! Whatever belongs to a room's stream goes through the one writer ([`writer`]), which gives out what it committed in the
+//! order of the offsets.
+
+mod claims;
+mod families;
+mod members;
+mod messages;
+mod pool;
+mod rooms;
+mod streams;
+mod users;
+mod writer;
+
+pub use families::{Redeemed, Refreshed};
+pub use members::Membership;
+pub use messages::NewMessage;
+pub use rooms::RoomRecord;
+pub use streams::{Recovery, RESUME_LIMIT, STATE_MESSAGES};
+pub use users::Person;
+pub use writer::{Committed, Written};
+
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::domain::{Event, Refusal};
+use pool::Pool;
+use writer::Writer;
+
+/// Where and how to store.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `postgres://…`, or the path of an SQLite file (`sqlite:` in front is allowed).
+    pub url: String,
+    /// What SQLite waits for before it says that something is stored.
+    pub synchronous: Synchronous,
+}
+
+/// What SQLite waits for before it says that something is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    /// For the disk: nothing acknowledged is lost when the power fails.
+    #[default]
+    Full,
+    /// For the operating system: a power failure may cost the last moments.
+    Normal,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { url: "data/parlor.db".to_owned(), synchronous: Synchronous::Full }
+    }
+}
+
+/// The database did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A query failed.
+    #[error("the database failed: {0}")]
+    Query(#[from] sqlx::Error),
+    /// The tables could not be brought up to date.
+    #[error("the database could not be migrated: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A row holds what this program never writes.
+    #[error("the database holds something unreadable: {0}")]
+    Unreadable(String),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal::Internal(error.to_string())
+    }
+}
+
+/// The database. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    write: Pool,
+    read: Pool,
+    writer: Writer,
+}
+
+impl Store {
+    /// Connects, migrates, and starts the writer. The receiver gives every event of every room's stream after its commit, per
+    /// room in the order of offsets; the writer waits when nobody takes them.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, opened or migrated.
+    pub async fn open(config: &Config) -> Result<(Self, mpsc::Receiver<Event>), Error> {
+        let (write, read) = pool::connect(config).await?;
+        write.migrate().await?;
+        let (writer, committed) = Writer::start(write.clone());
+        Ok((Self { write, read, writer }, committed))
+    }
+
+    /// Writes what is queued and closes the connections.
+    pub async fn close(&self) {
+        self.writer.stop().await;
+        self.read.close().await;
+        self.write.close().await;
+    }
+
+    /// Whether the database answers now.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let _: i32 = pool::on_pool!(&self.read, db => sqlx::query_scalar("select 1").fetch_one(db))?;
+        Ok(())
+    }
+}
+
+/// Brings the tables up to date and does nothing else.
+///
+/// # Errors
+/// When the database cannot be reached, opened or migrated.
+pub async fn migrate(config: &Config) -> Result<(), Error> {
+    let (write, read) = pool::connect(config).await?;
+    let done = write.migrate().await;
+    read.close().await;
+    write.close().await;
+    done
+}

@@ -1,0 +1,150 @@
+//! The two databases as one: SQL is written once and sent to whichever is there.
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use sqlx::{
+    PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Config, Error, Synchronous};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Readers of SQLite: each is a thread that waits for the disk, so a few more than cores.
+const SQLITE_READERS: u32 = 8;
+/// Connections to PostgreSQL. Its own default limit is 100 for all nodes together.
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// Connections to the database.
+#[derive(Clone)]
+pub(super) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// A transaction.
+pub(super) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Runs a query on whichever pool it is: `on_pool!(&pool, db => query.fetch_one(db))`.
+macro_rules! on_pool {
+    ($pool:expr, $db:ident => $query:expr) => {
+        match $pool {
+            $crate::store::pool::Pool::Sqlite($db) => $query.await,
+            $crate::store::pool::Pool::Postgres($db) => $query.await,
+        }
+    };
+}
+
+/// Runs a query in whichever transaction it is: `on_tx!(tx, db => query.fetch_one(db))`.
+macro_rules! on_tx {
+    ($tx:expr, $db:ident => $query:expr) => {
+        match $tx {
+            $crate::store::pool::Tx::Sqlite(tx) => {
+                let $db = &mut **tx;
+                $query.await
+            }
+            $crate::store::pool::Tx::Postgres(tx) => {
+                let $db = &mut **tx;
+                $query.await
+            }
+        }
+    };
+}
+
+/// Executes a statement in a transaction and gives the number of rows it touched.
+macro_rules! execute {
+    ($tx:expr, $query:expr) => {
+        $crate::store::pool::on_tx!($tx, db => async { $query.execute(db).await.map(|done| done.rows_affected()) })
+    };
+}
+
+/// The same outside of any transaction.
+macro_rules! execute_now {
+    ($pool:expr, $query:expr) => {
+        $crate::store::pool::on_pool!($pool, db => async { $query.execute(db).await.map(|done| done.rows_affected()) })
+    };
+}
+
+pub(super) use {execute, execute_now, on_pool, on_tx};
+
+/// The pool that writes and the one that reads. PostgreSQL needs no such difference.
+pub(super) async fn connect(config: &Config) -> Result<(Pool, Pool), Error> {
+    if is_postgres(&config.url) {
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(PgConnectOptions::from_str(&config.url)?)
+            .await?;
+        return Ok((Pool::Postgres(pool.clone()), Pool::Postgres(pool)));
+    }
+    let path = config.url.strip_prefix("sqlite:").unwrap_or(&config.url);
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let options = sqlite_options(Path::new(path), config.synchronous);
+    // SQLite has one writer. A pool of one connection makes the rest wait their turn here, in order, not by trial and error.
+    let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let write = one.connect_with(options.clone().create_if_missing(true)).await?;
+    let many = SqlitePoolOptions::new().max_connections(SQLITE_READERS);
+    let read = many.connect_with(options.read_only(true)).await?;
+    Ok((Pool::Sqlite(write), Pool::Sqlite(read)))
+}
+
+fn sqlite_options(path: &Path, synchronous: Synchronous) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(match synchronous {
+            Synchronous::Full => SqliteSynchronous::Full,
+            Synchronous::Normal => SqliteSynchronous::Normal,
+        })
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+impl Pool {
+    /// Brings the tables up to date.
+    pub(super) async fn migrate(&self) -> Result<(), Error> {
+        on_pool!(self, db => MIGRATIONS.run(db))?;
+        Ok(())
+    }
+
+    pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        Ok(match self {
+            Pool::Sqlite(db) => Tx::Sqlite(db.begin_with("begin immediate").await?),
+            Pool::Postgres(db) => Tx::Postgres(db.begin().await?),
+        })
+    }
+
+    /// A transaction whose queries all see the same moment.
+    pub(super) async fn snapshot(&self) -> Result<Tx, sqlx::Error> {
+        Ok(match self {
+            Pool::Sqlite(db) => Tx::Sqlite(db.begin().await?),
+            Pool::Postgres(db) => Tx::Postgres(db.begin_with("begin isolation level repeatable read read only").await?),
+        })
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Pool::Sqlite(db) => db.close().await,
+            Pool::Postgres(db) => db.close().await,
+        }
+    }
+}
+
+impl Tx {
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Tx::Sqlite(tx) => tx.commit().await,
+            Tx::Postgres(tx) => tx.commit().await,
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The one writer of room streams: whatever waits is committed together.
+//!
+//! While one transaction waits for the disk, the next ones queue up and then go as one: alone, a message waits for nobody;
+//! under load, hundreds share one commit. A row that the database refuses fails alone: its batch is repeated one by one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    NewMessage, Store,
+    messages::{delete_message, edit_message, insert_messages, known_messages, message_row},
+    pool::{Pool, Tx},
+    streams::{advance_stream, empty_events, insert_events, lock_stream},
+};
+use crate::domain::{
+    Audience, Event, Fact, Message, MessageId, Origin, Position, Refusal, Role, RoomId, Time, UserId, message::Content,
+};
+use crate::metrics::{COMMIT_ROWS, COMMIT_SECONDS, MESSAGES};
+
+/// Changes that may wait for the writer. Whoever comes when it is full waits with their request.
+const QUEUE: usize = 4_096;
+/// Changes that one transaction takes: enough to share a commit, few enough to keep it short (and far below the 32,766
+/// parameters that SQLite allows in one statement).
+const BATCH: usize = 256;
+/// Committed events that may wait for the bus. The writer waits when it is full.
+const COMMITTED: usize = 4_096;
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Committed {
+    /// It is stored and has its place; everybody in the room is told.
+    Fresh(Position),
+    /// It was so already; nobody is told.
+    Already(Option<Message>),
+}
+
+/// The answer of the writer.
+pub type Written = Result<Committed, Refusal>;
+
+/// A change of a room's stream.
+#[derive(Clone, Debug)]
+enum Change {
+    Send(NewMessage),
+    Edit { message: MessageId, by: UserId, text: String },
+    Delete { message: MessageId, by: UserId, anybodys: bool },
+    Role { user: UserId, role: Role },
+}
+
+struct Job {
+    room: RoomId,
+    origin: Option<Origin>,
+    change: Change,
+    reply: oneshot::Sender<Written>,
+}
+
+enum Order {
+    Write(Job),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The way to the writer.
+#[derive(Clone)]
+pub(super) struct Writer(mpsc::Sender<Order>);
+
+impl Writer {
+    pub(super) fn start(pool: Pool) -> (Self, mpsc::Receiver<Event>) {
+        let (orders, inbox) = mpsc::channel(QUEUE);
+        let (committed, receiver) = mpsc::channel(COMMITTED);
+        tokio::spawn(run(pool, inbox, committed));
+        (Self(orders), receiver)
+    }
+
+    /// Returns once all that was queued before is written.
+    pub(super) async fn stop(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.0.send(Order::Stop(done)).await.is_ok() {
+            // An error says that the writer is gone, which is what we want.
+            let _ = wait.await;
+        }
+    }
+
+    async fn write(&self, room: RoomId, origin: Option<Origin>, change: Change) -> Written {
+        let gone = || Refusal::Internal("the writer has stopped".to_owned());
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Order::Write(Job { room, origin, change, reply })).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+impl Store {
+    /// Stores a message. The same room, sender and client id again: the same content gives [`Committed::Already`].
+    ///
+    /// # Errors
+    /// `conflict` (other content), `not_found` (no such room), `internal`.
+    pub async fn send_message(&self, message: NewMessage, origin: Option<Origin>) -> Written {
+        self.writer.write(message.room, origin, Change::Send(message)).await
+    }
+
+    /// Gives a message another text, for its author.
+    ///
+    /// # Errors
+    /// `not_found` (no such message, deleted, or somebody else's), `internal`.
+    pub async fn edit_message(
+        &self,
+        room: RoomId,
+        message: MessageId,
+        by: UserId,
+        text: String,
+        origin: Option<Origin>,
+    ) -> Written {
+        self.writer.write(room, origin, Change::Edit { message, by, text }).await
+    }
+
+    /// Deletes a message: its author's own, or, with `anybodys`, whosever it is.
+    ///
+    /// # Errors
+    /// `not_found` (no such message, or somebody else's), `internal`.
+    pub async fn delete_message(
+        &self,
+        room: RoomId,
+        message: MessageId,
+        by: UserId,
+        anybodys: bool,
+        origin: Option<Origin>,
+    ) -> Written {
+        self.writer.write(room, origin, Change::Delete { message, by, anybodys }).await
+    }
+
+    /// Gives a member of a room a role.
+    ///
+    /// # Errors
+    /// `not_found` (no such member), `internal`.
+    pub async fn set_member_role(&self, room: RoomId, user: UserId, role: Role, origin: Option<Origin>) -> Written {
+        self.writer.write(room, origin, Change::Role { user, role }).await
+    }
+}
+
+async fn run(pool: Pool, mut inbox: mpsc::Receiver<Order>, committed: mpsc::Sender<Event>) {
+    let mut orders = Vec::with_capacity(BATCH);
+    while inbox.recv_many(&mut orders, BATCH).await > 0 {
+        let (mut jobs, mut stop) = (Vec::new(), None);
+        for order in orders.drain(..) {
+            match order {
+                Order::Write(job) => jobs.push(job),
+                Order::Stop(done) => stop = Some(done),
+            }
+        }
+        write_batch(&pool, jobs, &committed).await;
+        if let Some(done) = stop {
+            // Nobody waits any more: nothing to tell.
+            let _ = done.send(());
+            return;
+        }
+    }
+}
+
+/// Commits the jobs together or, if the database refuses that, one by one.
+async fn write_batch(pool: &Pool, jobs: Vec<Job>, committed: &mpsc::Sender<Event>) {
+    if jobs.is_empty() {
+        return;
+    }
+    let started = Instant::now();
+    match commit(pool, &jobs).await {
+        Ok(batch) => {
+            metrics::histogram!(COMMIT_ROWS).record(batch.events.len() as f64);
+            metrics::histogram!(COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
+            finish(jobs, batch, committed).await;
+        }
+        Err(error) if jobs.len() == 1 => {
+            let refusal = Refusal::Internal(format!("the database refused a change: {error}"));
+            finish(jobs, Batch { answers: vec![Err(refusal)], events: Vec::new() }, committed).await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, jobs = jobs.len(), "a batch failed; repeating its changes one by one");
+            for job in jobs {
+                Box::pin(write_batch(pool, vec![job], committed)).await;
+            }
+        }
+    }
+}
+
+/// Tells the bus first, then those who asked: an answer says that the event is on its way.
+async fn finish(jobs: Vec<Job>, batch: Batch, committed: &mpsc::Sender<Event>) {
+    for event in batch.events {
+        if matches!(event.fact, Fact::MessageSent(_)) {
+            metrics::counter!(MESSAGES).increment(1);
+        }
+        // Without a receiver (a tool that only writes) there is nobody to tell.
+        let _ = committed.send(event).await;
+    }
+    for (job, answer) in jobs.into_iter().zip(batch.answers) {
+        // Whoever asked may have gone; what they asked for is done all the same.
+        let _ = job.reply.send(answer);
+    }
+}
+
+/// What a transaction brought: an answer per job, and the events in the order of their offsets.
+struct Batch {
+    answers: Vec<Written>,
+    events: Vec<Event>,
+}
+
+async fn commit(pool: &Pool, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    // Rooms are locked in the order of their ids, so that the writers of two nodes never wait for each other in a circle.
+    let mut streams: BTreeMap<RoomId, (Position, bool)> = BTreeMap::new();
+    let mut rooms: Vec<RoomId> = jobs.iter().map(|job| job.room).collect();
+    rooms.sort_unstable();
+    rooms.dedup();
+    for room in rooms {
+        if let Some(last) = lock_stream(&mut tx, room).await? {
+            streams.insert(room, (last, false));
+        }
+    }
+    let mut sends = Sends::of(&mut tx, jobs).await?;
+    let (mut answers, mut events) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+    for job in jobs {
+        let Some((last, changed)) = streams.get_mut(&job.room) else {
+            answers.push(Err(Refusal::NotFound));
+            continue;
+        };
+        let fact = match &job.change {
+            Change::Send(new) => sends.take(new, last.offset + 1),
+            other => apply(&mut tx, job.room, other).await?,
+        };
+        let fact = match fact {
+            Applied::Happened(fact) => fact,
+            Applied::Already(message) => {
+                answers.push(Ok(Committed::Already(message)));
+                continue;
+            }
+            Applied::Refused(refusal) => {
+                answers.push(Err(refusal));
+                continue;
+            }
+        };
+        last.offset += 1;
+        *changed = true;
+        answers.push(Ok(Committed::Fresh(*last)));
+        let (position, origin) = (Some(*last), job.origin.clone());
+        events.push(Event { room: job.room, to: Audience::Everyone, position, origin, fact });
+    }
+    insert_messages(&mut tx, &sends.new).await?;
+    insert_events(&mut tx, &events).await?;
+    for (room, (last, _)) in streams.iter().filter(|(_, (_, changed))| *changed) {
+        advance_stream(&mut tx, *room, *last).await?;
+    }
+    tx.commit().await?;
+    Ok(Batch { answers, events })
+}
+
+enum Applied {
+    Happened(Fact),
+    Already(Option<Message>),
+    Refused(Refusal),
+}
+
+/// The messages of a batch: which are new, and which were sent before.
+struct Sends<'a> {
+    known: HashMap<(RoomId, UserId, String), (Vec<u8>, Message)>,
+    new: Vec<(&'a NewMessage, i64)>,
+}
+
+impl<'a> Sends<'a> {
+    async fn of(tx: &mut Tx, jobs: &'a [Job]) -> Result<Self, sqlx::Error> {
+        let sends = jobs.iter().filter_map(|job| match &job.change {
+            Change::Send(new) => Some(new),
+            _ => None,
+        });
+        let rows = known_messages(tx, &sends.collect::<Vec<_>>()).await?;
+        let known = rows.into_iter().map(|row| {
+            let hash = row.content_hash.clone();
+            let message = Message::from(row);
+            ((message.room_id, message.sender.id, message.client_id.clone()), (hash, message))
+        });
+        Ok(Self { known: known.collect(), new: Vec::new() })
+    }
+
+    fn take(&mut self, new: &'a NewMessage, offset: u64) -> Applied {
+        let key = (new.room, new.sender.id, new.client_id.clone());
+        match self.known.get(&key) {
+            Some((hash, message)) if *hash == new.content_hash() => Applied::Already(Some(message.clone())),
+            Some(_) => Applied::Refused(Refusal::Conflict),
+            None => {
+                let message = new.message();
+                self.known.insert(key, (new.content_hash(), message.clone()));
+                self.new.push((new, offset.cast_signed()));
+                Applied::Happened(Fact::MessageSent(message))
+            }
+        }
+    }
+}
+
+/// Any change but a new message. A message that is changed here was stored by an earlier batch: nobody knows its id before.
+async fn apply(tx: &mut Tx, room: RoomId, change: &Change) -> Result<Applied, sqlx::Error> {
+    let at = Time::now();
+    match change {
+        Change::Send(_) => unreachable!("messages are taken together"),
+        Change::Edit { message, by, text } => {
+            let Some(row) = message_row(tx, room, *message).await? else {
+                return Ok(Applied::Refused(Refusal::NotFound));
+            };
+            if row.deleted_at.is_some() || row.sender_id != by.as_uuid() {
+                return Ok(Applied::Refused(Refusal::NotFound));
+            }
+            edit_message(tx, *message, text, at).await?;
+            let content = Content { text: text.clone() };
+            Ok(Applied::Happened(Fact::MessageEdited(Message { content, edited_at: Some(at), ..row.into() })))
+        }
+        Change::Delete { message, by, anybodys } => {
+            let Some(row) = message_row(tx, room, *message).await? else {
+                return Ok(Applied::Refused(Refusal::NotFound));
+            };
+            if !anybodys && row.sender_id != by.as_uuid() {
+                return Ok(Applied::Refused(Refusal::NotFound));
+            }
+            if row.deleted_at.is_some() {
+                return Ok(Applied::Already(None));
+            }
+            delete_message(tx, *message, *by, at).await?;
+            empty_events(tx, &Message::from(row).emptied()).await?;
+            Ok(Applied::Happened(Fact::MessageDeleted { message: *message, by: *by }))
+        }
+        Change::Role { user, role } => super::members::set_role(tx, room, *user, *role).await.map(|known| match known {
+            true => Applied::Happened(Fact::MemberRole { user: *user, role: *role }),
+            false => Applied::Refused(Refusal::NotFound),
+        }),
+    }
+}
