@@ -149,6 +149,10 @@ impl Shard {
             slot.target = target;
             if slot.stream.current() != Some((track_key, target)) {
                 track.keyframes.want(usize::from(target));
+                // Somebody waits for a picture: do not wait for the tick as well.
+                if track.keyframes.is_new() {
+                    self.tick_us = 0;
+                }
             }
         }
     }

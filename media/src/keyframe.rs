@@ -39,6 +39,12 @@ impl KeyframeRequests {
         self.wanted.contains(&true)
     }
 
+    /// Whether a request is wanted that nobody has sent yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_wanted() && self.repeats == 0
+    }
+
     /// The layers to ask for now.
     pub fn due(&mut self, now_us: u64) -> [bool; crate::track::MOST_LAYERS] {
         let wait_us = if self.repeats <= 1 { FIRST_REPEAT_US } else { INTERVAL_US };

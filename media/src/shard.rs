@@ -216,7 +216,8 @@ pub struct Shard {
     pub(crate) stats: Stats,
     pub(crate) scratch: Vec<u8>,
     pub(crate) sealed: Vec<u8>,
-    tick_us: u64,
+    /// When repairs are looked after next; 0 for as soon as can be.
+    pub(crate) tick_us: u64,
     second_us: u64,
 }
 

@@ -221,6 +221,7 @@ impl ShardHandle {
 
 struct Inner {
     shards: Vec<ShardHandle>,
+    addresses: Vec<IpAddr>,
     threads: std::sync::Mutex<Vec<std::thread::JoinHandle<()>>>,
     lost_commands: AtomicUsize,
 }
@@ -259,7 +260,8 @@ impl Sfu {
             threads.push(std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || thread.run())?);
             shards.push(ShardHandle { commands, waker, port });
         }
-        let inner = Inner { shards, threads: std::sync::Mutex::new(threads), lost_commands: AtomicUsize::new(0) };
+        let inner =
+            Inner { shards, addresses, threads: std::sync::Mutex::new(threads), lost_commands: AtomicUsize::new(0) };
         Ok((Self(Arc::new(inner)), receiver))
     }
 
@@ -267,6 +269,12 @@ impl Sfu {
     #[must_use]
     pub fn ports(&self) -> Vec<u16> {
         self.0.shards.iter().map(|shard| shard.port).collect()
+    }
+
+    /// The addresses that answers offer: the announced ones, or this machine's.
+    #[must_use]
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.0.addresses
     }
 
     /// Answers a participant's offer. The same participant may offer again, for more slots or from a new connection.
