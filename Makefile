@@ -1,7 +1,10 @@
 # make run [PORT=4000]: builds everything and starts the server; its state is in ./data.
 # make test: every check and every test; the last line is "N passed, N failed".
+# make bench [ONLY=name]: the figures of docs/benchmarks.md. make fuzz: the fuzz targets, a minute each.
 
-.PHONY: run test check
+.PHONY: run test check bench fuzz
+
+export ONLY
 
 ifdef PORT
 export PARLOR_LISTEN := 0.0.0.0:$(PORT)
@@ -26,3 +29,9 @@ check:
 	@scripts/web
 	npm --prefix web run --silent lint
 	npm --prefix web run --silent types
+
+bench:
+	@scripts/bench
+
+fuzz:
+	@scripts/fuzz

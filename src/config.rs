@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
+use crate::{auth, limit, rooms, sfu, store};
+
 /// Everything that can be set. Times and sizes carry their unit in the name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
@@ -17,6 +19,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The folder of everything that must outlive the process: database, secret, own certificate.
     pub data_dir: PathBuf,
+    /// `postgres://…`, or the path of an SQLite file. Unset: `parlor.db` in the data folder.
+    pub database_url: Option<String>,
     /// The built page (`npm run build` in `web/`). A folder that does not exist: REST and socket only.
     pub web_dir: PathBuf,
     /// The address people type, such as `https://parlor.example.org`. Unset: made from `listen`. It stands in printed links,
@@ -39,11 +43,24 @@ pub struct Config {
     /// Other origins (`https://chat.example.org`) whose pages may call this server. Its own origin always may.
     #[serde(deserialize_with = "list")]
     pub allowed_origins: Vec<String>,
+    /// Addresses or CIDRs that no rate limit holds for: load tools.
+    #[serde(deserialize_with = "list")]
+    pub limit_exempt: Vec<IpNet>,
     /// What the log says: `info`, `debug`, or directives such as `warn,parlor=debug`; in front of it, `json:` or `pretty:`
     /// picks the form (otherwise: pretty on a terminal, JSON elsewhere).
     pub log: String,
     /// Limits of the HTTP side.
     pub http: Http,
+    /// Logins and tokens.
+    pub auth: auth::Config,
+    /// Rates.
+    pub limit: limit::Config,
+    /// Rooms.
+    pub rooms: rooms::Config,
+    /// The media side.
+    pub sfu: sfu::Config,
+    /// The database.
+    pub store: store::Config,
     /// STUN responder and TURN credentials.
     pub turn: parlor_turn::Config,
 }
@@ -53,6 +70,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 3003)),
             data_dir: "data".into(),
+            database_url: None,
             web_dir: "web/app/dist".into(),
             public_url: None,
             // Below the ports that Linux hands out to outgoing connections (32768 and up), so that it is free at each start.
@@ -63,8 +81,14 @@ impl Default for Config {
             tls: Tls::default(),
             trusted_proxies: Vec::new(),
             allowed_origins: Vec::new(),
+            limit_exempt: Vec::new(),
             log: "info".into(),
             http: Http::default(),
+            auth: auth::Config::default(),
+            limit: limit::Config::default(),
+            rooms: rooms::Config::default(),
+            sfu: sfu::Config::default(),
+            store: store::Config::default(),
             turn: parlor_turn::Config::default(),
         }
     }
@@ -157,6 +181,25 @@ impl Config {
         unknown.retain(|name| name != "config");
         unknown.sort();
         Ok(Loaded { config, unknown })
+    }
+
+    /// The file of the secret that signs tokens.
+    #[must_use]
+    pub fn secret_file(&self) -> PathBuf {
+        self.data_dir.join("secret")
+    }
+
+    /// The settings of the database, its address included.
+    #[must_use]
+    pub fn store(&self) -> store::Config {
+        let own = || self.data_dir.join("parlor.db").to_string_lossy().into_owned();
+        store::Config { url: self.database_url.clone().unwrap_or_else(own), ..self.store.clone() }
+    }
+
+    /// The rates, with those who are exempt.
+    #[must_use]
+    pub fn limits(&self) -> limit::Config {
+        limit::Config { exempt: self.limit_exempt.clone(), ..self.limit.clone() }
     }
 
     /// Is the page served over https?

@@ -43,12 +43,19 @@ pub(crate) struct Problem {
     /// Numbers and names that go with the code.
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Object, example = json!({"limit": 50}))]
-    params: Map<String, Value>,
+    extra: Map<String, Value>,
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self(body_of(&refusal))
+    }
+}
+
+impl Error {
+    /// A browser came from a page that is not ours and that the operator did not name.
+    pub(crate) fn foreign_origin() -> Self {
+        Self(ErrorBody::new(ErrorCode::Forbidden, "Pages of this origin may not use this server.").with("action", "origin"))
     }
 }
 
@@ -98,7 +105,7 @@ impl IntoResponse for Error {
             detail: message,
             code,
             retry_after_ms,
-            params: detail,
+            extra: detail,
         };
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();

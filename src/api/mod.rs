@@ -1,8 +1,197 @@
 //! The edge: the only module that knows HTTP and WebSocket. A file per resource; handlers parse, call a verb, and answer.
 
+mod access;
+mod auth;
+mod calls;
 mod client;
 mod error;
+mod frames;
 mod headers;
+mod health;
 mod listen;
+mod members;
+mod messages;
+mod openapi;
 mod pages;
+mod rooms;
 mod tls;
+mod webrtc;
+mod ws;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::timeout::TimeoutLayer;
+use uuid::Uuid;
+
+use crate::auth::Auth;
+use crate::chat::Chat;
+use crate::config::Config;
+use crate::domain::Refusal;
+use crate::hub::Hub;
+use crate::limit::Limits;
+use crate::metrics::{HTTP_REQUESTS, HTTP_SECONDS};
+use crate::rooms::Rooms;
+
+pub use openapi::document as openapi;
+pub use tls::{Files as TlsFiles, TlsError};
+
+use client::Client;
+use error::Error;
+
+/// The longest body of a request, in bytes. The longest message has 10,000 Unicode scalars, which JSON may write as 12 bytes each.
+const MAX_BODY: usize = 128 * 1024;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the handlers call.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// Logins.
+    pub auth: Auth,
+    /// Rooms and their calls.
+    pub rooms: Rooms,
+    /// Messages.
+    pub chat: Chat,
+    /// The sockets of this node.
+    pub hub: Hub,
+    /// Rates.
+    pub limits: Limits,
+    /// Where clients reach this machine.
+    pub announced: Vec<IpAddr>,
+    /// Renders the figures.
+    pub figures: PrometheusHandle,
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Served {
+    /// Where it listens.
+    pub address: SocketAddr,
+    hub: HubOfServed,
+    stop: CancellationToken,
+    sockets: TaskTracker,
+    drain: Duration,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+/// The hub has no `Debug`.
+struct HubOfServed(Hub);
+
+impl std::fmt::Debug for HubOfServed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hub")
+    }
+}
+
+/// Serves on that listener until [`Served::stop`].
+///
+/// # Errors
+/// When the certificate cannot be used, or the listener has no address.
+pub fn serve(app: App, listener: TcpListener) -> anyhow::Result<Served> {
+    let stop = CancellationToken::new();
+    let sockets = TaskTracker::new();
+    let address = listener.local_addr()?;
+    let tls = TlsFiles::find(&app.config)?.map(|files| tls::acceptor(files, stop.clone())).transpose()?;
+    let (hub, http) = (app.hub.clone(), app.config.http.clone());
+    let drain = Duration::from_millis(http.drain_ms);
+    let router = router(Shared { app: Arc::new(app), sockets: sockets.clone() });
+    let accepting = tokio::spawn(listen::serve(listener, tls, router, http, stop.clone()));
+    Ok(Served { address, hub: HubOfServed(hub), stop, sockets, drain, accepting })
+}
+
+impl Served {
+    /// Stops: no new connections, clients are told when to come back, open requests are answered. Takes at most the time that
+    /// the settings give it.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.sockets.close();
+        let orderly = async {
+            self.hub.0.go_away("restart").await;
+            self.sockets.wait().await;
+            self.accepting.await.ok();
+        };
+        if tokio::time::timeout(self.drain, orderly).await.is_err() {
+            tracing::warn!("some clients were cut off: they did not go in time");
+        }
+    }
+}
+
+/// What every handler gets.
+#[derive(Clone)]
+struct Shared {
+    app: Arc<App>,
+    /// The tasks of open sockets, so that a stop can wait for them.
+    sockets: TaskTracker,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}
+
+/// Everything under one roof: REST, the socket, the page.
+fn router(shared: Shared) -> Router {
+    let (rest, document) = openapi::router();
+    let patience = Duration::from_millis(shared.config.http.request_timeout_ms);
+    let rest = rest
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, patience))
+        .layer(CompressionLayer::new());
+    let pages = pages::router(&shared.config.web_dir).layer(CompressionLayer::new());
+    Router::new()
+        .merge(rest)
+        .merge(openapi::page(document))
+        .route("/ws", axum::routing::any(ws::upgrade))
+        .method_not_allowed_fallback(async || Error::from(Refusal::NotFound))
+        .merge(pages)
+        .layer(CatchPanicLayer::custom(on_panic))
+        .layer(headers::cors(&shared.config))
+        .layer(middleware::from_fn_with_state(shared.clone(), around))
+        .with_state(shared)
+}
+
+/// What every request goes through: who asks, headers of the answer, a line in the log, a figure. The line names the route,
+/// not the path, and no address: paths hold ids of people, queries hold tickets.
+async fn around(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    let client = Client::of(&parts, &shared.config);
+    parts.extensions.insert(client.clone());
+    let method = parts.method.clone();
+    let route = parts.extensions.get::<MatchedPath>().map_or("page".to_owned(), |path| path.as_str().to_owned());
+    let request_id = Uuid::now_v7().to_string();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let (status, seconds) = (response.status().as_u16(), started.elapsed().as_secs_f64());
+    tracing::debug!(%method, route, status, seconds, request_id, "request");
+    let (method, status) = (method.as_str().to_owned(), status.to_string());
+    metrics::histogram!(HTTP_SECONDS, "method" => method.clone(), "path" => route.clone()).record(seconds);
+    metrics::counter!(HTTP_REQUESTS, "method" => method, "path" => route, "status" => status).increment(1);
+    if let Ok(request_id) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert(REQUEST_ID, request_id);
+    }
+    headers::secure(response.headers_mut(), &client);
+    response
+}
+
+/// A bug in a handler ends one request, not the server.
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
+fn on_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Error::from(Refusal::Internal(text.unwrap_or("a handler panicked").to_owned())).into_response()
+}

@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Why TLS cannot be served; a sentence each.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsError {
+pub enum TlsError {
     /// A file is missing or closed to us.
     #[error("{} cannot be read: {source}", path.display())]
     Unreadable {
@@ -67,14 +67,17 @@ pub(crate) enum TlsError {
 
 /// Where a certificate comes from.
 #[derive(Clone, Debug)]
-pub(crate) struct Files {
+pub struct Files {
     cert: PathBuf,
     key: PathBuf,
 }
 
 impl Files {
     /// The files of the configuration; `None` without TLS. A self-signed pair is made here when there is none yet.
-    pub(crate) fn find(config: &crate::config::Config) -> Result<Option<Self>, TlsError> {
+    ///
+    /// # Errors
+    /// When only one of the two is named, or the own pair cannot be made.
+    pub fn find(config: &crate::config::Config) -> Result<Option<Self>, TlsError> {
         match (&config.tls_cert, &config.tls_key, config.tls) {
             (Some(cert), Some(key), _) => Ok(Some(Self { cert: cert.clone(), key: key.clone() })),
             (None, None, crate::config::Tls::Off) => Ok(None),
@@ -92,8 +95,16 @@ impl Files {
         }
     }
 
-    /// Reads the pair and checks that it is usable.
-    pub(crate) fn read(&self) -> Result<CertifiedKey, TlsError> {
+    /// Checks that the pair is usable.
+    ///
+    /// # Errors
+    /// What makes it unusable.
+    pub fn check(&self) -> Result<(), TlsError> {
+        self.read().map(drop)
+    }
+
+    /// Reads the pair.
+    fn read(&self) -> Result<CertifiedKey, TlsError> {
         let readable = |path: &Path| {
             fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
         };

@@ -1,0 +1,79 @@
+//! Who asks: extractors that turn a bearer token into a caller, and count each request against its limit.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+
+use super::Shared;
+use super::client::Client;
+use super::error::Error;
+use crate::auth::Access;
+use crate::domain::{Caller, Refusal};
+use crate::limit::Rule;
+
+/// Somebody who is logged in.
+#[derive(Debug)]
+pub(crate) struct Known(pub(crate) Access);
+
+impl Known {
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.0.caller
+    }
+}
+
+/// Somebody at an address, logged in or not.
+#[derive(Debug)]
+pub(crate) struct Anyone(pub(crate) Client);
+
+impl FromRequestParts<Shared> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Infallible> {
+        let known = parts.extensions.get::<Client>().cloned();
+        Ok(known.unwrap_or_else(|| Client::of(parts, &shared.config)))
+    }
+}
+
+impl FromRequestParts<Shared> for Anyone {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Error> {
+        let Ok(client) = Client::from_request_parts(parts, shared).await;
+        // Cookies go along with requests that another site's page makes in our user's browser.
+        if !client.may_come_from(&parts.headers, &shared.config) {
+            return Err(Error::foreign_origin());
+        }
+        shared.limits.check_address(Rule::Request, client.address)?;
+        Ok(Self(client))
+    }
+}
+
+impl FromRequestParts<Shared> for Known {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Error> {
+        let Ok(client) = Client::from_request_parts(parts, shared).await;
+        let Some(token) = bearer(parts) else {
+            shared.limits.check_address(Rule::Request, client.address)?;
+            return Err(Refusal::Unauthenticated.into());
+        };
+        let access = match shared.auth.verify(token, client.address).await {
+            Ok(access) => access,
+            Err(refusal) => {
+                // Guessing tokens is limited too.
+                shared.limits.check_address(Rule::Request, client.address)?;
+                return Err(refusal.into());
+            }
+        };
+        shared.limits.check(Rule::Request, &access.caller)?;
+        Ok(Self(access))
+    }
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750, section 2.1; the scheme's case does not matter).
+pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
+    let (scheme, token) = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,191 @@
+//! Entering, staying and leaving: `/api/v1/auth/…`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, request};
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::access::{Anyone, Known, bearer};
+use super::client::Client;
+use super::error::{Body, Error, Problem};
+use crate::auth::{Entered, Entry};
+use crate::domain::{Refusal, User};
+
+/// Carries the refresh token for pages: HttpOnly, so that no script sees it; SameSite=Strict and the path, so that it goes to
+/// our REST calls from our own pages alone.
+const COOKIE: &str = "parlor_refresh";
+const COOKIE_PATH: &str = "/api";
+
+/// Who wants to enter.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entrance {
+    /// 2–50 characters of `a-z A-Z 0-9 _ -`.
+    #[schema(example = "ada")]
+    nickname: String,
+    /// The year of birth.
+    #[schema(example = 1990)]
+    birth_year: i16,
+    /// "I am 18 or older."
+    #[serde(default)]
+    adult: bool,
+    /// Keep the refresh token in an HttpOnly cookie instead of the answer.
+    #[serde(default)]
+    cookie: bool,
+}
+
+/// A login. The access token goes into `Authorization: Bearer …` and into the socket's `authenticate` frame.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Tokens {
+    /// Proves who you are.
+    access_token: String,
+    /// Seconds that it lives.
+    expires_in_s: u64,
+    /// Gives one new pair, once; `null` when it is in the cookie.
+    refresh_token: Option<String>,
+    /// You.
+    user: User,
+}
+
+/// A refresh token, unless it is in the cookie.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Refresh {
+    /// The token of the last pair.
+    #[serde(default)]
+    refresh_token: Option<String>,
+}
+
+/// A ticket for the socket.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Ticket {
+    /// For `/ws?ticket=…`, once, within 60 s.
+    ticket: String,
+}
+
+/// The secret of the administrator's link.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Claim {
+    /// What follows `/claim/` in the link.
+    secret: String,
+}
+
+/// Enter with a nickname.
+#[utoipa::path(post, path = "/auth/anonymous", tag = "auth", request_body = Entrance,
+    responses((status = 201, body = Tokens), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn enter(
+    State(shared): State<Shared>,
+    Anyone(client): Anyone,
+    jar: CookieJar,
+    Body(entrance): Body<Entrance>,
+) -> Result<Response, Error> {
+    let Entrance { nickname, birth_year, adult, cookie } = entrance;
+    let entered = shared.auth.enter_anonymous(Entry { nickname, birth_year, adult }, client.address).await?;
+    Ok((StatusCode::CREATED, hand_out(entered, cookie, jar, &client)).into_response())
+}
+
+/// Exchange a refresh token for a new pair. The token comes from the body or from the cookie, and the new one goes the same way.
+#[utoipa::path(post, path = "/auth/refresh", tag = "auth", request_body = Option<Refresh>,
+    responses((status = 200, body = Tokens), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn refresh(
+    State(shared): State<Shared>,
+    Anyone(client): Anyone,
+    jar: CookieJar,
+    body: Option<Body<Refresh>>,
+) -> Result<Response, Error> {
+    let in_body = body.and_then(|Body(refresh)| refresh.refresh_token);
+    let in_cookie = jar.get(COOKIE).map(|cookie| cookie.value().to_owned());
+    let by_cookie = in_body.is_none();
+    let token = in_body.or(in_cookie).ok_or(Refusal::Unauthenticated)?;
+    match shared.auth.refresh(&token, client.address).await {
+        Ok(entered) => Ok(hand_out(entered, by_cookie, jar, &client)),
+        // A cookie that will never work again is taken back.
+        Err(refusal @ (Refusal::TokenInvalid | Refusal::TokenExpired | Refusal::TokenReused)) if by_cookie => {
+            Ok((jar.remove(cookie(String::new(), 0, &client)), Error::from(refusal)).into_response())
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// End this login on every device that shares it.
+#[utoipa::path(delete, path = "/auth/logout", tag = "auth", security(("bearer" = []), ()),
+    responses((status = 204), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn logout(
+    State(shared): State<Shared>,
+    Anyone(client): Anyone,
+    jar: CookieJar,
+    parts: request::Parts,
+) -> Result<Response, Error> {
+    if let Some(token) = jar.get(COOKIE) {
+        shared.auth.logout_by_refresh(token.value()).await?;
+    }
+    // A token that is over needs no end.
+    let access = match bearer(&parts) {
+        Some(token) => shared.auth.verify(token, client.address).await.ok(),
+        None => None,
+    };
+    if let Some(access) = access {
+        shared.auth.logout(&access).await?;
+    }
+    Ok((jar.remove(cookie(String::new(), 0, &client)), StatusCode::NO_CONTENT).into_response())
+}
+
+/// Get a ticket for a socket whose client cannot send a first frame.
+#[utoipa::path(post, path = "/auth/ticket", tag = "auth", security(("bearer" = [])),
+    responses((status = 201, body = Ticket), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn ticket(State(shared): State<Shared>, known: Known) -> (StatusCode, Json<Ticket>) {
+    (StatusCode::CREATED, Json(Ticket { ticket: shared.auth.ticket(&known.0) }))
+}
+
+/// Who am I?
+#[utoipa::path(get, path = "/auth/me", tag = "auth", security(("bearer" = [])),
+    responses((status = 200, body = User), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn me(known: Known) -> Json<User> {
+    Json(known.0.caller.user)
+}
+
+/// Become the administrator, with the link that the server printed at its start.
+#[utoipa::path(post, path = "/auth/claim", tag = "auth", security(("bearer" = [])), request_body = Claim,
+    responses((status = 200, body = Claimed), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn claim(
+    State(shared): State<Shared>,
+    known: Known,
+    Body(claim): Body<Claim>,
+) -> Result<Json<Claimed>, Error> {
+    let user = shared.auth.claim(known.caller(), &claim.secret).await?;
+    Ok(Json(Claimed { user }))
+}
+
+/// The new administrator.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Claimed {
+    /// You, with the new role. The access token stays as it is.
+    user: User,
+}
+
+/// Answers with the pair, its refresh token in the body or in the cookie.
+fn hand_out(entered: Entered, by_cookie: bool, jar: CookieJar, client: &Client) -> Response {
+    let Entered { access_token, expires_in_s, refresh_token, refresh_expires_in_s, user } = entered;
+    let (jar, refresh_token) = if by_cookie {
+        (jar.add(cookie(refresh_token, refresh_expires_in_s, client)), None)
+    } else {
+        (jar, Some(refresh_token))
+    };
+    (jar, Json(Tokens { access_token, expires_in_s, refresh_token, user })).into_response()
+}
+
+fn cookie(token: String, lives_s: u64, client: &Client) -> Cookie<'static> {
+    let lives = std::time::Duration::from_secs(lives_s);
+    Cookie::build((COOKIE, token))
+        .path(COOKIE_PATH)
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(client.secure)
+        .max_age(lives.try_into().unwrap_or_default())
+        .build()
+}

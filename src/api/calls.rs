@@ -1,0 +1,48 @@
+//! Calls: `/api/v1/calls/{callId}`. Taking part in one needs the socket; this is for looking, and for the host's mute.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::access::Known;
+use super::error::{Body, Error, Path, Problem};
+use crate::domain::call::Call;
+use crate::domain::{CallId, TrackId};
+
+/// Whether a track is silenced.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Muted {
+    /// From now on.
+    muted: bool,
+}
+
+/// See who takes part and what they publish.
+#[utoipa::path(get, path = "/calls/{callId}", tag = "calls", security(("bearer" = [])), params(("callId" = CallId, Path)),
+    responses((status = 200, body = Call), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn show(
+    State(shared): State<Shared>,
+    known: Known,
+    Path(call): Path<CallId>,
+) -> Result<Json<Call>, Error> {
+    let (_, call) = shared.rooms.call(known.caller(), call).await?;
+    Ok(Json(call))
+}
+
+/// Silence somebody's track, or let it through again. Moderators and up; the server drops its packets.
+#[utoipa::path(put, path = "/calls/{callId}/tracks/{trackId}/muted", tag = "calls", security(("bearer" = [])),
+    params(("callId" = CallId, Path), ("trackId" = TrackId, Path)), request_body = Muted,
+    responses((status = 204), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn mute_track(
+    State(shared): State<Shared>,
+    known: Known,
+    Path((call, track)): Path<(CallId, TrackId)>,
+    Body(new): Body<Muted>,
+) -> Result<StatusCode, Error> {
+    let (room, _) = shared.rooms.call(known.caller(), call).await?;
+    let seat = shared.rooms.visit(known.caller(), room).await?;
+    shared.rooms.mute_track(&seat, track, new.muted).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,258 @@
+//! What the frames of a logged-in socket ask for: one verb each, and its reply into the session's queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::client::Client;
+use super::error::body_of;
+use super::ws::PING_EVERY;
+use crate::auth::Access;
+use crate::chat::{Draft, Gone, Sent};
+use crate::domain::{Position, Refusal, Session, Time};
+use crate::hub::{Opened, Outbox};
+use crate::limit::Rule;
+use crate::metrics::FRAMES_IN;
+use crate::proto::{
+    Authenticate, Authenticated, ClientBody, ClientFrame, CloseCode, Empty, JoinRoom, MessageBody, SendMessage, ServerBody,
+    ServerFrame, TokenExpiring,
+};
+
+/// How long before its end a client is asked for a new token.
+const ASK_BEFORE: Duration = Duration::from_secs(60);
+/// How long a socket stays open after its token's end.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A logged-in socket's side of the hub.
+pub(super) struct Conversation {
+    shared: Shared,
+    client: Client,
+    session: Arc<Session>,
+    resume_token: String,
+    token: Token,
+}
+
+/// When the access token ends, on tokio's clock.
+struct Token {
+    ends: Instant,
+    asked: bool,
+}
+
+/// Whether the socket goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Frame,
+    Over,
+}
+
+impl Token {
+    fn of(access: &Access) -> Self {
+        let left_ms = access.expires_at.as_ms() - Time::now().as_ms();
+        Self { ends: Instant::now() + Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)), asked: false }
+    }
+}
+
+impl Conversation {
+    /// Opens (or takes up) the session and greets the client.
+    pub(super) fn open(
+        shared: Shared,
+        client: Client,
+        access: Access,
+        id: Option<String>,
+        resume: Option<&str>,
+    ) -> (Self, Outbox) {
+        let token = Token::of(&access);
+        let Opened { session, outbox, resume_token, resumed } = shared.hub.open(access.caller, resume);
+        let talk = Self { shared, client, session, resume_token, token };
+        talk.greet(id, resumed);
+        (talk, outbox)
+    }
+
+    fn greet(&self, id: Option<String>, resumed: bool) {
+        let greeting = Authenticated {
+            user: self.session.caller.user.clone(),
+            session_id: self.session.id,
+            resume_token: self.resume_token.clone(),
+            resumed,
+            server_time: Time::now(),
+            ping_every_ms: u64::try_from(PING_EVERY.as_millis()).expect("it is seconds"),
+        };
+        self.reply(ServerFrame::reply(id, ServerBody::Authenticated(greeting)));
+    }
+
+    /// Puts a frame into the session's queue, behind what is there.
+    pub(super) fn reply(&self, frame: ServerFrame) {
+        self.shared.hub.reply(self.session.id, frame);
+    }
+
+    /// Closes after what is queued. The session waits for a resume where the code lets it.
+    pub(super) fn close(&self, code: CloseCode) {
+        self.shared.hub.close(self.session.id, code);
+    }
+
+    /// The client closed for good: no seat is kept.
+    pub(super) fn end(&self) {
+        self.shared.hub.end(self.session.id);
+    }
+
+    /// The socket is gone; the seat waits for another.
+    pub(super) fn gone(&self, outbox: &Outbox) {
+        self.shared.hub.detach(outbox);
+    }
+
+    /// When [`Self::token_is_due`] wants to be asked next.
+    pub(super) fn token_deadline(&self) -> Instant {
+        if self.token.asked { self.token.ends + GRACE } else { self.token.ends.checked_sub(ASK_BEFORE).unwrap_or(self.token.ends) }
+    }
+
+    /// Asks for a new token, or closes when none came. Says whether the socket goes on.
+    pub(super) fn token_is_due(&mut self) -> bool {
+        if self.token.asked {
+            self.close(CloseCode::TokenExpired);
+            return false;
+        }
+        self.token.asked = true;
+        let left = (self.token.ends + GRACE).saturating_duration_since(Instant::now());
+        let grace_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        self.reply(ServerFrame::new(ServerBody::TokenExpiring(TokenExpiring { grace_ms })));
+        true
+    }
+
+    /// Does what a frame asks for, to its end.
+    pub(super) async fn take(&mut self, frame: ClientFrame) -> Next {
+        let ClientFrame { id, body } = frame;
+        metrics::counter!(FRAMES_IN, "type" => kind(&body)).increment(1);
+        let renews = matches!(body, ClientBody::Authenticate(_));
+        let result = match body {
+            ClientBody::Authenticate(renewal) => self.renew(renewal, id.clone()).await.map(|()| None),
+            body => self.answer(body, id.clone()).await,
+        };
+        match result {
+            Ok(Some(frame)) => self.reply(ServerFrame { id, ..frame }),
+            Ok(None) => {}
+            Err(refusal) => {
+                self.reply(ServerFrame::error(id, body_of(&refusal)));
+                let is_over = renews && matches!(refusal, Refusal::TokenInvalid | Refusal::TokenReused);
+                if is_over {
+                    self.close(CloseCode::Unauthenticated);
+                    return Next::Over;
+                }
+            }
+        }
+        Next::Frame
+    }
+
+    /// A new access token for the live socket. It must be the same person's.
+    async fn renew(&mut self, renewal: Authenticate, id: Option<String>) -> Result<(), Refusal> {
+        let access = self.shared.auth.verify(&renewal.token, self.client.address).await?;
+        if access.caller.user.id != self.session.caller.user.id {
+            return Err(Refusal::TokenInvalid);
+        }
+        self.token = Token::of(&access);
+        self.greet(id, true);
+        Ok(())
+    }
+
+    /// One verb per frame. `None`: the reply comes as an event that carries the request's id, or none is due.
+    async fn answer(&self, body: ClientBody, id: Option<String>) -> Result<Option<ServerFrame>, Refusal> {
+        let (rooms, chat) = (&self.shared.rooms, &self.shared.chat);
+        let seat = |room| rooms.seat(self.session.id, room);
+        match body {
+            ClientBody::Authenticate(_) => unreachable!("it is taken before"),
+            ClientBody::Ping => return Ok(Some(ServerFrame::new(ServerBody::Pong(Empty {})))),
+            ClientBody::JoinRoom(join) => return self.join(join, id).await.map(|()| None),
+            ClientBody::LeaveRoom(it) => {
+                self.shared.hub.leave(self.session.id, it.room_id);
+                rooms.leave(&self.session, it.room_id).await?;
+            }
+            ClientBody::SendMessage(message) => return self.send(message, id).await,
+            ClientBody::EditMessage(it) => {
+                return chat.edit(&seat(it.room_id)?, it.message_id, it.content.text, id).await.map(|()| None);
+            }
+            ClientBody::DeleteMessage(it) => match chat.delete(&seat(it.room_id)?, it.message_id, id.clone()).await? {
+                Gone::Now => return Ok(None),
+                Gone::Already => {}
+            },
+            ClientBody::Typing(it) => chat.typing(&seat(it.room_id)?, it.typing).await?,
+            ClientBody::RemoveMember(it) => {
+                self.count(Rule::Request)?;
+                rooms.remove_member(&seat(it.room_id)?, it.user_id, it.reason).await?;
+            }
+            ClientBody::SetMemberRole(it) => {
+                self.count(Rule::Request)?;
+                rooms.set_member_role(&seat(it.room_id)?, it.user_id, it.role).await?;
+            }
+            ClientBody::CallOffer(it) => {
+                let answer = rooms.offer(&seat(it.room_id)?, it.sdp, it.tracks).await?;
+                return Ok(Some(ServerFrame::new(ServerBody::CallAnswer(answer)).in_room(it.room_id)));
+            }
+            ClientBody::CallReady(it) => {
+                self.count(Rule::Request)?;
+                rooms.ready(&seat(it.room_id)?).await?;
+            }
+            ClientBody::View(it) => {
+                self.count(Rule::Request)?;
+                rooms.view(&seat(it.room_id)?, it.tracks).await?;
+            }
+            ClientBody::CallMute(it) => {
+                self.count(Rule::Request)?;
+                rooms.mute(&seat(it.room_id)?, it.track_id, it.muted).await?;
+            }
+            ClientBody::CallMuteTrack(it) => {
+                self.count(Rule::Request)?;
+                rooms.mute_track(&seat(it.room_id)?, it.track_id, it.muted).await?;
+            }
+            ClientBody::CallLeave(it) => rooms.leave_call(&seat(it.room_id)?).await?,
+        }
+        // Nobody waits for the reply to a request without a name.
+        Ok(id.map(|id| ServerFrame::ok(Some(id))))
+    }
+
+    async fn join(&self, join: JoinRoom, id: Option<String>) -> Result<(), Refusal> {
+        let JoinRoom { room_id, epoch, offset } = join;
+        let since = epoch.zip(offset).map(|(epoch, offset)| Position { epoch, offset });
+        let enter = self.shared.rooms.enter(Arc::clone(&self.session), room_id, since);
+        self.shared.hub.join(self.session.id, id, room_id, enter).await
+    }
+
+    async fn send(&self, message: SendMessage, id: Option<String>) -> Result<Option<ServerFrame>, Refusal> {
+        let SendMessage { room_id, client_id, content, reply_to } = message;
+        let seat = self.shared.rooms.seat(self.session.id, room_id)?;
+        let draft = Draft { client_id, text: content.text, reply_to };
+        Ok(match self.shared.chat.send(&seat, draft, id).await? {
+            // The event that everybody gets carries the request's id for us.
+            Sent::Fresh(_) => None,
+            Sent::Again(message) => {
+                Some(ServerFrame::new(ServerBody::NewMessage(MessageBody { message })).in_room(room_id))
+            }
+        })
+    }
+
+    fn count(&self, rule: Rule) -> Result<(), Refusal> {
+        self.shared.limits.check(rule, &self.session.caller)
+    }
+}
+
+/// The type of a frame, for the figures.
+fn kind(body: &ClientBody) -> &'static str {
+    match body {
+        ClientBody::Authenticate(_) => "authenticate",
+        ClientBody::Ping => "ping",
+        ClientBody::JoinRoom(_) => "join_room",
+        ClientBody::LeaveRoom(_) => "leave_room",
+        ClientBody::SendMessage(_) => "send_message",
+        ClientBody::EditMessage(_) => "edit_message",
+        ClientBody::DeleteMessage(_) => "delete_message",
+        ClientBody::Typing(_) => "typing",
+        ClientBody::RemoveMember(_) => "remove_member",
+        ClientBody::SetMemberRole(_) => "set_member_role",
+        ClientBody::CallOffer(_) => "call.offer",
+        ClientBody::CallReady(_) => "call.ready",
+        ClientBody::View(_) => "view",
+        ClientBody::CallMute(_) => "call.mute",
+        ClientBody::CallMuteTrack(_) => "call.mute_track",
+        ClientBody::CallLeave(_) => "call.leave",
+    }
+}

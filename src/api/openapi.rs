@@ -1,0 +1,92 @@
+//! The routes and their description (OpenAPI 3.1) from one list, and the page that shows it.
+
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::{Shared, auth, calls, health, members, messages, rooms, webrtc};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Parlor",
+        description = "Rooms where people meet. Every error is a problem document (RFC 9457) with a stable `code`. Times are RFC 3339 \
+            in UTC, ids are UUIDv7. Calls and live events need the WebSocket at `/ws`: see `docs/protocol.md`."
+    ),
+    modifiers(&Bearer),
+    tags(
+        (name = "auth", description = "Entering, staying and leaving"),
+        (name = "rooms", description = "Places to meet"),
+        (name = "messages", description = "What was written"),
+        (name = "members", description = "Who is in a room, and roles"),
+        (name = "calls", description = "Calls and what they need"),
+        (name = "operate", description = "For operators"),
+    )
+)]
+struct Head;
+
+/// Names the scheme that the routes refer to.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let mut http = Http::new(HttpAuthScheme::Bearer);
+        http.bearer_format = Some("JWT".to_owned());
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(http));
+    }
+}
+
+/// The routes of REST with their description. `/api` is the same as `/api/v1`.
+pub(super) fn router() -> (Router<Shared>, Document) {
+    let described = OpenApiRouter::with_openapi(Head::openapi()).nest("/api/v1", rest()).merge(operate());
+    let (versioned, document) = described.split_for_parts();
+    let (unversioned, _) = OpenApiRouter::new().nest("/api", rest()).split_for_parts();
+    (versioned.merge(unversioned), document)
+}
+
+fn rest() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(auth::enter))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::ticket))
+        .routes(routes!(auth::me))
+        .routes(routes!(auth::claim))
+        .routes(routes!(rooms::list, rooms::create))
+        .routes(routes!(rooms::show))
+        .routes(routes!(rooms::join))
+        .routes(routes!(rooms::leave))
+        .routes(routes!(rooms::call))
+        .routes(routes!(messages::list, messages::send))
+        .routes(routes!(messages::edit, messages::delete))
+        .routes(routes!(members::list))
+        .routes(routes!(members::remove))
+        .routes(routes!(members::set_role))
+        .routes(routes!(members::set_site_role))
+        .routes(routes!(calls::show))
+        .routes(routes!(calls::mute_track))
+        .routes(routes!(webrtc::ice_servers))
+}
+
+fn operate() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready)).routes(routes!(health::metrics))
+}
+
+/// The description as JSON, for `parlor openapi`.
+#[must_use]
+pub fn document() -> String {
+    router().1.to_pretty_json().expect("the document is plain data")
+}
+
+/// `/api/v1/openapi.json`, and `/api/v1/docs` for people. Its scripts come with the binary.
+pub(super) fn page(document: Document) -> Router<Shared> {
+    let page: Router<Shared> = SwaggerUi::new("/api/v1/docs").url("/api/v1/openapi.json", document).into();
+    page.route("/api/docs", get(async || Redirect::permanent("/api/v1/docs")))
+}

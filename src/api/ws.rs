@@ -1,0 +1,304 @@
+//! The socket at `/ws`: login, sizes, clocks and the two directions. What the frames ask for is done in `frames.rs`.
+//!
+//! One task per socket runs a reader, which takes one frame after the other, and a writer, which empties the hub's bounded
+//! queue. Neither waits for the other, and the hub waits for neither.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use serde::Deserialize;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::access::Anyone;
+use super::client::Client;
+use super::error::{Error, Query, body_of};
+use super::frames::{Conversation, Next};
+use crate::auth::Access;
+use crate::domain::Refusal;
+use crate::hub::{Outbox, Outgoing};
+use crate::metrics::{FRAMES_IN, SOCKETS_CLOSED};
+use crate::proto::{
+    Authenticate, BadFrame, ClientBody, ClientFrame, CloseCode, ErrorBody, ErrorCode, OFFER_FRAME_LIMIT, ServerFrame,
+};
+
+/// Of each socket's read and write buffer, in bytes. tungstenite's 128 KiB would cost 1.3 GB at 10,000 sockets.
+const BUFFER: usize = 4 * 1024;
+/// What tungstenite takes in, in bytes. Larger than our own limits, so that a frame over them is read to its end and the close code
+/// reaches the client; far larger ones are cut off.
+const HARD_LIMIT: usize = 2 * OFFER_FRAME_LIMIT;
+/// What tungstenite keeps when the client does not read, in bytes. Beyond it a write fails, and the socket closes.
+const WRITE_LIMIT: usize = 1024 * 1024;
+/// The time one write may take.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// The time a client has to answer our close.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+/// How often the server pings.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(25);
+/// Unreadable frames in a row before the socket closes.
+const BAD_FRAMES: u32 = 20;
+
+type Sink = SplitSink<WebSocket, Message>;
+type Stream = SplitStream<WebSocket>;
+
+/// The query of `/ws`.
+#[derive(Deserialize)]
+pub(crate) struct Entrance {
+    ticket: Option<String>,
+}
+
+/// Turns a request into a socket.
+pub(crate) async fn upgrade(
+    State(shared): State<Shared>,
+    Anyone(client): Anyone,
+    Query(entrance): Query<Entrance>,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return Error::from(Refusal::bad_request("upgrade", "This address takes WebSocket connections only.")).into_response();
+    };
+    upgrade
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_write_buffer_size(WRITE_LIMIT)
+        .max_message_size(HARD_LIMIT)
+        .max_frame_size(HARD_LIMIT)
+        .on_upgrade(move |socket| {
+            let sockets = shared.sockets.clone();
+            sockets.track_future(run(socket, shared, client, entrance.ticket))
+        })
+}
+
+/// A socket from its first byte to its last.
+async fn run(socket: WebSocket, shared: Shared, client: Client, ticket: Option<String>) {
+    let (mut sink, mut stream) = socket.split();
+    let login = match ticket {
+        Some(ticket) => redeem(&shared, &client, &ticket).await,
+        None => log_in(&mut sink, &mut stream, &shared, &client).await,
+    };
+    match login {
+        Ok(login) => converse(&mut sink, &mut stream, shared, client, login).await,
+        Err(Refused { error, code }) => {
+            if let Some(frame) = error {
+                let _ = write(&mut sink, frame.encode()).await;
+            }
+            // Those of sessions the hub counts.
+            metrics::counter!(SOCKETS_CLOSED, "code" => code.number().to_string()).increment(1);
+            close(&mut sink, code).await;
+        }
+    }
+    // Let the client read what we sent: closing with its bytes unread would throw ours away.
+    let _ = timeout(CLOSE_PATIENCE, async { while let Some(Ok(_)) = stream.next().await {} }).await;
+}
+
+/// A login that holds.
+struct Login {
+    access: Access,
+    /// The id of the `authenticate` frame, if there was one.
+    id: Option<String>,
+    resume: Option<String>,
+}
+
+/// A login that does not.
+struct Refused {
+    error: Option<ServerFrame>,
+    code: CloseCode,
+}
+
+impl Refused {
+    fn silently(code: CloseCode) -> Self {
+        Self { error: None, code }
+    }
+
+    fn because(refusal: &Refusal, id: Option<String>) -> Self {
+        let code = match refusal {
+            Refusal::TokenExpired => CloseCode::TokenExpired,
+            _ => CloseCode::Unauthenticated,
+        };
+        Self { error: Some(ServerFrame::error(id, body_of(refusal))), code }
+    }
+}
+
+async fn redeem(shared: &Shared, client: &Client, ticket: &str) -> Result<Login, Refused> {
+    let access = shared.auth.redeem(ticket, client.address).await.map_err(|refusal| Refused::because(&refusal, None))?;
+    Ok(Login { access, id: None, resume: None })
+}
+
+/// Waits for the `authenticate` frame.
+async fn log_in(sink: &mut Sink, stream: &mut Stream, shared: &Shared, client: &Client) -> Result<Login, Refused> {
+    let deadline = Instant::now() + Duration::from_millis(shared.config.http.login_timeout_ms);
+    let mut bad = 0;
+    loop {
+        let next = timeout_at(deadline, stream.next()).await.map_err(|_| Refused::silently(CloseCode::Unauthenticated))?;
+        let parsed = match next {
+            Some(Ok(Message::Text(text))) => ClientFrame::parse(&text, false),
+            Some(Ok(Message::Binary(_))) => Err(binary()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Err(error)) if is_too_big(&error) => Err(BadFrame::TooLarge),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Refused::silently(CloseCode::Normal)),
+        };
+        match parsed {
+            Ok(ClientFrame { id, body: ClientBody::Authenticate(Authenticate { token, resume }) }) => {
+                metrics::counter!(FRAMES_IN, "type" => "authenticate").increment(1);
+                let access = shared.auth.verify(&token, client.address).await;
+                let access = access.map_err(|refusal| Refused::because(&refusal, id.clone()))?;
+                return Ok(Login { access, id, resume });
+            }
+            Ok(ClientFrame { id, .. }) => return Err(Refused::because(&Refusal::Unauthenticated, id)),
+            Err(BadFrame::TooLarge) => return Err(Refused::silently(CloseCode::TooBig)),
+            Err(BadFrame::Unreadable { id, code, why }) => {
+                bad += 1;
+                if bad == BAD_FRAMES {
+                    return Err(Refused::silently(CloseCode::BadClient));
+                }
+                let answer = ServerFrame::error(id, unreadable(code, &why)).encode();
+                write(sink, answer).await.map_err(|Gone| Refused::silently(CloseCode::Normal))?;
+            }
+        }
+    }
+}
+
+/// The socket's life after login.
+async fn converse(sink: &mut Sink, stream: &mut Stream, shared: Shared, client: Client, login: Login) {
+    let Login { access, id, resume } = login;
+    let idle = Duration::from_millis(shared.config.http.idle_timeout_ms);
+    let (mut talk, mut outbox) = Conversation::open(shared, client, access, id, resume.as_deref());
+    let over = CancellationToken::new();
+    tokio::join!(read(stream, &mut talk, idle, &over), write_all(sink, &mut outbox, &over));
+    talk.gone(&outbox);
+}
+
+/// Takes one frame after the other until the socket is over. Ends the writer by the hub (with a close code) or by `over`.
+async fn read(stream: &mut Stream, talk: &mut Conversation, idle: Duration, over: &CancellationToken) {
+    let mut bad = 0;
+    let mut idle_at = Instant::now() + idle;
+    loop {
+        let message = tokio::select! {
+            () = over.cancelled() => return,
+            () = sleep_until(idle_at) => {
+                talk.close(CloseCode::Idle);
+                return;
+            }
+            () = sleep_until(talk.token_deadline()) => {
+                if !talk.token_is_due() {
+                    return;
+                }
+                continue;
+            }
+            message = stream.next() => message,
+        };
+        idle_at = Instant::now() + idle;
+        let parsed = match message {
+            Some(Ok(Message::Text(text))) => ClientFrame::parse(&text, true),
+            Some(Ok(Message::Binary(_))) => Err(binary()),
+            // tungstenite answers pings by itself.
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Err(error)) if is_too_big(&error) => Err(BadFrame::TooLarge),
+            Some(Ok(Message::Close(Some(CloseFrame { code: 1000, .. })))) => {
+                talk.end();
+                return over.cancel();
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return over.cancel(),
+        };
+        match parsed {
+            Ok(frame) => {
+                bad = 0;
+                if talk.take(frame).await == Next::Over {
+                    return;
+                }
+            }
+            Err(BadFrame::TooLarge) => {
+                talk.close(CloseCode::TooBig);
+                return;
+            }
+            Err(BadFrame::Unreadable { id, code, why }) => {
+                bad += 1;
+                if bad == BAD_FRAMES {
+                    talk.close(CloseCode::BadClient);
+                    return;
+                }
+                talk.reply(ServerFrame::error(id, unreadable(code, &why)));
+            }
+        }
+    }
+}
+
+/// Sends what the hub has queued, and pings, until the hub closes, a write fails or the reader is done.
+async fn write_all(sink: &mut Sink, outbox: &mut Outbox, over: &CancellationToken) {
+    let mut ping = interval(PING_EVERY);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ping.reset();
+    loop {
+        let sent = tokio::select! {
+            () = over.cancelled() => return,
+            _ = ping.tick() => patiently(sink.send(Message::Ping(Bytes::new()))).await,
+            out = outbox.next() => write_run(sink, out, outbox).await,
+        };
+        if sent.is_err() {
+            return over.cancel();
+        }
+    }
+}
+
+/// Writes `first` and all that is queued behind it, in one go. An error when the socket is over.
+async fn write_run(sink: &mut Sink, first: Outgoing, outbox: &mut Outbox) -> Result<(), Gone> {
+    let mut next = Some(first);
+    while let Some(out) = next {
+        match out {
+            Outgoing::Frame(text) => patiently(sink.feed(text_of(text))).await?,
+            Outgoing::Close(code) => {
+                close(sink, code).await;
+                return Err(Gone);
+            }
+        }
+        next = outbox.next().now_or_never();
+    }
+    patiently(sink.flush()).await
+}
+
+/// The other side is gone, or reads so slowly that it is as good as gone.
+#[derive(Debug)]
+struct Gone;
+
+async fn patiently(write: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Gone> {
+    timeout(WRITE_PATIENCE, write).await.map_err(|_| Gone)?.map_err(|_| Gone)
+}
+
+async fn write(sink: &mut Sink, text: Bytes) -> Result<(), Gone> {
+    patiently(sink.send(text_of(text))).await
+}
+
+async fn close(sink: &mut Sink, code: CloseCode) {
+    let frame = CloseFrame { code: code.number(), reason: Utf8Bytes::from_static(code.reason()) };
+    let _ = patiently(sink.send(Message::Close(Some(frame)))).await;
+}
+
+fn text_of(frame: Bytes) -> Message {
+    Message::Text(Utf8Bytes::try_from(frame).expect("frames are JSON, and JSON is UTF-8"))
+}
+
+fn binary() -> BadFrame {
+    BadFrame::Unreadable { id: None, code: ErrorCode::BadFrame, why: "binary frames are not used".to_owned() }
+}
+
+fn unreadable(code: ErrorCode, why: &str) -> ErrorBody {
+    ErrorBody::new(code, "This frame could not be read.").with("reason", why)
+}
+
+/// Did tungstenite refuse the frame for its size?
+fn is_too_big(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("too long") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
