@@ -77,6 +77,7 @@ export const en = {
     connecting: "Connecting…",
     reconnecting: "Connection lost. Reconnecting…",
     failed: "The call could not be joined: {{reason}}",
+    stoppedByHost: "stopped by the host",
     mutedByHost: "The host muted your {{source}}.",
     microphone: "microphone",
     camera: "camera",

@@ -14,6 +14,12 @@ export interface NewRoom {
   visibility: "public" | "unlisted" | "private";
 }
 
+/** A room as a list shows it. */
+export type ListedRoom = Room & {
+  /** How many are inside now. */
+  online: number;
+};
+
 interface Tokens {
   accessToken: string;
   expiresInS: number;
@@ -74,22 +80,19 @@ export class Api {
     if (token) await this.#send("DELETE", "/auth/logout", undefined, token);
   }
 
-  /** Redeems the administrator's link. The user's role changes, and with it the token. */
+  /** Redeems the administrator's link. The access token stays; the user behind it has a new role. */
   async claim(secret: string): Promise<User> {
-    const answer = await this.#authorized<Partial<Tokens>>("POST", "/auth/claim", { secret });
-    if (answer.accessToken && answer.user) return this.#keep(answer as Tokens);
-    this.invalidate();
-    const user = await this.restore();
-    if (!user) throw new ParlorError("unauthenticated", "Enter again, then open the link once more.");
+    const { user } = await this.#authorized<{ user: User }>("POST", "/auth/claim", { secret });
+    if (this.#tokens) this.#tokens = { ...this.#tokens, user };
     return user;
   }
 
-  async rooms(): Promise<Room[]> {
-    return (await this.#authorized<{ rooms: Room[] }>("GET", "/rooms")).rooms;
+  async rooms(): Promise<ListedRoom[]> {
+    return (await this.#authorized<{ rooms: ListedRoom[] }>("GET", "/rooms")).rooms;
   }
 
-  async room(roomId: string): Promise<Room> {
-    return this.#authorized<Room>("GET", `/rooms/${encodeURIComponent(roomId)}`);
+  async room(roomId: string): Promise<ListedRoom> {
+    return this.#authorized<ListedRoom>("GET", `/rooms/${encodeURIComponent(roomId)}`);
   }
 
   async createRoom(room: NewRoom): Promise<Room> {
@@ -166,7 +169,7 @@ async function refusal(response: Response): Promise<ParlorError> {
   const problem = (await response.json().catch(() => ({}))) as Record<string, unknown>;
   return new ParlorError(
     typeof problem.code === "string" ? problem.code : "internal",
-    String(problem.detail ?? problem.message ?? problem.title ?? `The server answered ${response.status}.`),
+    String(problem.detail ?? problem.title ?? `The server answered ${response.status}.`),
     typeof problem.retryAfterMs === "number" ? problem.retryAfterMs : null,
     typeof problem.extra === "object" && problem.extra ? (problem.extra as Record<string, unknown>) : {},
   );

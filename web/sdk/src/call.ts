@@ -216,10 +216,12 @@ export class Call extends Emitter<CallEvents> {
     if (call) this.#everyone(call.participants);
     this.#changed();
     if (this.#phase === "idle" || this.#phase === "failed") return;
-    if (!resumed || !this.#peer) {
+    const peer = this.#peer;
+    if (!resumed || !peer || this.#participantId === null) {
       void this.#reconnect();
       return;
     }
+    this.#mend(peer);
     this.#lastView = "";
     this.#viewSoon();
   }
@@ -240,6 +242,7 @@ export class Call extends Emitter<CallEvents> {
     const before = this.#peer;
     before?.close();
     this.#slots.clear();
+    this.#participantId = null;
     this.#lastView = "";
     const iceServers = await this.#room.api.iceServers().catch(() => []);
     if (this.#phase === "ended" || this.#peer !== before) return;
@@ -263,7 +266,7 @@ export class Call extends Emitter<CallEvents> {
         await peer.answer(data.sdp);
         this.#answered(data, offer.tracks);
       } catch (error) {
-        if (this.#peer === peer) this.#refused(error);
+        if (this.#peer === peer) this.#refused(error, peer, iceRestart);
       }
     });
     return this.#negotiation;
@@ -282,9 +285,13 @@ export class Call extends Emitter<CallEvents> {
     this.#viewSoon();
   }
 
-  #refused(error: unknown): void {
+  #refused(error: unknown, peer: Peer, iceRestart: boolean): void {
     // A lost socket comes back, and the room's state with it: that begins anew.
     if (error instanceof ConnectionLost) return;
+    if (error instanceof ParlorError && error.code === "rate_limited") {
+      setTimeout(() => void this.#negotiate(peer, iceRestart), error.retryAfterMs ?? 1_000);
+      return;
+    }
     const { code, message } =
       error instanceof ParlorError ? error : { code: "internal", message: String(error) };
     this.#reason = { code, message };

@@ -1,4 +1,4 @@
-export { Api, type Entry as UserEntry, type NewRoom } from "./api.js";
+export { Api, type Entry as UserEntry, type ListedRoom, type NewRoom } from "./api.js";
 export { backoffMs } from "./backoff.js";
 export {
   type AudioSlot,

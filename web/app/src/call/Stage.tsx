@@ -24,6 +24,8 @@ interface StageProps {
 export function Stage({ call, snapshot, capture, nickname }: StageProps) {
   const { t } = useTranslation();
   const [page, setPage] = useState(0);
+  const own =
+    snapshot.participants.find(({ participantId }) => participantId === snapshot.participantId) ?? null;
   const others = snapshot.participants.filter(
     ({ participantId }) => participantId !== snapshot.participantId,
   );
@@ -44,6 +46,7 @@ export function Stage({ call, snapshot, capture, nickname }: StageProps) {
           name={nickname}
           camera={capture.camera}
           microphoneOn={capture.microphoneOn}
+          own={own}
           speaking={capture.microphoneOn && speaking.has(snapshot.participantId ?? "")}
         />
       ),

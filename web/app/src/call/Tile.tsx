@@ -107,22 +107,29 @@ export function SelfTile({
   name,
   camera,
   microphoneOn,
+  own,
   speaking,
 }: {
   name: string;
   camera: MediaStreamTrack | null;
   microphoneOn: boolean;
+  /** Ourselves as the others see us. */
+  own: Participant | null;
   speaking: boolean;
 }) {
   const { t } = useTranslation();
   const shownName = `${name} (${t("common.you")})`;
+  const stopped = (source: "microphone" | "camera") =>
+    own ? (trackOf(own, source)?.mutedByHost ?? false) : false;
+  const audible = microphoneOn && !stopped("microphone");
   return (
     <Frame
       name={shownName}
-      label={t(microphoneOn ? "call.tile" : "call.tileMuted", { name: shownName })}
-      micOff={!microphoneOn}
+      label={t(audible ? "call.tile" : "call.tileMuted", { name: shownName })}
+      micOff={!audible}
       speaking={speaking}
       pictured={camera !== null}
+      note={stopped("camera") ? t("call.stoppedByHost") : undefined}
       data={{ "data-self": "true", "data-nickname": name, "data-source": "camera" }}
     >
       <Preview track={camera} />

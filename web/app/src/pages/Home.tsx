@@ -68,12 +68,10 @@ function Rooms() {
             <div className="min-w-0 flex-1">
               <h2 className="truncate font-semibold">{room.name}</h2>
               <p className="flex flex-wrap items-center gap-x-2 text-sm text-soft">
-                {"online" in room ? (
-                  <span className="inline-flex items-center gap-1">
-                    <Users aria-hidden className="size-4" />
-                    {t("home.people", { count: Number(room.online) })}
-                  </span>
-                ) : null}
+                <span className="inline-flex items-center gap-1">
+                  <Users aria-hidden className="size-4" />
+                  {t("home.people", { count: room.online })}
+                </span>
                 <span>{t("home.since", { when: opened.format(new Date(room.createdAt)) })}</span>
               </p>
             </div>
