@@ -33,11 +33,8 @@ pub fn client_frame(data: &[u8]) {
 pub fn sdp_offer(data: &[u8]) {
     let Ok(sdp) = std::str::from_utf8(data) else { return };
     let mut scene = Scene::new();
-    let tracks = [(0, Source::Microphone), (1, Source::Camera), (2, Source::Screen)].map(|(mid, source)| OfferedTrack {
-        mid: mid.to_string(),
-        source,
-        track: TrackId(10 + mid),
-    });
+    let tracks = [(0, Source::Microphone), (1, Source::Camera), (2, Source::Screen)]
+        .map(|(mid, source)| OfferedTrack { mid: mid.to_string(), source, track: TrackId(10 + mid) });
     let Ok(answer) = scene.shard.offer(scene.now, CALL, PUBLISHER, sdp, &tracks) else { return };
     let sections = |text: &str| text.split(['\r', '\n']).filter(|line| line.starts_with("m=")).count();
     assert_eq!(sections(&answer), sections(sdp), "{answer}");
@@ -79,7 +76,10 @@ pub fn demux(data: &[u8]) {
             3 | 4 => scene.publisher_sends(record),
             5 => scene.viewer_says(record),
             6 => scene.publish(len % 8),
-            _ => scene.later(Duration::from_millis(len as u64)),
+            // Up to eleven minutes, so that timeouts of every kind are reached.
+            _ => scene.later(
+                Duration::from_millis(record.first_chunk().map_or(10, |time| u16::from_be_bytes(*time)).into()) * 10,
+            ),
         }
         scene.turn();
     }
@@ -120,7 +120,8 @@ impl Scene {
         });
         let config = Config { candidates: vec![SERVER], ..Config::default() };
         let shard = Shard::new(config, certificate.clone(), now, [7; 32]);
-        let publishes = Plan { lines: vec![Line::Audio, Line::video()], audio_slots: 0, video_slots: 0, ..Plan::default() };
+        let publishes =
+            Plan { lines: vec![Line::Audio, Line::video()], audio_slots: 0, video_slots: 0, ..Plan::default() };
         let views = Plan { lines: Vec::new(), audio_slots: 1, video_slots: 1, seed: 2, ..Plan::default() };
         let (publisher, viewer) = (Client::new(publishes, identity), Client::new(views, identity));
         Self { shard, now, publisher, viewer, windows: Vec::new() }
@@ -128,9 +129,8 @@ impl Scene {
 
     fn connected() -> Self {
         let mut scene = Self::new();
-        let tracks = [("0", Source::Microphone, 10), ("1", Source::Camera, 11)].map(|(mid, source, track)| {
-            OfferedTrack { mid: mid.to_owned(), source, track: TrackId(track) }
-        });
+        let tracks = [("0", Source::Microphone, 10), ("1", Source::Camera, 11)]
+            .map(|(mid, source, track)| OfferedTrack { mid: mid.to_owned(), source, track: TrackId(track) });
         let offers = [(PUBLISHER, scene.publisher.offer(), &tracks[..]), (VIEWER, scene.viewer.offer(), &[])];
         let answers = offers.map(|(participant, offer, tracks)| {
             scene.shard.offer(scene.now, CALL, participant, &offer, tracks).expect("our own offer is good")
@@ -252,7 +252,11 @@ impl Scene {
         for _ in 0..frames {
             // The descriptor with a picture id, and the header of a key frame of 64×64.
             let payload = [0x90, 0x80, 0x81, 0x02, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 0, 64, 0, 1, 2, 3, 4];
-            self.publisher.send_rtp(1, 0, Frame { timestamp: 3000, marker: true, payload: &payload, audio_level: None });
+            self.publisher.send_rtp(
+                1,
+                0,
+                Frame { timestamp: 3000, marker: true, payload: &payload, audio_level: None },
+            );
             let sound = Frame { timestamp: 960, marker: false, payload: &[1; 40], audio_level: Some((30, true)) };
             self.publisher.send_rtp(0, 0, sound);
             self.turn();
