@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::forward;
-use crate::memory;
 use crate::signal::Signal;
 use crate::workload::{Workload, chromium_trace};
+use crate::{forward, join, memory};
 
 /// What `parlor-loadgen bench` is told.
 #[derive(clap::Args)]
@@ -63,7 +62,7 @@ struct Part {
     measure: fn(&Options, &Signal) -> anyhow::Result<Vec<Figure>>,
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     Part {
         figures: &["forward_vs_floor_20k", "forward_us_20k", "floor_us_20k", "forward_p50_us", "forward_p99_us"],
         measure: |options, signal| forward::measure("20k", &bursts(20), options, signal),
@@ -77,6 +76,7 @@ const PARTS: [Part; 4] = [
         measure: |options, signal| forward::measure("browser", &Workload::Trace(chromium_trace()), options, signal),
     },
     Part { figures: &["peer_kb"], measure: memory::measure },
+    Part { figures: &["join_extra_ms_p50", "join_ms_p50", "join_direct_ms_p50"], measure: join::measure },
 ];
 
 /// Packets of 1,160 bytes, twenty at a time.

@@ -70,15 +70,15 @@ pub(crate) fn measure(
         p50s.push(p50);
         p99s.push(p99);
     }
-    let (floor, server) = (median(&mut floors), median(&mut servers));
+    let (floor, server) = (median(floors), median(servers));
     let mut figures = vec![
         Figure::new(format!("forward_vs_floor_{name}"), server / floor, "x"),
         Figure::new(format!("forward_us_{name}"), server, "us"),
         Figure::new(format!("floor_us_{name}"), floor, "us"),
     ];
     if name == "20k" {
-        figures.push(Figure::new("forward_p50_us", median(&mut p50s), "us"));
-        figures.push(Figure::new("forward_p99_us", median(&mut p99s), "us"));
+        figures.push(Figure::new("forward_p50_us", median(p50s), "us"));
+        figures.push(Figure::new("forward_p99_us", median(p99s), "us"));
     }
     Ok(figures)
 }
@@ -165,7 +165,7 @@ impl Drop for Killed {
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_middle_and_the_tail() {
-        assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
         let mut delays: Vec<u64> = (0..100).rev().map(|n| n * 1000).collect();
         assert!((percentile(&mut delays, 99) - 99.0).abs() < f64::EPSILON);
         assert!(percentile(&mut [], 99).is_nan());

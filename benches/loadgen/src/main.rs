@@ -4,6 +4,7 @@ mod bench;
 mod drain;
 mod floor;
 mod forward;
+mod join;
 mod memory;
 mod peer;
 mod process;

@@ -1,0 +1,43 @@
+//! The inputs that the fuzzer starts from, and those that once broke something, through the same functions as there.
+
+use std::path::Path;
+
+#[path = "../../fuzz/src/lib.rs"]
+mod targets;
+
+/// Every file of these folders of the source tree.
+fn each(folders: &[&str], target: fn(&[u8])) {
+    let mut tried = 0;
+    for folder in folders {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for entry in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let file = entry.expect("a folder that can be read").path();
+            let input = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            // A panic says where; this says with what.
+            eprintln!("{}", file.display());
+            target(&input);
+            tried += 1;
+        }
+    }
+    assert!(tried > 0, "{folders:?} hold nothing");
+}
+
+#[test]
+fn datagrams() {
+    each(&["fuzz/corpus/demux"], targets::demux);
+}
+
+#[test]
+fn offers() {
+    each(&["fuzz/corpus/sdp_offer", "media/fixtures/offers"], targets::sdp_offer);
+}
+
+#[test]
+fn rtcp_compounds() {
+    each(&["fuzz/corpus/rtcp"], targets::rtcp);
+}
+
+#[test]
+fn client_frames() {
+    each(&["fuzz/corpus/client_frame"], targets::client_frame);
+}
