@@ -20,7 +20,7 @@ const camera = async () => (await navigator.mediaDevices.getUserMedia({ video: w
 export async function enter(nickname) {
   await parlor.api.enter({ nickname, birthYear: 1990, adult: true });
   const ready = once(parlor.socket, "authenticated", () => true);
-  parlor.socket.open();
+  parlor.socket.connect();
   await ready;
 }
 

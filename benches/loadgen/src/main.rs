@@ -12,6 +12,8 @@ mod publisher;
 mod server;
 mod signal;
 mod subscribers;
+#[cfg(test)]
+mod tests;
 mod workload;
 
 use std::path::PathBuf;

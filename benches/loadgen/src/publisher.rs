@@ -24,8 +24,8 @@ const CLOCK_HZ: f64 = 90_000.0;
 
 /// A publisher that is in the call.
 pub(crate) struct Publisher {
-    peer: Peer,
-    reader_of: Arc<Sockets>,
+    pub peer: Peer,
+    pub sockets: Arc<Sockets>,
 }
 
 /// A publisher that sends; dropping it ends that.
@@ -45,13 +45,18 @@ impl Drop for Publishing {
 
 impl Publisher {
     pub(crate) fn join(mut socket: Socket<'_>, place: &Place, identity: &Identity) -> anyhow::Result<Self> {
+        let mut publisher = Self::new(identity)?;
+        publisher.peer.offer(&mut socket, place, &json!([{"mid": "0", "source": "camera"}]))?;
+        connect_last(&mut [&mut publisher.peer], &mut Reader::new(Arc::clone(&publisher.sockets)))?;
+        publisher.peer.ready(socket, place)?;
+        Ok(publisher)
+    }
+
+    /// A publisher that is in no call yet.
+    pub(crate) fn new(identity: &Identity) -> anyhow::Result<Self> {
         let sockets = Sockets::bind(1)?;
         let plan = Plan { lines: vec![Line::video()], audio_slots: 0, video_slots: 0, seed: 1, ..Plan::default() };
-        let mut peer = Peer::new(plan, identity, &sockets, 0);
-        peer.offer(&mut socket, place, &json!([{"mid": "0", "source": "camera"}]))?;
-        connect_last(&mut [&mut peer], &mut Reader::new(Arc::clone(&sockets)))?;
-        peer.ready(socket, place)?;
-        Ok(Self { peer, reader_of: sockets })
+        Ok(Self { peer: Peer::new(plan, identity, &sockets, 0), sockets })
     }
 
     /// Sends the workload from a thread of its own, beginning with a key frame.
@@ -60,8 +65,8 @@ impl Publisher {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let Self { mut peer, reader_of } = self;
-            let mut reader = Reader::new(reader_of);
+            let Self { mut peer, sockets } = self;
+            let mut reader = Reader::new(sockets);
             let mut source = Source { pacer, start: Instant::now(), picture: 0, first: true, want_key: true };
             while !stopped.load(Ordering::Relaxed) {
                 source.wait(&mut peer, &mut reader);

@@ -28,7 +28,8 @@ pub(crate) struct Subscribers {
     sockets: Arc<Sockets>,
 }
 
-struct Viewer {
+/// One of them.
+pub(crate) struct Viewer {
     peer: Peer,
     /// The stream of its video slot.
     ssrc: u32,
@@ -81,6 +82,13 @@ impl Subscribers {
         Ok(Self { viewers, sockets })
     }
 
+    /// Connected peers of these sockets, in their order.
+    #[cfg(test)]
+    pub(crate) fn over(peers: Vec<Peer>, sockets: Arc<Sockets>) -> anyhow::Result<Self> {
+        let viewers = peers.into_iter().map(Viewer::over).collect::<anyhow::Result<_>>()?;
+        Ok(Self { viewers, sockets })
+    }
+
     /// Reads from now on.
     pub(crate) fn start(mut self) -> Reading {
         let seen = Arc::new(Seen::default());
@@ -117,15 +125,26 @@ impl Viewer {
         sockets: &Arc<Sockets>,
         reader: &mut Reader,
     ) -> anyhow::Result<Self> {
-        let plan =
-            Plan { lines: Vec::new(), audio_slots: 1, video_slots: 1, seed: 100 + index as u64, ..Plan::default() };
         let (mut socket, _) = signal.enter(&place.server, &format!("viewer-{index}"))?;
-        let mut peer = Peer::new(plan, identity, sockets, index);
-        peer.client.open_every = OPEN_EVERY;
+        let mut peer = Self::peer(identity, sockets, index);
         peer.offer(&mut socket, place, &json!([]))?;
         let mut peers: Vec<&mut Peer> = others.iter_mut().map(|viewer| &mut viewer.peer).chain([&mut peer]).collect();
         connect_last(&mut peers, reader)?;
         peer.ready(socket, place)?;
+        Self::over(peer)
+    }
+
+    /// A peer with one slot for sound and one for video.
+    pub(crate) fn peer(identity: &Identity, sockets: &Arc<Sockets>, index: usize) -> Peer {
+        let seed = 100 + index as u64;
+        let plan = Plan { lines: Vec::new(), audio_slots: 1, video_slots: 1, seed, ..Plan::default() };
+        let mut peer = Peer::new(plan, identity, sockets, index);
+        peer.client.open_every = OPEN_EVERY;
+        peer
+    }
+
+    /// A viewer of a connected peer.
+    fn over(peer: Peer) -> anyhow::Result<Self> {
         let slot = peer.client.slots().iter().find(|slot| slot.kind == Kind::Video);
         let ssrc = slot.context("the answer has no video slot")?.ssrc;
         ensure!(
