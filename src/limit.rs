@@ -37,6 +37,8 @@ pub enum Rule {
     Refresh,
     /// Offers of a call.
     Offer,
+    /// What somebody wants to see of a call: told at each change of their layout.
+    View,
     /// Everything else.
     Request,
 }
@@ -73,6 +75,8 @@ pub struct Config {
     pub refresh: Rate,
     /// Offers of a call.
     pub offer: Rate,
+    /// What somebody wants to see of a call.
+    pub view: Rate,
     /// Everything else.
     pub request: Rate,
     /// How many times as much an address may do as a person: offices share one.
@@ -95,6 +99,7 @@ impl Default for Config {
             register: rate(60, 20),
             refresh: rate(10, 5),
             offer: rate(30, 10),
+            view: rate(300, 60),
             request: rate(100, 50),
             address_factor: 20,
             exempt: Vec::new(),
@@ -209,6 +214,7 @@ impl Limits {
             Rule::Register => config.register,
             Rule::Refresh => config.refresh,
             Rule::Offer => config.offer,
+            Rule::View => config.view,
             Rule::Request => config.request,
         }
     }
@@ -234,6 +240,7 @@ impl Rule {
             Rule::Register => "register",
             Rule::Refresh => "refresh",
             Rule::Offer => "offer",
+            Rule::View => "view",
             Rule::Request => "request",
         }
     }

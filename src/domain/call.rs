@@ -141,6 +141,8 @@ pub struct Slot {
     pub track_id: Option<TrackId>,
     /// The simulcast layer, 0 the smallest; `null` where there are no layers.
     pub layer: Option<u8>,
+    /// RTP timestamp of the track's first frame in this slot; `null` until that is sent.
+    pub rtp_timestamp: Option<u32>,
 }
 
 /// What a slot can carry.
@@ -165,6 +167,13 @@ pub struct Speaker {
     pub level: i8,
 }
 
+impl Participant {
+    /// Its track of that id.
+    pub fn track_mut(&mut self, id: TrackId) -> Option<&mut Track> {
+        self.tracks.iter_mut().find(|track| track.track_id == id)
+    }
+}
+
 /// Why the server stopped a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -181,6 +190,4 @@ pub enum StopReason {
 pub enum EndReason {
     /// No ICE check came for too long: offer again.
     IceTimeout,
-    /// The part of the server that carried the call broke down: offer again.
-    CallFailed,
 }

@@ -33,6 +33,8 @@ pub struct Seat {
     pub kind: RoomKind,
     /// As what.
     pub role: Role,
+    /// How many people are there.
+    pub online: u32,
 }
 
 /// What became of a session whose socket changed.

@@ -32,7 +32,8 @@ use writer::Writer;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// `postgres://…`, or the path of an SQLite file (`sqlite:` in front is allowed).
+    /// `postgres://…`, or the path of an SQLite file (`sqlite:` in front is allowed). From `PARLOR_DATABASE_URL`.
+    #[serde(skip)]
     pub url: String,
     /// What SQLite waits for before it says that something is stored.
     pub synchronous: Synchronous,
@@ -111,6 +112,18 @@ impl Store {
         let _: i32 = pool::on_pool!(&self.read, db => sqlx::query_scalar("select 1").fetch_one(db))?;
         Ok(())
     }
+}
+
+/// Whether the database can be reached. Changes nothing and creates nothing.
+///
+/// # Errors
+/// When it cannot.
+pub async fn reach(config: &Config) -> Result<(), Error> {
+    let pool = pool::connect_to_read(config).await?;
+    let answer: Result<i32, sqlx::Error> = pool::on_pool!(&pool, db => sqlx::query_scalar("select 1").fetch_one(db));
+    pool.close().await;
+    answer?;
+    Ok(())
 }
 
 /// Brings the tables up to date and does nothing else.

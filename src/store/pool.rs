@@ -76,29 +76,34 @@ pub(super) use {execute, execute_now, on_pool, on_tx};
 /// The pool that writes and the one that reads. PostgreSQL needs no such difference.
 pub(super) async fn connect(config: &Config) -> Result<(Pool, Pool), Error> {
     if is_postgres(&config.url) {
+        let pool = connect_to_read(config).await?;
+        return Ok((pool.clone(), pool));
+    }
+    // SQLite has one writer. A pool of one connection makes the rest wait their turn here, in order, not by trial and error.
+    let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let write = one.connect_with(sqlite_options(config).create_if_missing(true)).await?;
+    Ok((Pool::Sqlite(write), connect_to_read(config).await?))
+}
+
+/// The pool that reads. A missing SQLite file is an error, not a new database.
+pub(super) async fn connect_to_read(config: &Config) -> Result<Pool, Error> {
+    if is_postgres(&config.url) {
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(Duration::from_secs(10))
-            .connect_with(PgConnectOptions::from_str(&config.url)?)
-            .await?;
-        return Ok((Pool::Postgres(pool.clone()), Pool::Postgres(pool)));
+            .connect_with(PgConnectOptions::from_str(&config.url)?);
+        return Ok(Pool::Postgres(pool.await?));
     }
-    let path = config.url.strip_prefix("sqlite:").unwrap_or(&config.url);
-    let path = path.strip_prefix("//").unwrap_or(path);
-    let options = sqlite_options(Path::new(path), config.synchronous);
-    // SQLite has one writer. A pool of one connection makes the rest wait their turn here, in order, not by trial and error.
-    let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-    let write = one.connect_with(options.clone().create_if_missing(true)).await?;
     let many = SqlitePoolOptions::new().max_connections(SQLITE_READERS);
-    let read = many.connect_with(options.read_only(true)).await?;
-    Ok((Pool::Sqlite(write), Pool::Sqlite(read)))
+    Ok(Pool::Sqlite(many.connect_with(sqlite_options(config).read_only(true)).await?))
 }
 
-fn sqlite_options(path: &Path, synchronous: Synchronous) -> SqliteConnectOptions {
+fn sqlite_options(config: &Config) -> SqliteConnectOptions {
+    let path = config.url.strip_prefix("sqlite:").unwrap_or(&config.url);
     SqliteConnectOptions::new()
-        .filename(path)
+        .filename(Path::new(path.strip_prefix("//").unwrap_or(path)))
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(match synchronous {
+        .synchronous(match config.synchronous {
             Synchronous::Full => SqliteSynchronous::Full,
             Synchronous::Normal => SqliteSynchronous::Normal,
         })

@@ -202,7 +202,7 @@ export type Empty = Record<string, never>;
 /**
  * Why the server ended a participant's part in a call.
  */
-export type EndReason = "ice_timeout" | "call_failed";
+export type EndReason = "ice_timeout";
 
 /**
  * One unbroken stream of a room: another epoch means that offsets cannot be compared.
@@ -676,7 +676,11 @@ trackId: TrackId | null,
 /**
  * The simulcast layer, 0 the smallest; `null` where there are no layers.
  */
-layer: number | null, };
+layer: number | null,
+/**
+ * RTP timestamp of the track's first frame in this slot; `null` until that is sent.
+ */
+rtpTimestamp: number | null, };
 
 /**
  * What a slot can carry.

@@ -1,0 +1,275 @@
+//! Taking part in a room's call.
+
+use std::collections::HashSet;
+
+use super::{
+    Rooms,
+    call::answered,
+    lobby::{LiveRoom, Lobby},
+};
+use crate::domain::{
+    Action, CallId, Event, Fact, ParticipantId, Refusal, RoomId, Seat, SessionId, TrackId, View,
+    call::{Answer, EndReason, OfferedSource, Slot, SlotKind, Speaker, StopReason},
+    can,
+    room::LeftReason,
+};
+use crate::limit::Rule;
+use crate::sfu::{CallEvent, OfferError, OfferedTrack, SlotState};
+
+/// Send lines of one offer: a microphone, a camera, a screen.
+const SOURCES_LIMIT: usize = 3;
+/// The longest `a=mid`, in bytes; RFC 9143 gives browsers 16.
+const MID_LIMIT: usize = 32;
+/// Tracks that one `view` may name: three of everybody in a full room, and some that just left.
+const VIEW_LIMIT: usize = 200;
+
+impl Rooms {
+    /// Answers a session's offer to take part in its room's call, or to have more slots.
+    ///
+    /// # Errors
+    /// `forbidden`, `rate_limited`, `bad_request` (`roomId`: no room for calls; `tracks`), `room_full`, `bad_sdp`, `no_ice`,
+    /// `no_fingerprint`, `too_many_media`, `unsupported_codecs`, `call_unavailable`, `not_in_room` (left meanwhile).
+    pub async fn offer(&self, seat: &Seat, sdp: String, sources: Vec<OfferedSource>) -> Result<Answer, Refusal> {
+        if !can(seat.standing(), Action::JoinCall) {
+            return Err(Refusal::Forbidden { action: Action::JoinCall });
+        }
+        self.0.limits.check(Rule::Offer, &seat.session.caller)?;
+        check_sources(&sources)?;
+        let (call, participant, offered, limit) = self.begin_call(seat, &sources)?;
+        let answer = self.0.sfu.offer(call, participant, sdp, offered.clone()).await;
+        let mut lobby = self.lobby();
+        let Some(room) = lobby.rooms.get_mut(&seat.room) else {
+            self.0.sfu.leave(call, participant);
+            return Err(Refusal::NotInRoom);
+        };
+        let Some(joined) = room.call.of_participant(participant) else {
+            self.0.sfu.leave(call, participant);
+            return Err(Refusal::NotInRoom);
+        };
+        let sdp = match answer {
+            Ok(sdp) => sdp,
+            Err(error) => {
+                // A first offer that fails leaves no trace; a later one leaves what was there.
+                if !joined.shown {
+                    room.call.leave(seat.session.id);
+                }
+                return Err(refusal_of(error, limit));
+            }
+        };
+        if let Some(published) = room.call.publish(seat.session.id, &offered) {
+            for track in published.tracks.iter().filter(|track| track.muted || track.muted_by_host) {
+                self.0.sfu.mute(call, track.track_id, true);
+            }
+            self.0.bus.publish(Event::ephemeral(seat.room, Fact::CallParticipant(published.clone())));
+        }
+        let (tracks, participants) = (answered(&offered), room.call.shown());
+        Ok(Answer { call_id: call, participant_id: participant, sdp, tracks, participants })
+    }
+
+    /// The session's connection stands: media may come.
+    ///
+    /// # Errors
+    /// `not_in_call`.
+    pub fn ready(&self, seat: &Seat) -> Result<(), Refusal> {
+        let (call, participant) = self.participant(seat)?;
+        self.0.sfu.ready(call, participant);
+        Ok(())
+    }
+
+    /// What the session wants to see, most important first.
+    ///
+    /// # Errors
+    /// `not_in_call`, `bad_request` (`tracks`).
+    pub fn view(&self, seat: &Seat, views: Vec<View>) -> Result<(), Refusal> {
+        if views.len() > VIEW_LIMIT {
+            return Err(Refusal::bad_request("tracks", format!("A view names up to {VIEW_LIMIT} tracks.")));
+        }
+        let (call, participant) = self.participant(seat)?;
+        self.0.sfu.view(call, participant, views);
+        Ok(())
+    }
+
+    /// Mutes a track of the session's own, or lets it be heard again.
+    ///
+    /// # Errors
+    /// `not_in_call`, `not_found` (none of one's own tracks).
+    pub fn mute(&self, seat: &Seat, track: TrackId, muted: bool) -> Result<(), Refusal> {
+        let mut lobby = self.lobby();
+        let room = lobby.rooms.get_mut(&seat.room).ok_or(Refusal::NotInCall)?;
+        let call = room.record.call;
+        let joined = room.call.of_session(seat.session.id).ok_or(Refusal::NotInCall)?;
+        let own = joined.participant.track_mut(track).ok_or(Refusal::NotFound)?;
+        own.muted = muted;
+        self.0.sfu.mute(call, track, own.muted || own.muted_by_host);
+        self.0.bus.publish(Event::ephemeral(seat.room, Fact::CallParticipant(joined.participant.clone())));
+        Ok(())
+    }
+
+    /// Mutes somebody's track for all, or lets it be heard again. Nobody can do that to those above them.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found` (no such track in the call).
+    pub fn mute_track(&self, seat: &Seat, track: TrackId, muted: bool) -> Result<(), Refusal> {
+        const ACTION: Action = Action::MuteTrack;
+        let actor = seat.standing();
+        if !can(actor, ACTION) {
+            return Err(Refusal::Forbidden { action: ACTION });
+        }
+        let mut lobby = self.lobby();
+        let room = lobby.rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
+        let call = room.record.call;
+        let joined = room.call.of_track(track).ok_or(Refusal::NotFound)?;
+        let publisher = room.people.get(&joined.participant.user_id).map(|presence| presence.standing);
+        if publisher.is_some_and(|publisher| publisher.outranks(actor)) {
+            return Err(Refusal::Forbidden { action: ACTION });
+        }
+        let theirs = joined.participant.track_mut(track).ok_or(Refusal::NotFound)?;
+        let (was_muted, source) = (theirs.muted_by_host, theirs.source);
+        theirs.muted_by_host = muted;
+        self.0.sfu.mute(call, track, theirs.muted || theirs.muted_by_host);
+        let (participant, session) = (joined.participant.clone(), joined.session);
+        room.call.remember_mute(participant.user_id, source, muted);
+        self.0.bus.publish(Event::ephemeral(seat.room, Fact::CallParticipant(participant)));
+        if muted && !was_muted {
+            let stopped = Fact::TrackStopped { track, source, reason: StopReason::MutedByHost };
+            self.0.bus.publish(Event::to_session(seat.room, session, stopped));
+        }
+        Ok(())
+    }
+
+    /// Ends the session's part in the call; its seat in the room stays.
+    ///
+    /// # Errors
+    /// `not_in_call`.
+    pub fn leave_call(&self, seat: &Seat) -> Result<(), Refusal> {
+        let mut lobby = self.lobby();
+        let left = self.leave_call_in(&mut lobby, seat.session.id, seat.room, LeftReason::Left);
+        if left { Ok(()) } else { Err(Refusal::NotInCall) }
+    }
+
+    /// Takes a session out of a room's call and tells the others. `false`: it had no part.
+    pub(super) fn leave_call_in(&self, lobby: &mut Lobby, session: SessionId, id: RoomId, reason: LeftReason) -> bool {
+        let Some(room) = lobby.rooms.get_mut(&id) else { return false };
+        let Some(left) = room.call.leave(session) else { return false };
+        let (participant, user) = (left.participant.participant_id, left.participant.user_id);
+        self.0.sfu.leave(room.record.call, participant);
+        if left.shown {
+            self.0.bus.publish(Event::ephemeral(id, Fact::CallParticipantLeft { participant, user, reason }));
+        }
+        true
+    }
+
+    /// Shows the others that a participant's socket is gone, or is back.
+    pub(super) fn show_lost(&self, lobby: &mut Lobby, session: SessionId, id: RoomId, lost: bool) {
+        let joined = lobby.rooms.get_mut(&id).and_then(|room| room.call.of_session(session));
+        if let Some(joined) = joined {
+            joined.set_lost(lost);
+            if joined.shown {
+                self.0.bus.publish(Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
+            }
+        }
+    }
+
+    /// Tells what the SFU found.
+    pub(super) fn call_changed(&self, event: CallEvent) {
+        let mut lobby = self.lobby();
+        match event {
+            CallEvent::Connected { call, participant } => {
+                let Some((id, room)) = lobby.room_of_call(call) else { return };
+                if let Some(joined) = room.call.of_participant(participant) {
+                    joined.set_connected();
+                    if joined.shown {
+                        self.0.bus.publish(Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
+                    }
+                }
+            }
+            CallEvent::Lost { call, participant } => {
+                let Some((id, room)) = lobby.room_of_call(call) else { return };
+                let Some(session) = room.call.of_participant(participant).map(|joined| joined.session) else { return };
+                let ended = Fact::CallEnded(EndReason::IceTimeout);
+                self.0.bus.publish(Event::to_session(id, session, ended));
+                self.leave_call_in(&mut lobby, session, id, LeftReason::Lost);
+            }
+            CallEvent::Slots { call, participant, slots } => {
+                let Some((id, room)) = lobby.room_of_call(call) else { return };
+                if let Some(joined) = room.call.of_participant(participant) {
+                    let slots: Vec<Slot> = slots.into_iter().map(slot_of).collect();
+                    joined.keep_slots(&slots);
+                    self.0.bus.publish(Event::to_session(id, joined.session, Fact::CallSlots(slots)));
+                }
+            }
+            CallEvent::Track { call, track, active } => {
+                let Some((id, room)) = lobby.room_of_call(call) else { return };
+                if let Some(joined) = room.call.of_track(track) {
+                    if let Some(track) = joined.participant.track_mut(track) {
+                        track.active = active;
+                    }
+                    self.0.bus.publish(Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
+                }
+            }
+            CallEvent::Speakers { call, speakers } => {
+                let Some((id, _)) = lobby.room_of_call(call) else { return };
+                let speaker = |(participant_id, level)| Speaker { participant_id, level };
+                let speakers = speakers.into_iter().map(speaker).collect();
+                self.0.bus.publish(Event::ephemeral(id, Fact::CallSpeakers(speakers)));
+            }
+        }
+    }
+
+    /// Takes a place in the call for an offer that is not answered yet, and names its tracks.
+    fn begin_call(
+        &self,
+        seat: &Seat,
+        sources: &[OfferedSource],
+    ) -> Result<(CallId, ParticipantId, Vec<OfferedTrack>, u32), Refusal> {
+        let mut lobby = self.lobby();
+        let room = lobby.rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
+        if !room.has_calls() {
+            return Err(Refusal::bad_request("roomId", "This room has no calls."));
+        }
+        let limit = room.record.room.max_participants;
+        let call = room.record.call;
+        let joined = room.call.join(seat.session.id, seat.user(), limit).ok_or(Refusal::RoomFull { limit })?;
+        Ok((call, joined.participant.participant_id, joined.name_tracks(sources), limit))
+    }
+
+    fn participant(&self, seat: &Seat) -> Result<(CallId, ParticipantId), Refusal> {
+        let mut lobby = self.lobby();
+        let room: &mut LiveRoom = lobby.rooms.get_mut(&seat.room).ok_or(Refusal::NotInCall)?;
+        let call = room.record.call;
+        let joined = room.call.of_session(seat.session.id).ok_or(Refusal::NotInCall)?;
+        Ok((call, joined.participant.participant_id))
+    }
+}
+
+fn check_sources(sources: &[OfferedSource]) -> Result<(), Refusal> {
+    let (mut mids, mut kinds) = (HashSet::new(), HashSet::new());
+    let fits = sources.len() <= SOURCES_LIMIT
+        && sources.iter().all(|it| {
+            (1..=MID_LIMIT).contains(&it.mid.len()) && mids.insert(&it.mid) && kinds.insert(it.source)
+        });
+    if fits { Ok(()) } else { Err(Refusal::bad_request("tracks", "Each source has one send line with its own mid.")) }
+}
+
+fn refusal_of(error: OfferError, limit: u32) -> Refusal {
+    match error {
+        OfferError::BadSdp(why) => Refusal::BadSdp(why),
+        OfferError::NoIce => Refusal::NoIce,
+        OfferError::NoFingerprint => Refusal::NoFingerprint,
+        OfferError::TooManyMedia => Refusal::TooManyMedia,
+        OfferError::UnsupportedCodecs => Refusal::UnsupportedCodecs,
+        OfferError::Full => Refusal::RoomFull { limit },
+        OfferError::Unavailable => Refusal::CallUnavailable,
+    }
+}
+
+fn slot_of(state: SlotState) -> Slot {
+    Slot {
+        mid: state.mid,
+        kind: if state.audio { SlotKind::Audio } else { SlotKind::Video },
+        participant_id: state.source.map(|(participant, _)| participant),
+        track_id: state.source.map(|(_, track)| track),
+        layer: state.layer,
+        rtp_timestamp: state.rtp_timestamp,
+    }
+}

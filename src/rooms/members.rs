@@ -1,0 +1,76 @@
+//! What those who keep order do to members.
+
+use super::Rooms;
+use crate::domain::{Action, Event, Fact, Refusal, Role, Seat, SiteRole, Standing, Time, UserId, can, room::LeftReason};
+use crate::store::Membership;
+
+/// The longest reason that a moderator may give, in characters.
+const REASON_LIMIT: usize = 500;
+
+impl Rooms {
+    /// Puts a member out of the room for good.
+    ///
+    /// # Errors
+    /// `forbidden` (also for whom one does not outrank), `bad_request` (`userId`: oneself; `reason`), `not_found`,
+    /// `internal`.
+    pub async fn remove_member(&self, seat: &Seat, user: UserId, reason: Option<String>) -> Result<(), Refusal> {
+        self.permit_on(seat, user, Action::RemoveMember).await?;
+        if reason.as_ref().is_some_and(|text| text.chars().count() > REASON_LIMIT || text.contains('\0')) {
+            return Err(Refusal::bad_request("reason", format!("A reason has up to {REASON_LIMIT} characters.")));
+        }
+        let by = seat.user().id;
+        self.0.store.remove_member(seat.room, user, by, reason.as_deref(), Time::now()).await?;
+        let mut lobby = self.lobby();
+        let sessions = lobby.rooms.get(&seat.room).and_then(|room| room.people.get(&user));
+        let Some(sessions) = sessions.map(|presence| presence.sessions.clone()) else { return Ok(()) };
+        // First the one whom it concerns: after this the room is over for them.
+        self.0.bus.publish(Event::to_user(seat.room, user, Fact::Removed { reason }));
+        for session in sessions {
+            self.rise_in(&mut lobby, session, seat.room, LeftReason::Removed);
+        }
+        Ok(())
+    }
+
+    /// Gives a member another role.
+    ///
+    /// # Errors
+    /// `forbidden` (also for a role that is not below one's own, and for whom one does not outrank), `bad_request` (`userId`:
+    /// oneself; `role`: owner), `not_found`, `internal`.
+    pub async fn set_member_role(&self, seat: &Seat, user: UserId, role: Role) -> Result<(), Refusal> {
+        const ACTION: Action = Action::SetMemberRole;
+        self.permit_on(seat, user, ACTION).await?;
+        if role == Role::Owner {
+            return Err(Refusal::bad_request("role", "A room has one owner: who made it."));
+        }
+        if !seat.standing().outranks(Standing { room: Some(role), site: SiteRole::Member }) {
+            return Err(Refusal::Forbidden { action: ACTION });
+        }
+        self.0.store.set_member_role(seat.room, user, role, None).await?;
+        let mut lobby = self.lobby();
+        let present = lobby.rooms.get_mut(&seat.room).and_then(|room| room.people.get_mut(&user));
+        if let Some(presence) = present {
+            presence.member.role = role;
+            presence.standing.room = Some(role);
+        }
+        Ok(())
+    }
+
+    /// Whether the one may do this to the other.
+    async fn permit_on(&self, seat: &Seat, user: UserId, action: Action) -> Result<(), Refusal> {
+        let actor = seat.standing();
+        if !can(actor, action) {
+            return Err(Refusal::Forbidden { action });
+        }
+        if user == seat.user().id {
+            return Err(Refusal::bad_request("userId", "You cannot do this to yourself."));
+        }
+        let Membership::Member(role) = self.0.store.membership(seat.room, user).await? else {
+            return Err(Refusal::NotFound);
+        };
+        let person = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?;
+        if !actor.outranks(Standing { room: Some(role), site: person.user.role }) {
+            return Err(Refusal::Forbidden { action });
+        }
+        Ok(())
+    }
+}

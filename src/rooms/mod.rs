@@ -1,0 +1,214 @@
+//! Rooms: making and finding them, who is in them now, and their calls.
+//!
+//! What lasts (rooms, memberships, removals) is in the store; who is there at this moment is in the [`lobby`], and dies with the
+//! process.
+
+mod call;
+mod calls;
+mod lobby;
+mod members;
+mod seats;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::bus::Bus;
+use crate::domain::{
+    Action, CallId, Caller, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Time, Visibility, can,
+};
+use crate::limit::{Limits, Rule};
+use crate::sfu::{CallEvent, Sfu};
+use crate::store::{Membership, RoomRecord, Store};
+use lobby::Lobby;
+
+/// The longest name of a room, in characters.
+const NAME_LIMIT: usize = 100;
+/// Rooms that one page of the list has at most.
+pub const LIST_LIMIT: u32 = 100;
+
+/// How large rooms may be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// People in a call room at once, and what such a room has unless its maker asks for less.
+    pub max_participants: u32,
+    /// People in any other room at once.
+    pub max_present: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { max_participants: 50, max_present: 10_000 }
+    }
+}
+
+/// The rooms. Clones share them.
+#[derive(Clone)]
+pub struct Rooms(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    store: Store,
+    bus: Bus,
+    sfu: Sfu,
+    limits: Limits,
+    lobby: Mutex<Lobby>,
+}
+
+/// A room that somebody wants to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRoom {
+    /// What for.
+    pub kind: RoomKind,
+    /// Its name.
+    pub name: String,
+    /// Who finds it and who may come in.
+    pub visibility: Visibility,
+    /// How many people at once; `None`: as many as such a room may hold.
+    pub max_participants: Option<u32>,
+}
+
+/// A room as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The room.
+    pub room: Room,
+    /// How many are there now.
+    pub online: u32,
+}
+
+impl Rooms {
+    /// Rooms over this store and bus, with their calls on this SFU.
+    pub fn new(config: Config, store: Store, bus: Bus, sfu: Sfu, limits: Limits) -> Self {
+        Self(Arc::new(Inner { config, store, bus, sfu, limits, lobby: Mutex::default() }))
+    }
+
+    /// Follows what becomes of sessions and calls until both channels close.
+    pub async fn follow(
+        self,
+        mut sessions: mpsc::UnboundedReceiver<SessionChange>,
+        mut calls: mpsc::Receiver<CallEvent>,
+    ) {
+        loop {
+            tokio::select! {
+                Some(change) = sessions.recv() => self.session_changed(change),
+                Some(event) = calls.recv() => self.call_changed(event),
+                else => return,
+            }
+        }
+    }
+
+    /// Makes a room; its maker is its owner.
+    ///
+    /// # Errors
+    /// `forbidden`, `rate_limited`, `bad_request` (`kind`, `name`, `maxParticipants`), `internal`.
+    pub async fn create(&self, caller: &Caller, new: NewRoom) -> Result<Room, Refusal> {
+        if !can(caller.standing(), Action::CreateRoom) {
+            return Err(Refusal::Forbidden { action: Action::CreateRoom });
+        }
+        self.0.limits.check(Rule::CreateRoom, caller)?;
+        if !new.kind.is_made_by_people() {
+            return Err(Refusal::bad_request("kind", "Rooms of the kinds \"call\" and \"group\" can be made."));
+        }
+        let name = new.name.trim();
+        if !(1..=NAME_LIMIT).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+            return Err(Refusal::bad_request("name", format!("A room's name has 1 to {NAME_LIMIT} characters.")));
+        }
+        let config = &self.0.config;
+        let most = if new.kind == RoomKind::Call { config.max_participants } else { config.max_present };
+        let max_participants = new.max_participants.unwrap_or(most);
+        if !(1..=most).contains(&max_participants) {
+            return Err(Refusal::bad_request("maxParticipants", format!("Such a room has 1 to {most} seats.")));
+        }
+        let room = Room {
+            id: RoomId::new(),
+            kind: new.kind,
+            name: name.to_owned(),
+            visibility: new.visibility,
+            max_participants,
+            created_at: Time::now(),
+        };
+        let record = RoomRecord { room: room.clone(), call: CallId::new(), created_by: caller.user.id };
+        self.0.store.create_room(&record).await?;
+        Ok(room)
+    }
+
+    /// Public rooms, newest first; those made before `before`, if it is given. `limit` is at most [`LIST_LIMIT`].
+    ///
+    /// # Errors
+    /// `bad_request` (`limit`), `internal`.
+    pub async fn public(&self, before: Option<RoomId>, limit: u32) -> Result<Vec<Listed>, Refusal> {
+        if !(1..=LIST_LIMIT).contains(&limit) {
+            return Err(Refusal::bad_request("limit", format!("A page has 1 to {LIST_LIMIT} rooms.")));
+        }
+        let records = self.0.store.public_rooms(before, limit).await?;
+        let lobby = self.lobby();
+        Ok(records.into_iter().map(|record| lobby.listed(record.room)).collect())
+    }
+
+    /// One room, for whoever may see it.
+    ///
+    /// # Errors
+    /// `not_found` (no such room, or a private one of others), `removed`, `internal`.
+    pub async fn look(&self, caller: &Caller, room: RoomId) -> Result<Listed, Refusal> {
+        let record = self.visible(caller, room).await?;
+        Ok(self.lobby().listed(record.room))
+    }
+
+    /// Makes somebody a member of a room.
+    ///
+    /// # Errors
+    /// `rate_limited`, `not_found`, `room_private`, `removed`, `internal`.
+    pub async fn join(&self, caller: &Caller, room: RoomId) -> Result<Listed, Refusal> {
+        self.0.limits.check(Rule::JoinRoom, caller)?;
+        let (record, role, is_new) = self.admit(caller, room).await?;
+        if is_new {
+            self.0.store.add_member(room, caller.user.id, role, Time::now()).await?;
+        }
+        Ok(self.lobby().listed(record.room))
+    }
+
+    /// The call of a room.
+    ///
+    /// # Errors
+    /// `not_found` (no such room, a private one of others, or one without calls), `removed`, `internal`.
+    pub async fn call_id(&self, caller: &Caller, room: RoomId) -> Result<CallId, Refusal> {
+        let record = self.visible(caller, room).await?;
+        if record.room.kind == RoomKind::Call { Ok(record.call) } else { Err(Refusal::NotFound) }
+    }
+
+    /// Whether the store answers now.
+    ///
+    /// # Errors
+    /// `internal` when it does not.
+    pub async fn reach_store(&self) -> Result<(), Refusal> {
+        Ok(self.0.store.ping().await?)
+    }
+
+    /// The room, if this person may see it.
+    async fn visible(&self, caller: &Caller, room: RoomId) -> Result<RoomRecord, Refusal> {
+        let record = self.0.store.room(room).await?.ok_or(Refusal::NotFound)?;
+        match self.0.store.membership(room, caller.user.id).await? {
+            Membership::Removed => Err(Refusal::Removed),
+            Membership::None if record.room.visibility == Visibility::Private => Err(Refusal::NotFound),
+            Membership::None | Membership::Member(_) => Ok(record),
+        }
+    }
+
+    /// The room, the role that this person has or would have in it, and whether they are new to it.
+    async fn admit(&self, caller: &Caller, room: RoomId) -> Result<(RoomRecord, Role, bool), Refusal> {
+        let record = self.0.store.room(room).await?.ok_or(Refusal::NotFound)?;
+        match self.0.store.membership(room, caller.user.id).await? {
+            Membership::Removed => Err(Refusal::Removed),
+            Membership::Member(role) => Ok((record, role, false)),
+            Membership::None if record.room.visibility == Visibility::Private => Err(Refusal::RoomPrivate),
+            Membership::None => Ok((record, Role::Member, true)),
+        }
+    }
+
+    fn lobby(&self) -> MutexGuard<'_, Lobby> {
+        self.0.lobby.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,152 @@
+//! Coming into a room and leaving it.
+
+use std::sync::Arc;
+
+use super::{
+    Rooms,
+    lobby::{Lobby, News},
+};
+use crate::domain::{
+    Event, Fact, Origin, Position, Refusal, Role, RoomId, Seat, Session, SessionChange, SessionId, Time,
+    room::{Entered, LeftReason},
+};
+use crate::limit::Rule;
+use crate::store::{Membership, RoomRecord};
+
+impl Rooms {
+    /// Gives a session a seat and finds the room as it is. `known` is up to where the client knows the room's stream. The
+    /// caller listens to the room already, so that nothing is missed in between.
+    ///
+    /// # Errors
+    /// `rate_limited`, `not_found`, `room_private`, `room_full`, `removed`, `internal`.
+    pub async fn enter(
+        &self,
+        session: Arc<Session>,
+        id: RoomId,
+        known: Option<Position>,
+    ) -> Result<Entered, Refusal> {
+        let caller = &session.caller;
+        self.0.limits.check(Rule::JoinRoom, caller)?;
+        let (record, role, is_new) = self.admit(caller, id).await?;
+        let had_seat = self.lobby().seat(&session, id).is_some();
+        self.sit(&session, record, role)?;
+        let found = self.find(&session, id, known, is_new).await;
+        if found.is_err() && !had_seat {
+            self.rise(session.id, id, LeftReason::Left);
+        }
+        found
+    }
+
+    /// Gives a session's seat up.
+    ///
+    /// # Errors
+    /// `not_in_room`.
+    pub fn leave(&self, session: &Session, room: RoomId) -> Result<(), Refusal> {
+        if self.rise(session.id, room, LeftReason::Left) { Ok(()) } else { Err(Refusal::NotInRoom) }
+    }
+
+    /// Proof that a session is in a room, and as what.
+    ///
+    /// # Errors
+    /// `not_in_room`.
+    pub fn seat(&self, session: &Arc<Session>, room: RoomId) -> Result<Seat, Refusal> {
+        self.lobby().seat(session, room).ok_or(Refusal::NotInRoom)
+    }
+
+    fn sit(&self, session: &Session, record: RoomRecord, role: Role) -> Result<(), Refusal> {
+        let (id, user) = (record.room.id, session.caller.user.id);
+        let mut lobby = self.lobby();
+        lobby.lost.remove(&session.id);
+        if lobby.sit(session, record, role)? == News::Yes
+            && let Some(presence) = lobby.rooms.get(&id).and_then(|room| room.people.get(&user))
+        {
+            let origin = Some(Origin { session: session.id, request: None });
+            let joined = Event::ephemeral(id, Fact::MemberJoined(presence.member.clone()));
+            self.0.bus.publish(Event { origin, ..joined });
+        }
+        Ok(())
+    }
+
+    /// The room as it is, for a session that has its seat.
+    async fn find(
+        &self,
+        session: &Arc<Session>,
+        id: RoomId,
+        known: Option<Position>,
+        is_new: bool,
+    ) -> Result<Entered, Refusal> {
+        let user = session.caller.user.id;
+        if is_new {
+            self.0.store.add_member(id, user, Role::Member, Time::now()).await?;
+        }
+        // Again, now that the seat is taken: a removal in the meantime has either taken the seat away or is seen here.
+        if self.0.store.membership(id, user).await? == Membership::Removed {
+            return Err(Refusal::Removed);
+        }
+        let recovery = self.0.store.recover(id, known).await?.ok_or(Refusal::NotFound)?;
+        let lobby = self.lobby();
+        let seat = lobby.seat(session, id).ok_or(Refusal::Removed)?;
+        let room = lobby.rooms.get(&id).ok_or(Refusal::Removed)?;
+        let slots = room.call.slots_of(session.id);
+        Ok(Entered {
+            room: room.record.room.clone(),
+            role: seat.role,
+            members: room.members(),
+            online: seat.online,
+            call: room.has_calls().then(|| room.call.view(room.record.call)),
+            position: recovery.position,
+            recovered: recovery.recovered,
+            messages: recovery.messages,
+            missed: recovery.missed,
+            // Slots are told when they change; whoever comes back needs them all.
+            then: slots.map(|slots| Event::to_session(id, session.id, Fact::CallSlots(slots))).into_iter().collect(),
+        })
+    }
+
+    /// Takes a session's seat away and tells the room. `false`: it had none.
+    pub(super) fn rise(&self, session: SessionId, id: RoomId, reason: LeftReason) -> bool {
+        self.rise_in(&mut self.lobby(), session, id, reason)
+    }
+
+    pub(super) fn rise_in(&self, lobby: &mut Lobby, session: SessionId, id: RoomId, reason: LeftReason) -> bool {
+        self.leave_call_in(lobby, session, id, reason);
+        match lobby.rise(session, id) {
+            None => false,
+            Some((_, News::No)) => true,
+            Some((user, News::Yes)) => {
+                self.0.bus.publish(Event::ephemeral(id, Fact::MemberLeft { user, reason }));
+                true
+            }
+        }
+    }
+
+    /// Seats follow their sessions.
+    pub(super) fn session_changed(&self, change: SessionChange) {
+        let mut lobby = self.lobby();
+        let rooms = |lobby: &Lobby, session| lobby.seats.get(&session).cloned().unwrap_or_default();
+        match change {
+            SessionChange::Lost(session) => {
+                let rooms = rooms(&lobby, session);
+                if !rooms.is_empty() {
+                    lobby.lost.insert(session);
+                }
+                for room in rooms {
+                    self.show_lost(&mut lobby, session, room, true);
+                }
+            }
+            SessionChange::Resumed(session) => {
+                lobby.lost.remove(&session);
+                for room in rooms(&lobby, session) {
+                    self.show_lost(&mut lobby, session, room, false);
+                }
+            }
+            SessionChange::Ended(session) => {
+                // Without a loss before, the client closed its socket with intent.
+                let reason = if lobby.lost.remove(&session) { LeftReason::Lost } else { LeftReason::Left };
+                for room in rooms(&lobby, session) {
+                    self.rise_in(&mut lobby, session, room, reason);
+                }
+            }
+        }
+    }
+}
