@@ -185,6 +185,13 @@ pub struct ShardStats {
     pub events_lost: u64,
 }
 
+impl ShardStats {
+    /// Dropped packets by the name of their reason, every reason once.
+    pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        parlor_media::drop::Drop::ALL.into_iter().map(|reason| (reason.name(), self.media.drops[reason as usize]))
+    }
+}
+
 enum Command {
     Offer {
         call: CallId,
