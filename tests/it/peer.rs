@@ -1,0 +1,443 @@
+//! A participant's media made of the `webrtc` crate, an implementation that is not ours: it publishes sound and picture that
+//! say whose they are, answers requests for key frames, and keeps a record of all that arrives.
+
+mod caller;
+mod keyframes;
+mod payload;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8};
+use rtc::rtp;
+use rtc::rtp::extension::HeaderExtension;
+use rtc::rtp::extension::audio_level_extension::AudioLevelExtension;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RTCRtpHeaderExtensionCapability, RtpCodecKind,
+};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+    RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, RTCSignalingState, Registry,
+    SettingEngineBuilder, RTCStatsReportEntry, StatsSelector, register_default_interceptors,
+};
+use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
+
+pub(crate) use self::caller::{Caller, meet};
+use self::keyframes::Requests;
+use crate::harness::{PATIENCE, until};
+
+const OPUS: u8 = 111;
+const VP8: u8 = 96;
+const VP8_RTX: u8 = 97;
+const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+/// A packet of sound each; a picture every second time.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What a peer publishes, or hears and sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Audio,
+    Video,
+}
+
+/// A packet that arrived in a slot.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) kind: Kind,
+    /// The slot's `a=mid`.
+    pub(crate) mid: String,
+    /// Who published it: [`Peer::tag`].
+    pub(crate) publisher: u32,
+    /// The publisher's packets of this kind, counted from 0.
+    pub(crate) counter: u32,
+    /// The first packet of a key frame.
+    pub(crate) keyframe: bool,
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+}
+
+/// What comes and goes on a connection, shared with its tasks.
+#[derive(Default)]
+struct Shared {
+    arrivals: Mutex<Vec<Arrival>>,
+    /// Packets sent, of sound and of picture.
+    sent: [AtomicUsize; 2],
+    /// Every signaling state that the connection has been in.
+    signaling: Mutex<Vec<RTCSignalingState>>,
+}
+
+/// How a peer reaches the server.
+pub(crate) struct Way {
+    pub(crate) servers: Vec<RTCIceServer>,
+    /// Nothing but relays of those servers.
+    pub(crate) relay_only: bool,
+}
+
+impl Way {
+    /// Over loopback.
+    pub(crate) fn direct() -> Self {
+        Self { servers: Vec::new(), relay_only: false }
+    }
+}
+
+/// One connection of one participant.
+pub(crate) struct Peer {
+    /// The number in all its packets.
+    pub(crate) tag: u32,
+    connection: Arc<dyn PeerConnection>,
+    tracks: Option<[Arc<TrackLocalStaticRTP>; 2]>,
+    /// By the number of their media section, as `webrtc` numbers them.
+    transceivers: Vec<Arc<dyn RtpTransceiver>>,
+    shared: Arc<Shared>,
+    requests: Requests,
+    state: watch::Receiver<RTCPeerConnectionState>,
+    publishing: Option<JoinHandle<()>>,
+}
+
+impl Peer {
+    /// A connection that will publish, with as many slots of each kind.
+    pub(crate) async fn new(tag: u32, slots: usize) -> Self {
+        Self::by(Way::direct(), tag, slots).await
+    }
+
+    /// The same, by some way.
+    pub(crate) async fn by(way: Way, tag: u32, slots: usize) -> Self {
+        let shared = Arc::new(Shared::default());
+        let requests = Requests::default();
+        let (state_tx, state) = watch::channel(RTCPeerConnectionState::New);
+        let handler = Handler { shared: Arc::clone(&shared), state: state_tx };
+        let mut engine = engine();
+        let registry = register_default_interceptors(Registry::new(), &mut engine).expect("the defaults fit");
+        // Two calls in one process would quarrel over the port of multicast DNS, which nobody here needs.
+        let settings = SettingEngineBuilder::new().with_multicast_dns_mode(MulticastDnsMode::Disabled).build();
+        let policy = if way.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
+        let connection = PeerConnectionBuilder::new()
+            .with_configuration(
+                RTCConfigurationBuilder::default()
+                    .with_ice_servers(way.servers)
+                    .with_ice_transport_policy(policy)
+                    .build(),
+            )
+            .with_media_engine(engine)
+            .with_interceptor_registry(requests.watch(registry))
+            .with_setting_engine(settings)
+            .with_handler(Arc::new(handler))
+            .with_udp_addrs(vec!["127.0.0.1:0"])
+            .build()
+            .await
+            .expect("a connection needs nothing but a port");
+        let connection: Arc<dyn PeerConnection> = Arc::new(connection);
+        let mut peer = Self {
+            tag,
+            connection,
+            tracks: None,
+            transceivers: Vec::new(),
+            shared,
+            requests,
+            state,
+            publishing: None,
+        };
+        peer.add_tracks().await;
+        peer.add_slots(slots).await;
+        peer
+    }
+
+    async fn add_tracks(&mut self) {
+        let tracks = [Kind::Audio, Kind::Video].map(|kind| Arc::new(TrackLocalStaticRTP::new(local_track(self.tag, kind))));
+        for track in &tracks {
+            let init = RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Sendonly, ..Default::default() };
+            let added = self.connection.add_transceiver_from_track(Arc::clone(track) as _, Some(init)).await;
+            self.transceivers.push(added.expect("a track can be added"));
+        }
+        self.tracks = Some(tracks);
+    }
+
+    /// Receive-only sections: as many for sound as for picture. They are there after the next offer.
+    pub(crate) async fn add_slots(&mut self, slots: usize) {
+        for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+            for _ in 0..slots {
+                let init = RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Recvonly, ..Default::default() };
+                let added = self.connection.add_transceiver_from_kind(kind, Some(init)).await;
+                self.transceivers.push(added.expect("a slot can be added"));
+            }
+        }
+    }
+
+    /// The next offer. The peer's own candidates need not be in it.
+    pub(crate) async fn offer(&self) -> String {
+        let offer = self.connection.create_offer(None).await.expect("an offer can be made");
+        let sdp = offer.sdp.clone();
+        self.connection.set_local_description(offer).await.expect("one's own offer is taken");
+        sdp
+    }
+
+    /// The `a=mid` of what it publishes: sound, picture.
+    pub(crate) async fn mids(&self) -> [String; 2] {
+        let mut mids = [String::new(), String::new()];
+        for (mid, transceiver) in mids.iter_mut().zip(&self.transceivers) {
+            *mid = transceiver.mid().await.expect("the connection lives").expect("an offer has numbered it");
+        }
+        mids
+    }
+
+    /// Takes the server's answer.
+    pub(crate) async fn accept(&self, answer: &str) {
+        let answer = RTCSessionDescription::answer(answer.to_owned()).expect("the answer is SDP");
+        self.connection.set_remote_description(answer).await.expect("the answer fits the offer");
+    }
+
+    /// Waits for `connectionState` to be `connected`.
+    pub(crate) async fn connected(&mut self) {
+        let connected = self.state.wait_for(|state| *state == RTCPeerConnectionState::Connected);
+        tokio::time::timeout(PATIENCE, connected).await.expect("it connects in time").expect("the connection lives");
+    }
+
+    /// The connection's state now.
+    pub(crate) fn state(&self) -> RTCPeerConnectionState {
+        *self.state.borrow()
+    }
+
+    /// Sends sound and picture from now on.
+    pub(crate) fn publish(&mut self) {
+        let tracks = self.tracks.take().expect("a peer publishes once");
+        let (tag, shared, requests) = (self.tag, Arc::clone(&self.shared), self.requests.clone());
+        self.publishing = Some(tokio::spawn(publish(tag, tracks, shared, requests)));
+    }
+
+    /// How many packets of a kind it has sent.
+    pub(crate) fn sent(&self, kind: Kind) -> u32 {
+        self.shared.sent[kind as usize].load(Ordering::SeqCst) as u32
+    }
+
+    /// How often it was asked for a key frame.
+    pub(crate) fn keyframe_requests(&self) -> usize {
+        self.requests.count()
+    }
+
+    /// Every signaling state it has been in: two for each offer.
+    pub(crate) fn signaling(&self) -> Vec<RTCSignalingState> {
+        self.shared.signaling.lock().expect("nobody panics with it").clone()
+    }
+
+    /// What has arrived of one publisher.
+    pub(crate) fn arrivals(&self, kind: Kind, publisher: u32) -> Vec<Arrival> {
+        let arrivals = self.shared.arrivals.lock().expect("nobody panics with it");
+        arrivals.iter().filter(|arrival| (arrival.kind, arrival.publisher) == (kind, publisher)).cloned().collect()
+    }
+
+    /// The highest counter that has arrived of one publisher.
+    pub(crate) fn latest(&self, kind: Kind, publisher: u32) -> Option<u32> {
+        self.arrivals(kind, publisher).iter().map(|arrival| arrival.counter).max()
+    }
+
+    /// Waits until sound and picture of a publisher arrive that were sent after this call.
+    pub(crate) async fn receives(&self, publisher: &Peer) {
+        for kind in [Kind::Audio, Kind::Video] {
+            self.receives_kind(kind, publisher).await;
+        }
+    }
+
+    /// Waits until packets of that kind arrive that were sent after this call.
+    pub(crate) async fn receives_kind(&self, kind: Kind, publisher: &Peer) {
+        let wanted = publisher.sent(kind) + 5;
+        let what = format!("{} gets {kind:?} of {}", self.tag, publisher.tag);
+        until(&what, async || self.latest(kind, publisher.tag).filter(|latest| *latest >= wanted)).await;
+    }
+
+    /// Waits until nothing of that kind has arrived for the last 50 packets that the publisher sent.
+    pub(crate) async fn misses(&self, kind: Kind, publisher: &Peer) {
+        let what = format!("{} gets no {kind:?} of {} any more", self.tag, publisher.tag);
+        let silent = async || {
+            let latest = self.latest(kind, publisher.tag).unwrap_or(0);
+            (publisher.sent(kind) > latest + 50).then_some(())
+        };
+        until(&what, silent).await;
+    }
+
+    /// The type of its own candidate in the selected pair, and the types of all its candidates.
+    pub(crate) async fn candidates(&self) -> (String, Vec<String>) {
+        let report = self.connection.get_stats(std::time::Instant::now(), StatsSelector::None).await;
+        let (mut selected, mut pairs, mut own) = (String::new(), HashMap::new(), HashMap::new());
+        for entry in report.iter() {
+            match entry {
+                RTCStatsReportEntry::Transport(it) => selected.clone_from(&it.selected_candidate_pair_id),
+                RTCStatsReportEntry::IceCandidatePair(it) => {
+                    pairs.insert(it.stats.id.clone(), it.local_candidate_id.clone());
+                }
+                RTCStatsReportEntry::LocalCandidate(it) => {
+                    own.insert(it.stats.id.clone(), it.candidate_type.to_string());
+                }
+                _ => {}
+            }
+        }
+        let selected = pairs.get(&selected).and_then(|id| own.iter().find(|(key, _)| key.ends_with(id.as_str())));
+        (selected.map(|(_, kind)| kind.clone()).unwrap_or_default(), own.into_values().collect())
+    }
+
+    /// Ends the connection as a closed page does.
+    pub(crate) async fn close(mut self) {
+        if let Some(publishing) = self.publishing.take() {
+            publishing.abort();
+        }
+        self.connection.close().await.expect("a connection can be closed");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if let Some(publishing) = &self.publishing {
+            publishing.abort();
+        }
+    }
+}
+
+struct Handler {
+    shared: Arc<Shared>,
+    state: watch::Sender<RTCPeerConnectionState>,
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        self.state.send_replace(state);
+    }
+
+    async fn on_signaling_state_change(&self, state: RTCSignalingState) {
+        self.shared.signaling.lock().expect("nobody panics with it").push(state);
+    }
+
+    // The connection's own task runs this: it must come back before anything else happens.
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        tokio::spawn(receive(track, Arc::clone(&self.shared)));
+    }
+}
+
+async fn receive(track: Arc<dyn TrackRemote>, shared: Arc<Shared>) {
+    let mut mid = String::new();
+    let kind = if track.kind().await == RtpCodecKind::Audio { Kind::Audio } else { Kind::Video };
+    while let Some(event) = track.poll().await {
+        match event {
+            // Sections are numbered in the order they were added, and named by their number.
+            TrackRemoteEvent::OnOpen(init) => mid = usize::from(init.receiver_id).to_string(),
+            TrackRemoteEvent::OnRtpPacket(packet) => {
+                let Some((publisher, counter)) = payload::read(&packet.payload) else { continue };
+                let keyframe = kind == Kind::Video && payload::starts_keyframe(&packet.payload);
+                let rtp::Header { ssrc, sequence_number: sequence, timestamp, .. } = packet.header;
+                let arrival = Arrival { kind, mid: mid.clone(), publisher, counter, keyframe, ssrc, sequence, timestamp };
+                shared.arrivals.lock().expect("nobody panics with it").push(arrival);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Opus and VP8 with RTX, and the header extensions that the server reads.
+fn engine() -> MediaEngine {
+    let mut engine = MediaEngine::default();
+    let rtx = RTCRtpCodec {
+        mime_type: MIME_TYPE_RTX.to_owned(),
+        clock_rate: 90_000,
+        sdp_fmtp_line: format!("apt={VP8}"),
+        ..RTCRtpCodec::default()
+    };
+    for (codec, payload_type, kind) in [
+        (codec(Kind::Audio), OPUS, RtpCodecKind::Audio),
+        (codec(Kind::Video), VP8, RtpCodecKind::Video),
+        (rtx, VP8_RTX, RtpCodecKind::Video),
+    ] {
+        let codec = RTCRtpCodecParameters { rtp_codec: codec, payload_type };
+        engine.register_codec(codec, kind).expect("the codec is new");
+    }
+    for uri in [AUDIO_LEVEL_URI, MID_URI] {
+        let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
+        engine.register_header_extension(extension, RtpCodecKind::Audio, None).expect("there is room for it");
+    }
+    engine
+}
+
+fn codec(kind: Kind) -> RTCRtpCodec {
+    let (mime_type, clock_rate, channels) = match kind {
+        Kind::Audio => (MIME_TYPE_OPUS, 48_000, 2),
+        Kind::Video => (MIME_TYPE_VP8, 90_000, 0),
+    };
+    RTCRtpCodec { mime_type: mime_type.to_owned(), clock_rate, channels, ..RTCRtpCodec::default() }
+}
+
+fn local_ssrc(tag: u32, kind: Kind) -> u32 {
+    1000 * tag + kind as u32 + 1
+}
+
+fn local_track(tag: u32, kind: Kind) -> MediaStreamTrack {
+    let rtp_kind = match kind {
+        Kind::Audio => RtpCodecKind::Audio,
+        Kind::Video => RtpCodecKind::Video,
+    };
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(local_ssrc(tag, kind)), ..Default::default() },
+        codec: codec(kind),
+        ..Default::default()
+    };
+    MediaStreamTrack::new(format!("of-{tag}"), format!("{kind:?}-of-{tag}"), format!("{kind:?}"), rtp_kind, vec![encoding])
+}
+
+/// Sound every 20 ms and a picture of two packets every 40 ms, until it is stopped.
+async fn publish(tag: u32, [audio, video]: [Arc<TrackLocalStaticRTP>; 2], shared: Arc<Shared>, requests: Requests) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut picture = 0_u16;
+    for tick in 0_u32.. {
+        ticks.tick().await;
+        // The first to come is the loudest, so that nobody takes another's place.
+        let level = HeaderExtension::AudioLevel(AudioLevelExtension { level: 10 + 2 * tag.min(50) as u8, voice: true });
+        let sound = packet(tag, Kind::Audio, &shared, tick * 960, true, payload::opus);
+        if audio.write_rtp_with_extensions(sound, &[level]).await.is_err() {
+            return;
+        }
+        if tick % 2 == 1 {
+            continue;
+        }
+        let keyframe = picture == 0 || requests.take();
+        for first in [true, false] {
+            let body = |mark: &_| payload::vp8(picture, keyframe, first, mark);
+            let part = packet(tag, Kind::Video, &shared, tick * 1800, !first, body);
+            if video.write_rtp_with_extensions(part, &[]).await.is_err() {
+                return;
+            }
+        }
+        picture = (picture + 1) % 0x8000;
+    }
+}
+
+/// The next packet of a kind; it counts as sent.
+fn packet(
+    tag: u32,
+    kind: Kind,
+    shared: &Shared,
+    timestamp: u32,
+    marker: bool,
+    body: impl FnOnce(&payload::Mark) -> bytes::Bytes,
+) -> rtp::Packet {
+    let counter = shared.sent[kind as usize].fetch_add(1, Ordering::SeqCst) as u32;
+    let payload_type = if kind == Kind::Audio { OPUS } else { VP8 };
+    let header = rtp::Header {
+        version: 2,
+        marker,
+        payload_type,
+        sequence_number: counter as u16,
+        timestamp,
+        ssrc: local_ssrc(tag, kind),
+        ..rtp::Header::default()
+    };
+    rtp::Packet { header, payload: body(&payload::mark(tag, counter)) }
+}

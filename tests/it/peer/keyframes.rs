@@ -1,0 +1,85 @@
+//! Hears the server ask for key frames. `webrtc` keeps inbound RTCP from the application unless an interceptor speaks up for
+//! it, and then looks at the first packet of a compound only; so this one listens in the chain itself.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use rtc::interceptor::{Interceptor, Packet, Slot, StreamInfo, TaggedPacket};
+use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::sansio::Protocol;
+use rtc::shared::error::Error;
+use webrtc::peer_connection::Registry;
+
+/// The requests of one connection, counted.
+#[derive(Clone, Default)]
+pub(crate) struct Requests {
+    asked: Arc<AtomicUsize>,
+    answered: Arc<AtomicUsize>,
+}
+
+impl Requests {
+    /// How many there were.
+    pub(super) fn count(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Whether there were any since the last time.
+    pub(super) fn take(&self) -> bool {
+        let asked = self.count();
+        self.answered.swap(asked, Ordering::SeqCst) != asked
+    }
+
+    /// Adds the listener to a chain, behind all the others.
+    pub(super) fn watch(&self, registry: Registry) -> Registry {
+        registry.with(Slot::from(usize::MAX), Listener { requests: self.clone(), ..Listener::default() })
+    }
+}
+
+#[derive(Default)]
+struct Listener {
+    requests: Requests,
+    reads: VecDeque<TaggedPacket>,
+    writes: VecDeque<TaggedPacket>,
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for Listener {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Error> {
+        if let Packet::Rtcp(compound) = &message.message.packet {
+            let asks = |packet: &&Box<dyn rtc::rtcp::Packet>| {
+                packet.as_any().is::<PictureLossIndication>() || packet.as_any().is::<FullIntraRequest>()
+            };
+            self.requests.asked.fetch_add(compound.iter().filter(asks).count(), Ordering::SeqCst);
+        }
+        self.reads.push_back(message);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.reads.pop_front()
+    }
+
+    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Error> {
+        self.writes.push_back(message);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.writes.pop_front()
+    }
+}
+
+impl Interceptor for Listener {
+    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}
