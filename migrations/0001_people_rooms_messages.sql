@@ -41,6 +41,7 @@ create table rooms (
     created_by uuid not null references users (id),
     created_at bigint not null
 );
+create unique index rooms_call on rooms (call_id);
 create index rooms_public on rooms (visibility, id);
 
 create table members (

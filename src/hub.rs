@@ -17,6 +17,7 @@ use std::{
 };
 
 use ring::rand::{SecureRandom, SystemRandom};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 
 pub use outbox::{Outbox, Outgoing};
@@ -28,14 +29,26 @@ use crate::proto::{CloseCode, GoAway, ServerBody, ServerFrame};
 use fan::{Fan, Found};
 use outbox::Lane;
 
-/// How long a session waits for another socket.
-pub const SEAT_KEPT: Duration = Duration::from_secs(15);
+/// How sessions are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How long a session waits for another socket, in milliseconds.
+    pub seat_kept_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { seat_kept_ms: 15_000 }
+    }
+}
 
 /// The sessions. Clones share them.
 #[derive(Clone)]
 pub struct Hub(Arc<Inner>);
 
 struct Inner {
+    seat_kept: Duration,
     sessions: Mutex<Sessions>,
     rooms: Mutex<HashMap<RoomId, Arc<Mutex<Fan>>>>,
     /// Unbounded, yet no longer than three times the list of sessions: each is lost, resumed or ended.
@@ -74,9 +87,15 @@ pub struct Opened {
 
 impl Hub {
     /// Starts to tell what the subscription brings. The receiver gives what becomes of sessions.
-    pub fn start(subscription: Subscription) -> (Self, mpsc::UnboundedReceiver<SessionChange>) {
+    pub fn start(config: &Config, subscription: Subscription) -> (Self, mpsc::UnboundedReceiver<SessionChange>) {
         let (changes, receiver) = mpsc::unbounded_channel();
-        let inner = Inner { sessions: Mutex::default(), rooms: Mutex::default(), changes, attempts: AtomicU64::new(0) };
+        let inner = Inner {
+            seat_kept: Duration::from_millis(config.seat_kept_ms),
+            sessions: Mutex::default(),
+            rooms: Mutex::default(),
+            changes,
+            attempts: AtomicU64::new(0),
+        };
         let hub = Self(Arc::new(inner));
         tokio::spawn(hub.clone().run(subscription));
         (hub, receiver)
@@ -214,7 +233,7 @@ impl Hub {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let hub = self.clone();
             runtime.spawn(async move {
-                tokio::time::sleep(SEAT_KEPT).await;
+                tokio::time::sleep(hub.0.seat_kept).await;
                 if hub.sessions().all.get(&session).is_some_and(|live| live.generation == generation) {
                     hub.end(session);
                 }

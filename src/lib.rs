@@ -37,6 +37,8 @@ pub struct CoreConfig {
     pub auth: auth::Config,
     /// How fast anybody may do anything.
     pub limit: limit::Config,
+    /// How sessions are kept.
+    pub hub: hub::Config,
     /// How large rooms may be.
     pub rooms: rooms::Config,
     /// What signs access tokens: 32 random bytes or more.
@@ -73,7 +75,7 @@ impl Core {
         let (store, mut committed) = Store::open(&config.store).await?;
         let limits = Limits::new(config.limit);
         let bus = Bus::local();
-        let (hub, sessions) = Hub::start(bus.subscribe());
+        let (hub, sessions) = Hub::start(&config.hub, bus.subscribe());
         let auth = Auth::new(store.clone(), limits.clone(), &config.auth, &config.secret);
         let rooms = Rooms::new(config.rooms, store.clone(), bus.clone(), sfu, limits.clone());
         let chat = Chat::new(store.clone(), bus.clone(), limits.clone());

@@ -47,7 +47,7 @@ pub struct Draft {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It is stored; the sender gets it like everybody else, with the id of the request.
-    Fresh,
+    Fresh(Box<Message>),
     /// It had been sent before; nobody else is told again.
     Again(Box<Message>),
 }
@@ -87,9 +87,10 @@ impl Chat {
         let sender = Author { id: author.id, nickname: author.nickname.clone() };
         let Draft { client_id, reply_to, .. } = draft;
         let new = NewMessage { id, room: seat.room, sender, client_id, text, reply_to, at: Time::now() };
+        let fresh = Box::new(new.message());
         match self.0.store.send_message(new, Some(origin(seat, request))).await? {
             Committed::Already(Some(message)) => Ok(Sent::Again(Box::new(message))),
-            Committed::Fresh(_) | Committed::Already(None) => Ok(Sent::Fresh),
+            Committed::Fresh(_) | Committed::Already(None) => Ok(Sent::Fresh(fresh)),
         }
     }
 

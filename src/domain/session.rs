@@ -22,7 +22,8 @@ pub struct Session {
     pub caller: Caller,
 }
 
-/// Proof that a session is in a room, and as what.
+/// Proof that somebody may act in a room, and as what: they are in it, or the request came without a socket from somebody who
+/// could be.
 #[derive(Clone, Debug)]
 pub struct Seat {
     /// Which session.
@@ -31,8 +32,8 @@ pub struct Seat {
     pub room: RoomId,
     /// What the room is for.
     pub kind: RoomKind,
-    /// As what.
-    pub role: Role,
+    /// As what. `None`: a moderator of the site who is no member.
+    pub role: Option<Role>,
     /// How many people are there.
     pub online: u32,
 }
@@ -66,7 +67,7 @@ impl Session {
 impl Seat {
     /// The standing in this seat's room.
     pub fn standing(&self) -> Standing {
-        Standing { room: Some(self.role), site: self.session.caller.user.role }
+        Standing { room: self.role, site: self.session.caller.user.role }
     }
 
     /// Who sits here.
@@ -77,7 +78,7 @@ impl Seat {
     /// How much this person has shown of themselves, here.
     pub fn trust(&self) -> Trust {
         const A_WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
-        if self.role >= Role::Trusted {
+        if self.role >= Some(Role::Trusted) {
             Trust::Trusted
         } else if Time::now().as_ms() - self.session.caller.known_since.as_ms() >= A_WEEK_MS {
             Trust::Established

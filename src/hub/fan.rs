@@ -140,7 +140,12 @@ impl Ear {
             }
             _ => self.lane.push(shared.text()),
         }
-        !matches!(event.fact, Fact::Removed { .. })
+        match event.fact {
+            Fact::Removed { .. } => false,
+            // Whoever leaves by other means than this socket (another tab, REST) leaves with all sockets.
+            Fact::MemberLeft { user, .. } => user != self.user,
+            _ => true,
+        }
     }
 }
 

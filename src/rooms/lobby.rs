@@ -99,9 +99,15 @@ impl Lobby {
             session: session.clone(),
             room: id,
             kind: room.record.room.kind,
-            role: presence.member.role,
+            role: Some(presence.member.role),
             online: room.online(),
         })
+    }
+
+    /// The sessions of one person in a room.
+    pub(super) fn sessions_of(&self, id: RoomId, user: UserId) -> Vec<SessionId> {
+        let presence = self.rooms.get(&id).and_then(|room| room.people.get(&user));
+        presence.map(|presence| presence.sessions.iter().copied().collect()).unwrap_or_default()
     }
 
     pub(super) fn listed(&self, room: Room) -> Listed {

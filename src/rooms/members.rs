@@ -1,13 +1,59 @@
-//! What those who keep order do to members.
+//! Members: who they are, what those who keep order do to them, and acting in a room without a socket.
 
-use super::Rooms;
-use crate::domain::{Action, Event, Fact, Refusal, Role, Seat, SiteRole, Standing, Time, UserId, can, room::LeftReason};
+use std::sync::Arc;
+
+use super::{Rooms, lobby::LiveRoom};
+use crate::domain::{
+    Action, Caller, Event, Fact, Member, Refusal, Role, RoomId, Seat, Session, SessionId, SiteRole, Standing, Time, UserId,
+    Visibility, can, room::LeftReason,
+};
 use crate::store::Membership;
 
 /// The longest reason that a moderator may give, in characters.
 const REASON_LIMIT: usize = 500;
 
 impl Rooms {
+    /// A seat for one request without a socket, for a member or a moderator of the site.
+    ///
+    /// # Errors
+    /// `not_found` (no such room, or a private one of others), `removed`, `not_in_room`, `internal`.
+    pub async fn visit(&self, caller: &Caller, room: RoomId) -> Result<Seat, Refusal> {
+        let record = self.0.store.room(room).await?.ok_or(Refusal::NotFound)?;
+        let role = match self.0.store.membership(room, caller.user.id).await? {
+            Membership::Removed => return Err(Refusal::Removed),
+            Membership::Member(role) => Some(role),
+            Membership::None if caller.user.role >= SiteRole::Moderator => None,
+            Membership::None if record.room.visibility == Visibility::Private => return Err(Refusal::NotFound),
+            Membership::None => return Err(Refusal::NotInRoom),
+        };
+        let session = Arc::new(Session { id: SessionId::new(), caller: caller.clone() });
+        let online = self.lobby().rooms.get(&room).map_or(0, LiveRoom::online);
+        Ok(Seat { session, room, kind: record.room.kind, role, online })
+    }
+
+    /// Who is in a room now, up to 100 of them, first come first.
+    ///
+    /// # Errors
+    /// `not_found` (no such room, or a private one of others), `removed`, `internal`.
+    pub async fn members(&self, caller: &Caller, room: RoomId) -> Result<Vec<Member>, Refusal> {
+        self.visible(caller, room).await?;
+        Ok(self.lobby().rooms.get(&room).map(LiveRoom::members).unwrap_or_default())
+    }
+
+    /// Ends somebody's membership; their sockets leave the room. The owner stays owner.
+    ///
+    /// # Errors
+    /// `not_found` (no such room, or a private one of others), `removed`, `internal`.
+    pub async fn quit(&self, caller: &Caller, room: RoomId) -> Result<(), Refusal> {
+        self.visible(caller, room).await?;
+        self.0.store.end_membership(room, caller.user.id).await?;
+        let mut lobby = self.lobby();
+        for session in lobby.sessions_of(room, caller.user.id) {
+            self.rise_in(&mut lobby, session, room, LeftReason::Left);
+        }
+        Ok(())
+    }
+
     /// Puts a member out of the room for good.
     ///
     /// # Errors
@@ -21,8 +67,10 @@ impl Rooms {
         let by = seat.user().id;
         self.0.store.remove_member(seat.room, user, by, reason.as_deref(), Time::now()).await?;
         let mut lobby = self.lobby();
-        let sessions = lobby.rooms.get(&seat.room).and_then(|room| room.people.get(&user));
-        let Some(sessions) = sessions.map(|presence| presence.sessions.clone()) else { return Ok(()) };
+        let sessions = lobby.sessions_of(seat.room, user);
+        if sessions.is_empty() {
+            return Ok(());
+        }
         // First the one whom it concerns: after this the room is over for them.
         self.0.bus.publish(Event::to_user(seat.room, user, Fact::Removed { reason }));
         for session in sessions {

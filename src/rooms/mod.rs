@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::bus::Bus;
 use crate::domain::{
-    Action, CallId, Caller, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Time, Visibility, can,
+    Action, CallId, Caller, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Time, Visibility, call::Call, can,
 };
 use crate::limit::{Limits, Rule};
 use crate::sfu::{CallEvent, Sfu};
@@ -179,12 +179,31 @@ impl Rooms {
         if record.room.kind == RoomKind::Call { Ok(record.call) } else { Err(Refusal::NotFound) }
     }
 
-    /// Whether the store answers now.
+    /// A call, and the room that it takes place in.
     ///
     /// # Errors
-    /// `internal` when it does not.
-    pub async fn reach_store(&self) -> Result<(), Refusal> {
-        Ok(self.0.store.ping().await?)
+    /// `not_found` (no such call, or one in a private room of others), `removed`, `internal`.
+    pub async fn call(&self, caller: &Caller, call: CallId) -> Result<(RoomId, Call), Refusal> {
+        let record = self.0.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?;
+        let record = self.visible(caller, record.room.id).await?;
+        let lobby = self.lobby();
+        let view = lobby.rooms.get(&record.room.id).map(|room| room.call.view(call));
+        Ok((record.room.id, view.unwrap_or_else(|| Call { call_id: call, participants: Vec::new() })))
+    }
+
+    /// Whether the rooms work: one sentence if not.
+    ///
+    /// # Errors
+    /// The store does not answer, or no shard does.
+    pub async fn health(&self) -> Result<(), String> {
+        if let Err(error) = self.0.store.ping().await {
+            tracing::error!(%error, "the store does not answer");
+            return Err("The database does not answer.".to_owned());
+        }
+        if self.0.sfu.stats().await.is_empty() {
+            return Err("No media thread answers.".to_owned());
+        }
+        Ok(())
     }
 
     /// The room, if this person may see it.

@@ -86,11 +86,12 @@ impl Rooms {
         let recovery = self.0.store.recover(id, known).await?.ok_or(Refusal::NotFound)?;
         let lobby = self.lobby();
         let seat = lobby.seat(session, id).ok_or(Refusal::Removed)?;
+        let role = seat.role.ok_or(Refusal::Removed)?;
         let room = lobby.rooms.get(&id).ok_or(Refusal::Removed)?;
         let slots = room.call.slots_of(session.id);
         Ok(Entered {
             room: room.record.room.clone(),
-            role: seat.role,
+            role,
             members: room.members(),
             online: seat.online,
             call: room.has_calls().then(|| room.call.view(room.record.call)),

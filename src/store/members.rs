@@ -56,6 +56,17 @@ impl Store {
         Ok(())
     }
 
+    /// Ends a membership. The owner's stays: the room would be nobody's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_membership(&self, room: RoomId, user: UserId) -> Result<(), Error> {
+        const SQL: &str = "delete from members where room_id = $1 and user_id = $2 and role <> $3";
+        execute_now!(&self.write, sqlx::query(SQL)
+            .bind(room.as_uuid()).bind(user.as_uuid()).bind(Role::Owner.as_str()))?;
+        Ok(())
+    }
+
     /// Removes somebody for good.
     ///
     /// # Errors

@@ -84,6 +84,16 @@ impl Store {
         row.map(RoomRecord::try_from).transpose()
     }
 
+    /// The room of that call.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn room_of_call(&self, call: CallId) -> Result<Option<RoomRecord>, Error> {
+        let row: Option<RoomRow> = on_pool!(&self.read, db => sqlx::query_as("select * from rooms where call_id = $1")
+            .bind(call.as_uuid()).fetch_optional(db))?;
+        row.map(RoomRecord::try_from).transpose()
+    }
+
     /// Public rooms, newest first; those made before `before`, if it is given.
     ///
     /// # Errors
