@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
-use crate::{auth, limit, rooms, sfu, store};
+use crate::{auth, hub, limit, rooms, sfu, store};
 
 /// Everything that can be set. Times and sizes carry their unit in the name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -53,6 +53,8 @@ pub struct Config {
     pub http: Http,
     /// Logins and tokens.
     pub auth: auth::Config,
+    /// How sessions are kept.
+    pub hub: hub::Config,
     /// Rates.
     pub limit: limit::Config,
     /// Rooms.
@@ -85,6 +87,7 @@ impl Default for Config {
             log: "info".into(),
             http: Http::default(),
             auth: auth::Config::default(),
+            hub: hub::Config::default(),
             limit: limit::Config::default(),
             rooms: rooms::Config::default(),
             sfu: sfu::Config::default(),
@@ -290,7 +293,7 @@ mod tests {
     fn the_environment_wins_over_the_file() {
         let file = "listen = '127.0.0.1:1'\ndata_dir = '/from/file'\n[turn]\nttl_s = 60\n";
         let config = read(&[("PARLOR_LISTEN", "[::1]:2"), ("PARLOR_TURN__TTL_S", "120")], Some(file)).unwrap().config;
-        assert_eq!(config.listen, "[::1]:2".parse().unwrap());
+        assert_eq!(config.listen, SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 2)));
         assert_eq!(config.data_dir, Path::new("/from/file"));
         assert_eq!(config.turn.ttl_s, 120);
     }
@@ -298,9 +301,9 @@ mod tests {
     #[test]
     fn lists_are_written_with_commas_or_as_lists() {
         let config = read(&[("PARLOR_TRUSTED_PROXIES", "10.0.0.0/8, ::1")], None).unwrap().config;
-        assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+        assert_eq!(config.trusted_proxies, ["10.0.0.0/8", "::1/128"].map(|net| net.parse::<IpNet>().unwrap()));
         let config = read(&[], Some("trusted_proxies = ['127.0.0.1']")).unwrap().config;
-        assert_eq!(config.trusted_proxies, ["127.0.0.1/32".parse().unwrap()]);
+        assert_eq!(config.trusted_proxies, ["127.0.0.1/32".parse::<IpNet>().unwrap()]);
         assert!(read(&[("PARLOR_TRUSTED_PROXIES", "here")], None).is_err());
     }
 

@@ -1,9 +1,13 @@
 //! Parlor wires its modules here, bottom first.
 
+pub mod api;
 pub mod auth;
 pub mod bus;
 pub mod chat;
+pub mod check;
+pub mod config;
 pub mod domain;
+mod figures;
 pub mod hub;
 pub mod limit;
 pub mod metrics;
@@ -12,21 +16,109 @@ pub mod rooms;
 pub mod sfu;
 pub mod store;
 
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use anyhow::Context as _;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use auth::Auth;
 use bus::Bus;
 use chat::Chat;
+use config::Config;
 use hub::Hub;
 use limit::Limits;
 use rooms::Rooms;
 use sfu::{CallEvent, Sfu};
 use store::Store;
 
+/// Bytes of the secret that signs tokens.
+const SECRET_BYTES: usize = 32;
 /// How often logins that ended are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// A server that runs.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where people find the page.
+    pub page_url: String,
+    /// What makes somebody the administrator, until it is used: a secret.
+    pub admin_link: Option<String>,
+    served: api::Served,
+    core: Core,
+    sfu: Sfu,
+    figures: JoinHandle<()>,
+}
+
+/// Starts the server.
+///
+/// # Errors
+/// When it cannot serve: an address or port that cannot be used, a data folder that cannot be written, a database that cannot be
+/// reached, a certificate that cannot be used.
+pub async fn serve(config: Config) -> anyhow::Result<Running> {
+    config.turn.check()?;
+    let recorder = figures::recorder();
+    make_folder(&config.data_dir)?;
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.with_context(|| format!("{} cannot be listened on (PARLOR_LISTEN)", config.listen))?;
+    let secret = secret(&config.secret_file())?;
+    let (sfu, call_events) = Sfu::start(config.media_port, &config.announced_address, &config.sfu)?;
+    let core = Core::start(core_config(&config, secret), sfu.clone(), call_events).await?;
+    let stun = parlor_turn::serve_stun(&config.turn).unwrap_or_else(|error| {
+        tracing::warn!(%error, "STUN is not served; calls work without it where clients reach the media ports directly");
+        None
+    });
+    let figures = tokio::spawn(figures::keep_reading(sfu.clone(), stun, recorder.clone()));
+
+    let address = listener.local_addr()?;
+    let page_url = config.page_url(address);
+    let admin_link = core.auth.new_claim().await?.map(|secret| format!("{page_url}/claim/{secret}"));
+    let announced = sfu.addresses().to_vec();
+    let Core { auth, rooms, chat, hub, limits, .. } = &core;
+    let app = api::App {
+        config,
+        auth: auth.clone(),
+        rooms: rooms.clone(),
+        chat: chat.clone(),
+        hub: hub.clone(),
+        limits: limits.clone(),
+        announced,
+        recorder,
+    };
+    let served = api::serve(app, listener)?;
+    Ok(Running { address, page_url, admin_link, served, core, sfu, figures })
+}
+
+fn core_config(config: &Config, secret: Vec<u8>) -> CoreConfig {
+    CoreConfig {
+        store: config.store(),
+        auth: config.auth.clone(),
+        limit: config.limits(),
+        hub: config.hub.clone(),
+        rooms: config.rooms.clone(),
+        secret,
+    }
+}
+
+impl Running {
+    /// Stops in order: clients are told, requests are answered, what was acknowledged is in the database anyway.
+    pub async fn stop(self) {
+        let Self { served, core, sfu, figures, .. } = self;
+        served.stop().await;
+        figures.abort();
+        // It waits for threads.
+        tokio::task::spawn_blocking(move || sfu.stop()).await.ok();
+        core.stop().await;
+    }
+}
 
 /// What the core is made with.
 #[derive(Clone, Debug)]
@@ -104,5 +196,36 @@ impl Core {
         for task in &self.tasks {
             task.abort();
         }
+    }
+}
+
+/// Brings the database to this version's form.
+///
+/// # Errors
+/// When it cannot be reached, or a migration fails.
+pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    make_folder(&config.data_dir)?;
+    Ok(store::migrate(&config.store()).await?)
+}
+
+fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("the data folder {} cannot be made", folder.display()))
+}
+
+/// Reads the secret, or makes one that only this user can read.
+fn secret(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let unusable = || format!("the secret {} cannot be used", file.display());
+    match fs::read(file) {
+        Ok(secret) if secret.len() >= SECRET_BYTES => Ok(secret),
+        Ok(_) => anyhow::bail!("{}: it is shorter than {SECRET_BYTES} bytes", unusable()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut secret = vec![0; SECRET_BYTES];
+            SystemRandom::new().fill(&mut secret).ok().context("the system gives no random numbers")?;
+            let mut options = fs::OpenOptions::new();
+            let mut made = options.write(true).create_new(true).mode(0o600).open(file).with_context(unusable)?;
+            made.write_all(&secret).and_then(|()| made.sync_all()).with_context(unusable)?;
+            Ok(secret)
+        }
+        Err(error) => Err(error).with_context(unusable),
     }
 }

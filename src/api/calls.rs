@@ -43,6 +43,6 @@ pub(crate) async fn mute_track(
 ) -> Result<StatusCode, Error> {
     let (room, _) = shared.rooms.call(known.caller(), call).await?;
     let seat = shared.rooms.visit(known.caller(), room).await?;
-    shared.rooms.mute_track(&seat, track, new.muted).await?;
+    shared.rooms.mute_track(&seat, track, new.muted)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::Refusal;
+use crate::metrics::REFUSALS;
 use crate::proto::{ErrorBody, ErrorCode};
 
 /// What a handler answers when it does not do what was asked.
@@ -63,10 +64,16 @@ impl Error {
 /// the id that the other side is told.
 pub(crate) fn body_of(refusal: &Refusal) -> ErrorBody {
     let body = ErrorBody::from(refusal);
+    metrics::counter!(REFUSALS, "code" => name_of(body.code)).increment(1);
     let Refusal::Internal(why) = refusal else { return body };
     let request_id = Uuid::now_v7().to_string();
     tracing::error!(%request_id, why, "a request failed");
     body.with("requestId", request_id)
+}
+
+/// A code as the wire spells it.
+fn name_of(code: ErrorCode) -> String {
+    serde_json::to_value(code).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Which HTTP status a code stands for.
@@ -97,9 +104,8 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let ErrorBody { code, message, retry_after_ms, detail } = self.0;
         let status = status_of(code);
-        let name = serde_json::to_value(code).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
         let problem = Problem {
-            kind: format!("urn:parlor:problem:{name}"),
+            kind: format!("urn:parlor:problem:{}", name_of(code)),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: message,
@@ -131,7 +137,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         match <Json<T> as FromRequest<S>>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(unreadable_body(rejection)),
+            Err(rejection) => Err(unreadable_body(&rejection)),
         }
     }
 }
@@ -149,13 +155,12 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
     }
 }
 
-fn unreadable_body(rejection: JsonRejection) -> Error {
+fn unreadable_body(rejection: &JsonRejection) -> Error {
     let text = rejection.body_text();
     let is_too_large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
     let code = match rejection {
         _ if is_too_large => ErrorCode::TooLarge,
-        JsonRejection::JsonDataError(_) => ErrorCode::BadRequest,
-        JsonRejection::MissingJsonContentType(_) => ErrorCode::BadRequest,
+        JsonRejection::JsonDataError(_) | JsonRejection::MissingJsonContentType(_) => ErrorCode::BadRequest,
         _ => ErrorCode::BadJson,
     };
     Error(ErrorBody::new(code, text))

@@ -158,24 +158,24 @@ impl Conversation {
     /// One verb per frame. `None`: the reply comes as an event that carries the request's id, or none is due.
     async fn answer(&self, body: ClientBody, id: Option<String>) -> Result<Option<ServerFrame>, Refusal> {
         let (rooms, chat) = (&self.shared.rooms, &self.shared.chat);
-        let seat = |room| rooms.seat(self.session.id, room);
+        let seat = |room| rooms.seat(&self.session, room);
         match body {
             ClientBody::Authenticate(_) => unreachable!("it is taken before"),
             ClientBody::Ping => return Ok(Some(ServerFrame::new(ServerBody::Pong(Empty {})))),
             ClientBody::JoinRoom(join) => return self.join(join, id).await.map(|()| None),
             ClientBody::LeaveRoom(it) => {
                 self.shared.hub.leave(self.session.id, it.room_id);
-                rooms.leave(&self.session, it.room_id).await?;
+                rooms.leave(&self.session, it.room_id)?;
             }
             ClientBody::SendMessage(message) => return self.send(message, id).await,
             ClientBody::EditMessage(it) => {
-                return chat.edit(&seat(it.room_id)?, it.message_id, it.content.text, id).await.map(|()| None);
+                return chat.edit(&seat(it.room_id)?, it.message_id, &it.content.text, id).await.map(|()| None);
             }
             ClientBody::DeleteMessage(it) => match chat.delete(&seat(it.room_id)?, it.message_id, id.clone()).await? {
                 Gone::Now => return Ok(None),
                 Gone::Already => {}
             },
-            ClientBody::Typing(it) => chat.typing(&seat(it.room_id)?, it.typing).await?,
+            ClientBody::Typing(it) => chat.typing(&seat(it.room_id)?, it.typing)?,
             ClientBody::RemoveMember(it) => {
                 self.count(Rule::Request)?;
                 rooms.remove_member(&seat(it.room_id)?, it.user_id, it.reason).await?;
@@ -190,21 +190,21 @@ impl Conversation {
             }
             ClientBody::CallReady(it) => {
                 self.count(Rule::Request)?;
-                rooms.ready(&seat(it.room_id)?).await?;
+                rooms.ready(&seat(it.room_id)?)?;
             }
             ClientBody::View(it) => {
-                self.count(Rule::Request)?;
-                rooms.view(&seat(it.room_id)?, it.tracks).await?;
+                self.count(Rule::View)?;
+                rooms.view(&seat(it.room_id)?, it.tracks)?;
             }
             ClientBody::CallMute(it) => {
                 self.count(Rule::Request)?;
-                rooms.mute(&seat(it.room_id)?, it.track_id, it.muted).await?;
+                rooms.mute(&seat(it.room_id)?, it.track_id, it.muted)?;
             }
             ClientBody::CallMuteTrack(it) => {
                 self.count(Rule::Request)?;
-                rooms.mute_track(&seat(it.room_id)?, it.track_id, it.muted).await?;
+                rooms.mute_track(&seat(it.room_id)?, it.track_id, it.muted)?;
             }
-            ClientBody::CallLeave(it) => rooms.leave_call(&seat(it.room_id)?).await?,
+            ClientBody::CallLeave(it) => rooms.leave_call(&seat(it.room_id)?)?,
         }
         // Nobody waits for the reply to a request without a name.
         Ok(id.map(|id| ServerFrame::ok(Some(id))))
@@ -219,12 +219,13 @@ impl Conversation {
 
     async fn send(&self, message: SendMessage, id: Option<String>) -> Result<Option<ServerFrame>, Refusal> {
         let SendMessage { room_id, client_id, content, reply_to } = message;
-        let seat = self.shared.rooms.seat(self.session.id, room_id)?;
+        let seat = self.shared.rooms.seat(&self.session, room_id)?;
         let draft = Draft { client_id, text: content.text, reply_to };
         Ok(match self.shared.chat.send(&seat, draft, id).await? {
             // The event that everybody gets carries the request's id for us.
             Sent::Fresh(_) => None,
             Sent::Again(message) => {
+                let message = *message;
                 Some(ServerFrame::new(ServerBody::NewMessage(MessageBody { message })).in_room(room_id))
             }
         })

@@ -35,7 +35,7 @@ pub(crate) async fn live() -> Json<Health> {
 /// Can it serve? The database answers and the media threads run.
 #[utoipa::path(get, path = "/ready", tag = "operate", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(crate) async fn ready(State(shared): State<Shared>) -> Response {
-    match shared.rooms.ready().await {
+    match shared.rooms.health().await {
         Ok(()) => health("ok", None).into_response(),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, health("unavailable", Some(reason))).into_response(),
     }
@@ -45,5 +45,5 @@ pub(crate) async fn ready(State(shared): State<Shared>) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "operate", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(shared): State<Shared>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    (kind, shared.figures.render()).into_response()
+    (kind, shared.recorder.render()).into_response()
 }

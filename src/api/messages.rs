@@ -83,8 +83,8 @@ pub(crate) async fn send(
     let seat = shared.rooms.visit(known.caller(), room).await?;
     let Written { client_id, content: Content { text }, reply_to } = written;
     Ok(match shared.chat.send(&seat, Draft { client_id, text, reply_to }, None).await? {
-        Sent::Fresh(message) => (StatusCode::CREATED, Json(message)),
-        Sent::Again(message) => (StatusCode::OK, Json(message)),
+        Sent::Fresh(message) => (StatusCode::CREATED, Json(*message)),
+        Sent::Again(message) => (StatusCode::OK, Json(*message)),
     })
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn edit(
     Body(edited): Body<Edited>,
 ) -> Result<StatusCode, Error> {
     let seat = shared.rooms.visit(known.caller(), room).await?;
-    shared.chat.edit(&seat, message, edited.content.text, None).await?;
+    shared.chat.edit(&seat, message, &edited.content.text, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

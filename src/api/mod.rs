@@ -72,7 +72,7 @@ pub struct App {
     /// Where clients reach this machine.
     pub announced: Vec<IpAddr>,
     /// Renders the figures.
-    pub figures: PrometheusHandle,
+    pub recorder: PrometheusHandle,
 }
 
 /// A server that runs.
@@ -119,7 +119,7 @@ impl Served {
         self.stop.cancel();
         self.sockets.close();
         let orderly = async {
-            self.hub.0.go_away("restart").await;
+            self.hub.0.go_away("restart");
             self.sockets.wait().await;
             self.accepting.await.ok();
         };

@@ -1,10 +1,15 @@
 //! The program as a whole: servers in this process, on free ports, each with a folder of its own. One file per behaviour.
+#![expect(clippy::unwrap_used, reason = "a test that finds nothing to unwrap has failed, and says where")]
 
 mod harness;
 
 mod api;
+mod call;
 mod check;
+mod offers;
 mod page;
+mod peer;
+mod relay;
 mod socket;
 mod tidy;
 mod tls;

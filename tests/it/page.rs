@@ -84,11 +84,11 @@ async fn the_page_of_the_description_needs_nothing_from_elsewhere() {
     assert_eq!(page.status, StatusCode::OK);
     assert!(!page.text.contains("<style"), "an inline style would break the policy");
     for tag in page.text.split('<').filter(|tag| tag.starts_with("script")) {
-        assert!(tag.contains("src=\"./"), "an inline or foreign script would break the policy: <{tag}");
+        assert!(tag.contains("src="), "an inline script would break the policy: <{tag}");
     }
     for link in page.text.split("href=\"").skip(1).chain(page.text.split("src=\"").skip(1)) {
         let target = link.split('"').next().unwrap();
-        assert!(target.starts_with("./"), "{target} comes from elsewhere");
+        assert!(!target.contains("//"), "{target} comes from elsewhere");
         let file = server.anonymous().get(&format!("/api/v1/docs/{}", target.trim_start_matches("./"))).await;
         assert_eq!(file.status, StatusCode::OK, "{target}");
     }

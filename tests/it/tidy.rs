@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 /// except the pairs of [`SIDEWAYS`].
 const GRAPH: &[(&str, &[&str])] = &[
     ("main", &["lib"]),
-    ("lib", &["api", "auth", "bus", "chat", "check", "config", "domain", "hub", "limit", "rooms", "sfu", "store"]),
+    ("lib", &["api", "auth", "bus", "chat", "config", "figures", "hub", "limit", "rooms", "sfu", "store"]),
     ("check", &["api", "config", "sfu", "store"]),
+    ("figures", &["metrics", "sfu"]),
     ("api", &["auth", "chat", "config", "domain", "hub", "limit", "metrics", "proto", "rooms"]),
-    ("config", &["auth", "limit", "rooms", "sfu", "store"]),
+    ("config", &["auth", "hub", "limit", "rooms", "sfu", "store"]),
     ("chat", &["bus", "domain", "limit", "store"]),
     ("rooms", &["bus", "domain", "limit", "store"]),
     ("auth", &["domain", "limit", "store"]),
@@ -30,7 +31,7 @@ const LAYERS: &[&[&str]] = &[
     &["main"],
     &["lib"],
     &["check"],
-    &["api"],
+    &["api", "figures"],
     &["config"],
     &["chat", "rooms", "auth", "hub"],
     &["store", "bus", "sfu"],
@@ -48,7 +49,7 @@ const KEPT_BY: &[(&str, &[&str])] = &[
     ("tower_http", &["api"]),
     ("sqlx", &["store"]),
     ("parlor_media", &["sfu"]),
-    ("parlor_turn", &["api", "config", "lib"]),
+    ("parlor_turn", &["api", "config", "figures", "lib"]),
     ("config", &["config"]),
 ];
 

@@ -1,0 +1,87 @@
+//! Figures that somebody has to fetch: the media side's and the STUN responder's counts, read every few seconds.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use parlor_turn::StunServer;
+use parlor_turn::stun::DropReason;
+use std::sync::OnceLock;
+
+use crate::metrics::{
+    MEDIA_BYTES, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS,
+    describe,
+};
+use crate::sfu::{Sfu, ShardStats};
+
+/// How often the counts are read. Prometheus asks every 15 s or more seldom.
+const READ_EVERY: Duration = Duration::from_secs(5);
+/// Bounds of histograms of seconds: a commit or a request takes from a fraction of a millisecond to seconds.
+const SECONDS: [f64; 10] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0];
+/// Bounds of histograms of numbers.
+const NUMBERS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 50.0, 200.0, 1000.0];
+
+/// The process's recorder. A process has one, however many servers a test starts in it.
+pub(crate) fn recorder() -> PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    let install = || {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(suffix("seconds"), &SECONDS)
+            .and_then(|builder| builder.set_buckets_for_metric(suffix("rows"), &NUMBERS))
+            .expect("there are buckets")
+            .build_recorder();
+        let handle = recorder.handle();
+        // Somebody else's recorder (a program that embeds this library) stays; ours is then empty.
+        if metrics::set_global_recorder(recorder).is_ok() {
+            describe();
+        }
+        handle
+    };
+    RECORDER.get_or_init(install).clone()
+}
+
+fn suffix(text: &str) -> metrics_exporter_prometheus::Matcher {
+    metrics_exporter_prometheus::Matcher::Suffix(text.to_owned())
+}
+
+/// Reads for as long as it is polled.
+pub(crate) async fn keep_reading(sfu: Sfu, stun: Option<StunServer>, recorder: PrometheusHandle) {
+    let mut turns = tokio::time::interval(READ_EVERY);
+    loop {
+        turns.tick().await;
+        media(&sfu.stats().await);
+        if let Some(stun) = &stun {
+            metrics::counter!(STUN_ANSWERED).absolute(stun.answered());
+            for reason in DropReason::ALL {
+                metrics::counter!(STUN_DROPS, "reason" => reason.name()).absolute(stun.dropped(reason));
+            }
+        }
+        // Without it the histograms' samples would wait in memory for somebody to ask.
+        recorder.run_upkeep();
+    }
+}
+
+fn media(shards: &[ShardStats]) {
+    let sum = |of: fn(&ShardStats) -> u64| shards.iter().map(of).sum();
+    let both = |name: &'static str, inward: u64, outward: u64| {
+        metrics::counter!(name, "direction" => "in").absolute(inward);
+        metrics::counter!(name, "direction" => "out").absolute(outward);
+    };
+    both(MEDIA_PACKETS, sum(|s| s.media.packets_in), sum(|s| s.media.packets_out));
+    both(MEDIA_BYTES, sum(|s| s.media.bytes_in), sum(|s| s.media.bytes_out));
+    both(MEDIA_NACKS, sum(|s| s.media.nacks_in), sum(|s| s.media.nacks_out));
+    both(MEDIA_PLIS, sum(|s| s.media.plis_in), sum(|s| s.media.plis_out));
+    for (index, layer) in ["audio", "one", "two", "three"].into_iter().enumerate() {
+        let tracks: u64 = shards.iter().map(|shard| shard.media.tracks[index]).sum();
+        metrics::gauge!(TRACKS, "layer" => layer).set(tracks as f64);
+    }
+    let mut drops = std::collections::BTreeMap::<&str, u64>::new();
+    for (reason, count) in shards.iter().flat_map(ShardStats::drops) {
+        *drops.entry(reason).or_default() += count;
+    }
+    for (reason, count) in drops {
+        metrics::counter!(MEDIA_DROPS, "reason" => reason).absolute(count);
+    }
+    for (number, shard) in shards.iter().enumerate() {
+        metrics::gauge!(SHARD_LAG_SECONDS, "shard" => number.to_string()).set(shard.loop_lag.as_secs_f64());
+    }
+}

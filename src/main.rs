@@ -1,0 +1,121 @@
+//! The program: `parlor serve`, `parlor migrate`, `parlor check`.
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use parlor::check::Finding;
+use parlor::config::{Config, Loaded};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Rooms where people meet: calls, chat and moderation in one program.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// A TOML file with settings; PARLOR_* variables win over it.
+    #[arg(long, global = true, env = "PARLOR_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the server until SIGTERM or SIGINT.
+    Serve,
+    /// Brings the database to this version's form, and ends. `serve` does it too.
+    Migrate,
+    /// Names what is missing or wrong, one sentence each; exit code 1 if anything is.
+    Check,
+    /// Prints the description of the REST interface (OpenAPI 3.1, JSON).
+    #[command(hide = true)]
+    Openapi,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("parlor: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Loaded { config, unknown } = Config::load(arguments.config.as_deref())?;
+    match arguments.command {
+        Command::Serve => {
+            start_log(&config.log)?;
+            for name in unknown {
+                tracing::warn!(setting = name, "a setting with this name is not known; see the table in README.md");
+            }
+            serve(config).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Migrate => {
+            start_log(&config.log)?;
+            parlor::migrate(&config).await?;
+            println!("The database is up to date.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check => {
+            let mut findings: Vec<_> =
+                unknown.iter().map(|name| Finding::Wrong(format!("A setting called \"{name}\" is not known."))).collect();
+            findings.extend(parlor::check::findings(&config).await);
+            for finding in &findings {
+                println!("{finding}");
+            }
+            if findings.is_empty() {
+                println!("Nothing is missing or wrong.");
+            }
+            let is_wrong = findings.iter().any(|finding| matches!(finding, Finding::Wrong(_)));
+            Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        Command::Openapi => {
+            println!("{}", parlor::api::openapi());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Serves until a signal asks for the end.
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened to")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be listened to")?;
+    let running = parlor::serve(config).await?;
+    // Lines for people and scripts, not for the log: the link is a secret, and secrets are not logged.
+    println!("Parlor is at {}", running.page_url);
+    if let Some(link) = &running.admin_link {
+        println!("admin link: {link}");
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+/// Starts the log on standard error. `setting` is `PARLOR_LOG`: directives, with `json:` or `pretty:` in front to pick the form.
+fn start_log(setting: &str) -> anyhow::Result<()> {
+    let (json, directives) = match setting.split_once(':') {
+        Some(("json", rest)) => (true, rest),
+        Some(("pretty", rest)) => (false, rest),
+        _ => (!io::stderr().is_terminal(), setting),
+    };
+    // rtc_dtls warns of every TLS extension that it does not know, and browsers send several.
+    let filter = EnvFilter::try_new(format!("rtc_dtls=error,{directives}")).with_context(|| format!("PARLOR_LOG={setting} is not understood"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    if json {
+        log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+    } else {
+        log.init();
+    }
+    Ok(())
+}
