@@ -110,7 +110,7 @@ test("the host mutes a track and removes a participant", async ({ server, person
 
   await actions.click();
   await host.page.getByTestId("remove").click();
-  await host.page.getByTestId("remove-reason").fill("Enough for today");
+  await host.types("remove-reason", "Enough for today");
   await host.page.getByTestId("remove-confirm").click();
   await expect(guest.page.getByTestId("ended")).toContainText("Enough for today");
   await expect(host.tile("guest")).toHaveCount(0);

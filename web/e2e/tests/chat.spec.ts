@@ -72,7 +72,7 @@ test("one's own messages can be edited and deleted; who comes later reads the la
   const first = ada.page.getByTestId("message").first();
   await first.hover();
   await first.getByTestId("edit").click();
-  await ada.page.getByTestId("edit-text").fill("hello");
+  await ada.types("edit-text", "hello");
   await ada.page.getByTestId("save").click();
   await expect(bob.page.getByTestId("message").first()).toContainText("hello");
   await expect(bob.page.getByTestId("message").first()).toContainText("(edited)");

@@ -6,8 +6,8 @@ test("someone under eighteen is refused, and the form says what is missing", asy
   await page.goto(server.url);
   await page.getByTestId("enter").click();
   await expect(page.getByTestId("nickname")).toBeFocused();
-  await page.getByTestId("nickname").fill("kid");
-  await page.getByTestId("birth-year").fill(String(new Date().getFullYear() - 10));
+  await kid.types("nickname", "kid");
+  await kid.types("birth-year", String(new Date().getFullYear() - 10));
   await page.getByTestId("adult").check();
   await page.getByTestId("enter").click();
   await expect(page.getByRole("alert")).toBeVisible();

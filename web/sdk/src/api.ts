@@ -156,6 +156,8 @@ export class Api {
       method,
       headers,
       credentials: "same-origin",
+      // A refresh finishes even when its page goes away: its answer sets the cookie that works next.
+      keepalive: path === "/auth/refresh",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     if (!response.ok) throw await refusal(response);
