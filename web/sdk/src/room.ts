@@ -221,9 +221,12 @@ export class Room extends Emitter<RoomEvents> {
       case "call.ended":
         return this.emit("call", frame);
       default:
-        if (frame.epoch === undefined || frame.offset === undefined) this.#apply(frame);
-        // `room_state` is the answer to `join_room`, which waits for it.
-        else if (frame.type !== "room_state") this.#advance(frame, frame.epoch, frame.offset);
+        // `room_state` is the answer to `join_room`, which waits for it. A message outside the stream is the answer to one that
+        // was sent twice: its event has come, or will.
+        if (frame.type === "room_state") return;
+        if (frame.epoch !== undefined && frame.offset !== undefined)
+          this.#advance(frame, frame.epoch, frame.offset);
+        else if (frame.type !== "new_message") this.#apply(frame);
     }
   }
 
@@ -232,8 +235,6 @@ export class Room extends Emitter<RoomEvents> {
     const verdict = this.#stream.accept(epoch, offset);
     if (verdict === "apply") this.#apply(frame);
     else if (verdict === "gap") void this.#join(true);
-    // The answer to a message that was sent twice is the message of the first time.
-    else if (frame.type === "new_message" && this.#acknowledge(frame.data.message)) this.#changed();
   }
 
   #apply(frame: ServerFrame): void {
@@ -320,7 +321,7 @@ export class Room extends Emitter<RoomEvents> {
         try {
           const data = { roomId: this.id, clientId, content, replyTo };
           const answer = await this.#socket.request("send_message", data);
-          // Normally done by the event itself; this covers an answer to a message that came before our position.
+          // Done by the event itself, but for a message that was sent twice.
           if (this.#acknowledge(expectType(answer, "new_message").data.message)) this.#changed();
         } catch (error) {
           if (!(error instanceof ParlorError)) return;

@@ -101,16 +101,18 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
           </SidePanel>
         ) : null}
       </main>
-      <Controls
-        media={media}
-        capture={capture}
-        panel={panel}
-        unread={unread}
-        people={snapshot.participants.length}
-        onPanel={setPanel}
-        onDevices={() => setChoosing(true)}
-        onLeave={() => onEnd({ kind: "left" })}
-      />
+      <footer>
+        <Controls
+          media={media}
+          capture={capture}
+          panel={panel}
+          unread={unread}
+          people={snapshot.participants.length}
+          onPanel={setPanel}
+          onDevices={() => setChoosing(true)}
+          onLeave={() => onEnd({ kind: "left" })}
+        />
+      </footer>
       {choosing ? (
         <DevicesDialog
           media={media}

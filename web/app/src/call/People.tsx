@@ -109,7 +109,8 @@ function Actions({
     camera: [t("people.muteCamera"), t("people.unmuteCamera")],
     screen: [t("people.muteScreen"), t("people.unmuteScreen")],
   } as const;
-  // Not modal: a modal menu locks the page's scrolling with a style of its own, which the page's policy forbids.
+  // Not modal: a modal menu locks the page's scrolling with a style of its own, which the page's policy forbids. And in its place,
+  // not at the end of the page: there it would be outside every landmark.
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>
@@ -117,32 +118,30 @@ function Actions({
           <EllipsisVertical aria-hidden className="size-5" />
         </IconButton>
       </DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content
-          align="end"
-          sideOffset={4}
-          collisionPadding={8}
-          className="z-40 min-w-52 rounded-xl border border-line bg-surface p-1 shadow-xl"
-        >
-          {(["microphone", "camera", "screen"] as const).map((source) => {
-            const track = participant && trackOf(participant, source);
-            if (!track || (!track.active && !track.mutedByHost)) return null;
-            return (
-              <DropdownMenu.Item
-                key={source}
-                className={ITEM}
-                onSelect={() => void call.muteTrack(track.trackId, !track.mutedByHost).catch(() => undefined)}
-                data-testid={`mute-${source}`}
-              >
-                {labels[source][track.mutedByHost ? 1 : 0]}
-              </DropdownMenu.Item>
-            );
-          })}
-          <DropdownMenu.Item className={`${ITEM} text-danger-ink`} onSelect={onRemove} data-testid="remove">
-            {t("people.remove")}
-          </DropdownMenu.Item>
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
+      <DropdownMenu.Content
+        align="end"
+        sideOffset={4}
+        collisionPadding={8}
+        className="z-40 min-w-52 rounded-xl border border-line bg-surface p-1 shadow-xl"
+      >
+        {(["microphone", "camera", "screen"] as const).map((source) => {
+          const track = participant && trackOf(participant, source);
+          if (!track || (!track.active && !track.mutedByHost)) return null;
+          return (
+            <DropdownMenu.Item
+              key={source}
+              className={ITEM}
+              onSelect={() => void call.muteTrack(track.trackId, !track.mutedByHost).catch(() => undefined)}
+              data-testid={`mute-${source}`}
+            >
+              {labels[source][track.mutedByHost ? 1 : 0]}
+            </DropdownMenu.Item>
+          );
+        })}
+        <DropdownMenu.Item className={`${ITEM} text-danger-ink`} onSelect={onRemove} data-testid="remove">
+          {t("people.remove")}
+        </DropdownMenu.Item>
+      </DropdownMenu.Content>
     </DropdownMenu.Root>
   );
 }
