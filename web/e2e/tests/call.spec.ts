@@ -26,6 +26,10 @@ test("four in mixed browsers: each sees each other's own picture and hears their
   const link = await meet(server, people);
   await seeAndHearEachOther(people);
 
+  await test.step("who makes a sound is marked", async () => {
+    for (const name of ["bob", "dan"]) await expect(ada.tile(name)).toHaveAttribute("data-speaking", "true");
+  });
+
   await test.step("nobody's coming renegotiated anybody", async () => {
     for (const { page, name } of people) {
       expect(await page.evaluate(() => globalThis.__media.offers), `offers of ${name}`).toBe(1);

@@ -77,7 +77,7 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
         <img src="/icon.svg" alt="" className="size-7" />
         <h1 className="min-w-0 flex-1 truncate text-lg font-semibold">{name}</h1>
         <p role="status" aria-live="polite" className="truncate text-sm text-soft" data-testid="notice">
-          {notice}
+          {notice ?? (capture.screen ? t("call.sharing") : null)}
         </p>
         <IconButton label={t("call.copyLink")} onClick={() => void copyLink()} data-testid="copy-link">
           <Link2 aria-hidden className="size-5" />
@@ -163,7 +163,7 @@ function SidePanel({
       ref={panel}
       aria-label={title}
       onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && onClose()}
-      className="absolute inset-0 z-10 flex min-h-0 flex-col border-l border-line bg-surface lg:static lg:w-88 lg:shrink-0"
+      className="absolute inset-0 z-10 flex min-h-0 flex-col border-line bg-surface lg:static lg:w-88 lg:shrink-0 lg:border-l"
     >
       <div className="flex min-h-12 shrink-0 items-center justify-between border-b border-line pl-4">
         <h2 className="font-semibold">{title}</h2>

@@ -67,6 +67,12 @@ function Person({
       data-nickname={member.nickname}
       data-role={member.role}
     >
+      <span
+        aria-hidden
+        className="grid size-9 shrink-0 place-items-center rounded-full bg-tint text-sm font-semibold text-accent uppercase"
+      >
+        {member.nickname.slice(0, 2)}
+      </span>
       <div className="min-w-0 flex-1">
         <p className="truncate font-medium">
           {member.nickname}

@@ -21,25 +21,31 @@ function Frame({ name, label, micOff, speaking, pictured, note, children, data }
       aria-label={label}
       data-testid="tile"
       data-speaking={speaking}
-      className={`group relative m-0 size-full overflow-hidden rounded-2xl bg-tile ${speaking ? "ring-4 ring-live" : ""}`}
+      className="@container relative m-0 size-full overflow-hidden rounded-2xl bg-tile"
       {...data}
     >
       {children}
       {pictured ? null : (
         <div aria-hidden className="absolute inset-0 grid place-items-center">
-          <span className="grid aspect-square w-1/4 max-w-28 min-w-12 place-items-center rounded-full bg-white/15 text-2xl font-semibold text-white uppercase">
+          <span className="grid aspect-square w-1/4 max-w-28 min-w-10 place-items-center rounded-full bg-white/15 text-2xl font-semibold text-white uppercase @max-[13rem]:mb-3 @max-[13rem]:text-base">
             {name.slice(0, 2)}
           </span>
         </div>
       )}
       <figcaption
         aria-hidden
-        className="absolute bottom-2 left-2 flex max-w-[calc(100%-1rem)] items-center gap-1.5 rounded-lg bg-black/70 px-2 py-1 text-sm text-white"
+        className="absolute bottom-2 left-2 flex max-w-[calc(100%-1rem)] items-center gap-1.5 rounded-lg bg-black/70 px-2 py-1 text-sm text-white @max-[13rem]:bottom-1 @max-[13rem]:left-1 @max-[13rem]:px-1.5 @max-[13rem]:py-0 @max-[13rem]:text-xs"
       >
         {micOff ? <MicOff className="size-4 shrink-0 text-red-300" /> : null}
         <span className="truncate">{name}</span>
         {note ? <span className="shrink-0 text-amber-200">{note}</span> : null}
       </figcaption>
+      {speaking ? (
+        <div
+          aria-hidden
+          className="pointer-events-none absolute inset-0 rounded-2xl ring-4 ring-live ring-inset"
+        />
+      ) : null}
     </figure>
   );
 }
