@@ -26,8 +26,8 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, RTCSignalingState, Registry,
-    SettingEngineBuilder, RTCStatsReportEntry, StatsSelector, register_default_interceptors,
+    RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, RTCSignalingState,
+    RTCStatsReportEntry, Registry, SettingEngineBuilder, StatsSelector, register_default_interceptors,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
 
@@ -120,7 +120,11 @@ impl Peer {
         let mut engine = engine();
         let registry = register_default_interceptors(Registry::new(), &mut engine).expect("the defaults fit");
         // Two calls in one process would quarrel over the port of multicast DNS, which nobody here needs.
-        let settings = SettingEngineBuilder::new().with_multicast_dns_mode(MulticastDnsMode::Disabled).build();
+        // And a relay need not wait for something better.
+        let settings = SettingEngineBuilder::new()
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .with_relay_acceptance_min_wait(Some(Duration::ZERO))
+            .build();
         let policy = if way.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
         let connection = PeerConnectionBuilder::new()
             .with_configuration(
@@ -138,23 +142,16 @@ impl Peer {
             .await
             .expect("a connection needs nothing but a port");
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
-        let mut peer = Self {
-            tag,
-            connection,
-            tracks: None,
-            transceivers: Vec::new(),
-            shared,
-            requests,
-            state,
-            publishing: None,
-        };
+        let mut peer =
+            Self { tag, connection, tracks: None, transceivers: Vec::new(), shared, requests, state, publishing: None };
         peer.add_tracks().await;
         peer.add_slots(slots).await;
         peer
     }
 
     async fn add_tracks(&mut self) {
-        let tracks = [Kind::Audio, Kind::Video].map(|kind| Arc::new(TrackLocalStaticRTP::new(local_track(self.tag, kind))));
+        let tracks =
+            [Kind::Audio, Kind::Video].map(|kind| Arc::new(TrackLocalStaticRTP::new(local_track(self.tag, kind))));
         for track in &tracks {
             let init = RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Sendonly, ..Default::default() };
             let added = self.connection.add_transceiver_from_track(Arc::clone(track) as _, Some(init)).await;
@@ -167,7 +164,8 @@ impl Peer {
     pub(crate) async fn add_slots(&mut self, slots: usize) {
         for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
             for _ in 0..slots {
-                let init = RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Recvonly, ..Default::default() };
+                let init =
+                    RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Recvonly, ..Default::default() };
                 let added = self.connection.add_transceiver_from_kind(kind, Some(init)).await;
                 self.transceivers.push(added.expect("a slot can be added"));
             }
@@ -334,7 +332,8 @@ async fn receive(track: Arc<dyn TrackRemote>, shared: Arc<Shared>) {
                 let Some((publisher, counter)) = payload::read(&packet.payload) else { continue };
                 let keyframe = kind == Kind::Video && payload::starts_keyframe(&packet.payload);
                 let rtp::Header { ssrc, sequence_number: sequence, timestamp, .. } = packet.header;
-                let arrival = Arrival { kind, mid: mid.clone(), publisher, counter, keyframe, ssrc, sequence, timestamp };
+                let arrival =
+                    Arrival { kind, mid: mid.clone(), publisher, counter, keyframe, ssrc, sequence, timestamp };
                 shared.arrivals.lock().expect("nobody panics with it").push(arrival);
             }
             _ => {}
@@ -388,7 +387,13 @@ fn local_track(tag: u32, kind: Kind) -> MediaStreamTrack {
         codec: codec(kind),
         ..Default::default()
     };
-    MediaStreamTrack::new(format!("of-{tag}"), format!("{kind:?}-of-{tag}"), format!("{kind:?}"), rtp_kind, vec![encoding])
+    MediaStreamTrack::new(
+        format!("of-{tag}"),
+        format!("{kind:?}-of-{tag}"),
+        format!("{kind:?}"),
+        rtp_kind,
+        vec![encoding],
+    )
 }
 
 /// Sound every 20 ms and a picture of two packets every 40 ms, until it is stopped.

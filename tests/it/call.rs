@@ -1,0 +1,383 @@
+//! Calls through the server, between participants made of an implementation that is not ours.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use webrtc::peer_connection::{RTCPeerConnectionState, RTCSignalingState};
+
+use crate::harness::{Server, until};
+use crate::peer::{Arrival, Caller, Kind, Peer, meet};
+
+const BOTH: [Kind; 2] = [Kind::Audio, Kind::Video];
+
+/// A room for a call and its owner in it.
+async fn host(server: &Server, slots: usize) -> Caller {
+    let owner = server.enter("olga").await;
+    let room = owner.create_room("call", "public").await;
+    Caller::join(&owner, &room, 1, slots).await
+}
+
+/// Somebody else in the same call.
+async fn guest(server: &Server, nickname: &str, room: &str, tag: u32, slots: usize) -> Caller {
+    let person = server.enter(nickname).await;
+    Caller::join(&person, room, tag, slots).await
+}
+
+/// Not one packet between the first and the last is missing, and the receiver saw one stream.
+fn whole(arrivals: &[Arrival]) {
+    let first = arrivals.first().expect("something has arrived");
+    let mut counters: Vec<u32> = arrivals.iter().map(|arrival| arrival.counter).collect();
+    counters.sort_unstable();
+    let expected: Vec<u32> = (counters[0]..).take(counters.len()).collect();
+    assert_eq!(counters, expected, "packets are missing or double");
+    for arrival in arrivals {
+        let since = arrival.counter.wrapping_sub(first.counter);
+        let ticks = match arrival.kind {
+            Kind::Audio => since.wrapping_mul(960),
+            Kind::Video => (arrival.counter / 2).wrapping_sub(first.counter / 2).wrapping_mul(3600),
+        };
+        assert_eq!((&arrival.mid, arrival.ssrc), (&first.mid, first.ssrc));
+        assert_eq!(arrival.sequence, first.sequence.wrapping_add(since as u16));
+        assert_eq!(arrival.timestamp, first.timestamp.wrapping_add(ticks), "{arrival:?}, {first:?}");
+    }
+}
+
+fn negotiated(peer: &Peer, times: usize) {
+    let once = [RTCSignalingState::HaveLocalOffer, RTCSignalingState::Stable];
+    assert_eq!(peer.signaling(), once.repeat(times));
+    assert_eq!(peer.state(), RTCPeerConnectionState::Connected);
+}
+
+fn tracks(participant: &Value, flag: &str) -> Vec<bool> {
+    let tracks = participant["tracks"].as_array().expect("a participant has tracks");
+    tracks.iter().map(|track| track[flag].as_bool().expect("a flag")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_see_and_hear_each_other() {
+    let server = Server::start().await;
+    let mut olga = host(&server, 2).await;
+    let mut ada = guest(&server, "ada", &olga.room, 2, 2).await;
+    meet(&olga, &ada).await;
+    assert_ne!(olga.participant(), ada.participant());
+    assert_eq!(olga.answer["callId"], ada.answer["callId"]);
+    assert_eq!(ada.answer["participants"][0]["nickname"], "olga");
+    assert_eq!(ada.answer["participants"][1]["participantId"], ada.participant());
+
+    let (of_ada, of_olga) = (ada.participant().to_owned(), olga.participant().to_owned());
+    let seen = olga.sees(&of_ada, |it| it["state"] == "connected" && tracks(it, "active") == [true, true]).await;
+    assert_eq!((&seen["nickname"], &seen["userId"]), (&json!("ada"), &json!(ada.person.id)));
+    for (caller, other, participant) in [(&mut ada, 1, of_olga), (&mut olga, 2, of_ada)] {
+        for kind in BOTH {
+            let arrivals = caller.peer.arrivals(kind, other);
+            whole(&arrivals);
+            assert_eq!(arrivals[0].keyframe, kind == Kind::Video, "a picture begins with a key frame");
+            // A slot is told when it is given away, and again with the time stamp of the first frame in it.
+            let mid = json!(arrivals[0].mid);
+            let is_it = |slot: &&Value| slot["mid"] == mid && slot["rtpTimestamp"] == arrivals[0].timestamp;
+            let slots =
+                caller.event("slots", |data| data["slots"].as_array().into_iter().flatten().any(|it| is_it(&it))).await;
+            let slot = slots["slots"].as_array().into_iter().flatten().find(is_it).expect("it was found before");
+            assert_eq!(slot["participantId"], participant, "{slot}");
+            assert_eq!(slot["kind"], if kind == Kind::Audio { "audio" } else { "video" });
+            assert!(caller.peer.arrivals(kind, caller.peer.tag).is_empty(), "nobody gets what they sent");
+        }
+        negotiated(&caller.peer, 1);
+        assert!(caller.peer.keyframe_requests() > 0, "the server asked for the key frame that a slot begins with");
+    }
+    ada.close().await;
+    olga.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_come_and_go_without_a_word_to_those_who_stay() {
+    let server = Server::start().await;
+    let mut olga = host(&server, 3).await;
+    let mut ada = guest(&server, "ada", &olga.room, 2, 3).await;
+    let mut cleo = guest(&server, "cleo", &olga.room, 3, 3).await;
+    meet(&olga, &cleo).await;
+    meet(&olga, &ada).await;
+
+    let of_cleo = cleo.participant().to_owned();
+    cleo.done("call.leave", json!({})).await;
+    assert_eq!(olga.sees_leave(&of_cleo).await, "left");
+    assert_eq!(ada.sees_leave(&of_cleo).await, "left");
+    cleo.socket.refused("call.ready", json!({"roomId": cleo.room}), "not_in_call").await;
+    olga.peer.misses(Kind::Audio, &cleo.peer).await;
+
+    let mut dora = guest(&server, "dora", &olga.room, 4, 3).await;
+    let of_dora = dora.participant().to_owned();
+    olga.sees(&of_dora, |it| it["state"] == "connected").await;
+    meet(&olga, &dora).await;
+    meet(&ada, &dora).await;
+    // She stayed in the room: the call takes her back, from a new connection.
+    cleo.connect_anew(5, 3).await;
+    assert_ne!(cleo.participant(), of_cleo);
+    meet(&cleo, &dora).await;
+    meet(&cleo, &olga).await;
+
+    meet(&olga, &ada).await;
+    for (caller, other) in [(&olga, 2), (&ada, 1)] {
+        negotiated(&caller.peer, 1);
+        for kind in BOTH {
+            whole(&caller.peer.arrivals(kind, other));
+        }
+    }
+    let of_ada = ada.participant().to_owned();
+    ada.done("leave_room", json!({})).await;
+    assert_eq!(dora.sees_leave(&of_ada).await, "left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_connection_takes_the_place_of_the_old_one() {
+    let server = Server::start().await;
+    let olga = host(&server, 2).await;
+    let mut ada = guest(&server, "ada", &olga.room, 2, 2).await;
+    meet(&olga, &ada).await;
+    let (participant, track) = (ada.participant().to_owned(), ada.track(Kind::Video).to_owned());
+    ada.connect_anew(3, 2).await;
+    assert_eq!((ada.participant(), ada.track(Kind::Video)), (&*participant, &*track));
+    meet(&olga, &ada).await;
+    negotiated(&olga.peer, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_mutes_a_track_and_nobody_else_does() {
+    let server = Server::start().await;
+    let mut olga = host(&server, 2).await;
+    let mut ada = guest(&server, "ada", &olga.room, 2, 2).await;
+    let mut cleo = guest(&server, "cleo", &olga.room, 3, 2).await;
+    meet(&olga, &ada).await;
+    meet(&cleo, &ada).await;
+    let (of_ada, voice) = (ada.participant().to_owned(), ada.track(Kind::Audio).to_owned());
+    let mute = |muted: bool| json!({"trackId": voice, "muted": muted});
+
+    let refused = cleo.ask("call.mute_track", mute(true)).await;
+    assert_eq!(refused["data"]["code"], "forbidden", "{refused}");
+    assert_eq!(refused["data"]["detail"]["action"], "muteTrack", "{refused}");
+    let not_hers = cleo.ask("call.mute", mute(true)).await;
+    assert_eq!(not_hers["data"]["code"], "not_found", "{not_hers}");
+
+    olga.done("call.mute_track", mute(true)).await;
+    let stopped = ada.event("track.stopped", |_| true).await;
+    assert_eq!(stopped, json!({"trackId": voice, "source": "microphone", "reason": "muted_by_host"}));
+    let seen = cleo.sees(&of_ada, |it| tracks(it, "mutedByHost") == [true, false]).await;
+    assert_eq!(tracks(&seen, "muted"), [false, false]);
+    for listener in [&olga, &cleo] {
+        listener.peer.misses(Kind::Audio, &ada.peer).await;
+        listener.peer.receives_kind(Kind::Video, &ada.peer).await;
+    }
+    // Her own switch opens nothing that the host closed.
+    ada.done("call.mute", mute(false)).await;
+    olga.peer.misses(Kind::Audio, &ada.peer).await;
+
+    let silent_until = ada.peer.sent(Kind::Audio);
+    olga.done("call.mute_track", mute(false)).await;
+    cleo.sees(&of_ada, |it| tracks(it, "mutedByHost") == [false, false]).await;
+    for listener in [&olga, &cleo] {
+        listener.peer.receives(&ada.peer).await;
+        let arrivals = listener.peer.arrivals(Kind::Audio, 2);
+        let leap = arrivals.windows(2).find(|pair| pair[1].counter > pair[0].counter + 1).expect("there was a silence");
+        assert!(leap[1].counter >= silent_until, "nothing slipped through: {leap:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_mute_themselves() {
+    let server = Server::start().await;
+    let mut olga = host(&server, 2).await;
+    let mut ada = guest(&server, "ada", &olga.room, 2, 2).await;
+    meet(&olga, &ada).await;
+    let (of_ada, camera) = (ada.participant().to_owned(), ada.track(Kind::Video).to_owned());
+    ada.done("call.mute", json!({"trackId": camera, "muted": true})).await;
+    olga.sees(&of_ada, |it| tracks(it, "muted") == [false, true] && tracks(it, "mutedByHost") == [false, false]).await;
+    olga.peer.misses(Kind::Video, &ada.peer).await;
+    olga.peer.receives_kind(Kind::Audio, &ada.peer).await;
+    ada.done("call.mute", json!({"trackId": camera, "muted": false})).await;
+    olga.peer.receives(&ada.peer).await;
+    let arrivals = olga.peer.arrivals(Kind::Video, 2);
+    let leap = arrivals.windows(2).find(|pair| pair[1].counter > pair[0].counter + 1).expect("there was a break");
+    assert!(leap[1].keyframe, "a picture goes on with a key frame: {leap:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_socket_keeps_its_seat_and_its_media() {
+    let server = Server::start().await;
+    let mut olga = host(&server, 2).await;
+    let mut ada = guest(&server, "ada", &olga.room, 2, 2).await;
+    meet(&olga, &ada).await;
+    let of_ada = ada.participant().to_owned();
+    olga.sees(&of_ada, |it| it["state"] == "connected").await;
+
+    let token = ada.socket.resume_token().to_owned();
+    ada.socket.lose();
+    olga.sees(&of_ada, |it| it["state"] == "lost").await;
+    meet_peers(&olga.peer, &ada.peer).await;
+
+    ada.socket = ada.person.resume(&token).await;
+    assert_eq!(ada.socket.login["resumed"], true, "{}", ada.socket.login);
+    olga.sees(&of_ada, |it| it["state"] == "connected").await;
+    let state = ada.socket.join(&olga.room).await;
+    let participants = state["data"]["call"]["participants"].as_array().expect("the call is there").clone();
+    assert_eq!(participants.len(), 2, "{state}");
+    // All slots are told again: what was said meanwhile is lost.
+    let slots = ada.socket.next_of("slots").await;
+    assert!(slots["data"]["slots"].as_array().is_some_and(|slots| slots.len() >= 2), "{slots}");
+    // The seat is hers: she speaks for the same participant.
+    let camera = ada.track(Kind::Video).to_owned();
+    let muted = ada.socket.ask("call.mute", json!({"roomId": olga.room, "trackId": camera, "muted": true})).await;
+    assert_eq!(muted["type"], "ok", "{muted}");
+    let unmuted = ada.socket.ask("call.mute", json!({"roomId": olga.room, "trackId": camera, "muted": false})).await;
+    assert_eq!(unmuted["type"], "ok", "{unmuted}");
+    meet_peers(&olga.peer, &ada.peer).await;
+    whole(&olga.peer.arrivals(Kind::Audio, 2));
+    whole(&ada.peer.arrivals(Kind::Audio, 1));
+    whole(&ada.peer.arrivals(Kind::Video, 1));
+    negotiated(&ada.peer, 1);
+}
+
+async fn meet_peers(one: &Peer, other: &Peer) {
+    one.receives(other).await;
+    other.receives(one).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_stays_away_loses_its_seat() {
+    let server = Server::start_with(|config| config.hub.seat_kept_ms = 1_000).await;
+    let mut olga = host(&server, 2).await;
+    let ada = guest(&server, "ada", &olga.room, 2, 2).await;
+    meet(&olga, &ada).await;
+    let of_ada = ada.participant().to_owned();
+    ada.socket.lose();
+    olga.sees(&of_ada, |it| it["state"] == "lost").await;
+    assert_eq!(olga.sees_leave(&of_ada).await, "lost");
+    let left = olga.socket.next_of("member_left").await;
+    assert_eq!(left["data"], json!({"userId": ada.person.id, "reason": "lost"}));
+    olga.peer.misses(Kind::Audio, &ada.peer).await;
+    ada.peer.misses(Kind::Audio, &olga.peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_slots_by_a_second_offer_interrupt_nothing() {
+    let server = Server::start().await;
+    let mut olga = host(&server, 1).await;
+    let ada = guest(&server, "ada", &olga.room, 2, 2).await;
+    meet(&olga, &ada).await;
+    let cleo = guest(&server, "cleo", &olga.room, 3, 2).await;
+    meet(&ada, &cleo).await;
+    assert!(olga.peer.arrivals(Kind::Video, 3).is_empty(), "there is one slot, and ada was first");
+
+    let (participant, camera) = (olga.participant().to_owned(), olga.track(Kind::Video).to_owned());
+    olga.peer.add_slots(1).await;
+    olga.offer().await;
+    assert_eq!((olga.participant(), olga.track(Kind::Video)), (&*participant, &*camera));
+    meet(&olga, &cleo).await;
+    meet(&olga, &ada).await;
+    negotiated(&olga.peer, 2);
+    negotiated(&ada.peer, 1);
+    whole(&olga.peer.arrivals(Kind::Video, 2));
+    for kind in BOTH {
+        whole(&ada.peer.arrivals(kind, 1));
+        whole(&cleo.peer.arrivals(kind, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_chooses_what_the_slots_show() {
+    let server = Server::start().await;
+    let mut olga = host(&server, 1).await;
+    let ada = guest(&server, "ada", &olga.room, 2, 1).await;
+    let cleo = guest(&server, "cleo", &olga.room, 3, 1).await;
+    for other in [&ada, &cleo] {
+        let track = other.track(Kind::Video).to_owned();
+        olga.done("view", json!({"tracks": [{"trackId": track, "width": 320, "visible": true}]})).await;
+        let shows = |data: &Value| data["slots"].as_array().into_iter().flatten().any(|slot| slot["trackId"] == *track);
+        olga.event("slots", shows).await;
+        olga.peer.receives_kind(Kind::Video, &other.peer).await;
+    }
+    olga.peer.misses(Kind::Video, &ada.peer).await;
+    let (before, after) = (olga.peer.arrivals(Kind::Video, 2), olga.peer.arrivals(Kind::Video, 3));
+    assert_eq!(before[0].ssrc, after[0].ssrc, "the slot is one stream, whoever is in it");
+    assert!(after[0].keyframe, "and begins with a key frame: {:?}", after[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_member_is_out_of_the_call() {
+    let server = Server::start().await;
+    let mut olga = host(&server, 2).await;
+    let mut ada = guest(&server, "ada", &olga.room, 2, 2).await;
+    meet(&olga, &ada).await;
+    let of_ada = ada.participant().to_owned();
+    olga.done("remove_member", json!({"userId": ada.person.id, "reason": "too loud"})).await;
+    let removed = ada.event("removed", |_| true).await;
+    assert_eq!(removed, json!({"roomId": olga.room, "reason": "too loud"}));
+    assert_eq!(olga.sees_leave(&of_ada).await, "removed");
+    for kind in BOTH {
+        olga.peer.misses(kind, &ada.peer).await;
+        ada.peer.misses(kind, &olga.peer).await;
+    }
+    let offer = Peer::new(3, 1).await.offer().await;
+    ada.socket.refused("call.offer", json!({"roomId": olga.room, "sdp": offer, "tracks": []}), "not_in_room").await;
+    ada.socket.refused("join_room", json!({"roomId": olga.room}), "removed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_has_as_many_seats_as_it_says() {
+    let server = Server::start().await;
+    let olga = server.enter("olga").await;
+    let wanted = json!({"kind": "call", "name": "for two", "visibility": "public", "maxParticipants": 2});
+    let room = olga.create(wanted).await;
+    let olga = Caller::join(&olga, &room, 1, 1).await;
+    let mut ada = guest(&server, "ada", &room, 2, 1).await;
+    let cleo = server.enter("cleo").await;
+    let mut socket = cleo.connect().await;
+    let error = socket.refused("join_room", json!({"roomId": room}), "room_full").await;
+    assert_eq!(error["detail"]["limit"], 2, "{error}");
+    ada.done("leave_room", json!({})).await;
+    socket.join(&room).await;
+    let cleo = Caller::call(crate::peer::Way::direct(), &cleo, socket, &room, 3, 1).await;
+    meet(&olga, &cleo).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fifty_first_finds_the_room_full() {
+    let server = Server::start().await;
+    let olga = server.enter("olga").await;
+    let room = olga.create_room("call", "public").await;
+    let mut sockets = vec![olga.connect_to(&room).await];
+    for guest in 1..50 {
+        sockets.push(server.enter(&format!("guest-{guest}")).await.connect_to(&room).await);
+    }
+    let mut last = server.enter("last").await.connect().await;
+    let error = last.refused("join_room", json!({"roomId": room}), "room_full").await;
+    assert_eq!(error["detail"]["limit"], 50, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_figures_tell_of_the_call() {
+    let server = Server::start().await;
+    let olga = host(&server, 1).await;
+    let ada = guest(&server, "ada", &olga.room, 2, 1).await;
+    meet(&olga, &ada).await;
+    // Other tests' servers count into the same figures: they can only be higher.
+    for (figure, least) in [
+        ("parlor_participants", 2.0),
+        ("parlor_tracks{layer=\"audio\"}", 2.0),
+        ("parlor_tracks{layer=\"one\"}", 2.0),
+        ("parlor_media_packets_total{direction=\"in\"}", 10.0),
+        ("parlor_media_packets_total{direction=\"out\"}", 10.0),
+        ("parlor_media_bytes_total{direction=\"in\"}", 1_000.0),
+        ("parlor_media_bytes_total{direction=\"out\"}", 1_000.0),
+        ("parlor_media_plis_total{direction=\"out\"}", 2.0),
+    ] {
+        until(figure, async || (server_figure(&server, figure).await? >= least).then_some(())).await;
+    }
+    let answer = olga.person.ask(Method::GET, &format!("/rooms/{}/call", olga.room), None).await;
+    assert_eq!(answer.json()["callId"], olga.answer["callId"], "{}", answer.text);
+}
+
+/// A figure of `/metrics`.
+pub(crate) async fn server_figure(server: &Server, figure: &str) -> Option<f64> {
+    let text = server.anonymous().get("/metrics").await.text;
+    let line = text.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(' ').map(str::to_owned));
+    line?.parse().ok()
+}
