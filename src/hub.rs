@@ -6,6 +6,8 @@
 
 mod fan;
 mod outbox;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, HashSet},

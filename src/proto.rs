@@ -5,6 +5,8 @@
 
 mod client;
 mod code;
+#[cfg(test)]
+mod examples;
 mod server;
 #[cfg(test)]
 mod typescript;

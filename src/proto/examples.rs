@@ -1,0 +1,160 @@
+//! One example of every frame of the server, pinned.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::domain::{
+    Audience, Epoch, Event, Fact, Member, Message, Origin, Position, Refusal, Role, Room, RoomKind, SiteRole, Time,
+    User, Visibility,
+    call::{
+        Answer, AnsweredTrack, Call, EndReason, Participant, ParticipantState, Slot, SlotKind, Speaker, StopReason,
+        Track, TrackSource,
+    },
+    message::{Author, Content},
+    room::LeftReason,
+};
+
+/// Types that a server's frame may have.
+const TYPES: usize = 22;
+
+/// The n-th id of these examples, of whatever kind is wanted.
+fn id<T: From<u128>>(number: u128) -> T {
+    T::from(0x0193_8a5c_0000_7000_8000_0000_0000_0000 + number)
+}
+
+fn at() -> Time {
+    "2026-01-31T09:30:00.123Z".parse().unwrap()
+}
+
+fn message(text: &str) -> Message {
+    Message {
+        id: id(10),
+        room_id: id(1),
+        sender: Author { id: id(2), nickname: "ada".to_owned() },
+        client_id: "c-1".to_owned(),
+        content: Content { text: text.to_owned() },
+        reply_to: None,
+        created_at: at(),
+        edited_at: None,
+        deleted: false,
+    }
+}
+
+fn participant() -> Participant {
+    let track =
+        Track { track_id: id(6), source: TrackSource::Camera, active: true, muted: false, muted_by_host: false };
+    Participant {
+        participant_id: id(5),
+        user_id: id(2),
+        nickname: "ada".to_owned(),
+        state: ParticipantState::Connected,
+        tracks: vec![track],
+    }
+}
+
+fn member() -> Member {
+    Member { user_id: id(2), nickname: "ada".to_owned(), role: Role::Owner }
+}
+
+/// What happens in rooms, as the hub tells it.
+fn events() -> Vec<Event> {
+    let durable = |fact| Event {
+        room: id(1),
+        to: Audience::Everyone,
+        position: Some(Position { epoch: Epoch::from_uuid(uuid::Uuid::nil()), offset: 42 }),
+        origin: Some(Origin { session: id(3), request: None }),
+        fact,
+    };
+    let ephemeral = |fact| Event::ephemeral(id(1), fact);
+    let slot = |mid: &str, kind, shown: bool| Slot {
+        mid: mid.to_owned(),
+        kind,
+        participant_id: shown.then(|| id(5)),
+        track_id: shown.then(|| id(6)),
+        layer: shown.then_some(2),
+        rtp_timestamp: shown.then_some(90_000),
+    };
+    vec![
+        durable(Fact::MessageSent(message("hello"))),
+        durable(Fact::MessageEdited(Message { edited_at: Some(at()), ..message("hullo") })),
+        durable(Fact::MessageDeleted { message: id(10), by: id(2) }),
+        durable(Fact::MemberRole { user: id(2), role: Role::Moderator }),
+        ephemeral(Fact::MemberJoined(member())),
+        ephemeral(Fact::MemberLeft { user: id(2), reason: LeftReason::Lost }),
+        ephemeral(Fact::Typing { user: id(2), nickname: "ada".to_owned(), typing: true }),
+        ephemeral(Fact::Removed { reason: Some("spam".to_owned()) }),
+        ephemeral(Fact::CallParticipant(participant())),
+        ephemeral(Fact::CallParticipantLeft { participant: id(5), user: id(2), reason: LeftReason::Left }),
+        ephemeral(Fact::CallSlots(vec![slot("3", SlotKind::Audio, false), slot("8", SlotKind::Video, true)])),
+        ephemeral(Fact::CallSpeakers(vec![Speaker { participant_id: id(5), level: -31 }])),
+        ephemeral(Fact::TrackStopped { track: id(6), source: TrackSource::Camera, reason: StopReason::MutedByHost }),
+        ephemeral(Fact::CallEnded(EndReason::IceTimeout)),
+    ]
+}
+
+/// What the server says to one session.
+fn replies() -> Vec<ServerFrame> {
+    let request = || Some("7".to_owned());
+    let reply = |body| ServerFrame::reply(request(), body);
+    let user = User { id: id(2), nickname: "ada".to_owned(), role: SiteRole::Member };
+    let authenticated = Authenticated {
+        user,
+        session_id: id(3),
+        resume_token: "R".to_owned(),
+        resumed: false,
+        server_time: at(),
+        ping_every_ms: 25_000,
+    };
+    let room = Room {
+        id: id(1),
+        kind: RoomKind::Call,
+        name: "Friday".to_owned(),
+        visibility: Visibility::Public,
+        max_participants: 50,
+        created_at: at(),
+    };
+    let state = RoomState {
+        room,
+        you: You { role: Role::Owner },
+        members: vec![member()],
+        online: 1,
+        messages: vec![message("hello"), Message { reply_to: Some(id(9)), ..message("secret").emptied() }],
+        recovered: None,
+        call: Some(Call { call_id: id(4), participants: vec![participant()] }),
+    };
+    let answer = Answer {
+        call_id: id(4),
+        participant_id: id(5),
+        sdp: "v=0…".to_owned(),
+        tracks: vec![AnsweredTrack { mid: "1".to_owned(), track_id: id(6) }],
+        participants: vec![participant()],
+    };
+    let position = Position { epoch: Epoch::from_uuid(uuid::Uuid::nil()), offset: 41 };
+    let limited = Refusal::RateLimited { limit: "message", retry_after_ms: 3_000 };
+    vec![
+        reply(ServerBody::Authenticated(authenticated)),
+        ServerFrame::new(ServerBody::TokenExpiring(TokenExpiring { grace_ms: 90_000 })),
+        reply(ServerBody::Pong(Empty {})),
+        ServerFrame::ok(request()),
+        ServerFrame::error(request(), &limited),
+        reply(ServerBody::RoomState(state)).in_room(id(1)).at(position),
+        reply(ServerBody::CallAnswer(answer)).in_room(id(1)),
+        ServerFrame::new(ServerBody::GoAway(GoAway { reconnect_after_ms: 1_200, reason: "restart".to_owned() })),
+    ]
+}
+
+#[test]
+fn every_frame_of_the_server() {
+    let frames: Vec<_> = replies().into_iter().chain(events().iter().map(ServerFrame::from)).collect();
+    let mut page = Vec::new();
+    let mut types = BTreeSet::new();
+    for frame in &frames {
+        let text = frame.encode();
+        let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(serde_json::from_value::<ServerFrame>(value.clone()).unwrap(), *frame, "frames are read as written");
+        types.insert(value["type"].as_str().unwrap().to_owned());
+        page.push(serde_json::to_string_pretty(&value).unwrap());
+    }
+    assert_eq!(types.len(), TYPES);
+    insta::assert_snapshot!(page.join("\n"));
+}
