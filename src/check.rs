@@ -146,7 +146,10 @@ fn cameras(config: &Config) -> Option<Finding> {
             config.listen.port()
         ));
     }
-    wrong(format!("Cameras will not work, because http://{} is no secure context for browsers: {way_out}.", config.listen))
+    wrong(format!(
+        "Cameras will not work, because http://{} is no secure context for browsers: {way_out}.",
+        config.listen
+    ))
 }
 
 fn media_ports(config: &Config) -> Option<Finding> {

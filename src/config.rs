@@ -264,7 +264,9 @@ impl Item for IpAddr {
 impl Item for IpNet {
     fn read(text: &str) -> Result<Self, String> {
         let lone = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse().or_else(|_| lone()).map_err(|_| format!("{text:?} is neither an IP address nor a CIDR such as 10.0.0.0/8"))
+        text.parse()
+            .or_else(|_| lone())
+            .map_err(|_| format!("{text:?} is neither an IP address nor a CIDR such as 10.0.0.0/8"))
     }
 }
 

@@ -8,8 +8,8 @@ use parlor_turn::stun::DropReason;
 use std::sync::OnceLock;
 
 use crate::metrics::{
-    MEDIA_BYTES, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS,
-    describe,
+    MEDIA_BYTES, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS,
+    TRACKS, describe,
 };
 use crate::sfu::{Sfu, ShardStats};
 

@@ -159,11 +159,7 @@ impl Core {
     ///
     /// # Errors
     /// When the store cannot be opened.
-    pub async fn start(
-        config: CoreConfig,
-        sfu: Sfu,
-        calls: mpsc::Receiver<CallEvent>,
-    ) -> Result<Self, store::Error> {
+    pub async fn start(config: CoreConfig, sfu: Sfu, calls: mpsc::Receiver<CallEvent>) -> Result<Self, store::Error> {
         let (store, mut committed) = Store::open(&config.store).await?;
         let limits = Limits::new(config.limit);
         let bus = Bus::local();
@@ -185,8 +181,7 @@ impl Core {
                 }
             }
         };
-        let tasks =
-            vec![tokio::spawn(carry), tokio::spawn(rooms.clone().follow(sessions, calls)), tokio::spawn(sweep)];
+        let tasks = vec![tokio::spawn(carry), tokio::spawn(rooms.clone().follow(sessions, calls)), tokio::spawn(sweep)];
         Ok(Self { auth, rooms, chat, hub, limits, store, tasks })
     }
 

@@ -64,8 +64,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check => {
-            let mut findings: Vec<_> =
-                unknown.iter().map(|name| Finding::Wrong(format!("A setting called \"{name}\" is not known."))).collect();
+            let mut findings: Vec<_> = unknown
+                .iter()
+                .map(|name| Finding::Wrong(format!("A setting called \"{name}\" is not known.")))
+                .collect();
             findings.extend(parlor::check::findings(&config).await);
             for finding in &findings {
                 println!("{finding}");
@@ -110,7 +112,8 @@ fn start_log(setting: &str) -> anyhow::Result<()> {
         _ => (!io::stderr().is_terminal(), setting),
     };
     // rtc_dtls warns of every TLS extension that it does not know, and browsers send several.
-    let filter = EnvFilter::try_new(format!("rtc_dtls=error,{directives}")).with_context(|| format!("PARLOR_LOG={setting} is not understood"))?;
+    let filter = EnvFilter::try_new(format!("rtc_dtls=error,{directives}"))
+        .with_context(|| format!("PARLOR_LOG={setting} is not understood"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     if json {
         log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();

@@ -5,8 +5,8 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request, rejection};
 use axum::http::{HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -56,7 +56,10 @@ impl From<Refusal> for Error {
 impl Error {
     /// A browser came from a page that is not ours and that the operator did not name.
     pub(crate) fn foreign_origin() -> Self {
-        Self(ErrorBody::new(ErrorCode::Forbidden, "Pages of this origin may not use this server.").with("action", "origin"))
+        Self(
+            ErrorBody::new(ErrorCode::Forbidden, "Pages of this origin may not use this server.")
+                .with("action", "origin"),
+        )
     }
 }
 
@@ -79,11 +82,15 @@ fn name_of(code: ErrorCode) -> String {
 /// Which HTTP status a code stands for.
 fn status_of(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::BadJson | ErrorCode::BadFrame | ErrorCode::UnknownType | ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
+        ErrorCode::BadJson | ErrorCode::BadFrame | ErrorCode::UnknownType | ErrorCode::BadRequest => {
+            StatusCode::BAD_REQUEST
+        }
         ErrorCode::Unauthenticated | ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::TokenReused => {
             StatusCode::UNAUTHORIZED
         }
-        ErrorCode::Forbidden | ErrorCode::Underage | ErrorCode::RoomPrivate | ErrorCode::Removed => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::Underage | ErrorCode::RoomPrivate | ErrorCode::Removed => {
+            StatusCode::FORBIDDEN
+        }
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::RoomFull | ErrorCode::NotInRoom | ErrorCode::NotInCall | ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::MessageTooLong

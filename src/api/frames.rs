@@ -16,8 +16,8 @@ use crate::hub::{Opened, Outbox};
 use crate::limit::Rule;
 use crate::metrics::FRAMES_IN;
 use crate::proto::{
-    Authenticate, Authenticated, ClientBody, ClientFrame, CloseCode, Empty, JoinRoom, MessageBody, SendMessage, ServerBody,
-    ServerFrame, TokenExpiring,
+    Authenticate, Authenticated, ClientBody, ClientFrame, CloseCode, Empty, JoinRoom, MessageBody, SendMessage,
+    ServerBody, ServerFrame, TokenExpiring,
 };
 
 /// How long before its end a client is asked for a new token.
@@ -104,7 +104,11 @@ impl Conversation {
 
     /// When [`Self::token_is_due`] wants to be asked next.
     pub(super) fn token_deadline(&self) -> Instant {
-        if self.token.asked { self.token.ends + GRACE } else { self.token.ends.checked_sub(ASK_BEFORE).unwrap_or(self.token.ends) }
+        if self.token.asked {
+            self.token.ends + GRACE
+        } else {
+            self.token.ends.checked_sub(ASK_BEFORE).unwrap_or(self.token.ends)
+        }
     }
 
     /// Asks for a new token, or closes when none came. Says whether the socket goes on.

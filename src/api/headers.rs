@@ -18,7 +18,10 @@ pub(crate) fn secure(headers: &mut HeaderMap, client: &Client) {
     };
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");
-    set(PERMISSIONS_POLICY, "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()");
+    set(
+        PERMISSIONS_POLICY,
+        "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()",
+    );
     set(OPENER_POLICY, "same-origin");
     // Older browsers do not read frame-ancestors.
     set(header::X_FRAME_OPTIONS, "DENY");

@@ -44,6 +44,7 @@ pub(crate) async fn ready(State(shared): State<Shared>) -> Response {
 /// Every figure, in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "operate", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(shared): State<Shared>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    let kind =
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     (kind, shared.recorder.render()).into_response()
 }

@@ -26,9 +26,9 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(folder: &Path) -> Router<
 /// Decides what a page's path may be, and how long the answer may be kept.
 async fn around(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let for_programs = ["/api", "/ws", "/metrics"].iter().any(|start| {
-        path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
+    let for_programs = ["/api", "/ws", "/metrics"]
+        .iter()
+        .any(|start| path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     let is_asset = path.starts_with("/assets/");
     let names_other_file = path.rsplit_once('.').is_some_and(|(_, ending)| !ending.contains('/') && ending != "html");
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -37,8 +37,9 @@ async fn around(request: Request, next: Next) -> Response {
     }
     let mut response = next.run(request).await;
     // A missing picture or script is not the page: a browser would try to run HTML.
-    let is_html = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if response.status().is_client_error() || (is_html && names_other_file) {
+    let is_html =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if response.status().is_client_error() || (is_html && (names_other_file || is_asset)) {
         return Error::from(Refusal::NotFound).into_response();
     }
     let keep = if is_asset { FOREVER } else { ASK };

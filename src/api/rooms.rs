@@ -83,7 +83,8 @@ pub(crate) async fn create(
 ) -> Result<Response, Error> {
     let Wanted { kind, name, visibility, max_participants } = wanted;
     let room = shared.rooms.create(known.caller(), NewRoom { kind, name, visibility, max_participants }).await?;
-    let place = HeaderValue::try_from(format!("/api/v1/rooms/{}", room.id)).expect("an id is made of header characters");
+    let place =
+        HeaderValue::try_from(format!("/api/v1/rooms/{}", room.id)).expect("an id is made of header characters");
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(room)).into_response())
 }
 

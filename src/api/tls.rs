@@ -105,9 +105,8 @@ impl Files {
 
     /// Reads the pair.
     fn read(&self) -> Result<CertifiedKey, TlsError> {
-        let readable = |path: &Path| {
-            fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
-        };
+        let readable =
+            |path: &Path| fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source });
         let (cert, key) = (readable(&self.cert)?, readable(&self.key)?);
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&cert).filter_map(Result::ok).collect();
         let Some(first) = chain.first() else {

@@ -61,7 +61,8 @@ pub(crate) async fn upgrade(
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
-        return Error::from(Refusal::bad_request("upgrade", "This address takes WebSocket connections only.")).into_response();
+        return Error::from(Refusal::bad_request("upgrade", "This address takes WebSocket connections only."))
+            .into_response();
     };
     upgrade
         .read_buffer_size(BUFFER)
@@ -126,7 +127,8 @@ impl Refused {
 }
 
 async fn redeem(shared: &Shared, client: &Client, ticket: &str) -> Result<Login, Refused> {
-    let access = shared.auth.redeem(ticket, client.address).await.map_err(|refusal| Refused::because(&refusal, None))?;
+    let access =
+        shared.auth.redeem(ticket, client.address).await.map_err(|refusal| Refused::because(&refusal, None))?;
     Ok(Login { access, id: None, resume: None })
 }
 
@@ -135,7 +137,8 @@ async fn log_in(sink: &mut Sink, stream: &mut Stream, shared: &Shared, client: &
     let deadline = Instant::now() + Duration::from_millis(shared.config.http.login_timeout_ms);
     let mut bad = 0;
     loop {
-        let next = timeout_at(deadline, stream.next()).await.map_err(|_| Refused::silently(CloseCode::Unauthenticated))?;
+        let next =
+            timeout_at(deadline, stream.next()).await.map_err(|_| Refused::silently(CloseCode::Unauthenticated))?;
         let parsed = match next {
             Some(Ok(Message::Text(text))) => ClientFrame::parse(&text, false),
             Some(Ok(Message::Binary(_))) => Err(binary()),

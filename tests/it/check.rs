@@ -36,7 +36,10 @@ async fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     config.listen = taken.local_addr().unwrap();
     let port = config.listen.port();
-    assert_eq!(say(&config).await, [format!("Port {port} is taken: stop the other program, or set PARLOR_LISTEN to another port.")]);
+    assert_eq!(
+        say(&config).await,
+        [format!("Port {port} is taken: stop the other program, or set PARLOR_LISTEN to another port.")]
+    );
 }
 
 #[tokio::test]
@@ -59,7 +62,10 @@ async fn a_data_folder_that_cannot_be_written_is_named() {
     config.data_dir = file.join("data");
     let said = say(&config).await;
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with("The data folder ") && said[0].ends_with("cannot be written: not a directory."), "{said:?}");
+    assert!(
+        said[0].starts_with("The data folder ") && said[0].ends_with("cannot be written: not a directory."),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]

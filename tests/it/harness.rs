@@ -213,6 +213,15 @@ impl Person {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// Waits until the access token has ended; the refusal.
+    pub(crate) async fn until_expired(&self) -> Answer {
+        until("the token ends", async || {
+            let answer = self.get("/auth/me").await;
+            (answer.status != StatusCode::OK).then_some(answer)
+        })
+        .await
+    }
+
     /// Makes a room; its id.
     pub(crate) async fn create_room(&self, kind: &str, visibility: &str) -> String {
         let wanted = json!({"kind": kind, "name": format!("{}'s {kind}", self.nickname), "visibility": visibility});
@@ -378,10 +387,10 @@ impl Socket {
 
     /// Closes as a browser does when the page ends the connection on purpose.
     pub(crate) async fn close(mut self) {
-        let _ = self.stream.close(Some(tokio_tungstenite::tungstenite::protocol::CloseFrame {
-            code: 1000.into(),
-            reason: "".into(),
-        })).await;
+        let _ = self
+            .stream
+            .close(Some(tokio_tungstenite::tungstenite::protocol::CloseFrame { code: 1000.into(), reason: "".into() }))
+            .await;
     }
 
     /// Loses the connection: no close frame, just the end.

@@ -52,9 +52,11 @@ async fn the_first_frame_is_a_login() {
 
 #[tokio::test]
 async fn bad_tokens_are_told_and_closed() {
-    let server = Server::start_with(|config| config.auth.access_token_s = 0).await;
+    let server = Server::start_with(|config| config.auth.access_token_s = 1).await;
     let elsewhere = Server::start().await;
-    let (expired, foreign) = (server.enter("ada").await.token, elsewhere.enter("ada").await.token);
+    let ada = server.enter("ada").await;
+    ada.until_expired().await;
+    let (expired, foreign) = (ada.token, elsewhere.enter("ada").await.token);
     let forged = {
         let mut parts: Vec<_> = foreign.split('.').map(str::to_owned).collect();
         parts[1].insert(5, 'A');
@@ -103,7 +105,13 @@ async fn an_error_names_its_request() {
     let mut socket = server.enter("ada").await.connect().await;
     let error = socket.refused("join_room", json!({"roomId": UNKNOWN_ROOM}), "not_found").await;
     assert!(error["message"].as_str().unwrap().ends_with('.'));
-    socket.refused("send_message", json!({"roomId": UNKNOWN_ROOM, "clientId": "c", "content": {"text": "x"}}), "not_in_room").await;
+    socket
+        .refused(
+            "send_message",
+            json!({"roomId": UNKNOWN_ROOM, "clientId": "c", "content": {"text": "x"}}),
+            "not_in_room",
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -133,7 +141,9 @@ async fn frames_over_their_limit_close() {
     let server = Server::start().await;
     let ada = server.enter("ada").await;
     let padded = |kind: &str, length: usize| {
-        let frame = json!({"type": kind, "id": "1", "data": {"roomId": UNKNOWN_ROOM, "sdp": "", "tracks": [], "pad": ""}}).to_string();
+        let frame =
+            json!({"type": kind, "id": "1", "data": {"roomId": UNKNOWN_ROOM, "sdp": "", "tracks": [], "pad": ""}})
+                .to_string();
         frame.replace(r#""pad":"""#, &format!(r#""pad":"{}""#, "x".repeat(length - frame.len())))
     };
     // At the limit a frame is read; what it says is another matter.

@@ -49,7 +49,11 @@ async fn a_certificate_of_its_own_is_kept() {
     let file = server.folder().join("data/self-signed.crt");
     let first = fs::read(&file).unwrap();
     let server = Server::start_in(server.stop().await, |config| config.tls = Tls::SelfSigned).await;
-    assert_eq!(fs::read(server.folder().join("data/self-signed.crt")).unwrap(), first, "browsers were told to trust this one");
+    assert_eq!(
+        fs::read(server.folder().join("data/self-signed.crt")).unwrap(),
+        first,
+        "browsers were told to trust this one"
+    );
 }
 
 #[tokio::test]
