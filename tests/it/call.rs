@@ -23,7 +23,7 @@ async fn guest(server: &Server, nickname: &str, room: &str, tag: u32, slots: usi
 }
 
 /// Not one packet between the first and the last is missing, and the receiver saw one stream.
-fn whole(arrivals: &[Arrival]) {
+pub(crate) fn whole(arrivals: &[Arrival]) {
     let first = arrivals.first().expect("something has arrived");
     let mut counters: Vec<u32> = arrivals.iter().map(|arrival| arrival.counter).collect();
     counters.sort_unstable();
@@ -359,7 +359,7 @@ async fn the_figures_tell_of_the_call() {
     let ada = guest(&server, "ada", &olga.room, 2, 1).await;
     meet(&olga, &ada).await;
     // Other tests' servers count into the same figures: they can only be higher.
-    for (figure, least) in [
+    for (name, least) in [
         ("parlor_participants", 2.0),
         ("parlor_tracks{layer=\"audio\"}", 2.0),
         ("parlor_tracks{layer=\"one\"}", 2.0),
@@ -369,15 +369,15 @@ async fn the_figures_tell_of_the_call() {
         ("parlor_media_bytes_total{direction=\"out\"}", 1_000.0),
         ("parlor_media_plis_total{direction=\"out\"}", 2.0),
     ] {
-        until(figure, async || (server_figure(&server, figure).await? >= least).then_some(())).await;
+        until(name, async || (figure(&server, name).await? >= least).then_some(())).await;
     }
     let answer = olga.person.ask(Method::GET, &format!("/rooms/{}/call", olga.room), None).await;
     assert_eq!(answer.json()["callId"], olga.answer["callId"], "{}", answer.text);
 }
 
 /// A figure of `/metrics`.
-pub(crate) async fn server_figure(server: &Server, figure: &str) -> Option<f64> {
+pub(crate) async fn figure(server: &Server, name: &str) -> Option<f64> {
     let text = server.anonymous().get("/metrics").await.text;
-    let line = text.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(' ').map(str::to_owned));
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
     line?.parse().ok()
 }

@@ -1,13 +1,9 @@
-//! Offers that cannot be answered, and datagrams that are nobody's: each is told or counted, and the call notices nothing.
-
-use std::net::SocketAddr;
+//! Offers that cannot be answered: each is told why, and the call notices nothing.
 
 use serde_json::{Value, json};
-use tokio::net::UdpSocket;
 
-use crate::call::server_figure;
-use crate::harness::{Server, until};
-use crate::peer::{Caller, Kind, Peer, meet};
+use crate::harness::Server;
+use crate::peer::{Caller, Kind, Peer, Way, meet};
 
 /// The lines of an offer that are as wanted.
 fn only(sdp: &str, wanted: impl Fn(&str) -> bool) -> String {
@@ -71,7 +67,7 @@ async fn a_bad_offer_is_told_why_and_disturbs_nobody() {
     // A failed offer is nobody's participant, and a good one is answered after all of them.
     let state = server.enter("cleo").await.connect_to(&room).await.1;
     assert_eq!(state["data"]["call"]["participants"].as_array().map(Vec::len), Some(2), "{state}");
-    let mallory = Caller::call(crate::peer::Way::direct(), &mallory, socket, &room, 4, 2).await;
+    let mallory = Caller::call(Way::direct(), &mallory, socket, &room, 4, 2).await;
     meet(&olga, &mallory).await;
     undisturbed(&mut olga, &ada).await;
 }
@@ -139,47 +135,4 @@ async fn who_is_not_in_the_room_or_the_call_is_told() {
     inside.join(&group).await;
     let error = inside.refused("call.offer", json!({"roomId": group, "sdp": sdp, "tracks": []}), "bad_request").await;
     assert_eq!(error["detail"]["field"], "roomId", "{error}");
-}
-
-/// Where the server takes media, from the candidates of an answer.
-fn media_address(caller: &Caller) -> SocketAddr {
-    let sdp = caller.answer["sdp"].as_str().expect("an answer has SDP");
-    let candidate = sdp.lines().find_map(|line| line.strip_prefix("a=candidate:")).expect("a candidate");
-    let words: Vec<&str> = candidate.split(' ').collect();
-    format!("{}:{}", words[4], words[5]).parse().expect("an address")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn datagrams_of_strangers_are_counted_and_dropped() {
-    let server = Server::start().await;
-    let olga = server.enter("olga").await;
-    let room = olga.create_room("call", "public").await;
-    let mut olga = Caller::join(&olga, &room, 1, 2).await;
-    let ada = Caller::join(&server.enter("ada").await, &room, 2, 2).await;
-    meet(&olga, &ada).await;
-
-    let stranger = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
-    stranger.connect(media_address(&olga)).await.expect("it is an address");
-    let rtp = [&[0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 3, 0xea][..], &[7; 100]].concat();
-    let dtls = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    // A binding request without credentials: a magic cookie and a transaction.
-    let stun = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[9; 12]].concat();
-    let kinds: [(&str, &[u8]); 4] = [
-        ("unknown_address", &rtp),
-        ("unknown_address", &dtls),
-        ("unknown", b"GET / HTTP/1.1\r\n\r\n"),
-        ("stun_malformed", &[0, 1, 0, 200, 1, 2, 3, 4, 5, 6, 7, 8]),
-    ];
-    for _ in 0..50 {
-        for (_, bytes) in kinds {
-            stranger.send(bytes).await.expect("loopback takes it");
-        }
-        stranger.send(&stun).await.expect("loopback takes it");
-    }
-    // Nobody else in these tests sends such things, so all of them are ours.
-    for (reason, least) in [("unknown_address", 100.0), ("unknown", 50.0), ("stun_malformed", 50.0)] {
-        let figure = format!("parlor_media_drops_total{{reason=\"{reason}\"}}");
-        until(&figure, async || (server_figure(&server, &figure).await? >= least).then_some(())).await;
-    }
-    undisturbed(&mut olga, &ada).await;
 }

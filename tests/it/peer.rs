@@ -4,6 +4,8 @@
 mod caller;
 mod keyframes;
 mod payload;
+mod publisher;
+mod road;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,37 +13,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
-use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8};
 use rtc::rtp;
-use rtc::rtp::extension::HeaderExtension;
-use rtc::rtp::extension::audio_level_extension::AudioLevelExtension;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
-    RTCRtpHeaderExtensionCapability, RtpCodecKind,
-};
+use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, RTCSignalingState,
-    RTCStatsReportEntry, Registry, SettingEngineBuilder, StatsSelector, register_default_interceptors,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceServer,
+    RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, RTCSignalingState, RTCStatsReportEntry,
+    Registry, SettingEngineBuilder, StatsSelector, register_default_interceptors,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
 
 pub(crate) use self::caller::{Caller, meet};
 use self::keyframes::Requests;
+use self::publisher::{engine, local_track, publish};
+pub(crate) use self::road::Mischief;
+use self::road::Road;
 use crate::harness::{PATIENCE, until};
-
-const OPUS: u8 = 111;
-const VP8: u8 = 96;
-const VP8_RTX: u8 = 97;
-const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
-const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
-/// A packet of sound each; a picture every second time.
-const TICK: Duration = Duration::from_millis(20);
 
 /// What a peer publishes, or hears and sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,12 +72,19 @@ pub(crate) struct Way {
     pub(crate) servers: Vec<RTCIceServer>,
     /// Nothing but relays of those servers.
     pub(crate) relay_only: bool,
+    /// Through somebody who does this to the packets.
+    pub(crate) mischief: Option<Mischief>,
 }
 
 impl Way {
+    /// Over a loopback that does that.
+    pub(crate) fn through(mischief: Mischief) -> Self {
+        Self { mischief: Some(mischief), ..Self::direct() }
+    }
+
     /// Over loopback.
     pub(crate) fn direct() -> Self {
-        Self { servers: Vec::new(), relay_only: false }
+        Self { servers: Vec::new(), relay_only: false, mischief: None }
     }
 }
 
@@ -103,6 +100,7 @@ pub(crate) struct Peer {
     requests: Requests,
     state: watch::Receiver<RTCPeerConnectionState>,
     publishing: Option<JoinHandle<()>>,
+    road: Option<Road>,
 }
 
 impl Peer {
@@ -142,8 +140,18 @@ impl Peer {
             .await
             .expect("a connection needs nothing but a port");
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
-        let mut peer =
-            Self { tag, connection, tracks: None, transceivers: Vec::new(), shared, requests, state, publishing: None };
+        let road = way.mischief.map(Road::new);
+        let mut peer = Self {
+            tag,
+            connection,
+            tracks: None,
+            transceivers: Vec::new(),
+            shared,
+            requests,
+            state,
+            publishing: None,
+            road,
+        };
         peer.add_tracks().await;
         peer.add_slots(slots).await;
         peer
@@ -190,8 +198,12 @@ impl Peer {
     }
 
     /// Takes the server's answer.
-    pub(crate) async fn accept(&self, answer: &str) {
-        let answer = RTCSessionDescription::answer(answer.to_owned()).expect("the answer is SDP");
+    pub(crate) async fn accept(&mut self, answer: &str) {
+        let answer = match &mut self.road {
+            Some(road) => road.lead(answer).await,
+            None => answer.to_owned(),
+        };
+        let answer = RTCSessionDescription::answer(answer).expect("the answer is SDP");
         self.connection.set_remote_description(answer).await.expect("the answer fits the offer");
     }
 
@@ -199,6 +211,12 @@ impl Peer {
     pub(crate) async fn connected(&mut self) {
         let connected = self.state.wait_for(|state| *state == RTCPeerConnectionState::Connected);
         tokio::time::timeout(PATIENCE, connected).await.expect("it connects in time").expect("the connection lives");
+    }
+
+    /// Its ICE user name, from its offer.
+    pub(crate) async fn ice_ufrag(&self) -> String {
+        let own = self.connection.local_description().await.expect("it has made an offer").sdp;
+        own.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).expect("an offer has it").to_owned()
     }
 
     /// The connection's state now.
@@ -339,110 +357,4 @@ async fn receive(track: Arc<dyn TrackRemote>, shared: Arc<Shared>) {
             _ => {}
         }
     }
-}
-
-/// Opus and VP8 with RTX, and the header extensions that the server reads.
-fn engine() -> MediaEngine {
-    let mut engine = MediaEngine::default();
-    let rtx = RTCRtpCodec {
-        mime_type: MIME_TYPE_RTX.to_owned(),
-        clock_rate: 90_000,
-        sdp_fmtp_line: format!("apt={VP8}"),
-        ..RTCRtpCodec::default()
-    };
-    for (codec, payload_type, kind) in [
-        (codec(Kind::Audio), OPUS, RtpCodecKind::Audio),
-        (codec(Kind::Video), VP8, RtpCodecKind::Video),
-        (rtx, VP8_RTX, RtpCodecKind::Video),
-    ] {
-        let codec = RTCRtpCodecParameters { rtp_codec: codec, payload_type };
-        engine.register_codec(codec, kind).expect("the codec is new");
-    }
-    for uri in [AUDIO_LEVEL_URI, MID_URI] {
-        let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
-        engine.register_header_extension(extension, RtpCodecKind::Audio, None).expect("there is room for it");
-    }
-    engine
-}
-
-fn codec(kind: Kind) -> RTCRtpCodec {
-    let (mime_type, clock_rate, channels) = match kind {
-        Kind::Audio => (MIME_TYPE_OPUS, 48_000, 2),
-        Kind::Video => (MIME_TYPE_VP8, 90_000, 0),
-    };
-    RTCRtpCodec { mime_type: mime_type.to_owned(), clock_rate, channels, ..RTCRtpCodec::default() }
-}
-
-fn local_ssrc(tag: u32, kind: Kind) -> u32 {
-    1000 * tag + kind as u32 + 1
-}
-
-fn local_track(tag: u32, kind: Kind) -> MediaStreamTrack {
-    let rtp_kind = match kind {
-        Kind::Audio => RtpCodecKind::Audio,
-        Kind::Video => RtpCodecKind::Video,
-    };
-    let encoding = RTCRtpEncodingParameters {
-        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(local_ssrc(tag, kind)), ..Default::default() },
-        codec: codec(kind),
-        ..Default::default()
-    };
-    MediaStreamTrack::new(
-        format!("of-{tag}"),
-        format!("{kind:?}-of-{tag}"),
-        format!("{kind:?}"),
-        rtp_kind,
-        vec![encoding],
-    )
-}
-
-/// Sound every 20 ms and a picture of two packets every 40 ms, until it is stopped.
-async fn publish(tag: u32, [audio, video]: [Arc<TrackLocalStaticRTP>; 2], shared: Arc<Shared>, requests: Requests) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut picture = 0_u16;
-    for tick in 0_u32.. {
-        ticks.tick().await;
-        // The first to come is the loudest, so that nobody takes another's place.
-        let level = HeaderExtension::AudioLevel(AudioLevelExtension { level: 10 + 2 * tag.min(50) as u8, voice: true });
-        let sound = packet(tag, Kind::Audio, &shared, tick * 960, true, payload::opus);
-        if audio.write_rtp_with_extensions(sound, &[level]).await.is_err() {
-            return;
-        }
-        if tick % 2 == 1 {
-            continue;
-        }
-        let keyframe = picture == 0 || requests.take();
-        for first in [true, false] {
-            let body = |mark: &_| payload::vp8(picture, keyframe, first, mark);
-            let part = packet(tag, Kind::Video, &shared, tick * 1800, !first, body);
-            if video.write_rtp_with_extensions(part, &[]).await.is_err() {
-                return;
-            }
-        }
-        picture = (picture + 1) % 0x8000;
-    }
-}
-
-/// The next packet of a kind; it counts as sent.
-fn packet(
-    tag: u32,
-    kind: Kind,
-    shared: &Shared,
-    timestamp: u32,
-    marker: bool,
-    body: impl FnOnce(&payload::Mark) -> bytes::Bytes,
-) -> rtp::Packet {
-    let counter = shared.sent[kind as usize].fetch_add(1, Ordering::SeqCst) as u32;
-    let payload_type = if kind == Kind::Audio { OPUS } else { VP8 };
-    let header = rtp::Header {
-        version: 2,
-        marker,
-        payload_type,
-        sequence_number: counter as u16,
-        timestamp,
-        ssrc: local_ssrc(tag, kind),
-        ..rtp::Header::default()
-    };
-    rtp::Packet { header, payload: body(&payload::mark(tag, counter)) }
 }

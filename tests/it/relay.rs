@@ -123,7 +123,7 @@ async fn a_call_goes_through_a_relay() {
         let servers = ice_servers(person).await;
         assert_eq!(servers[0].urls, [turn.as_str()]);
         assert!(servers[0].username.ends_with(&format!(":{}", person.id)), "the credential names its user");
-        let way = Way { servers, relay_only: true };
+        let way = Way { servers, relay_only: true, mischief: None };
         callers.push(Caller::join_by(way, person, &room, tag, 2).await);
     }
     let [olga, ada] = &callers[..] else { unreachable!("two joined") };

@@ -54,10 +54,9 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Listener {
 
     fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Error> {
         if let Packet::Rtcp(compound) = &message.message.packet {
-            let asks = |packet: &&Box<dyn rtc::rtcp::Packet>| {
-                packet.as_any().is::<PictureLossIndication>() || packet.as_any().is::<FullIntraRequest>()
-            };
-            self.requests.asked.fetch_add(compound.iter().filter(asks).count(), Ordering::SeqCst);
+            let parts = compound.iter().map(|packet| packet.as_any());
+            let asks = parts.filter(|it| it.is::<PictureLossIndication>() || it.is::<FullIntraRequest>());
+            self.requests.asked.fetch_add(asks.count(), Ordering::SeqCst);
         }
         self.reads.push_back(message);
         Ok(())
