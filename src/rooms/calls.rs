@@ -245,9 +245,9 @@ impl Rooms {
 fn check_sources(sources: &[OfferedSource]) -> Result<(), Refusal> {
     let (mut mids, mut kinds) = (HashSet::new(), HashSet::new());
     let fits = sources.len() <= SOURCES_LIMIT
-        && sources.iter().all(|it| {
-            (1..=MID_LIMIT).contains(&it.mid.len()) && mids.insert(&it.mid) && kinds.insert(it.source)
-        });
+        && sources
+            .iter()
+            .all(|it| (1..=MID_LIMIT).contains(&it.mid.len()) && mids.insert(&it.mid) && kinds.insert(it.source));
     if fits { Ok(()) } else { Err(Refusal::bad_request("tracks", "Each source has one send line with its own mid.")) }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Rooms, lobby::LiveRoom};
 use crate::domain::{
-    Action, Caller, Event, Fact, Member, Refusal, Role, RoomId, Seat, Session, SessionId, SiteRole, Standing, Time, UserId,
-    Visibility, can, room::LeftReason,
+    Action, Caller, Event, Fact, Member, Refusal, Role, RoomId, Seat, Session, SessionId, SiteRole, Standing, Time,
+    UserId, Visibility, can, room::LeftReason,
 };
 use crate::store::Membership;
 

@@ -8,6 +8,8 @@ mod calls;
 mod lobby;
 mod members;
 mod seats;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -19,12 +19,7 @@ impl Rooms {
     ///
     /// # Errors
     /// `rate_limited`, `not_found`, `room_private`, `room_full`, `removed`, `internal`.
-    pub async fn enter(
-        &self,
-        session: Arc<Session>,
-        id: RoomId,
-        known: Option<Position>,
-    ) -> Result<Entered, Refusal> {
+    pub async fn enter(&self, session: Arc<Session>, id: RoomId, known: Option<Position>) -> Result<Entered, Refusal> {
         let caller = &session.caller;
         self.0.limits.check(Rule::JoinRoom, caller)?;
         let (record, role, is_new) = self.admit(caller, id).await?;

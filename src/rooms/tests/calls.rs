@@ -1,0 +1,192 @@
+use super::*;
+
+async fn call() -> (House, Arc<Session>, Arc<Session>, RoomId) {
+    let mut house = House::new().await;
+    let (ada, ben) = (house.person("ada").await, house.person("ben").await);
+    let room = house.room(&ada, Visibility::Public).await;
+    for person in [&ada, &ben] {
+        house.enter(person, room).await.unwrap();
+        house.told().await;
+    }
+    (house, ada, ben, room)
+}
+
+fn track(answer: &Answer, place: usize) -> TrackId {
+    answer.tracks[place].track_id
+}
+
+#[tokio::test]
+async fn an_offer_is_answered_and_everybody_sees_who_is_there() {
+    let (mut house, ada, ben, room) = call().await;
+    let answer = house.offer(&house.seat(&ada, room)).await.unwrap();
+    assert!(answer.sdp.starts_with("v=0"));
+    assert_eq!(answer.tracks.iter().map(|it| it.mid.as_str()).collect::<Vec<_>>(), ["0", "1", "2"]);
+    let shown = house.told_participant().await;
+    assert_eq!((shown.participant_id, shown.state), (answer.participant_id, ParticipantState::Joining));
+    assert_eq!(shown.tracks.iter().map(|it| it.source).collect::<Vec<_>>(), sources()
+        .iter()
+        .map(|it| it.source)
+        .collect::<Vec<_>>());
+    let other = house.offer(&house.seat(&ben, room)).await.unwrap();
+    assert_eq!(other.participants.len(), 2);
+    assert_eq!(other.call_id, house.rooms.call_id(&ben.caller, room).await.unwrap());
+    let seen = house.rooms.call(&ben.caller, other.call_id).await.unwrap();
+    assert_eq!((seen.0, &seen.1.participants), (room, &other.participants));
+    house.told().await;
+
+    // The same connection offers again, for more slots: the same participant, the same tracks.
+    let again = house.offer(&house.seat(&ada, room)).await.unwrap();
+    assert_eq!((again.participant_id, &again.tracks), (answer.participant_id, &answer.tracks));
+}
+
+#[tokio::test]
+async fn a_bad_offer_has_its_code_and_leaves_no_trace() {
+    let (mut house, ada, _, room) = call().await;
+    let seat = house.seat(&ada, room);
+    let offer = async |sdp: &str, sources: Vec<OfferedSource>| {
+        house.rooms.offer(&seat, sdp.to_owned(), sources).await.unwrap_err()
+    };
+    assert!(matches!(offer("garbage", sources()).await, Refusal::BadSdp(_)));
+    let without = |line: &str| OFFER.lines().filter(|it| !it.starts_with(line)).collect::<Vec<_>>().join("\r\n");
+    assert_eq!(offer(&without("a=ice-"), sources()).await, Refusal::NoIce);
+    assert_eq!(offer(&without("a=fingerprint"), sources()).await, Refusal::NoFingerprint);
+    let twice = vec![sources()[0].clone(), sources()[0].clone()];
+    let many: Vec<_> = (0..4).flat_map(|_| sources()).collect();
+    let nameless = vec![OfferedSource { mid: String::new(), source: TrackSource::Camera }];
+    for wrong in [twice, many, nameless] {
+        assert!(matches!(offer(OFFER, wrong).await, Refusal::BadRequest { field: "tracks", .. }));
+    }
+    assert_eq!(house.rooms.ready(&seat), Err(Refusal::NotInCall));
+    assert_eq!(house.enter(&ada, room).await.unwrap().call.unwrap().participants, []);
+    house.is_quiet().await;
+
+    let new = NewRoom {
+        kind: RoomKind::Group,
+        name: "no calls".to_owned(),
+        visibility: Visibility::Public,
+        max_participants: None,
+    };
+    let group = house.rooms.create(&ada.caller, new).await.unwrap().id;
+    assert_eq!(house.enter(&ada, group).await.unwrap().call, None);
+    let refusal = house.offer(&house.seat(&ada, group)).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::BadRequest { field: "roomId", .. }));
+}
+
+#[tokio::test]
+async fn what_the_media_side_finds_is_told() {
+    let (mut house, ada, ben, room) = call().await;
+    let (one, two) =
+        (house.offer(&house.seat(&ada, room)).await.unwrap(), house.offer(&house.seat(&ben, room)).await.unwrap());
+    let call = one.call_id;
+    house.told().await;
+    house.told().await;
+    house.rooms.ready(&house.seat(&ada, room)).unwrap();
+    house.rooms.view(&house.seat(&ada, room), Vec::new()).unwrap();
+    house.rooms.call_changed(CallEvent::Connected { call, participant: one.participant_id });
+    assert_eq!(house.told_participant().await.state, ParticipantState::Connected);
+    house.rooms.call_changed(CallEvent::Track { call, track: track(&one, 1), active: true });
+    assert!(house.told_participant().await.tracks[1].active);
+    house.rooms.call_changed(CallEvent::Speakers { call, speakers: vec![(two.participant_id, -31)] });
+    let (_, Fact::CallSpeakers(speakers)) = house.told().await else { panic!("speakers") };
+    assert_eq!((speakers[0].participant_id, speakers[0].level), (two.participant_id, -31));
+
+    let state = |mid: &str, source| SlotState {
+        mid: mid.to_owned(),
+        audio: false,
+        source,
+        layer: Some(1),
+        rtp_timestamp: None,
+    };
+    let shown = (one.participant_id, track(&one, 1));
+    for slots in [vec![state("8", None), state("9", None)], vec![state("8", Some(shown))]] {
+        house.rooms.call_changed(CallEvent::Slots { call, participant: two.participant_id, slots });
+        let (Audience::Session(session), Fact::CallSlots(_)) = house.told().await else { panic!("slots") };
+        assert_eq!(session, ben.id);
+    }
+    // Whoever comes back is told of all slots, after the state of the room.
+    let then = house.enter(&ben, room).await.unwrap().then;
+    let [Event { to: Audience::Session(_), fact: Fact::CallSlots(slots), .. }] = &then[..] else { panic!("{then:?}") };
+    assert_eq!(slots.iter().map(|it| (it.mid.as_str(), it.kind, it.track_id)).collect::<Vec<_>>(), [
+        ("8", SlotKind::Video, Some(track(&one, 1))),
+        ("9", SlotKind::Video, None)
+    ]);
+    let nobody = ParticipantId::new();
+    house.rooms.call_changed(CallEvent::Connected { call, participant: nobody });
+    house.rooms.call_changed(CallEvent::Lost { call: CallId::new(), participant: nobody });
+    house.is_quiet().await;
+
+    house.rooms.call_changed(CallEvent::Lost { call, participant: two.participant_id });
+    assert_eq!(house.told().await, (Audience::Session(ben.id), Fact::CallEnded(EndReason::IceTimeout)));
+    let (participant, user, reason) = (two.participant_id, ben.caller.user.id, LeftReason::Lost);
+    assert_eq!(house.told().await.1, Fact::CallParticipantLeft { participant, user, reason });
+    assert_eq!(house.rooms.ready(&house.seat(&ben, room)), Err(Refusal::NotInCall));
+    assert_ne!(house.offer(&house.seat(&ben, room)).await.unwrap().participant_id, two.participant_id);
+}
+
+#[tokio::test]
+async fn a_lost_socket_is_shown_and_keeps_its_part() {
+    let (mut house, ada, _, room) = call().await;
+    let answer = house.offer(&house.seat(&ada, room)).await.unwrap();
+    let (call, participant) = (answer.call_id, answer.participant_id);
+    house.rooms.call_changed(CallEvent::Connected { call, participant });
+    house.rooms.session_changed(SessionChange::Lost(ada.id));
+    house.rooms.session_changed(SessionChange::Resumed(ada.id));
+    let mut states = Vec::new();
+    for _ in 0..4 {
+        states.push(house.told_participant().await.state);
+    }
+    use ParticipantState::{Connected, Joining, Lost};
+    assert_eq!(states, [Joining, Connected, Lost, Connected]);
+    house.rooms.session_changed(SessionChange::Lost(ada.id));
+    house.rooms.session_changed(SessionChange::Ended(ada.id));
+    house.told().await;
+    let (user, reason) = (ada.caller.user.id, LeftReason::Lost);
+    assert_eq!(house.told().await.1, Fact::CallParticipantLeft { participant, user, reason });
+    assert_eq!(house.told().await, left(user, reason));
+}
+
+#[tokio::test]
+async fn a_hosts_mute_survives_leaving_and_coming_back() {
+    let (mut house, ada, ben, room) = call().await;
+    let (host, guest) = (house.seat(&ada, room), house.seat(&ben, room));
+    let (hosts, guests) = (house.offer(&host).await.unwrap(), house.offer(&guest).await.unwrap());
+    house.told().await;
+    house.told().await;
+    let microphone = track(&guests, 0);
+    let forbidden = Err(Refusal::Forbidden { action: Action::MuteTrack });
+    assert_eq!(house.rooms.mute_track(&guest, track(&hosts, 0), true), forbidden);
+    assert_eq!(house.rooms.mute(&host, microphone, true), Err(Refusal::NotFound), "not one's own");
+    assert_eq!(house.rooms.mute_track(&host, TrackId::new(), true), Err(Refusal::NotFound));
+    house.is_quiet().await;
+
+    house.rooms.mute_track(&host, microphone, true).unwrap();
+    let shown = house.told_participant().await.tracks[0].clone();
+    assert!(shown.muted_by_host && !shown.muted);
+    let (to, stopped) = house.told().await;
+    assert_eq!(to, Audience::Session(ben.id));
+    assert!(matches!(stopped, Fact::TrackStopped { track, source: TrackSource::Microphone, .. } if track == microphone));
+    house.rooms.mute(&guest, microphone, false).unwrap();
+    assert!(house.told_participant().await.tracks[0].muted_by_host, "one cannot undo it oneself");
+
+    house.rooms.leave_call(&guest).unwrap();
+    assert_eq!(house.rooms.leave_call(&guest), Err(Refusal::NotInCall));
+    house.told().await;
+    let again = house.offer(&guest).await.unwrap();
+    assert_ne!(track(&again, 0), microphone);
+    assert!(house.told_participant().await.tracks[0].muted_by_host, "nor by leaving");
+    house.rooms.mute_track(&host, track(&again, 0), false).unwrap();
+    assert!(!house.told_participant().await.tracks[0].muted_by_host);
+    house.is_quiet().await;
+}
+
+#[tokio::test]
+async fn the_removed_leave_the_call_too() {
+    let (mut house, ada, ben, room) = call().await;
+    let answer = house.offer(&house.seat(&ben, room)).await.unwrap();
+    house.told().await;
+    house.rooms.remove_member(&house.seat(&ada, room), ben.caller.user.id, None).await.unwrap();
+    assert!(matches!(house.told().await, (Audience::User(_), Fact::Removed { .. })));
+    let (participant, user, reason) = (answer.participant_id, ben.caller.user.id, LeftReason::Removed);
+    assert_eq!(house.told().await.1, Fact::CallParticipantLeft { participant, user, reason });
+    assert_eq!(house.told().await, left(user, reason));
+}
