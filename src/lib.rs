@@ -94,6 +94,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
         recorder,
     };
     let served = api::serve(app, listener)?;
+    tracing::info!(%address, media_ports = ?sfu.ports(), "serving");
     Ok(Running { address, page_url, admin_link, served, core, sfu, figures })
 }
 

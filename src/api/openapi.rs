@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{Shared, auth, calls, health, members, messages, rooms, webrtc};
 
@@ -87,6 +87,9 @@ pub fn document() -> String {
 
 /// `/api/v1/openapi.json`, and `/api/v1/docs` for people. Its scripts come with the binary.
 pub(super) fn page(document: Document) -> Router<Shared> {
-    let page: Router<Shared> = SwaggerUi::new("/api/v1/docs").url("/api/v1/openapi.json", document).into();
+    // Without its top bar: the logo in it has a style of its own, which the policy forbids.
+    let layout = Config::new(["/api/v1/openapi.json"]).use_base_layout();
+    let page: Router<Shared> =
+        SwaggerUi::new("/api/v1/docs").url("/api/v1/openapi.json", document).config(layout).into();
     page.route("/api/docs", get(async || Redirect::permanent("/api/v1/docs")))
 }

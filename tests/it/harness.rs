@@ -63,17 +63,7 @@ impl Server {
 
     /// Somebody enters.
     pub(crate) async fn enter(&self, nickname: &str) -> Person {
-        let entrance = json!({"nickname": nickname, "birthYear": 1990, "adult": true});
-        let answer = Anonymous::of(self).post("/auth/anonymous", entrance).await;
-        let body = answer.expect(StatusCode::CREATED);
-        Person {
-            base: self.base.clone(),
-            http: client(),
-            id: body["user"]["id"].as_str().expect("the answer names the user").to_owned(),
-            nickname: nickname.to_owned(),
-            token: body["accessToken"].as_str().expect("the answer has a token").to_owned(),
-            refresh_token: body["refreshToken"].as_str().unwrap_or_default().to_owned(),
-        }
+        Person::enter(&self.base, nickname).await
     }
 
     /// Somebody without a login.
@@ -195,6 +185,22 @@ pub(crate) struct Person {
 }
 
 impl Person {
+    /// Enters a server at that address.
+    pub(crate) async fn enter(base: &str, nickname: &str) -> Self {
+        let entrance = json!({"nickname": nickname, "birthYear": 1990, "adult": true});
+        let http = client();
+        let answer = answer(http.post(format!("{base}/api/v1/auth/anonymous")).json(&entrance)).await;
+        let body = answer.expect(StatusCode::CREATED);
+        Self {
+            base: base.to_owned(),
+            http,
+            id: body["user"]["id"].as_str().expect("the answer names the user").to_owned(),
+            nickname: nickname.to_owned(),
+            token: body["accessToken"].as_str().expect("the answer has a token").to_owned(),
+            refresh_token: body["refreshToken"].as_str().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// A request to a path under `/api/v1`.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.token);
