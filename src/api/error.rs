@@ -201,3 +201,63 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         found.map(|axum::extract::Query(query)| Self(query)).map_err(bad)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_status() {
+        use ErrorCode as C;
+        let codes = [
+            C::BadJson,
+            C::BadFrame,
+            C::UnknownType,
+            C::BadRequest,
+            C::Unauthenticated,
+            C::TokenInvalid,
+            C::TokenExpired,
+            C::TokenReused,
+            C::Forbidden,
+            C::NotFound,
+            C::Underage,
+            C::RoomFull,
+            C::RoomPrivate,
+            C::Removed,
+            C::NotInRoom,
+            C::NotInCall,
+            C::MessageTooLong,
+            C::MessageEmpty,
+            C::Conflict,
+            C::RateLimited,
+            C::TooLarge,
+            C::BadSdp,
+            C::NoIce,
+            C::NoFingerprint,
+            C::TooManyMedia,
+            C::UnsupportedCodecs,
+            C::CallUnavailable,
+            C::Internal,
+        ];
+        let line = |code: &ErrorCode| format!("{} {}", status_of(*code).as_u16(), name_of(*code));
+        insta::assert_snapshot!(codes.iter().map(line).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[tokio::test]
+    async fn a_problem_document_says_it_to_people_and_to_programs() {
+        let refusal = Refusal::RateLimited { limit: "message", retry_after_ms: 2_500 };
+        let response = Error::from(refusal).into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "3");
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        insta::assert_snapshot!(String::from_utf8_lossy(&body));
+    }
+
+    #[tokio::test]
+    async fn what_went_wrong_inside_is_not_told() {
+        let response = Error::from(Refusal::Internal("disk on fire".to_owned())).into_response();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let problem: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["detail"], "Something went wrong on our side.");
+        assert!(problem["extra"]["requestId"].is_string() && !problem.to_string().contains("fire"));
+    }
+}

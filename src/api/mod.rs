@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -33,7 +33,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::timeout::TimeoutLayer;
 use uuid::Uuid;
 
 use crate::auth::Auth;
@@ -148,11 +147,7 @@ impl std::ops::Deref for Shared {
 /// Everything under one roof: REST, the socket, the page.
 fn router(shared: Shared) -> Router {
     let (rest, document) = openapi::router();
-    let patience = Duration::from_millis(shared.config.http.request_timeout_ms);
-    let rest = rest
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, patience))
-        .layer(CompressionLayer::new());
+    let rest = rest.layer(DefaultBodyLimit::max(MAX_BODY)).layer(CompressionLayer::new());
     let pages = pages::router(&shared.config.web_dir).layer(CompressionLayer::new());
     Router::new()
         .merge(rest)
@@ -176,7 +171,10 @@ async fn around(State(shared): State<Shared>, request: Request, next: Next) -> R
     let method = parts.method.clone();
     let route = parts.extensions.get::<MatchedPath>().map_or("page".to_owned(), |path| path.as_str().to_owned());
     let request_id = Uuid::now_v7().to_string();
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let patience = Duration::from_millis(shared.config.http.request_timeout_ms);
+    let mut response = tokio::time::timeout(patience, next.run(Request::from_parts(parts, body)))
+        .await
+        .unwrap_or_else(|_| Error::from(Refusal::Internal("a request took too long".to_owned())).into_response());
     let (status, seconds) = (response.status().as_u16(), started.elapsed().as_secs_f64());
     tracing::debug!(%method, route, status, seconds, request_id, "request");
     let (method, status) = (method.as_str().to_owned(), status.to_string());
