@@ -13,8 +13,8 @@ const binary = process.env.PARLOR_BIN ?? join(root, "target/debug/parlor");
 export interface Server {
   /** `http://localhost:PORT`: a secure context, so browsers give camera and microphone. */
   url: string;
-  /** The administrator's link of its first start. */
-  adminLink: Promise<string>;
+  /** The administrator's link; a restart prints another one. */
+  adminLink: () => string;
   /** Another way to the same server, which the test can break. */
   line: () => Promise<Line>;
   /** What it wrote so far, for a failed test's report. */
@@ -52,11 +52,6 @@ export async function startServer(): Promise<Server> {
     PARLOR_LOG: process.env.PARLOR_LOG ?? "info",
   };
   let output = "";
-  let found: (link: string) => void = () => undefined;
-  const adminLink = new Promise<string>((resolve) => {
-    found = resolve;
-  });
-
   const start = async (): Promise<ChildProcess> => {
     const child = spawn(binary, ["serve"], {
       cwd: data,
@@ -65,8 +60,6 @@ export async function startServer(): Promise<Server> {
     });
     const keep = (chunk: Buffer) => {
       output += chunk.toString();
-      const link = /admin link: (\S+)/.exec(output);
-      if (link?.[1]) found(link[1]);
     };
     child.stdout?.on("data", keep);
     child.stderr?.on("data", keep);
@@ -77,7 +70,12 @@ export async function startServer(): Promise<Server> {
   let child = await start();
   return {
     url: `http://localhost:${port}`,
-    adminLink,
+    adminLink: () => {
+      const links = [...output.matchAll(/admin link: (\S+)/g)].map(([, link]) => link);
+      const last = links.at(-1);
+      if (!last) throw new Error(`the server printed no administrator's link:\n${output}`);
+      return last;
+    },
     line: () => openLine(port),
     output: () => output,
     restart: async () => {

@@ -26,6 +26,9 @@ const router = createBrowserRouter([
   { path: "*", element: <NotFound /> },
 ]);
 
+// A page taken out of the browser's cache left its call when it went in.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+
 const root = document.getElementById("root");
 if (root) {
   createRoot(root).render(

@@ -27,6 +27,10 @@ declare global {
     options: Required<MediaOptions>;
     /** How many offers the page has made. */
     readonly offers: number;
+    usernames(): (string | undefined)[];
+    failConnections(): void;
+    /** A camera of any id. */
+    canvasTrack(id: number, width: number, height: number, fps: number): MediaStreamTrack;
     readVideo(video: HTMLVideoElement): Picture | null;
     hear(stream: MediaStream): { polls: number; tones: Record<number, number> };
     frequencyOf(id: number): number;

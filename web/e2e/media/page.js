@@ -284,10 +284,14 @@
 
   // Offers are counted: in a call, others come and go without one.
   let offers = 0;
+  const connections = new Set();
   if (globalThis.RTCPeerConnection) {
     const { createOffer } = RTCPeerConnection.prototype;
+    const truth = Object.getOwnPropertyDescriptor(RTCPeerConnection.prototype, "connectionState");
     RTCPeerConnection.prototype.createOffer = function (...args) {
       offers += 1;
+      connections.add(this);
+      Object.defineProperty(RTCPeerConnection.prototype, "connectionState", truth);
       return createOffer.apply(this, args);
     };
   }
@@ -297,6 +301,20 @@
       return offers;
     },
     options,
+    canvasTrack,
+    /** The ICE names that the page's connections use now. */
+    usernames: () =>
+      [...connections].map(
+        (connection) => /a=ice-ufrag:(\S+)/.exec(connection.currentLocalDescription?.sdp ?? "")?.[1],
+      ),
+    /** Makes every connection of the page seem to have failed, until it makes an offer: as when the network changed under it. */
+    failConnections() {
+      Object.defineProperty(RTCPeerConnection.prototype, "connectionState", {
+        get: () => "failed",
+        configurable: true,
+      });
+      for (const connection of connections) connection.dispatchEvent(new Event("connectionstatechange"));
+    },
     readVideo,
     hear,
     frequencyOf,

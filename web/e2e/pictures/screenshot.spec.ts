@@ -61,6 +61,7 @@ test("the picture of a call", async ({ server, person }) => {
   await expect(ada.tile("bob", "screen")).toHaveAttribute("data-shown", "true");
   await ada.page.screenshot({ path: `${scratch}narrow-share.png` });
   await ada.page.setViewportSize({ width: 1280, height: 720 });
-  for (const name of ["bob", "cleo", "dan"]) await expect(ada.tile(name)).toHaveAttribute("data-shown", "true");
+  for (const name of ["bob", "cleo", "dan"])
+    await expect(ada.tile(name)).toHaveAttribute("data-shown", "true");
   await ada.page.screenshot({ path: `${scratch}dark-share.png` });
 });

@@ -31,8 +31,7 @@ test("a public room is listed, an unlisted one opens by its link only", async ({
 });
 
 test("the administrator's link works once", async ({ server, person }) => {
-  const link = await server.adminLink;
-  const path = new URL(link).pathname;
+  const path = new URL(server.adminLink()).pathname;
   const admin = await person("chromium", "root", { id: 1 });
   await admin.enter(server.url + path);
   await admin.isAccessible("the administrator's page");

@@ -248,7 +248,7 @@ export class Call extends Emitter<CallEvents> {
     if (this.#phase === "ended" || this.#peer !== before) return;
     const peer = new Peer(iceServers, before?.videoSlots);
     this.#peer = peer;
-    peer.connection.onconnectionstatechange = () => this.#connectionChanged(peer);
+    peer.connection.addEventListener("connectionstatechange", () => this.#connectionChanged(peer));
     for (const tile of this.#tiles) this.#showTile(tile);
     for (const [source, { track }] of this.#local) if (track) await peer.send(source, track);
     await this.#negotiate(peer, false);
@@ -265,6 +265,9 @@ export class Call extends Emitter<CallEvents> {
         if (this.#peer !== peer) return;
         await peer.answer(data.sdp);
         this.#answered(data, offer.tracks);
+        // An ICE restart can mend the path without any change of state.
+        if (this.#phase === "reconnecting" && peer.connection.connectionState === "connected")
+          this.#connectionChanged(peer);
       } catch (error) {
         if (this.#peer === peer) this.#refused(error, peer, iceRestart);
       }
@@ -321,7 +324,9 @@ export class Call extends Emitter<CallEvents> {
     if (this.#room.socket.state !== "open") return;
     void this.#negotiate(peer, true);
     this.#mending = setTimeout(() => {
-      if (this.#peer === peer && peer.connection.connectionState !== "connected") void this.#reconnect();
+      if (this.#peer !== peer) return;
+      if (peer.connection.connectionState === "connected") this.#connectionChanged(peer);
+      else void this.#reconnect();
     }, RESTART_MS);
   }
 

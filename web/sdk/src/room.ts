@@ -100,7 +100,8 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   leave(): void {
-    if (this.#state === "joined") this.#socket.send("leave_room", { roomId: this.id });
+    if (this.#state === "joined" || this.#state === "joining")
+      this.#socket.send("leave_room", { roomId: this.id });
     this.#state = "left";
     for (const off of this.#off) off();
     for (const { timer } of this.#typing.values()) clearTimeout(timer);
