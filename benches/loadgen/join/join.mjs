@@ -15,7 +15,8 @@ const args = [
   "--autoplay-policy=no-user-gesture-required",
   "--use-fake-ui-for-media-stream",
   "--allow-loopback-in-peer-connection",
-  "--disable-features=WebRtcHideLocalIpsWithMdns",
+  // An intercepted page has no address, so that Chromium would not let it call a local one.
+  "--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks",
 ];
 const browser = await chromium.launch({ executablePath: process.env.PARLOR_CHROMIUM ?? "/usr/bin/chromium", args });
 const camera = { id: 1, width: 640, height: 360, fps: 30 };
@@ -41,6 +42,10 @@ const open = async (nickname) => {
   return page;
 };
 
+const watchdog = setTimeout(() => {
+  console.error("a join or a call did not come to its first frame");
+  process.exit(1); // Playwright ends the browser with this process
+}, 15_000 + times * 5_000);
 try {
   const publisher = await open("publisher");
   const room = await publisher.evaluate(() => globalThis.bench.publish());
@@ -56,5 +61,6 @@ try {
   }
   console.log(JSON.stringify(seen));
 } finally {
+  clearTimeout(watchdog);
   await browser.close();
 }

@@ -17,7 +17,7 @@ use crate::floor;
 use crate::peer::Place;
 use crate::process::cpu_time;
 use crate::publisher::Publisher;
-use crate::server::Server;
+use crate::server::{LOOPBACK, Server};
 use crate::signal::Signal;
 use crate::subscribers::Subscribers;
 use crate::workload::Workload;
@@ -85,7 +85,7 @@ pub(crate) fn measure(
 
 /// One call of one publisher: what its window showed, the delays of packets sent within it, and how many were lost.
 fn server_run(workload: &Workload, options: &Options, signal: &Signal) -> anyhow::Result<(Window, Vec<u64>, u64)> {
-    let server = Server::start(&options.server(), signal)?;
+    let server = Server::start(&options.server(), signal, LOOPBACK)?;
     let identity = Identity::new(&Certificate::generate()?)?;
     let (place, socket) = Place::make(&server.address, signal, options.subscribers + 1)?;
     let publisher = Publisher::join(socket, &place, &identity)?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::bench::{Figure, Options};
 use crate::forward::median;
-use crate::server::Server;
+use crate::server::{Server, own_address};
 use crate::signal::Signal;
 
 /// Joins, and calls of the page with itself.
@@ -16,7 +16,9 @@ const TIMES: &str = "21";
 
 /// Runs `join/join.mjs`, which drives Chromium, against a server of its own.
 pub(crate) fn measure(options: &Options, signal: &Signal) -> anyhow::Result<Vec<Figure>> {
-    let server = Server::start(&options.server(), signal)?;
+    // A browser has a candidate for each interface and pairs it with every address it is told. An address of the network
+    // is what people are told; loopback alone is paired last.
+    let server = Server::start(&options.server(), signal, own_address())?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("join/join.mjs");
     let output = Command::new("node")
         .arg(script)

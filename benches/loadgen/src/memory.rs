@@ -9,7 +9,7 @@ use crate::bench::{Figure, Options};
 use crate::peer::Place;
 use crate::process::resident_bytes;
 use crate::publisher::Publisher;
-use crate::server::Server;
+use crate::server::{LOOPBACK, Server};
 use crate::signal::Signal;
 use crate::subscribers::Subscribers;
 
@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// The growth of the server from a room with its publisher to the same room with every subscriber in it, connected and
 /// idle; sockets, sessions and everything else that a subscriber brings are included.
 pub(crate) fn measure(options: &Options, signal: &Signal) -> anyhow::Result<Vec<Figure>> {
-    let server = Server::start(&options.server(), signal)?;
+    let server = Server::start(&options.server(), signal, LOOPBACK)?;
     let identity = Identity::new(&Certificate::generate()?)?;
     let (place, socket) = Place::make(&server.address, signal, options.subscribers + 1)?;
     let _publisher = Publisher::join(socket, &place, &identity)?;

@@ -1,15 +1,21 @@
 //! The server under test: a `parlor serve` of its own, with its own data folder and ports.
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::signal::Signal;
+
 /// A start that takes longer than this has gone wrong.
 const START: Duration = Duration::from_secs(20);
 
+/// The address of loopback, where native peers are.
+pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A running server; dropping it ends it.
 pub(crate) struct Server {
     child: Child,
     folder: tempfile::TempDir,
@@ -18,8 +24,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the binary and waits until it is ready.
-    pub(crate) fn start(binary: &Path, signal: &crate::signal::Signal) -> anyhow::Result<Self> {
+    /// Starts the binary and waits until it is ready. `announced` is the address that answers offer for media.
+    pub(crate) fn start(binary: &Path, signal: &Signal, announced: IpAddr) -> anyhow::Result<Self> {
         ensure!(binary.is_file(), "there is no server at {}; build it first (make bench does)", binary.display());
         let folder = tempfile::tempdir()?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.to_string();
@@ -30,7 +36,7 @@ impl Server {
             .env("PARLOR_LISTEN", &address)
             .env("PARLOR_DATA_DIR", folder.path().join("data"))
             .env("PARLOR_MEDIA_PORT", media_port.to_string())
-            .env("PARLOR_ANNOUNCED_ADDRESS", "127.0.0.1")
+            .env("PARLOR_ANNOUNCED_ADDRESS", announced.to_string())
             .env("PARLOR_LIMIT_EXEMPT", "127.0.0.0/8")
             .env("PARLOR_TURN__STUN_LISTEN", "off")
             // One publisher and fifty subscribers are one more than the default allows.
@@ -69,4 +75,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// This machine's address on its network, or loopback where it has none. Nothing is sent to find it.
+pub(crate) fn own_address() -> IpAddr {
+    // A documentation address (RFC 5737): the system only chooses the interface that would lead there.
+    let route = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect(("198.51.100.1", 9))?;
+        socket.local_addr()
+    });
+    route.map_or(LOOPBACK, |address| address.ip())
 }

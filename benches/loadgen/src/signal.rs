@@ -44,7 +44,7 @@ impl Signal {
     }
 
     pub(crate) fn is_ready(&self, server: &str) -> bool {
-        let answer = self.runtime.block_on(self.http.get(format!("http://{server}/ready")).send());
+        let answer = self.runtime.block_on(async { self.http.get(format!("http://{server}/ready")).send().await });
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
