@@ -147,6 +147,7 @@ impl Hub {
     }
 
     /// Queues a frame for one session. Without a socket it is gone: the client asks again once it is back.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever replies has made the frame for this alone")]
     pub fn reply(&self, session: SessionId, frame: ServerFrame) {
         if let Some(lane) = self.lane(session) {
             lane.push(frame.encode());

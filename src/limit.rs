@@ -340,9 +340,11 @@ mod tests {
         let none = Rate { per_minute: 1, burst: 1 };
         let exempt = vec!["127.0.0.0/8".parse().unwrap()];
         let limits = Limits::new(Config { request: none, exempt, ..Config::default() });
-        for (role, address) in
-            [(SiteRole::Moderator, "192.0.2.1"), (SiteRole::Member, "127.0.0.9"), (SiteRole::Member, "::ffff:127.0.0.9")]
-        {
+        for (role, address) in [
+            (SiteRole::Moderator, "192.0.2.1"),
+            (SiteRole::Member, "127.0.0.9"),
+            (SiteRole::Member, "::ffff:127.0.0.9"),
+        ] {
             let caller = caller(role, address);
             for _ in 0..10 {
                 limits.check(Rule::Request, &caller).unwrap();

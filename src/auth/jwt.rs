@@ -169,7 +169,9 @@ mod tests {
             claim("parlor", "another"),
             claim("another", "parlor"),
             sign(serde_json::json!({"sub": user, "sid": family, "iat": iat, "iss": "parlor", "aud": "parlor"})),
-            sign(serde_json::json!({"sub": "x", "sid": family, "iat": iat, "exp": exp, "iss": "parlor", "aud": "parlor"})),
+            sign(
+                serde_json::json!({"sub": "x", "sid": family, "iat": iat, "exp": exp, "iss": "parlor", "aud": "parlor"}),
+            ),
         ] {
             assert_eq!(tokens.read(&bad), Err(Refusal::TokenInvalid), "{bad}");
         }

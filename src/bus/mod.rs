@@ -66,7 +66,7 @@ impl Bus {
     }
 
     /// Publishes an ephemeral event, at once. Callers that hold a lock while they do keep their events in order.
-    pub fn publish(&self, event: Event) {
+    pub fn publish(&self, event: &Event) {
         let Self::Local(local) = self;
         for lanes in local.lanes().iter() {
             if event.may_be_lost() && lanes.ephemeral.capacity() < RESERVE {
@@ -114,8 +114,8 @@ mod tests {
         let member = Member { user_id: UserId::new(), nickname: "ada".to_owned(), role: Role::Member };
         let joined = Event::ephemeral(room, Fact::MemberJoined(member.clone()));
         let left = Event::ephemeral(room, Fact::MemberLeft { user: member.user_id, reason: LeftReason::Left });
-        bus.publish(joined.clone());
-        bus.publish(left.clone());
+        bus.publish(&joined);
+        bus.publish(&left);
         for subscription in [&mut one, &mut two] {
             assert_eq!(subscription.next().await.as_ref(), Some(&joined));
             assert_eq!(subscription.next().await.as_ref(), Some(&left));
@@ -127,10 +127,10 @@ mod tests {
         let (bus, room) = (Bus::local(), RoomId::new());
         let mut subscription = bus.subscribe();
         for _ in 0..2 * EPHEMERAL {
-            bus.publish(typing(room));
+            bus.publish(&typing(room));
         }
         assert_eq!(subscription.ephemeral.len(), EPHEMERAL - RESERVE + 1);
-        bus.publish(Event::ephemeral(room, Fact::Removed { reason: None }));
+        bus.publish(&Event::ephemeral(room, Fact::Removed { reason: None }));
         assert_eq!(subscription.ephemeral.len(), EPHEMERAL - RESERVE + 2);
 
         let publisher = tokio::spawn(async move {

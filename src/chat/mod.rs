@@ -7,10 +7,8 @@ use std::sync::Arc;
 
 use crate::bus::Bus;
 use crate::domain::{
-    Action, Caller, Event, Fact, Message, MessageId, Origin, Refusal, RoomId, RoomKind, Seat, Standing, Time, Visibility,
-    can,
-    message::Author,
-    user::Trust,
+    Action, Caller, Event, Fact, Message, MessageId, Origin, Refusal, RoomId, RoomKind, Seat, Standing, Time,
+    Visibility, can, message::Author, user::Trust,
 };
 use crate::limit::{Limits, Rule};
 use crate::store::{Committed, Membership, NewMessage, Store};
@@ -138,7 +136,8 @@ impl Chat {
         if seat.online <= TYPING_LIMIT && seat.kind != RoomKind::Live {
             let user = seat.user();
             let fact = Fact::Typing { user: user.id, nickname: user.nickname.clone(), typing };
-            self.0.bus.publish(Event::ephemeral(seat.room, fact));
+            let origin = Some(origin(seat, None));
+            self.0.bus.publish(&Event { origin, ..Event::ephemeral(seat.room, fact) });
         }
         Ok(())
     }

@@ -133,8 +133,8 @@ impl Ear {
             *last = at;
         }
         match own {
-            // Nobody is told of their own coming: the state of the room says it.
-            Some(_) if matches!(event.fact, Fact::MemberJoined(_)) => {}
+            // Nobody is told what they know: that they came (the state of the room says it), and that they type.
+            Some(_) if matches!(event.fact, Fact::MemberJoined(_) | Fact::Typing { .. }) => {}
             Some(origin) if origin.request.is_some() => {
                 self.lane.push(ServerFrame { id: origin.request.clone(), ..event.into() }.encode());
             }

@@ -136,7 +136,7 @@ async fn what_happens_while_the_state_is_fetched_comes_after_it_once() {
         }
         house
             .bus
-            .publish(Event::ephemeral(house.room, Fact::MemberLeft { user: UserId::new(), reason: LeftReason::Left }));
+            .publish(&Event::ephemeral(house.room, Fact::MemberLeft { user: UserId::new(), reason: LeftReason::Left }));
         for _ in 0..5 {
             frame(&mut ben).await;
         }
@@ -202,10 +202,10 @@ async fn nobody_is_told_of_their_own_coming_but_their_other_tab_is() {
     }
     let member = Member { user_id: user, nickname: "ada".to_owned(), role: Role::Member };
     let origin = Some(Origin { session: one.session.id, request: None });
-    house.bus.publish(Event { origin, ..Event::ephemeral(house.room, Fact::MemberJoined(member)) });
+    house.bus.publish(&Event { origin, ..Event::ephemeral(house.room, Fact::MemberJoined(member)) });
     assert_eq!(frame(&mut other).await["type"], "member_joined");
     // To leave by REST is to leave with all tabs: both are told, and hear no more.
-    house.bus.publish(Event::ephemeral(house.room, Fact::MemberLeft { user, reason: LeftReason::Left }));
+    house.bus.publish(&Event::ephemeral(house.room, Fact::MemberLeft { user, reason: LeftReason::Left }));
     for tab in [&mut one, &mut other] {
         assert_eq!(frame(tab).await["type"], "member_left");
     }
@@ -221,8 +221,8 @@ async fn the_removed_are_told_and_hear_no_more() {
         house.join(person, 0).await;
         frame(person).await;
     }
-    house.bus.publish(Event::to_user(house.room, user, Fact::Removed { reason: Some("spam".to_owned()) }));
-    house.bus.publish(Event::ephemeral(house.room, Fact::MemberLeft { user, reason: LeftReason::Removed }));
+    house.bus.publish(&Event::to_user(house.room, user, Fact::Removed { reason: Some("spam".to_owned()) }));
+    house.bus.publish(&Event::ephemeral(house.room, Fact::MemberLeft { user, reason: LeftReason::Removed }));
     assert_eq!(frame(&mut ada).await["data"]["reason"], "spam");
     assert_eq!(frame(&mut ben).await["data"]["reason"], "removed");
     house.hub.reply(ada.session.id, ServerFrame::ok(None));

@@ -39,7 +39,6 @@ pub struct ServerFrame {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", content = "data")]
-#[expect(clippy::large_enum_variant, reason = "a frame lives only until it is encoded")]
 pub enum ServerBody {
     /// The login holds.
     #[serde(rename = "authenticated")]

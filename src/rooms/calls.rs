@@ -60,7 +60,7 @@ impl Rooms {
             for track in published.tracks.iter().filter(|track| track.muted || track.muted_by_host) {
                 self.0.sfu.mute(call, track.track_id, true);
             }
-            self.0.bus.publish(Event::ephemeral(seat.room, Fact::CallParticipant(published.clone())));
+            self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(published.clone())));
         }
         let (tracks, participants) = (answered(&offered), room.call.shown());
         Ok(Answer { call_id: call, participant_id: participant, sdp, tracks, participants })
@@ -101,7 +101,7 @@ impl Rooms {
         let own = joined.participant.track_mut(track).ok_or(Refusal::NotFound)?;
         own.muted = muted;
         self.0.sfu.mute(call, track, own.muted || own.muted_by_host);
-        self.0.bus.publish(Event::ephemeral(seat.room, Fact::CallParticipant(joined.participant.clone())));
+        self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(joined.participant.clone())));
         Ok(())
     }
 
@@ -129,10 +129,10 @@ impl Rooms {
         self.0.sfu.mute(call, track, theirs.muted || theirs.muted_by_host);
         let (participant, session) = (joined.participant.clone(), joined.session);
         room.call.remember_mute(participant.user_id, source, muted);
-        self.0.bus.publish(Event::ephemeral(seat.room, Fact::CallParticipant(participant)));
+        self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(participant)));
         if muted && !was_muted {
             let stopped = Fact::TrackStopped { track, source, reason: StopReason::MutedByHost };
-            self.0.bus.publish(Event::to_session(seat.room, session, stopped));
+            self.0.bus.publish(&Event::to_session(seat.room, session, stopped));
         }
         Ok(())
     }
@@ -154,7 +154,7 @@ impl Rooms {
         let (participant, user) = (left.participant.participant_id, left.participant.user_id);
         self.0.sfu.leave(room.record.call, participant);
         if left.shown {
-            self.0.bus.publish(Event::ephemeral(id, Fact::CallParticipantLeft { participant, user, reason }));
+            self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipantLeft { participant, user, reason }));
         }
         true
     }
@@ -165,7 +165,7 @@ impl Rooms {
         if let Some(joined) = joined {
             joined.set_lost(lost);
             if joined.shown {
-                self.0.bus.publish(Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
+                self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
             }
         }
     }
@@ -179,7 +179,7 @@ impl Rooms {
                 if let Some(joined) = room.call.of_participant(participant) {
                     joined.set_connected();
                     if joined.shown {
-                        self.0.bus.publish(Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
+                        self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
                     }
                 }
             }
@@ -187,7 +187,7 @@ impl Rooms {
                 let Some((id, room)) = lobby.room_of_call(call) else { return };
                 let Some(session) = room.call.of_participant(participant).map(|joined| joined.session) else { return };
                 let ended = Fact::CallEnded(EndReason::IceTimeout);
-                self.0.bus.publish(Event::to_session(id, session, ended));
+                self.0.bus.publish(&Event::to_session(id, session, ended));
                 self.leave_call_in(&mut lobby, session, id, LeftReason::Lost);
             }
             CallEvent::Slots { call, participant, slots } => {
@@ -195,7 +195,7 @@ impl Rooms {
                 if let Some(joined) = room.call.of_participant(participant) {
                     let slots: Vec<Slot> = slots.into_iter().map(slot_of).collect();
                     joined.keep_slots(&slots);
-                    self.0.bus.publish(Event::to_session(id, joined.session, Fact::CallSlots(slots)));
+                    self.0.bus.publish(&Event::to_session(id, joined.session, Fact::CallSlots(slots)));
                 }
             }
             CallEvent::Track { call, track, active } => {
@@ -204,14 +204,14 @@ impl Rooms {
                     if let Some(track) = joined.participant.track_mut(track) {
                         track.active = active;
                     }
-                    self.0.bus.publish(Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
+                    self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
                 }
             }
             CallEvent::Speakers { call, speakers } => {
                 let Some((id, _)) = lobby.room_of_call(call) else { return };
                 let speaker = |(participant_id, level)| Speaker { participant_id, level };
                 let speakers = speakers.into_iter().map(speaker).collect();
-                self.0.bus.publish(Event::ephemeral(id, Fact::CallSpeakers(speakers)));
+                self.0.bus.publish(&Event::ephemeral(id, Fact::CallSpeakers(speakers)));
             }
         }
     }

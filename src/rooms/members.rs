@@ -72,7 +72,7 @@ impl Rooms {
             return Ok(());
         }
         // First the one whom it concerns: after this the room is over for them.
-        self.0.bus.publish(Event::to_user(seat.room, user, Fact::Removed { reason }));
+        self.0.bus.publish(&Event::to_user(seat.room, user, Fact::Removed { reason }));
         for session in sessions {
             self.rise_in(&mut lobby, session, seat.room, LeftReason::Removed);
         }

@@ -57,7 +57,7 @@ impl Rooms {
         {
             let origin = Some(Origin { session: session.id, request: None });
             let joined = Event::ephemeral(id, Fact::MemberJoined(presence.member.clone()));
-            self.0.bus.publish(Event { origin, ..joined });
+            self.0.bus.publish(&Event { origin, ..joined });
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl Rooms {
             None => false,
             Some((_, News::No)) => true,
             Some((user, News::Yes)) => {
-                self.0.bus.publish(Event::ephemeral(id, Fact::MemberLeft { user, reason }));
+                self.0.bus.publish(&Event::ephemeral(id, Fact::MemberLeft { user, reason }));
                 true
             }
         }

@@ -5,7 +5,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::bus::Subscription;
 use crate::domain::{
-    Audience, Event, Fact, Member, ParticipantId, Seat, Session, SessionId, SiteRole, TrackId, TrackSource, User, UserId,
+    Audience, Event, Fact, Member, ParticipantId, Seat, Session, SessionId, SiteRole, TrackId, TrackSource, User,
+    UserId,
     call::{Answer, EndReason, OfferedSource, Participant, ParticipantState, SlotKind},
     room::{Entered, LeftReason},
     user::Nickname,
@@ -85,7 +86,7 @@ impl House {
     /// Nothing has been told since.
     async fn is_quiet(&mut self) {
         let mark = Event::ephemeral(RoomId::new(), Fact::Removed { reason: None });
-        self.rooms.0.bus.publish(mark.clone());
+        self.rooms.0.bus.publish(&mark);
         assert_eq!(self.told.next().await, Some(mark));
     }
 }
@@ -269,9 +270,8 @@ async fn roles_are_given_downwards() {
         house.enter(person, room).await.unwrap();
     }
     let id = |person: &Arc<Session>| person.caller.user.id;
-    let give = async |who: &Arc<Session>, whom, role| {
-        house.rooms.set_member_role(&house.seat(who, room), whom, role).await
-    };
+    let give =
+        async |who: &Arc<Session>, whom, role| house.rooms.set_member_role(&house.seat(who, room), whom, role).await;
     let forbidden = Err(Refusal::Forbidden { action: Action::SetMemberRole });
     assert_eq!(give(&ada, id(&ben), Role::Trusted).await, forbidden);
     give(&owner, id(&ada), Role::Admin).await.unwrap();

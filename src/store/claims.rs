@@ -1,6 +1,9 @@
 //! Table `claims`: the secret of the administrator's link.
 
-use super::{Error, Store, pool::{execute, on_tx}};
+use super::{
+    Error, Store,
+    pool::{execute, on_tx},
+};
 use crate::domain::{SiteRole, Time, UserId};
 
 impl Store {
@@ -15,8 +18,10 @@ impl Store {
             "select 1 from users where site_role = $1 limit 1")
             .bind(SiteRole::Administrator.as_str()).fetch_optional(db))?;
         if administrator.is_none() {
-            execute!(&mut tx, sqlx::query("insert into claims (hash, created_at) values ($1, $2)")
-                .bind(hash).bind(at.as_ms()))?;
+            execute!(
+                &mut tx,
+                sqlx::query("insert into claims (hash, created_at) values ($1, $2)").bind(hash).bind(at.as_ms())
+            )?;
         }
         tx.commit().await?;
         Ok(administrator.is_none())
@@ -31,8 +36,12 @@ impl Store {
         let used: Option<i64> = on_tx!(&mut tx, db => sqlx::query_scalar(
             "delete from claims where hash = $1 returning created_at").bind(hash).fetch_optional(db))?;
         if used.is_some() {
-            execute!(&mut tx, sqlx::query("update users set site_role = $2 where id = $1")
-                .bind(user.as_uuid()).bind(SiteRole::Administrator.as_str()))?;
+            execute!(
+                &mut tx,
+                sqlx::query("update users set site_role = $2 where id = $1")
+                    .bind(user.as_uuid())
+                    .bind(SiteRole::Administrator.as_str())
+            )?;
         }
         tx.commit().await?;
         Ok(used.is_some())

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Person, Store,
-    pool::{Tx, execute, on_pool, on_tx, execute_now},
+    pool::{Tx, execute, execute_now, on_pool, on_tx},
     users::PersonRow,
 };
 use crate::domain::{FamilyId, Time, UserId};
@@ -59,9 +59,14 @@ impl Store {
     ) -> Result<(), Error> {
         let mut tx = self.write.begin().await?;
         let expires_at = at.after(idle);
-        execute!(&mut tx, sqlx::query(
-            "insert into families (id, user_id, created_at, expires_at) values ($1, $2, $3, $4)")
-            .bind(id.as_uuid()).bind(user.as_uuid()).bind(at.as_ms()).bind(expires_at.as_ms()))?;
+        execute!(
+            &mut tx,
+            sqlx::query("insert into families (id, user_id, created_at, expires_at) values ($1, $2, $3, $4)")
+                .bind(id.as_uuid())
+                .bind(user.as_uuid())
+                .bind(at.as_ms())
+                .bind(expires_at.as_ms())
+        )?;
         insert_token(&mut tx, id, token_hash, expires_at).await?;
         tx.commit().await?;
         Ok(())
@@ -79,7 +84,8 @@ impl Store {
         at: Time,
         idle: Duration,
     ) -> Result<Redeemed, Error> {
-        const USE: &str = "update refresh_tokens set used_at = $2 where hash = $1 and used_at is null returning expires_at";
+        const USE: &str =
+            "update refresh_tokens set used_at = $2 where hash = $1 and used_at is null returning expires_at";
         let mut tx = self.write.begin().await?;
         let fresh: Option<i64> = on_tx!(&mut tx, db => sqlx::query_scalar(USE)
             .bind(hash).bind(at.as_ms()).fetch_optional(db))?;
@@ -100,8 +106,12 @@ impl Store {
         }
         let expires_at = at.after(idle);
         insert_token(&mut tx, family, next_hash, expires_at).await?;
-        execute!(&mut tx, sqlx::query("update families set expires_at = $2 where id = $1")
-            .bind(family.as_uuid()).bind(expires_at.as_ms()))?;
+        execute!(
+            &mut tx,
+            sqlx::query("update families set expires_at = $2 where id = $1")
+                .bind(family.as_uuid())
+                .bind(expires_at.as_ms())
+        )?;
         tx.commit().await?;
         Ok(Redeemed::Good(Refreshed { family, person: row.person.try_into()? }))
     }

@@ -51,8 +51,10 @@ impl Store {
     pub async fn add_member(&self, room: RoomId, user: UserId, role: Role, at: Time) -> Result<(), Error> {
         const SQL: &str = "insert into members (room_id, user_id, role, joined_at) values ($1, $2, $3, $4) \
             on conflict (room_id, user_id) do nothing";
-        execute_now!(&self.write, sqlx::query(SQL)
-            .bind(room.as_uuid()).bind(user.as_uuid()).bind(role.as_str()).bind(at.as_ms()))?;
+        execute_now!(
+            &self.write,
+            sqlx::query(SQL).bind(room.as_uuid()).bind(user.as_uuid()).bind(role.as_str()).bind(at.as_ms())
+        )?;
         Ok(())
     }
 
@@ -62,8 +64,10 @@ impl Store {
     /// When the database fails.
     pub async fn end_membership(&self, room: RoomId, user: UserId) -> Result<(), Error> {
         const SQL: &str = "delete from members where room_id = $1 and user_id = $2 and role <> $3";
-        execute_now!(&self.write, sqlx::query(SQL)
-            .bind(room.as_uuid()).bind(user.as_uuid()).bind(Role::Owner.as_str()))?;
+        execute_now!(
+            &self.write,
+            sqlx::query(SQL).bind(room.as_uuid()).bind(user.as_uuid()).bind(Role::Owner.as_str())
+        )?;
         Ok(())
     }
 
@@ -83,10 +87,11 @@ impl Store {
             values ($1, $2, $3, $4, $5) on conflict (room_id, user_id) do nothing";
         let (room, user) = (room.as_uuid(), user.as_uuid());
         let mut tx = self.write.begin().await?;
-        execute!(&mut tx, sqlx::query(REMOVAL)
-            .bind(room).bind(user).bind(by.as_uuid()).bind(reason).bind(at.as_ms()))?;
-        execute!(&mut tx, sqlx::query("delete from members where room_id = $1 and user_id = $2")
-            .bind(room).bind(user))?;
+        execute!(&mut tx, sqlx::query(REMOVAL).bind(room).bind(user).bind(by.as_uuid()).bind(reason).bind(at.as_ms()))?;
+        execute!(
+            &mut tx,
+            sqlx::query("delete from members where room_id = $1 and user_id = $2").bind(room).bind(user)
+        )?;
         tx.commit().await?;
         Ok(())
     }

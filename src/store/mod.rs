@@ -17,7 +17,7 @@ pub use families::{Redeemed, Refreshed};
 pub use members::Membership;
 pub use messages::NewMessage;
 pub use rooms::RoomRecord;
-pub use streams::{Recovery, RESUME_LIMIT, STATE_MESSAGES};
+pub use streams::{RESUME_LIMIT, Recovery, STATE_MESSAGES};
 pub use users::Person;
 pub use writer::{Committed, Written};
 

@@ -64,12 +64,20 @@ impl Store {
         let room = &record.room;
         let (id, owner, at_ms) = (room.id.as_uuid(), record.created_by.as_uuid(), room.created_at.as_ms());
         let mut tx = self.write.begin().await?;
-        execute!(&mut tx, sqlx::query(ROOM)
-            .bind(id).bind(room.kind.as_str()).bind(&room.name).bind(room.visibility.as_str())
-            .bind(i64::from(room.max_participants)).bind(record.call.as_uuid()).bind(owner).bind(at_ms))?;
+        execute!(
+            &mut tx,
+            sqlx::query(ROOM)
+                .bind(id)
+                .bind(room.kind.as_str())
+                .bind(&room.name)
+                .bind(room.visibility.as_str())
+                .bind(i64::from(room.max_participants))
+                .bind(record.call.as_uuid())
+                .bind(owner)
+                .bind(at_ms)
+        )?;
         execute!(&mut tx, sqlx::query(STREAM).bind(id).bind(Epoch::new().as_uuid()))?;
-        execute!(&mut tx, sqlx::query(OWNER)
-            .bind(id).bind(owner).bind(Role::Owner.as_str()).bind(at_ms))?;
+        execute!(&mut tx, sqlx::query(OWNER).bind(id).bind(owner).bind(Role::Owner.as_str()).bind(at_ms))?;
         tx.commit().await?;
         Ok(())
     }

@@ -94,7 +94,8 @@ async fn missed_events(
 
 /// Takes the room's stream for this transaction: nobody else appends until it ends. `None`: no such room.
 pub(super) async fn lock_stream(tx: &mut Tx, room: RoomId) -> Result<Option<Position>, sqlx::Error> {
-    const SQL: &str = "update room_streams set last_offset = last_offset where room_id = $1 returning epoch, last_offset";
+    const SQL: &str =
+        "update room_streams set last_offset = last_offset where room_id = $1 returning epoch, last_offset";
     let row: Option<StreamRow> = on_tx!(tx, db => sqlx::query_as(SQL).bind(room.as_uuid()).fetch_optional(db))?;
     Ok(row.map(|it| Position { epoch: Epoch::from_uuid(it.epoch), offset: it.last_offset.cast_unsigned() }))
 }

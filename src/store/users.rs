@@ -43,8 +43,10 @@ impl Store {
     /// When the database fails.
     pub async fn create_user(&self, id: UserId, nickname: &Nickname, role: SiteRole, at: Time) -> Result<(), Error> {
         const SQL: &str = "insert into users (id, nickname, site_role, created_at) values ($1, $2, $3, $4)";
-        execute_now!(&self.write, sqlx::query(SQL)
-            .bind(id.as_uuid()).bind(nickname.as_str()).bind(role.as_str()).bind(at.as_ms()))?;
+        execute_now!(
+            &self.write,
+            sqlx::query(SQL).bind(id.as_uuid()).bind(nickname.as_str()).bind(role.as_str()).bind(at.as_ms())
+        )?;
         Ok(())
     }
 

@@ -55,6 +55,7 @@ struct Job {
     reply: oneshot::Sender<Written>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one Stop in a life")]
 enum Order {
     Write(Job),
     Stop(oneshot::Sender<()>),
@@ -323,9 +324,11 @@ async fn apply(tx: &mut Tx, room: RoomId, change: &Change) -> Result<Applied, sq
             empty_events(tx, &Message::from(row).emptied()).await?;
             Ok(Applied::Happened(Fact::MessageDeleted { message: *message, by: *by }))
         }
-        Change::Role { user, role } => super::members::set_role(tx, room, *user, *role).await.map(|known| match known {
-            true => Applied::Happened(Fact::MemberRole { user: *user, role: *role }),
-            false => Applied::Refused(Refusal::NotFound),
-        }),
+        Change::Role { user, role } => {
+            super::members::set_role(tx, room, *user, *role).await.map(|known| match known {
+                true => Applied::Happened(Fact::MemberRole { user: *user, role: *role }),
+                false => Applied::Refused(Refusal::NotFound),
+            })
+        }
     }
 }

@@ -5,13 +5,16 @@ mod harness;
 
 mod api;
 mod call;
+mod chat;
 mod check;
 mod network;
 mod offers;
 mod page;
 mod peer;
+mod postgres;
 mod process;
 mod relay;
 mod socket;
+mod store;
 mod tidy;
 mod tls;

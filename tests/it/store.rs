@@ -219,8 +219,7 @@ async fn offsets_have_no_gap_under_many_senders(database: Database) {
         acked.sort_unstable();
         let last = acked.len() as u64;
         assert_eq!(acked, (1..=last).collect::<Vec<_>>(), "every offset once");
-        let told: Vec<u64> =
-            told.iter().filter(|it| it.room == room).map(|it| it.position.unwrap().offset).collect();
+        let told: Vec<u64> = told.iter().filter(|it| it.room == room).map(|it| it.position.unwrap().offset).collect();
         assert_eq!(told, (1..=last).collect::<Vec<_>>(), "told in order");
         let epoch = recover(&store, room, None).await.position.epoch;
         let missed = recover(&store, room, Some(Position { epoch, offset: 0 })).await.missed;

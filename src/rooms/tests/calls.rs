@@ -23,10 +23,10 @@ async fn an_offer_is_answered_and_everybody_sees_who_is_there() {
     assert_eq!(answer.tracks.iter().map(|it| it.mid.as_str()).collect::<Vec<_>>(), ["0", "1", "2"]);
     let shown = house.told_participant().await;
     assert_eq!((shown.participant_id, shown.state), (answer.participant_id, ParticipantState::Joining));
-    assert_eq!(shown.tracks.iter().map(|it| it.source).collect::<Vec<_>>(), sources()
-        .iter()
-        .map(|it| it.source)
-        .collect::<Vec<_>>());
+    assert_eq!(
+        shown.tracks.iter().map(|it| it.source).collect::<Vec<_>>(),
+        sources().iter().map(|it| it.source).collect::<Vec<_>>()
+    );
     let other = house.offer(&house.seat(&ben, room)).await.unwrap();
     assert_eq!(other.participants.len(), 2);
     assert_eq!(other.call_id, house.rooms.call_id(&ben.caller, room).await.unwrap());
@@ -106,10 +106,10 @@ async fn what_the_media_side_finds_is_told() {
     // Whoever comes back is told of all slots, after the state of the room.
     let then = house.enter(&ben, room).await.unwrap().then;
     let [Event { to: Audience::Session(_), fact: Fact::CallSlots(slots), .. }] = &then[..] else { panic!("{then:?}") };
-    assert_eq!(slots.iter().map(|it| (it.mid.as_str(), it.kind, it.track_id)).collect::<Vec<_>>(), [
-        ("8", SlotKind::Video, Some(track(&one, 1))),
-        ("9", SlotKind::Video, None)
-    ]);
+    assert_eq!(
+        slots.iter().map(|it| (it.mid.as_str(), it.kind, it.track_id)).collect::<Vec<_>>(),
+        [("8", SlotKind::Video, Some(track(&one, 1))), ("9", SlotKind::Video, None)]
+    );
     let nobody = ParticipantId::new();
     house.rooms.call_changed(CallEvent::Connected { call, participant: nobody });
     house.rooms.call_changed(CallEvent::Lost { call: CallId::new(), participant: nobody });
@@ -164,7 +164,9 @@ async fn a_hosts_mute_survives_leaving_and_coming_back() {
     assert!(shown.muted_by_host && !shown.muted);
     let (to, stopped) = house.told().await;
     assert_eq!(to, Audience::Session(ben.id));
-    assert!(matches!(stopped, Fact::TrackStopped { track, source: TrackSource::Microphone, .. } if track == microphone));
+    assert!(
+        matches!(stopped, Fact::TrackStopped { track, source: TrackSource::Microphone, .. } if track == microphone)
+    );
     house.rooms.mute(&guest, microphone, false).unwrap();
     assert!(house.told_participant().await.tracks[0].muted_by_host, "one cannot undo it oneself");
 
