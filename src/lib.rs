@@ -19,7 +19,7 @@ pub mod store;
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -205,8 +205,10 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     Ok(store::migrate(&config.store()).await?)
 }
 
+/// Makes the folder, for this user alone: it will hold what people wrote to each other.
 fn make_folder(folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("the data folder {} cannot be made", folder.display()))
+    let mut maker = fs::DirBuilder::new();
+    maker.recursive(true).mode(0o700).create(folder).with_context(|| format!("the data folder {} cannot be made", folder.display()))
 }
 
 /// Reads the secret, or makes one that only this user can read.
