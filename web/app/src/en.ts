@@ -112,6 +112,8 @@ export const en = {
     unmuteCamera: "Allow camera",
     muteScreen: "Stop screen",
     unmuteScreen: "Allow screen",
+    makeModerator: "Make moderator",
+    makeMember: "Make member again",
     remove: "Remove from the room",
     actions: "Actions for {{name}}",
     removeTitle: "Remove {{name}}?",

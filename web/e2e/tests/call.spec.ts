@@ -113,6 +113,15 @@ test("the host mutes a track and removes a participant", async ({ server, person
   await expect(guest.page.getByTestId("person")).toHaveCount(2);
   await expect(guest.page.getByTestId("person-actions")).toHaveCount(0);
 
+  // A moderator has some, but none over the host.
+  await actions.click();
+  await host.page.getByTestId("set-role").click();
+  await expect(guest.page.locator('[data-testid=person][data-nickname="guest"]')).toHaveAttribute(
+    "data-role",
+    "moderator",
+  );
+  await expect(guest.page.getByTestId("person-actions")).toHaveCount(0);
+
   await actions.click();
   await host.page.getByTestId("remove").click();
   await host.types("remove-reason", "Enough for today");

@@ -97,7 +97,11 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
             title={t(panel === "chat" ? "chat.title" : "people.title")}
             onClose={() => setPanel(null)}
           >
-            {panel === "chat" ? <Chat room={room} /> : <People room={room} call={call} snapshot={snapshot} />}
+            {panel === "chat" ? (
+              <Chat room={room} />
+            ) : (
+              <People room={room} call={call} snapshot={snapshot} onProblem={setNotice} />
+            )}
           </SidePanel>
         ) : null}
       </main>

@@ -1,4 +1,12 @@
-import { type Call, type CallSnapshot, type Member, type Participant, type Room, trackOf } from "@parlor/sdk";
+import {
+  type Call,
+  type CallSnapshot,
+  type Member,
+  type Participant,
+  type Role,
+  type Room,
+  trackOf,
+} from "@parlor/sdk";
 import { EllipsisVertical, MicOff, VideoOff } from "lucide-react";
 import { DropdownMenu } from "radix-ui";
 import { type FormEvent, useState } from "react";
@@ -6,16 +14,22 @@ import { useTranslation } from "react-i18next";
 import { sentence } from "../errors.ts";
 import { Alert, Button, Dialog, Field, IconButton } from "../ui.tsx";
 import { useRoom } from "./hooks.ts";
+import { NONE, type Rights, rank, rightsOver } from "./rights.ts";
 
-const HOSTS = ["owner", "admin", "moderator"];
-const RANK = ["member", "trusted", "moderator", "admin", "owner"];
+interface PeopleProps {
+  room: Room;
+  call: Call;
+  snapshot: CallSnapshot;
+  /** The server refused something. */
+  onProblem: (problem: string) => void;
+}
 
-export function People({ room, call, snapshot }: { room: Room; call: Call; snapshot: CallSnapshot }) {
+export function People({ room, call, snapshot, onProblem }: PeopleProps) {
   const { members, role } = useRoom(room);
   const [removing, setRemoving] = useState<Member | null>(null);
-  const mayHost = HOSTS.includes(role);
+  const act = (work: Promise<void>) => void work.catch((error) => onProblem(sentence(error)));
   const sorted = [...members].sort(
-    (a, b) => RANK.indexOf(b.role) - RANK.indexOf(a.role) || a.nickname.localeCompare(b.nickname),
+    (a, b) => rank(b.role) - rank(a.role) || a.nickname.localeCompare(b.nickname),
   );
   return (
     <>
@@ -23,14 +37,16 @@ export function People({ room, call, snapshot }: { room: Room; call: Call; snaps
         {sorted.map((member) => {
           const participant = snapshot.participants.find(({ userId }) => userId === member.userId) ?? null;
           const mine = member.userId === room.me?.id;
-          const mayAct = mayHost && !mine && RANK.indexOf(role) > RANK.indexOf(member.role);
+          const rights = mine ? NONE : rightsOver(member, role, room.me?.role ?? "member");
           return (
             <Person key={member.userId} member={member} participant={participant} mine={mine}>
-              {mayAct ? (
+              {rights.mute ? (
                 <Actions
                   member={member}
                   participant={participant}
-                  call={call}
+                  rights={rights}
+                  onMute={(trackId, muted) => act(call.muteTrack(trackId, muted))}
+                  onRole={(next) => act(room.setRole(member.userId, next))}
                   onRemove={() => setRemoving(member)}
                 />
               ) : null}
@@ -98,17 +114,16 @@ function Person({
 const ITEM =
   "flex min-h-11 cursor-pointer items-center rounded-lg px-3 outline-none data-highlighted:bg-sunken data-disabled:opacity-50";
 
-function Actions({
-  member,
-  participant,
-  call,
-  onRemove,
-}: {
+interface ActionsProps {
   member: Member;
   participant: Participant | null;
-  call: Call;
+  rights: Rights;
+  onMute: (trackId: string, muted: boolean) => void;
+  onRole: (role: Role) => void;
   onRemove: () => void;
-}) {
+}
+
+function Actions({ member, participant, rights, onMute, onRole, onRemove }: ActionsProps) {
   const { t } = useTranslation();
   const labels = {
     microphone: [t("people.muteMicrophone"), t("people.unmuteMicrophone")],
@@ -137,16 +152,27 @@ function Actions({
             <DropdownMenu.Item
               key={source}
               className={ITEM}
-              onSelect={() => void call.muteTrack(track.trackId, !track.mutedByHost).catch(() => undefined)}
+              onSelect={() => onMute(track.trackId, !track.mutedByHost)}
               data-testid={`mute-${source}`}
             >
               {labels[source][track.mutedByHost ? 1 : 0]}
             </DropdownMenu.Item>
           );
         })}
-        <DropdownMenu.Item className={`${ITEM} text-danger-ink`} onSelect={onRemove} data-testid="remove">
-          {t("people.remove")}
-        </DropdownMenu.Item>
+        {rights.setRole ? (
+          <DropdownMenu.Item
+            className={ITEM}
+            onSelect={() => onRole(member.role === "moderator" ? "member" : "moderator")}
+            data-testid="set-role"
+          >
+            {t(member.role === "moderator" ? "people.makeMember" : "people.makeModerator")}
+          </DropdownMenu.Item>
+        ) : null}
+        {rights.remove ? (
+          <DropdownMenu.Item className={`${ITEM} text-danger-ink`} onSelect={onRemove} data-testid="remove">
+            {t("people.remove")}
+          </DropdownMenu.Item>
+        ) : null}
       </DropdownMenu.Content>
     </DropdownMenu.Root>
   );

@@ -11,6 +11,7 @@ import {
 } from "react";
 import { useTranslation } from "react-i18next";
 import { useRoom } from "../call/hooks.ts";
+import { keepsOrder } from "../call/rights.ts";
 import { sentence } from "../errors.ts";
 import { Alert, Button, IconButton } from "../ui.tsx";
 import { MessageItem } from "./MessageItem.tsx";
@@ -98,7 +99,7 @@ export function Chat({ room }: { room: Room }) {
               entry={entry}
               first={startsGroup(entry, messages[index - 1])}
               mine={entry.message.sender.id === room.me?.id}
-              mayDelete={["owner", "admin", "moderator"].includes(role)}
+              mayDelete={keepsOrder(role, room.me?.role ?? "member")}
               onEdit={(text) => act(() => room.edit(entry.message.id, text))}
               onDelete={() => act(() => room.delete(entry.message.id))}
               onRetry={() => room.retry(entry.message.clientId)}
