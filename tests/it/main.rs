@@ -7,6 +7,7 @@ mod api;
 mod call;
 mod chat;
 mod check;
+mod corpus;
 mod network;
 mod offers;
 mod page;
