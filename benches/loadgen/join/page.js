@@ -76,7 +76,7 @@ export async function direct() {
     receiver.ontrack = ({ track: remote }) => {
       video.requestVideoFrameCallback(() => resolve(performance.now()));
       video.srcObject = new MediaStream([remote]);
-      void video.play();
+      video.play().catch(() => undefined); // the next picture may come first
     };
   });
   sender.addTransceiver(track, { direction: "sendonly" });
