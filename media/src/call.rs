@@ -1,5 +1,6 @@
 //! A call: who is in it, who speaks, and the mapping of its tracks onto everybody's slots.
 
+use crate::forward::SourceLayer;
 use crate::id::CallId;
 use crate::shard::{Event, Shard, SlotState};
 use crate::slots;
@@ -21,13 +22,13 @@ pub(crate) struct Call {
     pub tracks: Vec<TrackKey>,
     /// The microphones.
     pub speakers: Speakers<TrackKey>,
-    /// Somebody spoke when this was last told.
-    pub spoke: bool,
+    /// Who spoke when this was last told.
+    pub told: Vec<TrackKey>,
 }
 
 impl Call {
     pub fn new(id: CallId) -> Call {
-        Call { id, peers: Vec::new(), tracks: Vec::new(), speakers: Speakers::default(), spoke: false }
+        Call { id, peers: Vec::new(), tracks: Vec::new(), speakers: Speakers::default(), told: Vec::new() }
     }
 }
 
@@ -68,16 +69,15 @@ impl Shard {
 
     /// The number of the slot of the other kind that carries the same participant: a browser syncs the two.
     fn paired_place(&self, key: PeerKey, kind: Kind, track: TrackKey) -> Option<usize> {
-        if kind == Kind::Audio || self.tracks[track].source == Source::Screen {
+        if self.tracks[track].source == Source::Screen {
             return None;
         }
         let participant = self.tracks[track].participant;
-        let same = |other: TrackKey| self.tracks[other].participant == participant;
-        self.peers[key]
-            .slots
-            .iter()
-            .find(|slot| slot.kind == Kind::Audio && slot.track.is_some_and(same))
-            .map(|slot| slot.number)
+        let same = |other: TrackKey| {
+            self.tracks[other].participant == participant && self.tracks[other].source != Source::Screen
+        };
+        let slots = &self.peers[key].slots;
+        slots.iter().find(|slot| slot.kind != kind && slot.track.is_some_and(same)).map(|slot| slot.number)
     }
 
     /// The voices for this peer: whoever speaks loudest, without its own.
@@ -117,7 +117,7 @@ impl Shard {
                 .position(|(voice, _)| self.tracks[voice].participant == self.tracks[track].participant);
             (self.tracks[track].source != Source::Screen, speaks.unwrap_or(usize::MAX))
         };
-        tracks.sort_by_key(|track| rank(*track));
+        tracks.sort_by_cached_key(|track| rank(*track));
         tracks.into_iter().map(|track| (track, UNSAID_WIDTH)).collect()
     }
 
@@ -147,7 +147,8 @@ impl Shard {
             let track = &mut self.tracks[track_key];
             let Some(target) = track.layer_for(slot.width) else { continue };
             slot.target = target;
-            if slot.stream.current() != Some((track_key, target)) {
+            let epoch = track.layers[usize::from(target)].epoch;
+            if slot.stream.current() != Some(SourceLayer { track: track_key, layer: target, epoch }) {
                 track.keyframes.want(usize::from(target));
                 // Somebody waits for a picture: do not wait for the tick as well.
                 if track.keyframes.is_new() {
@@ -166,7 +167,7 @@ impl Shard {
             let layer = match slot.kind {
                 Kind::Audio => None,
                 Kind::Video => {
-                    slot.stream.current().filter(|(track, _)| Some(*track) == slot.track).map(|(_, layer)| layer)
+                    slot.stream.current().filter(|source| Some(source.track) == slot.track).map(|source| source.layer)
                 }
             };
             let now = (slot.track, layer, slot.first_timestamp);
@@ -195,10 +196,11 @@ impl Shard {
         for call_key in 0..self.calls.capacity() {
             let Some(call) = self.calls.get_mut(call_key) else { continue };
             let mut changed = call.speakers.rank(now_us);
+            let speaking: Vec<TrackKey> = call.speakers.speaking().map(|(track, _)| track).collect();
             let speakers: Vec<_> =
                 call.speakers.speaking().map(|(track, level)| (self.tracks[track].participant, level)).collect();
-            if changed || call.spoke == speakers.is_empty() {
-                call.spoke = !speakers.is_empty();
+            if changed || call.told != speaking {
+                call.told = speaking;
                 self.events.push_back(Event::Speakers { call: call.id, speakers });
             }
             for at in 0..self.calls[call_key].tracks.len() {

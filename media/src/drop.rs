@@ -50,6 +50,8 @@ reasons! {
     Unknown = "unknown",
     /// From an address that has shown no credentials.
     UnknownAddress = "unknown_address",
+    /// From an address that somebody else holds.
+    AddressTaken = "address_taken",
     /// Media before the keys for it.
     NoKeys = "no_keys",
     /// A stream that no section of the offer announces.

@@ -17,8 +17,10 @@ use crate::track::{Kind, Track, TrackKey};
 const MOST_SEGMENTS: usize = 64;
 /// Bytes in one run: a UDP datagram's length field, less the largest IP header.
 const MOST_RUN_BYTES: usize = 65_000;
-/// Retransmissions remembered per slot, to answer a NACK that is repeated too soon only once.
-const RECENT_RTX: usize = 64;
+/// Retransmissions remembered per slot, by the low bits of their number, to answer a NACK that is repeated too soon only once.
+const RECENT_RTX: usize = 512;
+/// An arena that a storm has made larger than this is given back once it is empty.
+const CALM_ARENA: usize = 8 * 1024 * 1024;
 
 /// A way to a peer: its address, and the address of ours that it knows us by, where there is a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +106,9 @@ impl Outbox {
             Some(_) => self.taken += 1,
             None => {
                 self.end = 0;
+                if self.arena.len() > CALM_ARENA {
+                    self.arena = Vec::new();
+                }
                 self.runs.clear();
                 self.taken = 0;
             }
@@ -117,7 +122,13 @@ impl Outbox {
 }
 
 /// A layer of a track, as the source of a slot.
-pub(crate) type SourceLayer = (TrackKey, u8);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SourceLayer {
+    pub track: TrackKey,
+    pub layer: u8,
+    /// The layer's epoch: the place of a track is used again by other tracks, and a layer may begin anew.
+    pub epoch: u64,
+}
 
 /// A source, and what is added to its counters to continue the receiver's series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +170,8 @@ pub(crate) struct Stream {
     last_picture: u16,
     last_tl0: u8,
     last_us: u64,
+    /// When the last key frame was passed on.
+    pub keyframe_us: u64,
     rtx_next: u64,
     rtx_recent: Vec<(u16, u32)>,
 }
@@ -198,6 +211,7 @@ impl Stream {
             last_picture: 0,
             last_tl0: 0,
             last_us: 0,
+            keyframe_us: 0,
             rtx_next: u64::from(seeds.rtx_sequence & 0x7fff) + 1,
             rtx_recent: Vec::new(),
         }
@@ -224,9 +238,15 @@ impl Stream {
         out: &mut Outbox,
     ) -> Forwarded {
         let mut forwarded = Forwarded::default();
+        // Packets up to this index were forwarded with a late key frame.
+        let mut caught_up = 0;
         for fresh in &track.fresh {
-            let source = (key, fresh.layer);
+            let layer = &track.layers[usize::from(fresh.layer)];
+            let source = SourceLayer { track: key, layer: fresh.layer, epoch: layer.epoch };
             let fed = self.current() == Some(source);
+            if fed && fresh.index <= caught_up {
+                continue;
+            }
             if !fed && (fresh.layer != target || fresh.padding) {
                 continue;
             }
@@ -234,27 +254,47 @@ impl Stream {
                 self.map.leave_out(fresh.index);
                 continue;
             }
-            let Some((packet, payload)) = track.layers[usize::from(fresh.layer)].ring.find(fresh.index) else {
-                continue;
-            };
+            let Some((packet, payload)) = layer.ring.find(fresh.index) else { continue };
             if !fed {
                 if self.kind == Kind::Video && !packet.vp8.keyframe_start {
                     continue;
                 }
                 let feed = self.switch(source, track, packet);
                 forwarded.switched = Some(feed.timestamp(packet));
+                // A repaired key frame comes after packets that were passed over for want of it.
+                caught_up = layer.highest();
+                for (packet, payload) in (fresh.index..=caught_up).filter_map(|index| layer.ring.find(index)) {
+                    self.pass(packet, payload, sealer, to, out, &mut forwarded);
+                }
+            } else {
+                self.pass(packet, payload, sealer, to, out, &mut forwarded);
             }
-            let (Some(feed), Some(index)) = (self.current, self.map.forward(fresh.index)) else { continue };
-            if index + 1 == self.map.next_out() {
-                self.remember(&feed, packet);
-            }
-            let numbers = (self.payload_type, index, self.ssrc);
-            forwarded.bytes += write(&feed, self.kind, numbers, None, packet, payload, sealer, to, out) as u64;
-            forwarded.packets += 1;
-            self.octets = self.octets.wrapping_add(payload.len() as u32);
         }
         self.packets = self.packets.wrapping_add(forwarded.packets as u32);
         forwarded
+    }
+
+    /// Passes one packet of the current source on.
+    fn pass(
+        &mut self,
+        packet: &Packet,
+        payload: &[u8],
+        sealer: &mut Sealer,
+        to: Path,
+        out: &mut Outbox,
+        forwarded: &mut Forwarded,
+    ) {
+        let (Some(feed), Some(index)) = (self.current, self.map.forward(packet.index)) else { return };
+        if index + 1 == self.map.next_out() {
+            self.remember(&feed, packet);
+        }
+        if packet.vp8.keyframe_start {
+            self.keyframe_us = packet.arrived_us;
+        }
+        let numbers = (self.payload_type, index, self.ssrc);
+        forwarded.bytes += write(&feed, self.kind, numbers, None, packet, payload, sealer, to, out) as u64;
+        forwarded.packets += 1;
+        self.octets = self.octets.wrapping_add(payload.len() as u32);
     }
 
     /// Continues the series of numbers, timestamps and picture ids with another source.
@@ -262,7 +302,7 @@ impl Stream {
         let timestamp = if self.last_us == 0 {
             self.last_timestamp
         } else {
-            let captured_us = track.layers[usize::from(source.1)].captured_us(packet.timestamp);
+            let captured_us = track.layers[usize::from(source.layer)].captured_us(packet.timestamp);
             let elapsed_us = self.elapsed_us(source, track, captured_us, packet.arrived_us);
             let ticks = (elapsed_us * u64::from(self.kind.clock_hz()) / 1_000_000) as u32;
             self.last_timestamp.wrapping_add(ticks.max(1))
@@ -282,11 +322,8 @@ impl Stream {
     /// sender reports are known, else by arrival.
     fn elapsed_us(&self, source: SourceLayer, track: &Track, captured_us: Option<i64>, arrived_us: u64) -> u64 {
         let by_arrival = arrived_us.saturating_sub(self.last_us);
-        let Some((key, old)) = self.current() else { return by_arrival };
-        if key != source.0 {
-            return by_arrival;
-        }
-        let old = track.layers.get(usize::from(old));
+        let Some(old) = self.current().filter(|old| old.track == source.track) else { return by_arrival };
+        let old = track.layers.get(usize::from(old.layer)).filter(|layer| layer.epoch == old.epoch);
         match (old.and_then(|layer| layer.captured_us(self.last_source_timestamp)), captured_us) {
             (Some(before_us), Some(captured_us)) => {
                 let by_capture = captured_us - before_us;
@@ -310,13 +347,15 @@ impl Stream {
         let (feed, index, _) = self.map.source_of(sequence)?;
         let now_ms = (now_us / 1_000) as u32;
         let again_ms = (rtt_us / 2_000).clamp(10, 200) as u32;
-        if self.rtx_recent.iter().any(|(sent, at_ms)| *sent == sequence && now_ms.wrapping_sub(*at_ms) < again_ms) {
+        if self.rtx_recent.is_empty() {
+            // Entries that no number of their place can match.
+            self.rtx_recent = (0..RECENT_RTX as u16).map(|place| (place.wrapping_add(1), 0)).collect();
+        }
+        let recent = &mut self.rtx_recent[usize::from(sequence) % RECENT_RTX];
+        if recent.0 == sequence && now_ms.wrapping_sub(recent.1) < again_ms {
             return None;
         }
-        if self.rtx_recent.len() == RECENT_RTX {
-            self.rtx_recent.remove(0);
-        }
-        self.rtx_recent.push((sequence, now_ms));
+        *recent = (sequence, now_ms);
         Some((feed.source, index))
     }
 

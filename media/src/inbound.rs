@@ -14,6 +14,15 @@ use crate::srtp::{Opener, RolloverWindow, Sealer};
 use crate::track::{Kind, PeerKey};
 use crate::vp8;
 
+/// An address stays its owner's for this long after the last check: twice the interval of consent checks.
+const ADDRESS_HELD_US: u64 = 5_000_000;
+/// A payload longer than this did not come in one piece, and could not be sent on in one.
+const MOST_PAYLOAD: usize = 1_400;
+/// A layer may begin anew under another SSRC this often at most.
+const LAYER_LASTS_US: u64 = 1_000_000;
+/// Who has ended the connection may offer another one for this long before the seat is given up.
+pub(crate) const CLOSED_KEPT_US: u64 = 15_000_000;
+
 impl Shard {
     pub(crate) fn on_stun(&mut self, now_us: u64, path: Path, bytes: &[u8]) -> Result<(), Drop> {
         let from = path.remote;
@@ -27,27 +36,45 @@ impl Shard {
             return Ok(());
         };
         let key = *self.by_ufrag.get(ufrag).ok_or(Drop::StunUnknownUfrag)?;
+        if self.is_taken(from, key, now_us) {
+            return Err(Drop::AddressTaken);
+        }
         let peer = &mut *self.peers[key];
-        let check = peer.ice.handle(from, bytes, &mut self.scratch)?;
+        let current = peer.ice.local_ufrag == ufrag;
+        let agent = if current { Some(&peer.ice) } else { peer.old_ice.as_ref() };
+        let check = agent.ok_or(Drop::StunUnknownUfrag)?.handle(from, bytes, &mut self.scratch)?;
         self.out.datagram(path, &self.scratch);
         if !check.accepted {
             return Ok(());
         }
-        peer.checked_us = now_us;
-        if !peer.addresses.contains(&from) {
-            if peer.addresses.len() == MOST_ADDRESSES {
-                let oldest = peer.addresses.remove(0);
-                if self.by_address.get(&oldest) == Some(&key) {
-                    self.by_address.remove(&oldest);
-                }
-            }
-            peer.addresses.push(from);
-            self.by_address.insert(from, key);
+        if current && let Some(old) = peer.old_ice.take() {
+            self.by_ufrag.remove(&old.local_ufrag);
         }
+        peer.checked_us = now_us;
+        peer.addresses.retain(|(known, _)| *known != from);
+        if peer.addresses.len() == MOST_ADDRESSES {
+            let selected = peer.addr.map(|path| path.remote);
+            let oldest = peer.addresses.iter().position(|(known, _)| Some(*known) != selected).unwrap_or(0);
+            let (oldest, _) = peer.addresses.remove(oldest);
+            if self.by_address.get(&oldest) == Some(&key) {
+                self.by_address.remove(&oldest);
+            }
+        }
+        peer.addresses.push((from, now_us));
+        self.by_address.insert(from, key);
         if check.nominated || peer.addr.is_none() {
             peer.addr = Some(path);
         }
         Ok(())
+    }
+
+    /// Whether an address belongs to somebody else who has just shown it. Behind one NAT it may change hands, but not at once.
+    fn is_taken(&self, address: SocketAddr, key: PeerKey, now_us: u64) -> bool {
+        let owner =
+            self.by_address.get(&address).filter(|owner| **owner != key).and_then(|owner| self.peers.get(*owner));
+        owner.is_some_and(|owner| {
+            owner.addresses.iter().any(|(known, shown_us)| *known == address && now_us < shown_us + ADDRESS_HELD_US)
+        })
     }
 
     fn peer_at(&self, from: SocketAddr) -> Result<PeerKey, Drop> {
@@ -70,11 +97,9 @@ impl Shard {
             self.out.datagram(to, &datagram);
         }
         if dtls.is_closed() {
-            if peer.connected {
-                self.give_up(key);
-            } else {
-                peer.dtls = None;
-            }
+            // A page that reconnects ends the old connection before it offers the new one: the seat waits.
+            (peer.dtls, peer.opener, peer.sealer) = (None, None, None);
+            (peer.connected, peer.ready, peer.closed_us) = (false, false, Some(now_us));
             return;
         }
         if let Some(keys) = dtls.take_keys() {
@@ -82,8 +107,8 @@ impl Shard {
             peer.sealer = Some(Sealer::new(&keys));
             peer.connected = true;
             peer.checked_us = now_us;
-            let (participant, call) = (peer.participant, self.calls[peer.call].id);
-            self.events.push_back(Event::Connected { call, participant });
+            let (participant, connection, call) = (peer.participant, peer.connection, self.calls[peer.call].id);
+            self.events.push_back(Event::Connected { call, participant, connection });
         }
     }
 
@@ -102,7 +127,7 @@ impl Shard {
                 window.accept(index);
                 return self.accepted(key, at, &header, index, &bytes[..len], now_us);
             }
-            None => self.introduce(key, &header, bytes)?,
+            None => self.introduce(key, &header, bytes, now_us)?,
         };
         let inbound = &self.peers[key].inbound[at.0];
         let index = inbound.window.highest().unwrap_or(u64::from(header.sequence));
@@ -110,7 +135,13 @@ impl Shard {
     }
 
     /// The first packet of a stream: it must authenticate before the stream exists. Answers its place and the packet's length.
-    fn introduce(&mut self, key: PeerKey, header: &Header, bytes: &mut [u8]) -> Result<(usize, usize), Drop> {
+    fn introduce(
+        &mut self,
+        key: PeerKey,
+        header: &Header,
+        bytes: &mut [u8],
+        now_us: u64,
+    ) -> Result<(usize, usize), Drop> {
         let peer = &mut *self.peers[key];
         let (section, layer, rtx) = peer.resolve(bytes, header)?;
         let opener: &mut Opener = peer.opener.as_mut().ok_or(Drop::NoKeys)?;
@@ -123,12 +154,18 @@ impl Shard {
         let replaced =
             peer.inbound.iter().position(|known| (known.track, known.layer, known.rtx) == (track_key, layer, rtx));
         let inbound = Inbound { ssrc: header.ssrc, window, track: track_key, section, layer, rtx };
-        let track_layer = &mut self.tracks[track_key].layers[usize::from(layer)];
         if !rtx {
+            let track = &mut self.tracks[track_key];
+            let track_layer = &mut track.layers[usize::from(layer)];
             if replaced.is_some() {
-                track_layer.restart();
+                if now_us < track_layer.begun_us + LAYER_LASTS_US {
+                    return Err(Drop::TooManySsrcs);
+                }
+                self.epochs += 1;
+                track_layer.restart(self.epochs);
+                track.fresh.retain(|fresh| fresh.layer != layer);
             }
-            track_layer.ssrc = Some(header.ssrc);
+            (track_layer.ssrc, track_layer.begun_us) = (Some(header.ssrc), now_us);
         }
         let at = match replaced {
             Some(at) => {
@@ -163,24 +200,30 @@ impl Shard {
             peer.arrivals.record(u16::from_be_bytes([high, low]), now_us);
         }
         let track = &mut self.tracks[track_key];
+        let place = usize::from(layer);
         if track.muted {
+            // It arrived all the same: neither lost, nor to be asked for again.
+            if !rtx {
+                track.layers[place].receive_padding(index, now_us);
+            }
             return Err(Drop::Muted);
         }
         if let (Kind::Audio, Some(&[level, ..])) = (kind, extension(section.extensions.audio_level)) {
             self.calls[peer.call].speakers.heard(track_key, level & 0x7f, now_us);
         }
         let payload = header.payload(packet)?;
-        let place = usize::from(layer);
         let (index, payload) = if rtx {
             let Some((original, payload)) = payload.split_at_checked(2) else { return Err(Drop::Padding) };
             let sequence = u16::from_be_bytes([original[0], original[1]]);
-            let index = track.layers[place].index_of(sequence).ok_or(Drop::UselessRtx)?;
+            let index = track.layers[place].index_of(sequence).filter(|index| track.layers[place].awaits(*index));
+            (index.ok_or(Drop::UselessRtx)?, payload)
+        } else if track.layers[place].awaits(index) {
             (index, payload)
         } else {
-            (index, payload)
-        };
-        if track.layers[place].ring.contains(index) {
             return Err(Drop::Duplicate);
+        };
+        if payload.len() > MOST_PAYLOAD {
+            return Err(Drop::Payload);
         }
         if payload.is_empty() {
             if !rtx {

@@ -2,8 +2,11 @@
 //!
 //! A request on one simulcast layer makes a key frame on all of them in Chromium, so that the layers share one limit.
 
-/// Two requests for a layer lie at least this far apart: shorter than anybody's patience, longer than a round trip and an encoder.
+/// A request that stays without answer is repeated at this interval, then at twice, four and eight times of it: a publisher that
+/// cannot answer is not helped by asking more.
 const INTERVAL_US: u64 = 400_000;
+/// An answered request is not followed by another one before this: a key frame costs every receiver quality.
+const REST_US: u64 = 500_000;
 /// A request that was not answered is repeated a little sooner the first time: the request itself may have been lost.
 const FIRST_REPEAT_US: u64 = 200_000;
 
@@ -33,6 +36,11 @@ impl KeyframeRequests {
         }
     }
 
+    /// The layer is not sent any more: nothing will answer.
+    pub fn forget(&mut self, layer: usize) {
+        self.arrived(layer);
+    }
+
     /// Whether a request is outstanding or due.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
@@ -47,7 +55,11 @@ impl KeyframeRequests {
 
     /// The layers to ask for now.
     pub fn due(&mut self, now_us: u64) -> [bool; crate::track::MOST_LAYERS] {
-        let wait_us = if self.repeats <= 1 { FIRST_REPEAT_US } else { INTERVAL_US };
+        let wait_us = match self.repeats {
+            0 => REST_US,
+            1 => FIRST_REPEAT_US,
+            repeats => INTERVAL_US << (repeats - 2).min(3),
+        };
         if !self.is_wanted() || self.asked_us.is_some_and(|asked_us| now_us < asked_us + wait_us) {
             return Default::default();
         }
@@ -76,5 +88,13 @@ mod tests {
         assert_eq!(requests.due(FIRST_REPEAT_US + INTERVAL_US), [false, false, true]);
         requests.arrived(2);
         assert!(!requests.is_wanted());
+        // After an answer nobody orders the next one at once.
+        let answered_us = FIRST_REPEAT_US + INTERVAL_US;
+        requests.want(0);
+        assert_eq!(requests.due(answered_us + REST_US - 1), [false; 3]);
+        assert_eq!(requests.due(answered_us + REST_US), [true, false, false]);
+        // Without an answer the intervals grow.
+        let asked = (1..100u64).filter(|tenths| requests.due(answered_us + REST_US + tenths * 100_000)[0]).count();
+        assert!((4..=7).contains(&asked), "asked {asked} times in ten seconds");
     }
 }

@@ -3,6 +3,9 @@
 use crate::nack::Nacks;
 use crate::ring::{Packet, Ring};
 
+/// Packets that may overtake a stream's very first one.
+const REORDERED_START: u64 = 16;
+
 /// What a sender report said (RFC 3550 §6.4.1).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SenderReport {
@@ -28,6 +31,10 @@ pub(crate) struct Reception {
 /// One encoding of a published track.
 #[derive(Debug)]
 pub(crate) struct Layer {
+    /// The stream's name among all that the shard ever had: places of tracks are used again, and SSRCs are the publisher's to choose.
+    pub epoch: u64,
+    /// When the stream began.
+    pub begun_us: u64,
     /// The stream's SSRC, once a packet has shown it.
     pub ssrc: Option<u32>,
     pub ring: Ring,
@@ -51,8 +58,10 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    pub fn new(clock_hz: u32) -> Layer {
+    pub fn new(clock_hz: u32, epoch: u64) -> Layer {
         Layer {
+            epoch,
+            begun_us: 0,
             ssrc: None,
             ring: Ring::default(),
             nacks: Nacks::default(),
@@ -73,9 +82,21 @@ impl Layer {
     }
 
     /// Forgets the stream: its publisher sends it under a new SSRC.
-    pub fn restart(&mut self) {
+    pub fn restart(&mut self, epoch: u64) {
         let (width, height) = (self.width, self.height);
-        *self = Layer { width, height, ..Layer::new(self.clock_hz) };
+        *self = Layer { width, height, ..Layer::new(self.clock_hz, epoch) };
+    }
+
+    /// Whether a packet with this index is news: ahead of the others, or missing. Each index is taken once, however it comes.
+    pub fn awaits(&self, index: u64) -> bool {
+        let Some(first) = self.first else { return true };
+        let late_start = index < first && first - index < REORDERED_START && !self.ring.contains(index);
+        index > self.highest || self.nacks.is_missing(index) || late_start
+    }
+
+    /// The highest index so far.
+    pub fn highest(&self) -> u64 {
+        self.highest
     }
 
     /// The index that a retransmission's original sequence number stands for.
@@ -173,7 +194,7 @@ mod tests {
 
     #[test]
     fn reports_loss_and_jitter() {
-        let mut layer = Layer::new(90_000);
+        let mut layer = Layer::new(90_000, 1);
         for index in 0..100u64 {
             if index % 10 != 3 {
                 let packet = Packet::new(index, index as u32 * 3_000, true, Descriptor::EMPTY, index * 33_333);
@@ -188,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_sender_report_dates_frames() {
-        let mut layer = Layer::new(90_000);
+        let mut layer = Layer::new(90_000, 1);
         assert_eq!(layer.captured_us(0), None);
         layer.report = Some(SenderReport { ntp: us_to_ntp(5_000_000), timestamp: 1_000, arrived_us: 0 });
         let captured_us = layer.captured_us(1_000 + 9_000).expect("a report is there");

@@ -35,7 +35,7 @@ mod vp8;
 
 pub use forward::Path;
 pub use id::{CallId, ParticipantId, TrackId};
-pub use offer::{OfferError, OfferedTrack};
+pub use offer::{Answered, OfferError, OfferedTrack};
 pub use peer::View;
 pub use shard::{Config, Event, Input, Output, Shard, SlotState, Stats, Transmit};
 pub use track::{Kind, Source};

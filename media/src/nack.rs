@@ -55,6 +55,12 @@ impl Nacks {
         }
     }
 
+    /// Whether this packet is missing.
+    #[must_use]
+    pub fn is_missing(&self, index: u64) -> bool {
+        self.missing.binary_search_by_key(&index, |missing| missing.index).is_ok()
+    }
+
     /// Whether anything is missing.
     #[must_use]
     pub fn is_idle(&self) -> bool {

@@ -5,11 +5,11 @@ use crate::call::Call;
 use crate::forward::{Seeds, Stream};
 use crate::ice::Agent;
 use crate::id::{CallId, ParticipantId, TrackId};
-use crate::peer::{FIRST_RTT_US, Peer, Section, low_to_high};
+use crate::peer::{FIRST_RTT_US, MOST_RESEND_CREDIT, Peer, Section, low_to_high};
 use crate::sdp::{self, Answer, Offer, OfferedMedia, SdpError, SlotLine};
 use crate::shard::Shard;
 use crate::slots::Slot;
-use crate::track::{Kind, PeerKey, Source, Track};
+use crate::track::{Kind, MOST_LAYERS, PeerKey, Source, Track};
 use crate::twcc::Arrivals;
 
 /// Slots that one peer may have: four pages of tiles.
@@ -29,6 +29,17 @@ pub struct OfferedTrack {
     pub source: Source,
     /// Its name from now on. Ignored for a section that the connection offered before.
     pub track: TrackId,
+}
+
+/// An offer's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The description.
+    pub sdp: String,
+    /// Which of the shard's connections this is. The same number: the connection goes on.
+    pub connection: u64,
+    /// The connection begins with this answer; an earlier one of the participant, with its tracks, is gone.
+    pub fresh: bool,
 }
 
 /// Why an offer gets no answer.
@@ -54,14 +65,15 @@ impl Shard {
         participant: ParticipantId,
         sdp: &str,
         tracks: &[OfferedTrack],
-    ) -> Result<String, OfferError> {
+    ) -> Result<Answered, OfferError> {
         let now_us = self.us(now);
         let offer = Offer::parse(sdp)?;
         if offer.senders().count() > MOST_TRACKS || offer.slots().count() > MOST_SLOTS {
             return Err(SdpError::TooManyMedia.into());
         }
         let known = self.by_participant.get(&participant).copied();
-        let key = match known.filter(|key| self.peers[*key].fingerprint == offer.fingerprint) {
+        let goes_on = known.filter(|key| self.peers[*key].goes_on_with(&offer));
+        let key = match goes_on {
             Some(key) => {
                 self.restart_ice(key, &offer);
                 key
@@ -84,7 +96,8 @@ impl Shard {
             self.add_slot(key, media);
         }
         self.unsettle(key);
-        Ok(offer.answer(&self.answer(key, &offer)))
+        let sdp = offer.answer(&self.answer(key, &offer));
+        Ok(Answered { sdp, connection: self.peers[key].connection, fresh: goes_on.is_none() })
     }
 
     fn admit(&mut self, id: CallId, participant: ParticipantId, offer: &Offer, now_us: u64) -> PeerKey {
@@ -98,10 +111,16 @@ impl Shard {
         };
         let (ufrag, pwd) = (self.random_text(UFRAG_LEN), self.random_text(PWD_LEN));
         let reporter_ssrc = self.random_u32();
+        self.epochs += 1;
         let peer = Peer {
             participant,
             call,
             ice: Agent::new(ufrag.clone(), pwd, offer.ice_ufrag.clone()),
+            old_ice: None,
+            connection: self.epochs,
+            session: offer.session.clone(),
+            closed_us: None,
+            resend_credit: MOST_RESEND_CREDIT,
             fingerprint: offer.fingerprint,
             addr: None,
             addresses: Vec::new(),
@@ -138,8 +157,11 @@ impl Shard {
         }
         let (ufrag, pwd) = (self.random_text(UFRAG_LEN), self.random_text(PWD_LEN));
         let peer = &mut self.peers[key];
-        self.by_ufrag.remove(&peer.ice.local_ufrag);
-        peer.ice = Agent::new(ufrag.clone(), pwd, offer.ice_ufrag.clone());
+        let before = std::mem::replace(&mut peer.ice, Agent::new(ufrag.clone(), pwd, offer.ice_ufrag.clone()));
+        // The working path goes on under the old credentials until the answer has reached the client.
+        if let Some(older) = peer.old_ice.replace(before) {
+            self.by_ufrag.remove(&older.local_ufrag);
+        }
         self.by_ufrag.insert(ufrag, key);
     }
 
@@ -156,7 +178,10 @@ impl Shard {
         }
         let rids = low_to_high(media.send_rids.clone());
         let (participant, call) = (peer.participant, peer.call);
-        let track = self.tracks.insert(Track::new(offered.track, participant, key, offered.source, rids.len()));
+        let epoch = self.epochs + 1;
+        self.epochs += MOST_LAYERS as u64;
+        let track = Track::new(offered.track, participant, key, offered.source, rids.len(), epoch);
+        let track = self.tracks.insert(track);
         self.by_track.insert(offered.track, track);
         self.calls[call].tracks.push(track);
         if offered.source == Source::Microphone {
@@ -168,6 +193,7 @@ impl Shard {
             kind: kind_of(media),
             payload_type: codec.payload_type,
             rtx_payload_type: codec.rtx_payload_type,
+            nack: codec.feedback.nack,
             extensions: media.extensions,
             rids,
             ssrcs: media.ssrcs.clone(),
@@ -234,7 +260,10 @@ impl Shard {
         let peer = self.peers.remove(key);
         self.by_participant.remove(&peer.participant);
         self.by_ufrag.remove(&peer.ice.local_ufrag);
-        for address in &peer.addresses {
+        if let Some(old) = &peer.old_ice {
+            self.by_ufrag.remove(&old.local_ufrag);
+        }
+        for (address, _) in &peer.addresses {
             // An address may have gone over to somebody else behind the same NAT.
             if self.by_address.get(address) == Some(&key) {
                 self.by_address.remove(address);

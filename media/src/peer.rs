@@ -27,6 +27,8 @@ pub(crate) struct Section {
     pub kind: Kind,
     pub payload_type: u8,
     pub rtx_payload_type: Option<u8>,
+    /// The client repeats packets that are asked for.
+    pub nack: bool,
     pub extensions: Extensions,
     /// Simulcast rids, lowest layer first; empty for a single layer.
     pub rids: Vec<String>,
@@ -63,11 +65,21 @@ pub(crate) struct Peer {
     pub participant: ParticipantId,
     pub call: usize,
     pub ice: Agent,
+    /// The credentials before a restart: they hold until the first check under the new ones.
+    pub old_ice: Option<Agent>,
+    /// Tells this connection from an earlier one of the same participant.
+    pub connection: u64,
+    /// The session id of its offers, constant for a connection (RFC 8829 §5.2.1).
+    pub session: String,
+    /// When the client ended the connection.
+    pub closed_us: Option<u64>,
+    /// Packets that may be sent again now.
+    pub resend_credit: u16,
     pub fingerprint: crate::dtls::Fingerprint,
     /// Where to send: the address of the last nominated check.
     pub addr: Option<Path>,
-    /// Every address that has shown the credentials.
-    pub addresses: Vec<SocketAddr>,
+    /// Every address that has shown the credentials, and when it last did, the latest last.
+    pub addresses: Vec<(SocketAddr, u64)>,
     pub joined_us: u64,
     pub checked_us: u64,
     pub dtls: Option<Box<Dtls>>,
@@ -92,10 +104,19 @@ pub(crate) struct Peer {
     pub answers: u64,
 }
 
+/// Packets that may be sent again to one peer: so many at once, and so many more in each tick of 10 ms. 3,200 a second is more
+/// than anybody can lose and still watch, and too little to do harm with.
+pub(crate) const MOST_RESEND_CREDIT: u16 = 512;
+pub(crate) const RESEND_CREDIT_PER_TICK: u16 = 32;
+
 /// The round trip assumed before the first report, µs.
 pub(crate) const FIRST_RTT_US: u64 = 100_000;
 
 impl Peer {
+    /// Whether an offer is this connection's next one, rather than the first of another one.
+    pub fn goes_on_with(&self, offer: &crate::sdp::Offer) -> bool {
+        self.closed_us.is_none() && self.fingerprint == offer.fingerprint && self.session == offer.session
+    }
     /// Where an unknown SSRC belongs, by what its packet carries and the offer declared: section, layer, retransmission.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use crate::inbound::CLOSED_KEPT_US;
 use crate::layer::us_to_ntp;
+use crate::peer::{MOST_RESEND_CREDIT, RESEND_CREDIT_PER_TICK};
 use crate::shard::{Event, SECOND_US, Shard};
 use crate::track::PeerKey;
 
@@ -12,6 +14,10 @@ const FEEDBACK_US: u64 = 50_000;
 const NTP_ORIGIN_US: i64 = 2_000_000_000_000_000;
 /// A participant that has not got its keys after this long is given up.
 const JOIN_US: u64 = 30 * SECOND_US;
+/// A sender report older than this, by its own clock, is not extrapolated from.
+const MOST_REPORT_AGE_US: u64 = 60 * SECOND_US;
+/// A compound is sent when it has grown to this many bytes: with the seal around it, it must fit a datagram.
+const FULL_COMPOUND: usize = 1_100;
 /// Report blocks in one receiver report.
 const MOST_BLOCKS: usize = 31;
 
@@ -25,6 +31,7 @@ impl Shard {
     pub(crate) fn repair(&mut self, now: Instant, now_us: u64) {
         for key in 0..self.peers.capacity() {
             let Some(peer) = self.peers.get_mut(key) else { continue };
+            peer.resend_credit = MOST_RESEND_CREDIT.min(peer.resend_credit + RESEND_CREDIT_PER_TICK);
             if !peer.connected {
                 if let Some(dtls) = peer.dtls.as_mut()
                     && dtls.poll_timeout().is_some_and(|due| due <= now)
@@ -39,6 +46,10 @@ impl Shard {
             }
             self.scratch.clear();
             self.ask_publisher(key, now_us);
+            if self.scratch.len() > FULL_COMPOUND / 2 {
+                self.send_rtcp(key);
+                self.scratch.clear();
+            }
             self.feed_back(key, now_us);
             self.send_rtcp(key);
         }
@@ -55,7 +66,8 @@ impl Shard {
             }
             for (at, layer) in track.layers.iter_mut().enumerate() {
                 let Some(ssrc) = layer.ssrc else { continue };
-                if layer.nacks.is_idle() {
+                // Audio conceals what is lost sooner than it could be repaired, and not everybody repeats.
+                if !section.nack || layer.nacks.is_idle() {
                     continue;
                 }
                 let (out, stats) = (&mut self.scratch, &mut self.stats);
@@ -70,6 +82,12 @@ impl Shard {
                 finish(out, start);
                 if given_up && section.kind == crate::track::Kind::Video {
                     track.keyframes.want(at);
+                }
+            }
+            for at in 0..track.layers.len() {
+                // Browsers stop layers without a word; nobody would ever answer for one that is not sent.
+                if !track.is_sent(at) {
+                    track.keyframes.forget(at);
                 }
             }
             for (at, asked) in track.keyframes.due(now_us).into_iter().enumerate() {
@@ -110,10 +128,12 @@ impl Shard {
         let timeout_us = self.config.ice_timeout.as_micros() as u64;
         for key in 0..self.peers.capacity() {
             let Some(peer) = self.peers.get_mut(key) else { continue };
-            let patience_us = if peer.connected { timeout_us } else { JOIN_US };
-            if now_us > peer.checked_us.max(peer.joined_us) + patience_us
-                || !peer.connected && now_us > peer.joined_us + JOIN_US
-            {
+            let over = match peer.closed_us {
+                Some(closed_us) => now_us > closed_us + CLOSED_KEPT_US,
+                None if peer.connected => now_us > peer.checked_us + timeout_us,
+                None => now_us > peer.joined_us + JOIN_US,
+            };
+            if over {
                 self.give_up(key);
                 continue;
             }
@@ -128,20 +148,33 @@ impl Shard {
     /// Sender reports for the slots, a receiver report for what the peer publishes (RFC 3550 §6.4).
     fn report(&mut self, key: PeerKey, now_us: u64) {
         self.scratch.clear();
-        for slot in &self.peers[key].slots {
-            let Some((track_key, layer)) = slot.stream.current() else { continue };
-            let Some(track) = self.tracks.get(track_key) else { continue };
-            let report = track.layers[usize::from(layer)].report;
+        for place in 0..self.peers[key].slots.len() {
+            if self.scratch.len() > FULL_COMPOUND {
+                self.send_rtcp(key);
+                self.scratch.clear();
+            }
+            let slot = &self.peers[key].slots[place];
+            let Some(source) = slot.stream.current() else { continue };
+            let Some(track) = self.tracks.get(source.track) else { continue };
+            let report = track.layers[usize::from(source.layer)].report;
             let shift_us = self.peers.get(track.publisher).and_then(|publisher| publisher.clock_shift_us);
             // The publisher's own report, moved to the shard's clock and to this moment, keeps a participant's tracks in step.
-            let timestamp = report.zip(shift_us).map(|(report, shift_us)| {
+            let timestamp = report.zip(shift_us).and_then(|(report, shift_us)| {
                 let elapsed_us = now_us as i64 - crate::layer::ntp_to_us(report.ntp) - shift_us;
+                // A clock that was set, or that lies, dates nothing.
+                if elapsed_us.unsigned_abs() > MOST_REPORT_AGE_US {
+                    return None;
+                }
                 let ticks = elapsed_us * i64::from(slot.kind.clock_hz()) / 1_000_000;
-                slot.stream.rewritten(report.timestamp).wrapping_add(ticks as u32)
+                Some(slot.stream.rewritten(report.timestamp).wrapping_add(ticks as u32))
             });
             let Some(timestamp) = timestamp.or_else(|| slot.stream.timestamp_at(now_us)) else { continue };
             let (packets, octets) = (slot.stream.packets, slot.stream.octets);
             push_sender_report(&mut self.scratch, slot.stream.ssrc, ntp_at(now_us), timestamp, packets, octets);
+        }
+        if self.scratch.len() > FULL_COMPOUND / 2 {
+            self.send_rtcp(key);
+            self.scratch.clear();
         }
         let peer = &*self.peers[key];
         let start = self.scratch.len();
@@ -164,8 +197,8 @@ impl Shard {
 
     pub(crate) fn give_up(&mut self, key: PeerKey) {
         let peer = &self.peers[key];
-        let (participant, call) = (peer.participant, self.calls[peer.call].id);
-        self.events.push_back(Event::Lost { call, participant });
+        let (participant, connection, call) = (peer.participant, peer.connection, self.calls[peer.call].id);
+        self.events.push_back(Event::Lost { call, participant, connection });
         self.remove(key);
     }
 }

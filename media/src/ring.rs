@@ -55,6 +55,9 @@ impl Ring {
     /// Keeps a packet. One already here under the same index is replaced.
     pub fn push(&mut self, mut packet: Packet, payload: &[u8]) {
         let Ok(len) = u16::try_from(payload.len()) else { return };
+        if payload.len() > FIRST_BYTES {
+            return;
+        }
         if self.table.is_empty() {
             self.table = vec![NOTHING; FIRST_PACKETS];
             self.bytes = vec![0; FIRST_BYTES];

@@ -13,6 +13,9 @@ use crate::track::PeerKey;
 /// Packets sent again for one compound at most. A compound can name 6,000; nobody misses that many and lives.
 const MOST_RESENDS: usize = 256;
 
+/// Beyond the round trip, a key frame takes this long to be noticed.
+const KEYFRAME_ON_ITS_WAY_US: u64 = 300_000;
+
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const TRANSPORT_FEEDBACK: u8 = 205;
@@ -150,19 +153,23 @@ impl Shard {
             Part::SenderReport { ssrc, ntp, timestamp } => self.on_sender_report(key, ssrc, ntp, timestamp, now_us),
             Part::Block { last_report, delay, .. } => self.measure_rtt(key, last_report, delay, now_us),
             Part::Nack { ssrc, pairs } => self.on_nack(key, ssrc, pairs, now_us, resends),
-            Part::KeyframeRequest { ssrc } => {
-                self.stats.plis_in += 1;
-                let current = self.peers[key]
-                    .slots
-                    .iter()
-                    .find(|slot| slot.stream.ssrc == ssrc)
-                    .and_then(|slot| slot.stream.current());
-                if let Some((track, layer)) = current
-                    && let Some(track) = self.tracks.get_mut(track)
-                {
-                    track.keyframes.want(usize::from(layer));
-                }
-            }
+            Part::KeyframeRequest { ssrc } => self.on_keyframe_request(key, ssrc, now_us),
+        }
+    }
+
+    fn on_keyframe_request(&mut self, key: PeerKey, ssrc: u32, now_us: u64) {
+        self.stats.plis_in += 1;
+        let peer = &self.peers[key];
+        let Some(slot) = peer.slots.iter().find(|slot| slot.stream.ssrc == ssrc) else { return };
+        // A key frame is on its way already.
+        let sent_us = slot.stream.keyframe_us;
+        if sent_us != 0 && now_us < sent_us + peer.rtt_us + KEYFRAME_ON_ITS_WAY_US {
+            return;
+        }
+        if let Some(source) = slot.stream.current()
+            && let Some(track) = self.tracks.get_mut(source.track)
+        {
+            track.keyframes.want(usize::from(source.layer));
         }
     }
 
@@ -196,16 +203,17 @@ impl Shard {
         let Some(slot) = peer.slots.iter_mut().find(|slot| slot.stream.ssrc == ssrc) else { return };
         for sequence in sequences(pairs) {
             self.stats.nacks_in += 1;
-            if *resends == MOST_RESENDS {
+            if *resends == MOST_RESENDS || peer.resend_credit == 0 {
                 continue;
             }
-            let Some(((track, layer), index)) = slot.stream.asked_for(sequence, now_us, rtt_us) else { continue };
-            let Some(layer) = self.tracks.get(track).and_then(|track| track.layers.get(usize::from(layer))) else {
-                continue;
-            };
+            let Some((source, index)) = slot.stream.asked_for(sequence, now_us, rtt_us) else { continue };
+            let track = self.tracks.get(source.track);
+            let layer = track.and_then(|track| track.layers.get(usize::from(source.layer)));
+            let Some(layer) = layer.filter(|layer| layer.epoch == source.epoch) else { continue };
             let Some((packet, payload)) = layer.ring.find(index) else { continue };
             slot.stream.resend(sequence, packet, payload, sealer, to, &mut self.out);
             *resends += 1;
+            peer.resend_credit -= 1;
             self.stats.resent += 1;
         }
         self.out.close_run();

@@ -87,6 +87,8 @@ pub enum Event {
         call: CallId,
         /// The participant.
         participant: ParticipantId,
+        /// Which of its connections.
+        connection: u64,
     },
     /// The participant's connection is given up; the shard has forgotten it.
     Lost {
@@ -94,6 +96,8 @@ pub enum Event {
         call: CallId,
         /// The participant.
         participant: ParticipantId,
+        /// Which of its connections.
+        connection: u64,
     },
     /// Slots of the participant that carry something else than before.
     Slots {
@@ -216,6 +220,8 @@ pub struct Shard {
     pub(crate) stats: Stats,
     pub(crate) scratch: Vec<u8>,
     pub(crate) sealed: Vec<u8>,
+    /// Names given so far to connections and layers, so that none is ever mistaken for a later one in its place.
+    pub(crate) epochs: u64,
     /// When repairs are looked after next; 0 for as soon as can be.
     pub(crate) tick_us: u64,
     second_us: u64,
@@ -247,6 +253,7 @@ impl Shard {
             stats: Stats::default(),
             scratch: Vec::new(),
             sealed: Vec::new(),
+            epochs: 0,
             tick_us: 0,
             second_us: 0,
         }
@@ -409,7 +416,7 @@ impl Shard {
         self.stats.packets_out += forwarded.packets;
         self.stats.bytes_out += forwarded.bytes;
         if let Some(timestamp) = forwarded.switched {
-            if before.is_none_or(|(track, _)| track != key) {
+            if before.is_none_or(|before| before.track != key) {
                 slot.first_timestamp = Some(timestamp);
             }
             self.untold.push(peer_key);

@@ -90,14 +90,22 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    pub fn new(id: TrackId, participant: ParticipantId, publisher: PeerKey, source: Source, layers: usize) -> Track {
+    /// A track that nothing has come of yet; its layers take the epochs from `epoch` on.
+    pub fn new(
+        id: TrackId,
+        participant: ParticipantId,
+        publisher: PeerKey,
+        source: Source,
+        layers: usize,
+        epoch: u64,
+    ) -> Track {
         let clock_hz = source.kind().clock_hz();
         Track {
             id,
             participant,
             publisher,
             source,
-            layers: (0..layers.clamp(1, MOST_LAYERS)).map(|_| Layer::new(clock_hz)).collect(),
+            layers: (0..layers.clamp(1, MOST_LAYERS) as u64).map(|layer| Layer::new(clock_hz, epoch + layer)).collect(),
             fresh: Vec::new(),
             subscribers: Vec::new(),
             keyframes: KeyframeRequests::default(),
@@ -148,7 +156,7 @@ mod tests {
     use crate::vp8::Descriptor;
 
     fn sent(widths: &[(u16, u64)]) -> Track {
-        let mut track = Track::new(TrackId(1), ParticipantId(1), 0, Source::Camera, widths.len());
+        let mut track = Track::new(TrackId(1), ParticipantId(1), 0, Source::Camera, widths.len(), 1);
         for (layer, (width, last_us)) in widths.iter().enumerate() {
             if *width > 0 {
                 track.receive(layer, Packet::new(1, 0, true, Descriptor::EMPTY, *last_us), &[0]);

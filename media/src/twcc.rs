@@ -73,7 +73,7 @@ impl Arrivals {
             covered += 1;
         }
         self.packets.drain(..covered);
-        self.next_base = Some(next);
+        self.next_base = Some(self.next_base.map_or(next, |base| base.max(next)));
 
         let start = out.len();
         out.extend_from_slice(&[0x80 | 15, 205, 0, 0]);

@@ -7,9 +7,9 @@ mod socket;
 mod thread;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use parlor_media::dtls::Certificate;
@@ -23,6 +23,8 @@ use crate::domain::{CallId, ParticipantId, TrackId};
 
 /// Commands that wait for a shard at most. A shard that is this far behind answers `Unavailable`.
 const MOST_COMMANDS: usize = 4096;
+/// Commands that may not get lost and wait beside the full queue at most: beyond it the machine is past help.
+const MOST_OVERFLOW: usize = 65_536;
 /// Events that wait for the layers above at most; beyond them a shard keeps its own backlog.
 const MOST_EVENTS: usize = 16_384;
 /// Shards at most: one for each core of a large machine.
@@ -102,6 +104,17 @@ impl From<MediaOfferError> for OfferError {
     }
 }
 
+/// An offer's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// The description.
+    pub sdp: String,
+    /// Which connection this is. The same number as before: the connection goes on.
+    pub connection: u64,
+    /// The connection begins with this answer; an earlier one of the participant, with its tracks and slots, is gone.
+    pub fresh: bool,
+}
+
 /// A send line of an offer, with the name that its track gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfferedTrack {
@@ -137,6 +150,8 @@ pub enum CallEvent {
         call: CallId,
         /// The participant.
         participant: ParticipantId,
+        /// Which connection: an event of an older one than the last answer's is out of date.
+        connection: u64,
     },
     /// A participant's connection is given up.
     Lost {
@@ -144,6 +159,8 @@ pub enum CallEvent {
         call: CallId,
         /// The participant.
         participant: ParticipantId,
+        /// Which connection: an event of an older one than the last answer's is out of date.
+        connection: u64,
     },
     /// Slots of a participant carry something else.
     Slots {
@@ -179,7 +196,7 @@ pub struct ShardStats {
     pub media: Stats,
     /// The longest that the loop took for one round since the last reading.
     pub loop_lag: Duration,
-    /// System calls that refused to take datagrams: full buffers, unreachable networks.
+    /// System calls that refused to take datagrams: unreachable networks, and full buffers once the backlog was full too.
     pub send_errors: u64,
     /// Events that nobody took and that were dropped.
     pub events_lost: u64,
@@ -198,18 +215,26 @@ enum Command {
         participant: ParticipantId,
         sdp: String,
         tracks: Vec<OfferedTrack>,
-        reply: oneshot::Sender<Result<String, OfferError>>,
+        reply: oneshot::Sender<Result<Offered, OfferError>>,
     },
     Ready(ParticipantId),
     Leave(ParticipantId),
     View(ParticipantId, Vec<View>),
     Mute(TrackId, bool),
     Stats(oneshot::Sender<ShardStats>),
-    Stop,
+}
+
+/// What the handle of a shard and its thread share beside the queue.
+#[derive(Default)]
+struct Shared {
+    /// Commands that may not get lost and found the queue full: leaving and muting. Participants can be that many at most.
+    overflow: std::sync::Mutex<Vec<Command>>,
+    stopped: std::sync::atomic::AtomicBool,
 }
 
 struct ShardHandle {
     commands: SyncSender<Command>,
+    shared: Arc<Shared>,
     waker: Arc<mio::Waker>,
     port: u16,
 }
@@ -219,6 +244,15 @@ impl ShardHandle {
     fn send(&self, command: Command) -> bool {
         let sent = match self.commands.try_send(command) {
             Ok(()) => true,
+            // A removal or a mute that was acknowledged is enforced, however busy the shard is.
+            Err(TrySendError::Full(command @ (Command::Leave(_) | Command::Mute(..)))) => {
+                let mut overflow = self.shared.overflow.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = overflow.len() < MOST_OVERFLOW;
+                if room {
+                    overflow.push(command);
+                }
+                room
+            }
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         };
         // A waker that fails means that the shard's poll is gone, and the shard with it.
@@ -257,15 +291,18 @@ impl Sfu {
             let wanted = if media_port == 0 { 0 } else { media_port.saturating_add(number as u16) };
             let sockets = socket::Sockets::open(wanted).map_err(|error| StartError::Port { port: wanted, error })?;
             let port = sockets.port();
+            let reachable = addresses.iter().filter(|address| address.is_ipv4() || sockets.has_v6());
             let media = parlor_media::Config {
-                candidates: addresses.iter().map(|address| SocketAddr::new(*address, port)).collect(),
+                candidates: reachable.map(|address| SocketAddr::new(*address, port)).collect(),
                 ice_timeout: Duration::from_millis(config.ice_timeout_ms),
                 ..parlor_media::Config::default()
             };
             let (commands, inbox) = std::sync::mpsc::sync_channel(MOST_COMMANDS);
-            let (thread, waker) = thread::Shard::new(media, certificate.clone(), sockets, inbox, events.clone())?;
+            let shared = Arc::new(Shared::default());
+            let queue = thread::Inbox { commands: inbox, shared: shared.clone() };
+            let (thread, waker) = thread::Shard::new(media, certificate.clone(), sockets, queue, events.clone())?;
             threads.push(std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || thread.run())?);
-            shards.push(ShardHandle { commands, waker, port });
+            shards.push(ShardHandle { commands, shared, waker, port });
         }
         let inner =
             Inner { shards, addresses, threads: std::sync::Mutex::new(threads), lost_commands: AtomicUsize::new(0) };
@@ -294,7 +331,7 @@ impl Sfu {
         participant: ParticipantId,
         sdp: String,
         tracks: Vec<OfferedTrack>,
-    ) -> Result<String, OfferError> {
+    ) -> Result<Offered, OfferError> {
         let (reply, answer) = oneshot::channel();
         if !self.shard(call).send(Command::Offer { call, participant, sdp, tracks, reply }) {
             return Err(OfferError::Unavailable);
@@ -339,13 +376,22 @@ impl Sfu {
     /// Ends the threads and closes the ports.
     pub fn stop(&self) {
         for shard in &self.0.shards {
-            shard.send(Command::Stop);
+            shard.shared.stopped.store(true, Ordering::Release);
+            // A waker that fails means that the thread has ended already.
+            let _ = shard.waker.wake();
         }
-        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A shard that panicked has said so in the log.
             let _ = thread.join();
         }
+    }
+
+    /// Whether every shard's thread runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let threads = self.0.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.len() == self.0.shards.len() && threads.iter().all(|thread| !thread.is_finished())
     }
 
     /// Commands that a shard was too busy to take.

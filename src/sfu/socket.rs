@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use parlor_media::{Path, Transmit};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
@@ -11,6 +12,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// The kernel's buffers, bytes. A burst of a large room must fit while the thread is at something else; the system may
 /// grant less (`net.core.rmem_max`).
 const KERNEL_BUFFER: usize = 8 * 1024 * 1024;
+/// Bytes that wait for room in the kernel's buffer at most: a key frame for a large room.
+const MOST_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
+/// GSO that was lost is tried again this often.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Bytes for one received message: GRO merges up to 64 KB of datagrams into one.
 const MESSAGE_BYTES: usize = 65_535;
 /// Messages taken in one system call.
@@ -20,6 +25,12 @@ const MESSAGES: usize = if BATCH_SIZE < 16 { BATCH_SIZE } else { 16 };
 pub(super) struct UdpPort {
     pub socket: mio::net::UdpSocket,
     state: UdpSocketState,
+    /// Datagrams that GSO took in one call at first.
+    began_with: usize,
+    probed: Instant,
+    /// What found the kernel's buffer full, to be sent before anything else.
+    backlog: VecDeque<Datagrams>,
+    backlog_bytes: usize,
     /// The machine has several addresses of this family: answers must leave from the one that was asked.
     choose_source: bool,
 }
@@ -37,7 +48,16 @@ impl UdpPort {
         // Less than asked for is no error: the kernel grants what its limit allows.
         let _ = state.set_recv_buffer_size((&socket).into(), KERNEL_BUFFER);
         let _ = state.set_send_buffer_size((&socket).into(), KERNEL_BUFFER);
-        Ok(UdpPort { socket: mio::net::UdpSocket::from_std(socket), state, choose_source })
+        let began_with = state.max_gso_segments();
+        Ok(UdpPort {
+            socket: mio::net::UdpSocket::from_std(socket),
+            state,
+            began_with,
+            probed: Instant::now(),
+            backlog: VecDeque::new(),
+            backlog_bytes: 0,
+            choose_source,
+        })
     }
 
     /// Takes one batch of messages; `WouldBlock` when there is none.
@@ -49,17 +69,32 @@ impl UdpPort {
         let mut metas = [RecvMeta::default(); MESSAGES];
         let count = self.state.recv((&self.socket).into(), &mut slices, &mut metas)?;
         let choose_source = self.choose_source;
+        // Nobody can be answered at port 0, and the attempt would make the kernel's refusal look like one of GSO.
         let messages = buffers.bytes.chunks_exact_mut(MESSAGE_BYTES).zip(metas).take(count);
+        let messages = messages.filter(|(_, meta)| meta.addr.port() != 0);
         Ok(messages.flat_map(move |(bytes, meta)| {
             let path = Path { remote: meta.addr, local: meta.dst_ip.filter(|_| choose_source) };
             bytes[..meta.len].chunks_mut(meta.stride.max(1)).map(move |datagram| (path, datagram))
         }))
     }
 
-    /// Sends a run of datagrams, as few system calls as the kernel allows.
-    fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+    /// Sends a run of datagrams in as few system calls as the kernel allows. What it has no room for waits, in order; answers how
+    /// many runs were refused.
+    fn send(&mut self, transmit: &Transmit<'_>) -> u64 {
+        if !self.backlog.is_empty() {
+            return self.keep(transmit, 0);
+        }
+        match self.try_send(transmit) {
+            Ok(()) => 0,
+            Err((error, sent)) if error.kind() == io::ErrorKind::WouldBlock => self.keep(transmit, sent),
+            Err(_) => 1,
+        }
+    }
+
+    /// Sends until something is refused; answers with the error how many bytes went out before it.
+    fn try_send(&mut self, transmit: &Transmit<'_>) -> Result<(), (io::Error, usize)> {
         let most = self.state.max_gso_segments().max(1) * transmit.segment;
-        for part in transmit.bytes.chunks(most) {
+        for (at, part) in transmit.bytes.chunks(most).enumerate() {
             let segment_size = (part.len() > transmit.segment).then_some(transmit.segment);
             let part = quinn_udp::Transmit {
                 destination: transmit.to.remote,
@@ -68,10 +103,58 @@ impl UdpPort {
                 segment_size,
                 src_ip: transmit.to.local,
             };
-            self.state.try_send((&self.socket).into(), &part)?;
+            self.state.try_send((&self.socket).into(), &part).map_err(|error| (error, at * most))?;
         }
         Ok(())
     }
+
+    fn keep(&mut self, transmit: &Transmit<'_>, sent: usize) -> u64 {
+        let rest = &transmit.bytes[sent..];
+        if self.backlog_bytes + rest.len() > MOST_BACKLOG_BYTES {
+            return 1;
+        }
+        self.backlog_bytes += rest.len();
+        self.backlog.push_back(Datagrams { to: transmit.to, bytes: rest.to_vec(), segment: transmit.segment });
+        0
+    }
+
+    /// Sends what waits; answers how many runs were refused for good.
+    fn send_backlog(&mut self) -> u64 {
+        let mut refused = 0;
+        while let Some(mut waiting) = self.backlog.pop_front() {
+            let transmit = Transmit { to: waiting.to, bytes: &waiting.bytes, segment: waiting.segment };
+            self.backlog_bytes -= waiting.bytes.len();
+            match self.try_send(&transmit) {
+                Ok(()) => {}
+                Err((error, sent)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    waiting.bytes.drain(..sent);
+                    self.backlog_bytes += waiting.bytes.len();
+                    self.backlog.push_front(waiting);
+                    break;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        self.probe_gso();
+        refused
+    }
+
+    /// `quinn-udp` takes one refused call for a socket without GSO, for good. One bad route must not slow a shard for life.
+    fn probe_gso(&mut self) {
+        if self.state.max_gso_segments() < self.began_with && self.probed.elapsed() > PROBE_EVERY {
+            self.probed = Instant::now();
+            if let Ok(state) = UdpSocketState::new((&self.socket).into()) {
+                self.state = state;
+            }
+        }
+    }
+}
+
+/// A run of datagrams that waits.
+struct Datagrams {
+    to: Path,
+    bytes: Vec<u8>,
+    segment: usize,
 }
 
 /// Room for one batch of received messages.
@@ -108,10 +191,19 @@ impl Sockets {
         self.port
     }
 
-    /// Sends; a family that is not there is unreachable.
-    pub fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        let port = if transmit.to.remote.is_ipv4() { Some(&self.v4) } else { self.v6.as_ref() };
-        port.ok_or_else(|| io::Error::from(io::ErrorKind::NetworkUnreachable))?.send(transmit)
+    pub fn has_v6(&self) -> bool {
+        self.v6.is_some()
+    }
+
+    /// Sends; answers how many runs were refused. A family that is not there is unreachable.
+    pub fn send(&mut self, transmit: &Transmit<'_>) -> u64 {
+        let port = if transmit.to.remote.is_ipv4() { Some(&mut self.v4) } else { self.v6.as_mut() };
+        port.map_or(1, |port| port.send(transmit))
+    }
+
+    /// Sends what waits for room in the kernel; answers how many runs were refused for good.
+    pub fn send_backlog(&mut self) -> u64 {
+        self.v4.send_backlog() + self.v6.as_mut().map_or(0, UdpPort::send_backlog)
     }
 }
 

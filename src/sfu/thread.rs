@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -15,7 +16,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::socket::{Buffers, Sockets};
-use super::{CallEvent, Command, ShardStats, SlotState, media_source};
+use super::{CallEvent, Command, Offered, ShardStats, Shared, SlotState, media_source};
 use crate::domain::{CallId, ParticipantId, TrackId};
 
 const COMMANDS: Token = Token(0);
@@ -28,6 +29,12 @@ const MOST_AT_ONCE: usize = 64;
 /// Events kept when the layers above do not take them. Beyond it they are dropped and counted: memory has an end.
 const MOST_BACKLOG: usize = 65_536;
 
+/// What a shard is told.
+pub(super) struct Inbox {
+    pub commands: Receiver<Command>,
+    pub shared: Arc<Shared>,
+}
+
 /// The thread side of a shard.
 pub(super) struct Shard {
     core: parlor_media::Shard,
@@ -35,11 +42,11 @@ pub(super) struct Shard {
     certificate: Certificate,
     poll: Poll,
     sockets: Sockets,
-    inbox: Receiver<Command>,
+    inbox: Inbox,
     events: Sender<CallEvent>,
     backlog: VecDeque<CallEvent>,
     /// Who is in which call, to tell them when the core had to be thrown away.
-    members: HashMap<ParticipantId, CallId>,
+    members: HashMap<ParticipantId, (CallId, u64)>,
     loop_lag: Duration,
     send_errors: u64,
     events_lost: u64,
@@ -51,14 +58,14 @@ impl Shard {
         config: parlor_media::Config,
         certificate: Certificate,
         mut sockets: Sockets,
-        inbox: Receiver<Command>,
+        inbox: Inbox,
         events: Sender<CallEvent>,
     ) -> io::Result<(Shard, Arc<Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), COMMANDS)?);
-        poll.registry().register(&mut sockets.v4.socket, V4, Interest::READABLE)?;
+        poll.registry().register(&mut sockets.v4.socket, V4, Interest::READABLE | Interest::WRITABLE)?;
         if let Some(v6) = sockets.v6.as_mut() {
-            poll.registry().register(&mut v6.socket, V6, Interest::READABLE)?;
+            poll.registry().register(&mut v6.socket, V6, Interest::READABLE | Interest::WRITABLE)?;
         }
         let core = new_core(&config, &certificate)?;
         let shard = Shard {
@@ -96,7 +103,11 @@ impl Shard {
             match round {
                 Ok(again) => more = again,
                 // Better all of a shard's calls begin anew than that one of them holds the others for good.
-                Err(_) => self.begin_anew(),
+                Err(_) => {
+                    self.begin_anew();
+                    // Edges and wakes of the lost round are gone; what they announced is not.
+                    more = true;
+                }
             }
             self.loop_lag = self.loop_lag.max(begun.elapsed());
         }
@@ -111,6 +122,7 @@ impl Shard {
 
     /// One round: packets, timers, commands. Answers whether more packets wait.
     fn round(&mut self, buffers: &mut Buffers) -> bool {
+        self.send_errors += self.sockets.send_backlog();
         let mut more = self.receive(buffers, true);
         more |= self.receive(buffers, false);
         let now = Instant::now();
@@ -149,9 +161,7 @@ impl Shard {
         while let Some(output) = self.core.poll() {
             match output {
                 Output::Transmit(transmit) => {
-                    if self.sockets.send(&transmit).is_err() {
-                        self.send_errors += 1;
-                    }
+                    self.send_errors += self.sockets.send(&transmit);
                 }
                 Output::Event(event) => {
                     let event = told(event);
@@ -190,8 +200,14 @@ impl Shard {
     }
 
     fn take_commands(&mut self) -> bool {
+        self.stopped |= self.inbox.shared.stopped.load(Ordering::Acquire);
+        let overflow = std::mem::take(&mut *self.inbox.shared.overflow.lock().unwrap_or_else(PoisonError::into_inner));
+        for command in overflow {
+            self.obey(command);
+            self.flush();
+        }
         for _ in 0..MOST_AT_ONCE {
-            match self.inbox.try_recv() {
+            match self.inbox.commands.try_recv() {
                 Ok(command) => self.obey(command),
                 Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => {
@@ -217,10 +233,15 @@ impl Shard {
                     .collect();
                 let call_id = parlor_media::CallId(call.as_u128());
                 let answer = self.core.offer(Instant::now(), call_id, media_id(participant), &sdp, &tracks);
-                if answer.is_ok() {
-                    self.members.insert(participant, call);
+                if let Ok(answered) = &answer {
+                    self.members.insert(participant, (call, answered.connection));
                 }
                 // Whoever asked may have gone; the participant then times out.
+                let answer = answer.map(|answered| Offered {
+                    sdp: answered.sdp,
+                    connection: answered.connection,
+                    fresh: answered.fresh,
+                });
                 let _ = reply.send(answer.map_err(Into::into));
             }
             Command::Ready(participant) => self.core.ready(media_id(participant)),
@@ -249,7 +270,6 @@ impl Shard {
                 };
                 let _ = reply.send(stats);
             }
-            Command::Stop => self.stopped = true,
         }
     }
 
@@ -266,8 +286,8 @@ impl Shard {
                 self.stopped = true;
             }
         }
-        for (participant, call) in std::mem::take(&mut self.members) {
-            self.tell(CallEvent::Lost { call, participant });
+        for (participant, (call, connection)) in std::mem::take(&mut self.members) {
+            self.tell(CallEvent::Lost { call, participant, connection });
         }
     }
 }
@@ -287,11 +307,11 @@ fn told(event: Event) -> CallEvent {
     let call_of = |call: parlor_media::CallId| CallId::from(call.0);
     let participant_of = |participant: parlor_media::ParticipantId| ParticipantId::from(participant.0);
     match event {
-        Event::Connected { call, participant } => {
-            CallEvent::Connected { call: call_of(call), participant: participant_of(participant) }
+        Event::Connected { call, participant, connection } => {
+            CallEvent::Connected { call: call_of(call), participant: participant_of(participant), connection }
         }
-        Event::Lost { call, participant } => {
-            CallEvent::Lost { call: call_of(call), participant: participant_of(participant) }
+        Event::Lost { call, participant, connection } => {
+            CallEvent::Lost { call: call_of(call), participant: participant_of(participant), connection }
         }
         Event::Slots { call, participant, slots } => {
             let slots = slots.into_iter().map(|slot| SlotState {

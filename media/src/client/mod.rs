@@ -214,6 +214,12 @@ impl Client {
         self.stage == Stage::Connected
     }
 
+    /// The client has hung up.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.stage == Stage::Closed
+    }
+
     /// The profile that the handshake chose.
     #[must_use]
     pub fn profile(&self) -> Option<Profile> {
@@ -326,6 +332,13 @@ impl Client {
             .iter()
             .enumerate()
             .find_map(|(line, layers)| layers.iter().position(|stream| stream.ssrc == ssrc).map(|layer| (line, layer)))
+    }
+
+    /// Begins the streams of a line anew, under other SSRCs and numbers, as a browser does that makes a new encoder.
+    pub fn restart_streams(&mut self, line: usize) {
+        if let (Some(streams), Some(plan)) = (self.streams.get_mut(line), self.plan.lines.get(line)) {
+            *streams = stream::of(line, plan, &mut self.random);
+        }
     }
 
     /// The SSRC of a line's layer, if the plan has it.

@@ -49,6 +49,8 @@ pub struct Offer {
     pub ice_pwd: String,
     /// The certificate that the client will show.
     pub fingerprint: Fingerprint,
+    /// The session id of the `o=` line, which a connection keeps over all its offers (RFC 8829 §5.2.1). At most 64 characters.
+    pub session: String,
     /// The sections in the offer's order, refused ones included: the answer has the same.
     pub media: Vec<OfferedMedia>,
     /// `a=extmap-allow-mixed`: one-byte and two-byte header extensions may be mixed.

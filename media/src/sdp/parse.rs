@@ -105,7 +105,9 @@ pub(super) fn offer(sdp: &str) -> Result<Offer, SdpError> {
     let (ice_ufrag, ice_pwd) = ice(levels)?;
     let fingerprint = fingerprint(levels)?;
     let mixed_extensions = session.has("extmap-allow-mixed");
-    Ok(Offer { ice_ufrag, ice_pwd, fingerprint, media, mixed_extensions })
+    let origin = sdp.lines().find_map(|line| line.strip_prefix("o=")).unwrap_or_default();
+    let session = origin.split_ascii_whitespace().nth(1).unwrap_or_default().chars().take(64).collect();
+    Ok(Offer { ice_ufrag, ice_pwd, fingerprint, session, media, mixed_extensions })
 }
 
 /// The session's attributes, and the sections with theirs.

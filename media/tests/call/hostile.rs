@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use parlor_media::client::Frame;
 use parlor_media::drop::Drop;
-use parlor_media::{Input, OfferError, OfferedTrack, ParticipantId, Path, Source, TrackId};
+use parlor_media::sdp::Kind;
+use parlor_media::{CallId, Event, Input, OfferError, OfferedTrack, ParticipantId, Path, Source, TrackId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -30,7 +31,8 @@ impl Scene {
 
     /// Hands the server a datagram, as if from the publisher's address or from a stranger's.
     fn throw(&mut self, stranger: bool, bytes: &[u8]) {
-        let remote = if stranger { "10.9.9.9:999".parse().unwrap() } else { self.world.people[self.from].address };
+        let remote =
+            if stranger { "10.9.9.9:999".parse().expect("an address") } else { self.world.people[self.from].address };
         let from = Path { remote, local: None };
         self.world.shard.handle(self.world.now, Input::Datagram { from, bytes: &mut bytes.to_vec() });
     }
@@ -216,4 +218,122 @@ fn garbage_offers_change_nothing() {
     }
     assert_eq!(scene.world.shard.stats().participants, 2);
     scene.assert_unharmed();
+}
+
+/// A sealed packet of the publisher's lowest layer with this payload.
+fn sealed_with(scene: &mut Scene, payload: &[u8]) -> Vec<u8> {
+    let person = &mut scene.world.people[scene.from];
+    while person.client.poll_transmit().is_some() {}
+    person.client.send_rtp(1, 0, Frame { payload, ..Frame::default() }).expect("connected");
+    person.client.poll_transmit().expect("a packet").1
+}
+
+#[test]
+fn a_packet_too_large_to_be_one_is_dropped() {
+    let mut scene = Scene::new(109);
+    for len in [1_401, 17_000, 33_000, 60_000] {
+        let packet = sealed_with(&mut scene, &vec![0x11; len]);
+        scene.throw(false, &packet);
+    }
+    assert_eq!(scene.dropped(Drop::Payload), 4);
+    scene.world.run(Duration::from_secs(1));
+    assert_eq!(scene.world.shard.stats().participants, 2);
+}
+
+#[test]
+fn a_request_for_old_numbers_never_reaches_another_call() {
+    let mut scene = Scene::new(110);
+    let spy = scene.to;
+    let slot = scene.world.people[spy].showing(scene.world.people[scene.from].tracks[1]).expect("shown");
+    let numbers: Vec<u16> = slot.packets.keys().map(|index| *index as u16).collect();
+    let ssrc =
+        scene.world.people[spy].client.slots().iter().find(|slot| slot.kind == Kind::Video).expect("a slot").ssrc;
+    // The publisher leaves, and somebody else's track takes its place in the shard.
+    scene.world.leave(scene.from);
+    let victim = scene.world.join_call(CallId(2), &[], 2, CLEAN);
+    scene.world.publish(victim, Publisher::new(9, 1, scene.world.now));
+    scene.world.run(Duration::from_secs(1));
+    let before = scene.world.shard.stats().resent;
+    for chunk in numbers.chunks(60) {
+        let ssrc = ssrc.to_be_bytes();
+        let mut compound = vec![0x81, 205, 0, (2 + chunk.len()) as u8, 0, 0, 0, 1, ssrc[0], ssrc[1], ssrc[2], ssrc[3]];
+        for number in chunk {
+            compound.extend_from_slice(&number.to_be_bytes());
+            compound.extend_from_slice(&[0xff, 0xff]);
+        }
+        scene.world.people[spy].client.send_rtcp(&compound);
+    }
+    scene.world.run(Duration::from_millis(200));
+    assert_eq!(scene.world.shard.stats().resent, before, "what is gone is not sent again, least of all from elsewhere");
+}
+
+#[test]
+fn a_storm_of_requests_is_answered_within_the_credit() {
+    let mut scene = Scene::new(111);
+    let face = scene.world.people[scene.from].tracks[1];
+    let numbers: Vec<u16> =
+        scene.world.people[scene.to].showing(face).expect("shown").packets.keys().map(|index| *index as u16).collect();
+    let ssrc =
+        scene.world.people[scene.to].client.slots().iter().find(|slot| slot.kind == Kind::Video).expect("a slot").ssrc;
+    let before = scene.world.shard.stats().resent;
+    for _ in 0..300 {
+        let ssrc = ssrc.to_be_bytes();
+        let mut compound =
+            vec![0x81, 205, 0, (2 + numbers.len()) as u8, 0, 0, 0, 1, ssrc[0], ssrc[1], ssrc[2], ssrc[3]];
+        for number in &numbers {
+            compound.extend_from_slice(&number.to_be_bytes());
+            compound.extend_from_slice(&[0, 0]);
+        }
+        scene.world.people[scene.to].client.send_rtcp(&compound);
+    }
+    scene.world.run(Duration::from_millis(100));
+    let resent = scene.world.shard.stats().resent - before;
+    assert!(resent <= 512 + 10 * 32, "{resent} packets were sent again");
+    scene.assert_unharmed();
+}
+
+#[test]
+fn a_layer_that_begins_anew_goes_on_for_its_receivers() {
+    let mut scene = Scene::new(112);
+    let face = scene.world.people[scene.from].tracks[1];
+    scene.world.view(scene.to, &[(face, 300)]);
+    scene.world.run(Duration::from_secs(1));
+    for _ in 0..3 {
+        // The encoder is made anew: another SSRC, another series, another clock.
+        scene.world.people[scene.from].client.restart_streams(1);
+        scene.world.people[scene.from].publisher.as_mut().expect("it publishes").begin_anew();
+        scene.world.run(Duration::from_secs(2));
+        scene.assert_unharmed();
+    }
+}
+
+#[test]
+fn nobody_takes_an_address_that_is_in_use() {
+    let mut scene = Scene::new(113);
+    let person = &mut scene.world.people[scene.to];
+    while person.client.poll_transmit().is_some() {}
+    let due = person.client.poll_timeout().expect("a consent check is due");
+    person.client.handle_timeout(due);
+    let check = person.client.poll_transmit().expect("the check").1;
+    // The receiver's own valid check, but from the publisher's address.
+    scene.throw(false, &check);
+    assert_eq!(scene.dropped(Drop::AddressTaken), 1);
+    scene.assert_unharmed();
+}
+
+#[test]
+fn whoever_ends_the_connection_may_offer_another() {
+    let mut scene = Scene::new(114);
+    let id = scene.world.people[scene.from].id;
+    let now = scene.world.now;
+    scene.world.people[scene.from].publisher = None;
+    scene.world.people[scene.from].client.close(now);
+    scene.world.run(Duration::from_secs(5));
+    let lost = |world: &World| {
+        world.told.iter().any(|event| matches!(event, Event::Lost { participant, .. } if *participant == id))
+    };
+    assert!(!lost(&scene.world), "the seat waits");
+    scene.world.run(Duration::from_secs(12));
+    assert!(lost(&scene.world), "but not for ever");
+    assert_eq!(scene.world.shard.stats().participants, 1);
 }

@@ -71,6 +71,12 @@ impl Publisher {
         }
     }
 
+    /// The encoder is made anew: picture ids begin elsewhere, with a key frame.
+    pub fn begin_anew(&mut self) {
+        self.frames += 5_000;
+        self.keyframe_due = true;
+    }
+
     /// Sends the frame that is due.
     pub fn act(&mut self, now: Instant, client: &mut Client) {
         if now < self.next_at {
@@ -81,10 +87,10 @@ impl Publisher {
         let elapsed_ms = u32::try_from((now - self.begun).as_millis()).expect("a short test");
         let keyframe = std::mem::take(&mut self.keyframe_due);
         self.keyframes += u32::from(keyframe);
-        for layer in 0..self.layers {
+        for (layer, bytes) in LAYER_BYTES.into_iter().enumerate().take(self.layers) {
             // Each layer counts from its own origin, as encoders do.
             let timestamp = 90 * elapsed_ms + 1_000_000 * (layer as u32 + 1);
-            let parts = LAYER_BYTES[layer].div_ceil(PACKET_BYTES);
+            let parts = bytes.div_ceil(PACKET_BYTES);
             for part in 0..parts {
                 let payload = self.payload(layer, part, parts, keyframe);
                 let frame = Frame { timestamp, marker: part + 1 == parts, payload: &payload, ..Frame::default() };

@@ -36,6 +36,9 @@ pub struct Receiver {
     rtx_ssrc: Option<u32>,
     highest: Option<u64>,
     missing: HashMap<u64, (Instant, u32)>,
+    /// No key frame has begun yet, so that nothing can be decoded: when to ask for one.
+    wants_keyframe: Option<Instant>,
+    decodes: bool,
 }
 
 impl Receiver {
@@ -49,6 +52,8 @@ impl Receiver {
             rtx_ssrc: slot.rtx_ssrc,
             highest: None,
             missing: HashMap::new(),
+            wants_keyframe: None,
+            decodes: slot.kind != Kind::Video,
         }
     }
 
@@ -80,16 +85,25 @@ impl Receiver {
             );
             return;
         }
+        self.decodes |= content.is_some_and(|content| content.keyframe && content.part == 0);
+        self.wants_keyframe = if self.decodes { None } else { self.wants_keyframe.or(Some(now + RETRY)) };
         self.repaired += u64::from(repaired);
         self.packets.insert(index, got);
     }
 
     pub fn next_ask(&self) -> Option<Instant> {
-        self.missing.values().filter(|(_, tries)| *tries < MOST_TRIES).map(|(due, _)| *due).min()
+        let missing = self.missing.values().filter(|(_, tries)| *tries < MOST_TRIES).map(|(due, _)| *due);
+        missing.chain(self.wants_keyframe).min()
     }
 
-    /// Sends the NACK that is due.
+    /// Sends the NACK and the key frame request that are due.
     pub fn ask(&mut self, now: Instant, client: &mut Client) {
+        if self.wants_keyframe.is_some_and(|due| due <= now) {
+            self.wants_keyframe = Some(now + 2 * RETRY);
+            let mut request = vec![0x81, 206, 0, 2, 0, 0, 0, 1];
+            request.extend_from_slice(&self.ssrc.to_be_bytes());
+            client.send_rtcp(&request);
+        }
         let mut due: Vec<u64> = Vec::new();
         for (index, (at, tries)) in &mut self.missing {
             if *at <= now && *tries < MOST_TRIES {
@@ -137,14 +151,15 @@ impl Receiver {
     /// Checks what a decoder relies on, in the order of numbers: one frame after the other, timestamps and picture ids that
     /// go on without a jump, and a key frame wherever the source changes.
     pub fn assert_continuous(&self) {
+        assert!(self.decodes, "a stream has a key frame");
         let mut before: Option<&Got> = None;
         let mut last_index = 0;
         for (index, got) in self.packets.iter() {
             let (Some(content), Some(last)) = (got.content, before) else {
-                if let Some(content) = got.content {
-                    assert!(content.keyframe, "a stream begins with a key frame");
+                // What came before the first key frame was lost on the way is of no use to anybody.
+                if got.content.is_some_and(|content| content.keyframe && content.part == 0) {
+                    (before, last_index) = (Some(got), *index);
                 }
-                (before, last_index) = (Some(got), *index);
                 continue;
             };
             let old = last.content.expect("video");

@@ -129,6 +129,11 @@ impl World {
     /// Somebody joins with a microphone and a camera of these rids (none: a single layer) and so many video slots; answers
     /// their place. They are connected when this returns.
     pub fn join(&mut self, rids: &[&str], video_slots: usize, link: Link) -> usize {
+        self.join_call(CALL, rids, video_slots, link)
+    }
+
+    /// The same in another call.
+    pub fn join_call(&mut self, call: CallId, rids: &[&str], video_slots: usize, link: Link) -> usize {
         let camera = if rids.is_empty() { Line::video() } else { Line::simulcast(rids) };
         let plan = Plan {
             lines: vec![Line::Audio, camera],
@@ -144,7 +149,7 @@ impl World {
         let mut client = Client::new(plan, &self.identity);
         let offered = [("0", Source::Microphone, tracks[0]), ("1", Source::Camera, tracks[1])]
             .map(|(mid, source, track)| OfferedTrack { mid: mid.into(), source, track });
-        let answer = self.shard.offer(self.now, CALL, id, &client.offer(), &offered).expect("a good offer");
+        let answer = self.shard.offer(self.now, call, id, &client.offer(), &offered).expect("a good offer").sdp;
         client.accept(self.now, &answer).expect("a good answer");
         let address = SocketAddr::from(([10, 0, 1, u8::try_from(self.people.len()).expect("few people") + 1], 5000));
         let receivers = client.slots().iter().map(|slot| (slot.ssrc, Receiver::new(slot))).collect();
@@ -232,6 +237,7 @@ impl World {
         }
         let Some(person) = self.people.iter_mut().find(|person| person.address == flight.client) else { return };
         let mut rtcp = Vec::new();
+        let over = person.client.is_closed();
         match person.client.handle(self.now, &mut flight.bytes) {
             Ok(Some(ClientEvent::Rtp { header, packet })) => {
                 let payload = header.payload(packet).expect("the server sends no broken padding").to_vec();
@@ -240,6 +246,8 @@ impl World {
             }
             Ok(Some(ClientEvent::Rtcp(compound))) => rtcp.extend_from_slice(compound),
             Ok(_) => {}
+            // Who has hung up does not listen.
+            Err(_) if over => {}
             Err(reason) => panic!("a client could not use a datagram of the server: {}", reason.name()),
         }
         let Some(publisher) = person.publisher.as_mut() else { return };
