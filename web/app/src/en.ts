@@ -1,6 +1,6 @@
 /** Every word of the page, in English. Another language is another object of this shape. */
 export const en = {
-  app: { name: "Parlor", tagline: "Rooms where people meet.", skip: "Skip to content" },
+  app: { name: "Parlor", tagline: "Rooms where people meet." },
   common: {
     cancel: "Cancel",
     close: "Close",
@@ -53,7 +53,6 @@ export const en = {
     preview: "Your camera",
     cameraOff: "Camera is off",
     join: "Join the call",
-    joining: "Joining…",
     denied:
       "The browser did not give access to camera or microphone. You can join without them and allow them later.",
     insecure: "Camera and microphone need a page over https or on localhost.",
@@ -145,7 +144,6 @@ export const en = {
     deleted: "Message deleted",
     edited: "edited",
     sending: "sending…",
-    waiting: "will be sent when the connection is back",
     retry: "Try again",
     discard: "Discard",
     newest: "Newest messages",
@@ -158,7 +156,6 @@ export const en = {
     intro: "This link makes you the administrator of this server. It works once.",
     submit: "Claim",
     done: "You are an administrator now.",
-    failed: "This link is not valid any more.",
   },
   notFound: { title: "Nothing here", text: "This page does not exist, or the room is closed." },
   error: { title: "Something broke", text: "Please reload the page.", reload: "Reload" },

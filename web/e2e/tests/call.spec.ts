@@ -19,6 +19,7 @@ test("four in mixed browsers: each sees each other's own picture and hears their
   server,
   person,
 }) => {
+  test.setTimeout(300_000);
   const ada = await person("chromium", "ada", { id: 1, screenId: 41 });
   const bob = await person("chromium", "bob", { id: 2 });
   const cleo = await person("chromium", "cleo", { id: 3 });

@@ -8,8 +8,6 @@ const canChooseSpeaker = typeof HTMLMediaElement !== "undefined" && "setSinkId" 
 interface DevicesProps {
   media: LocalMedia;
   capture: Capture;
-  speakerId: string | null;
-  onSpeaker: (deviceId: string) => void;
 }
 
 export function DevicesDialog({ onClose, ...rest }: DevicesProps & { onClose: () => void }) {
@@ -21,7 +19,7 @@ export function DevicesDialog({ onClose, ...rest }: DevicesProps & { onClose: ()
   );
 }
 
-export function DevicePickers({ media, capture, speakerId, onSpeaker }: DevicesProps) {
+export function DevicePickers({ media, capture }: DevicesProps) {
   const { t } = useTranslation();
   return (
     <div className="grid gap-4">
@@ -46,8 +44,8 @@ export function DevicePickers({ media, capture, speakerId, onSpeaker }: DevicesP
           label={t("devices.speaker")}
           kind="audiooutput"
           devices={capture.devices}
-          value={speakerId ?? "default"}
-          onChange={(event) => onSpeaker(event.target.value)}
+          value={capture.speakerId ?? "default"}
+          onChange={(event) => media.chooseSpeaker(event.target.value)}
           data-testid="choose-speaker"
         />
       ) : null}

@@ -1,5 +1,4 @@
 import { VideoOff } from "lucide-react";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Alert, Button, Page } from "../ui.tsx";
 import { CaptureButtons } from "./Controls.tsx";
@@ -12,7 +11,6 @@ import { Preview } from "./Tile.tsx";
 export function Lobby({ name, media, onJoin }: { name: string; media: LocalMedia; onJoin: () => void }) {
   const { t } = useTranslation();
   const capture = useCapture(media);
-  const [speakerId, setSpeakerId] = useState<string | null>(null);
   return (
     <Page title={name}>
       <div className="grid items-center gap-6 md:grid-cols-[3fr_2fr] md:gap-10">
@@ -38,7 +36,7 @@ export function Lobby({ name, media, onJoin }: { name: string; media: LocalMedia
             <h1 className="text-3xl font-bold break-words">{name}</h1>
           </div>
           {capture.denied ? <Alert>{t(canCapture ? "lobby.denied" : "lobby.insecure")}</Alert> : null}
-          <DevicePickers media={media} capture={capture} speakerId={speakerId} onSpeaker={setSpeakerId} />
+          <DevicePickers media={media} capture={capture} />
           <Button onClick={onJoin} className="min-h-12 text-lg" data-testid="join">
             {t("lobby.join")}
           </Button>

@@ -1,3 +1,4 @@
+import type { Call } from "@parlor/sdk";
 import { Link2, X } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -38,60 +39,30 @@ export function MeetingView(props: MeetingViewProps) {
 
 function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: Meeting }) {
   const { t } = useTranslation();
-  const { user, ended } = useSession();
+  const { user } = useSession();
   const { room, call } = meeting;
   const capture = useCapture(media);
   const snapshot = useCall(call);
-  const { state, reason, messages } = useRoom(room);
+  const { messages } = useRoom(room);
   const wide = useMedia("(min-width: 64rem)");
   const [panel, setPanel] = useState<Panel>(wide ? "chat" : null);
   const [choosing, setChoosing] = useState(false);
-  const [speakerId, setSpeakerId] = useState<string | null>(null);
-  const [notice, setNotice] = useNotice();
+  const [notice, setNotice] = useNotice(call);
   const unread = useUnread(messages.length, panel === "chat");
   usePublishing(call, capture);
+  useEnding(meeting, onEnd);
 
-  useEffect(() => {
-    if (state === "removed") onEnd({ kind: "removed", reason: reason?.message ?? "" });
-    else if (state === "refused") onEnd({ kind: "refused", reason: reason?.message ?? "" });
-    else if (snapshot.phase === "failed") {
-      onEnd({ kind: "refused", reason: t("call.failed", { reason: snapshot.reason?.message ?? "" }) });
-    } else if (ended !== null) onEnd({ kind: "refused", reason: t("call.stopped") });
-  }, [state, reason, snapshot.phase, snapshot.reason, ended, onEnd, t]);
-
-  useEffect(
-    () =>
-      call.on("stopped", ({ source }) => setNotice(t("call.mutedByHost", { source: t(`call.${source}`) }))),
-    [call, setNotice, t],
-  );
-
-  const copyLink = async () => {
-    await navigator.clipboard?.writeText(location.href).catch(() => undefined);
-    setNotice(t("call.copied"));
-  };
-
-  const others = snapshot.participants.length - (snapshot.participantId === null ? 0 : 1);
   return (
     <div className="flex h-dvh flex-col overflow-hidden">
-      <header className="flex min-h-14 shrink-0 items-center gap-2 border-b border-line bg-surface px-3">
-        <img src="/icon.svg" alt="" className="size-7" />
-        <h1 className="min-w-0 flex-1 truncate text-lg font-semibold">{name}</h1>
-        <p role="status" aria-live="polite" className="truncate text-sm text-soft" data-testid="notice">
-          {notice ?? (capture.screen ? t("call.sharing") : null)}
-        </p>
-        <IconButton label={t("call.copyLink")} onClick={() => void copyLink()} data-testid="copy-link">
-          <Link2 aria-hidden className="size-5" />
-        </IconButton>
-      </header>
+      <TopBar
+        name={name}
+        notice={notice ?? (capture.screen ? t("call.sharing") : null)}
+        onNotice={setNotice}
+      />
       <Banner meeting={meeting} />
-      <Sounds slots={snapshot.audio} speakerId={speakerId} />
+      <Sounds slots={snapshot.audio} speakerId={capture.speakerId} />
       <main id="content" className="relative flex min-h-0 flex-1">
-        <div className="flex min-w-0 flex-1 flex-col">
-          <Stage call={call} snapshot={snapshot} capture={capture} nickname={user?.nickname ?? ""} />
-          {others === 0 && snapshot.phase === "connected" ? (
-            <p className="bg-stage pb-3 text-center text-soft">{t("call.alone")}</p>
-          ) : null}
-        </div>
+        <Stage call={call} snapshot={snapshot} capture={capture} nickname={user?.nickname ?? ""} />
         {panel ? (
           <SidePanel
             title={t(panel === "chat" ? "chat.title" : "people.title")}
@@ -117,17 +88,50 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
           onLeave={() => onEnd({ kind: "left" })}
         />
       </footer>
-      {choosing ? (
-        <DevicesDialog
-          media={media}
-          capture={capture}
-          speakerId={speakerId}
-          onSpeaker={setSpeakerId}
-          onClose={() => setChoosing(false)}
-        />
-      ) : null}
+      {choosing ? <DevicesDialog media={media} capture={capture} onClose={() => setChoosing(false)} /> : null}
     </div>
   );
+}
+
+interface TopBarProps {
+  name: string;
+  notice: string | null;
+  onNotice: (notice: string) => void;
+}
+
+function TopBar({ name, notice, onNotice }: TopBarProps) {
+  const { t } = useTranslation();
+  const copyLink = async () => {
+    await navigator.clipboard?.writeText(location.href).catch(() => undefined);
+    onNotice(t("call.copied"));
+  };
+  return (
+    <header className="flex min-h-14 shrink-0 items-center gap-2 border-b border-line bg-surface px-3">
+      <img src="/icon.svg" alt="" className="size-7" />
+      <h1 className="min-w-0 flex-1 truncate text-lg font-semibold">{name}</h1>
+      <p role="status" aria-live="polite" className="truncate text-sm text-soft" data-testid="notice">
+        {notice}
+      </p>
+      <IconButton label={t("call.copyLink")} onClick={() => void copyLink()} data-testid="copy-link">
+        <Link2 aria-hidden className="size-5" />
+      </IconButton>
+    </header>
+  );
+}
+
+/** Tells the page when the call is over, though nobody left it. */
+function useEnding({ room, call }: Meeting, onEnd: (ending: Ending) => void): void {
+  const { t } = useTranslation();
+  const { ended } = useSession();
+  const { state, reason } = useRoom(room);
+  const { phase, reason: refusal } = useCall(call);
+  useEffect(() => {
+    if (state === "removed") onEnd({ kind: "removed", reason: reason?.message ?? "" });
+    else if (state === "refused") onEnd({ kind: "refused", reason: reason?.message ?? "" });
+    else if (phase === "failed") {
+      onEnd({ kind: "refused", reason: t("call.failed", { reason: refusal?.message ?? "" }) });
+    } else if (ended !== null) onEnd({ kind: "refused", reason: t("call.stopped") });
+  }, [state, reason, phase, refusal, ended, onEnd, t]);
 }
 
 /** What is wrong with the connection at the moment; nothing most of the time. */
@@ -180,9 +184,15 @@ function SidePanel({
   );
 }
 
-/** A short note that goes away by itself. */
-function useNotice(): [string | null, (text: string) => void] {
+/** A short note that goes away by itself; the host's mute is one. */
+function useNotice(call: Call): [string | null, (text: string) => void] {
+  const { t } = useTranslation();
   const [notice, setNotice] = useState<string | null>(null);
+  useEffect(
+    () =>
+      call.on("stopped", ({ source }) => setNotice(t("call.mutedByHost", { source: t(`call.${source}`) }))),
+    [call, t],
+  );
   useEffect(() => {
     if (!notice) return;
     const timer = setTimeout(() => setNotice(null), 6_000);

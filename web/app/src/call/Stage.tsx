@@ -81,6 +81,9 @@ export function Stage({ call, snapshot, capture, nickname }: StageProps) {
         ) : null}
         <Tiles tiles={tiles} strip={screens.length > 0} />
       </div>
+      {others.length === 0 && snapshot.phase === "connected" ? (
+        <p className="pt-2 text-center text-soft">{t("call.alone")}</p>
+      ) : null}
       <Pager page={current} pages={pages} onPage={setPage} />
     </section>
   );

@@ -10,6 +10,8 @@ export interface Capture {
   cameraOn: boolean;
   microphoneId: string | null;
   cameraId: string | null;
+  /** Where sound is played; null for the browser's own choice. */
+  speakerId: string | null;
   devices: MediaDeviceInfo[];
   /** The browser or the user refused. */
   denied: boolean;
@@ -40,6 +42,7 @@ export class LocalMedia extends Emitter<{ change: Capture }> {
     cameraOn: true,
     microphoneId: null,
     cameraId: null,
+    speakerId: null,
     devices: [],
     denied: false,
   };
@@ -107,6 +110,10 @@ export class LocalMedia extends Emitter<{ change: Capture }> {
   async choose(kind: "microphone" | "camera", deviceId: string): Promise<void> {
     if (kind === "camera" && !this.#capture.cameraOn) this.#set({ cameraId: deviceId });
     else await this.#use(kind, deviceId);
+  }
+
+  chooseSpeaker(speakerId: string): void {
+    this.#set({ speakerId });
   }
 
   async share(): Promise<void> {

@@ -25,40 +25,7 @@ export function Chat({ room }: { room: Room }) {
   const { t } = useTranslation();
   const { messages, hasOlder, typing, role } = useRoom(room);
   const [problem, setProblem] = useState<string | null>(null);
-  const log = useRef<HTMLDivElement>(null);
-  const following = useRef(true);
-  const [behind, setBehind] = useState(false);
-
-  const toEnd = useCallback(() => {
-    const element = log.current;
-    if (element) element.scrollTop = element.scrollHeight;
-  }, []);
-
-  const last = messages.at(-1)?.key;
-  useLayoutEffect(() => {
-    if (following.current) toEnd();
-    else if (last) setBehind(true);
-  }, [last, toEnd]);
-
-  const scrolled = () => {
-    const element = log.current;
-    if (!element) return;
-    following.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END;
-    if (following.current) setBehind(false);
-  };
-
-  const older = async () => {
-    const element = log.current;
-    const before = element ? element.scrollHeight - element.scrollTop : 0;
-    following.current = false;
-    try {
-      await room.older();
-      requestAnimationFrame(() => element?.scrollTo({ top: element.scrollHeight - before }));
-    } catch (error) {
-      setProblem(sentence(error));
-    }
-  };
-
+  const log = useLog(messages.at(-1)?.key);
   const act = async (work: () => Promise<void>) => {
     setProblem(null);
     try {
@@ -71,26 +38,17 @@ export function Chat({ room }: { room: Room }) {
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
       <div
-        ref={log}
+        ref={log.ref}
         role="log"
         aria-label={t("chat.log")}
         aria-live="polite"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and must do so by keyboard too.
         tabIndex={0}
-        onScroll={scrolled}
+        onScroll={log.onScroll}
         className="min-h-0 flex-1 overflow-y-auto px-3 py-2 -outline-offset-3"
         data-testid="log"
       >
-        {hasOlder ? (
-          <Button
-            tone="quiet"
-            className="w-full text-accent"
-            onClick={() => void older()}
-            data-testid="older"
-          >
-            {t("chat.older")}
-          </Button>
-        ) : null}
+        {hasOlder ? <Older onClick={() => void act(() => log.hold(() => room.older()))} /> : null}
         {messages.length === 0 ? <p className="py-8 text-center text-soft">{t("chat.empty")}</p> : null}
         <ol>
           {messages.map((entry, index) => (
@@ -108,17 +66,7 @@ export function Chat({ room }: { room: Room }) {
           ))}
         </ol>
       </div>
-      {behind ? (
-        <Button
-          tone="plain"
-          className="absolute bottom-24 left-1/2 -translate-x-1/2 rounded-full shadow-lg"
-          onClick={toEnd}
-          data-testid="newest"
-        >
-          <ArrowDown aria-hidden className="size-4" />
-          {t("chat.newest")}
-        </Button>
-      ) : null}
+      {log.behind ? <Newest onClick={log.toEnd} /> : null}
       <p aria-live="polite" className="h-6 shrink-0 truncate px-4 text-sm text-soft">
         {typing.length > 0 ? t("chat.typing", { count: typing.length, names: typing.join(", ") }) : ""}
       </p>
@@ -129,6 +77,65 @@ export function Chat({ room }: { room: Room }) {
       ) : null}
       <Composer onTyping={() => room.typing()} onSend={(text) => room.send(text)} />
     </div>
+  );
+}
+
+/** A log follows new messages while it is at its end, and stays where it is while somebody reads further up. */
+function useLog(last: string | undefined) {
+  const ref = useRef<HTMLDivElement>(null);
+  const following = useRef(true);
+  const [behind, setBehind] = useState(false);
+
+  const toEnd = useCallback(() => {
+    const element = ref.current;
+    if (element) element.scrollTop = element.scrollHeight;
+  }, []);
+
+  useLayoutEffect(() => {
+    if (following.current) toEnd();
+    else if (last) setBehind(true);
+  }, [last, toEnd]);
+
+  const onScroll = () => {
+    const element = ref.current;
+    if (!element) return;
+    following.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END;
+    if (following.current) setBehind(false);
+  };
+
+  /** Adds to the top, and keeps what is read in its place. */
+  const hold = async (work: () => Promise<void>) => {
+    const element = ref.current;
+    const below = element ? element.scrollHeight - element.scrollTop : 0;
+    following.current = false;
+    await work();
+    requestAnimationFrame(() => element?.scrollTo({ top: element.scrollHeight - below }));
+  };
+
+  return { ref, behind, toEnd, onScroll, hold };
+}
+
+function Older({ onClick }: { onClick: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Button tone="quiet" className="w-full text-accent" onClick={onClick} data-testid="older">
+      {t("chat.older")}
+    </Button>
+  );
+}
+
+function Newest({ onClick }: { onClick: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Button
+      tone="plain"
+      className="absolute bottom-24 left-1/2 -translate-x-1/2 rounded-full shadow-lg"
+      onClick={onClick}
+      data-testid="newest"
+    >
+      <ArrowDown aria-hidden className="size-4" />
+      {t("chat.newest")}
+    </Button>
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Entry } from "@parlor/sdk";
+import type { Entry, Message } from "@parlor/sdk";
 import { Pencil, Trash2 } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -26,11 +26,9 @@ export function MessageItem({
   onRetry,
   onDiscard,
 }: MessageItemProps) {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const [editing, setEditing] = useState(false);
   const { message, state, error } = entry;
-  const time = new Date(message.createdAt);
-  const clock = new Intl.DateTimeFormat(i18n.language, { timeStyle: "short" });
   const settled = state === "sent" && !message.deleted;
   return (
     <li
@@ -38,16 +36,7 @@ export function MessageItem({
       data-testid="message"
       data-state={state}
     >
-      {first ? (
-        <p className="flex items-baseline gap-2">
-          <span className={`truncate font-semibold ${mine ? "text-accent" : ""}`}>
-            {message.sender.nickname}
-          </span>
-          <time dateTime={message.createdAt} className="shrink-0 text-xs text-soft">
-            {clock.format(time)}
-          </time>
-        </p>
-      ) : null}
+      {first ? <Byline message={message} mine={mine} /> : null}
       {editing ? (
         <Editor
           text={message.content.text}
@@ -58,17 +47,7 @@ export function MessageItem({
           }}
         />
       ) : (
-        <p className={`whitespace-pre-wrap wrap-anywhere ${state === "sent" ? "" : "text-soft"}`}>
-          {message.deleted ? (
-            <em className="text-soft">{t("chat.deleted")}</em>
-          ) : (
-            <span data-testid="text">{message.content.text}</span>
-          )}
-          {message.editedAt && !message.deleted ? (
-            <span className="ml-2 text-xs text-soft">({t("chat.edited")})</span>
-          ) : null}
-          {state === "sending" ? <span className="ml-2 text-xs">{t("chat.sending")}</span> : null}
-        </p>
+        <Text message={message} sending={state === "sending"} />
       )}
       {state === "failed" ? (
         <div className="flex flex-wrap items-center gap-2 text-sm text-danger-ink">
@@ -82,18 +61,57 @@ export function MessageItem({
         </div>
       ) : null}
       {settled && !editing && (mine || mayDelete) ? (
-        <div className="absolute -top-4 right-1 flex rounded-xl border border-line bg-surface opacity-0 shadow-sm group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:static pointer-coarse:w-fit pointer-coarse:border-0 pointer-coarse:bg-transparent pointer-coarse:opacity-100 pointer-coarse:shadow-none">
-          {mine ? (
-            <IconButton label={t("chat.edit")} onClick={() => setEditing(true)} data-testid="edit">
-              <Pencil aria-hidden className="size-4" />
-            </IconButton>
-          ) : null}
-          <IconButton label={t("chat.delete")} onClick={() => void onDelete()} data-testid="delete">
-            <Trash2 aria-hidden className="size-4" />
-          </IconButton>
-        </div>
+        <Actions onEdit={mine ? () => setEditing(true) : null} onDelete={() => void onDelete()} />
       ) : null}
     </li>
+  );
+}
+
+function Byline({ message, mine }: { message: Message; mine: boolean }) {
+  const { i18n } = useTranslation();
+  const clock = new Intl.DateTimeFormat(i18n.language, { timeStyle: "short" });
+  return (
+    <p className="flex items-baseline gap-2">
+      <span className={`truncate font-semibold ${mine ? "text-accent" : ""}`}>{message.sender.nickname}</span>
+      <time dateTime={message.createdAt} className="shrink-0 text-xs text-soft">
+        {clock.format(new Date(message.createdAt))}
+      </time>
+    </p>
+  );
+}
+
+function Text({ message, sending }: { message: Message; sending: boolean }) {
+  const { t } = useTranslation();
+  if (message.deleted) {
+    return (
+      <p>
+        <em className="text-soft">{t("chat.deleted")}</em>
+      </p>
+    );
+  }
+  return (
+    <p className={`whitespace-pre-wrap wrap-anywhere ${sending ? "text-soft" : ""}`}>
+      <span data-testid="text">{message.content.text}</span>
+      {message.editedAt ? <span className="ml-2 text-xs text-soft">({t("chat.edited")})</span> : null}
+      {sending ? <span className="ml-2 text-xs">{t("chat.sending")}</span> : null}
+    </p>
+  );
+}
+
+/** Shown when the message is pointed at or has the focus; always where there is nothing to point with. */
+function Actions({ onEdit, onDelete }: { onEdit: (() => void) | null; onDelete: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <div className="absolute -top-4 right-1 flex rounded-xl border border-line bg-surface opacity-0 shadow-sm group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:static pointer-coarse:w-fit pointer-coarse:border-0 pointer-coarse:bg-transparent pointer-coarse:opacity-100 pointer-coarse:shadow-none">
+      {onEdit ? (
+        <IconButton label={t("chat.edit")} onClick={onEdit} data-testid="edit">
+          <Pencil aria-hidden className="size-4" />
+        </IconButton>
+      ) : null}
+      <IconButton label={t("chat.delete")} onClick={onDelete} data-testid="delete">
+        <Trash2 aria-hidden className="size-4" />
+      </IconButton>
+    </div>
   );
 }
 

@@ -1,3 +1,4 @@
+import type { ListedRoom } from "@parlor/sdk";
 import { useQuery } from "@tanstack/react-query";
 import { LogOut, Plus, RefreshCw, Users } from "lucide-react";
 import { useState } from "react";
@@ -16,7 +17,7 @@ export function Home() {
 }
 
 function Rooms() {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const { user, leave } = useSession();
   const [creating, setCreating] = useState(false);
   const { data, error, isPending, refetch, isFetching } = useQuery({
@@ -25,7 +26,6 @@ function Rooms() {
     refetchInterval: 15_000,
   });
   const rooms = data?.filter(({ kind }) => kind === "call") ?? [];
-  const opened = new Intl.DateTimeFormat(i18n.language, { dateStyle: "medium", timeStyle: "short" });
 
   return (
     <Page
@@ -60,33 +60,40 @@ function Rooms() {
       ) : null}
       <ul className="grid grid-cols-1 gap-3 sm:grid-cols-2">
         {rooms.map((room) => (
-          <li
-            key={room.id}
-            className="flex items-center gap-3 rounded-2xl border border-line bg-surface p-4 shadow-sm"
-            data-testid="room"
-          >
-            <div className="min-w-0 flex-1">
-              <h2 className="truncate font-semibold">{room.name}</h2>
-              <p className="flex flex-wrap items-center gap-x-2 text-sm text-soft">
-                <span className="inline-flex items-center gap-1">
-                  <Users aria-hidden className="size-4" />
-                  {t("home.people", { count: room.online })}
-                </span>
-                <span>{t("home.since", { when: opened.format(new Date(room.createdAt)) })}</span>
-              </p>
-            </div>
-            <Link
-              to={`/r/${room.id}`}
-              aria-label={t("home.joinRoom", { name: room.name })}
-              className="inline-flex min-h-11 items-center rounded-xl border border-line px-4 font-semibold text-accent hover:bg-sunken"
-              data-testid="room-join"
-            >
-              {t("home.join")}
-            </Link>
-          </li>
+          <RoomItem key={room.id} room={room} />
         ))}
       </ul>
       {creating ? <CreateRoom onClose={() => setCreating(false)} /> : null}
     </Page>
+  );
+}
+
+function RoomItem({ room }: { room: ListedRoom }) {
+  const { t, i18n } = useTranslation();
+  const opened = new Intl.DateTimeFormat(i18n.language, { dateStyle: "medium", timeStyle: "short" });
+  return (
+    <li
+      className="flex items-center gap-3 rounded-2xl border border-line bg-surface p-4 shadow-sm"
+      data-testid="room"
+    >
+      <div className="min-w-0 flex-1">
+        <h2 className="truncate font-semibold">{room.name}</h2>
+        <p className="flex flex-wrap items-center gap-x-2 text-sm text-soft">
+          <span className="inline-flex items-center gap-1">
+            <Users aria-hidden className="size-4" />
+            {t("home.people", { count: room.online })}
+          </span>
+          <span>{t("home.since", { when: opened.format(new Date(room.createdAt)) })}</span>
+        </p>
+      </div>
+      <Link
+        to={`/r/${room.id}`}
+        aria-label={t("home.joinRoom", { name: room.name })}
+        className="inline-flex min-h-11 items-center rounded-xl border border-line px-4 font-semibold text-accent hover:bg-sunken"
+        data-testid="room-join"
+      >
+        {t("home.join")}
+      </Link>
+    </li>
   );
 }
