@@ -37,7 +37,7 @@ pub fn sdp_offer(data: &[u8]) {
         .map(|(mid, source)| OfferedTrack { mid: mid.to_string(), source, track: TrackId(10 + mid) });
     let Ok(answer) = scene.shard.offer(scene.now, CALL, PUBLISHER, sdp, &tracks) else { return };
     let sections = |text: &str| text.split(['\r', '\n']).filter(|line| line.starts_with("m=")).count();
-    assert_eq!(sections(&answer), sections(sdp), "{answer}");
+    assert_eq!(sections(&answer.sdp), sections(sdp), "{}", answer.sdp);
     scene.shard.offer(scene.now, CALL, PUBLISHER, sdp, &tracks).expect("an offer that was good is good");
     scene.turn();
     scene.shard.leave(PUBLISHER);
@@ -133,7 +133,7 @@ impl Scene {
             .map(|(mid, source, track)| OfferedTrack { mid: mid.to_owned(), source, track: TrackId(track) });
         let offers = [(PUBLISHER, scene.publisher.offer(), &tracks[..]), (VIEWER, scene.viewer.offer(), &[])];
         let answers = offers.map(|(participant, offer, tracks)| {
-            scene.shard.offer(scene.now, CALL, participant, &offer, tracks).expect("our own offer is good")
+            scene.shard.offer(scene.now, CALL, participant, &offer, tracks).expect("our own offer is good").sdp
         });
         scene.publisher.accept(scene.now, &answers[0]).expect("our own answer is good");
         scene.viewer.accept(scene.now, &answers[1]).expect("our own answer is good");

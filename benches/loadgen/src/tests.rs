@@ -75,7 +75,7 @@ impl Forwarder {
     fn join(&self, participant: u128, peer: &mut Peer, tracks: Vec<OfferedTrack>) {
         let offer = peer.client.offer();
         let answer = self.ask(move |shard| {
-            shard.offer(Instant::now(), CallId(1), ParticipantId(participant), &offer, &tracks).unwrap()
+            shard.offer(Instant::now(), CallId(1), ParticipantId(participant), &offer, &tracks).unwrap().sdp
         });
         peer.client.accept(Instant::now(), &answer).unwrap();
     }
