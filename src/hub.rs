@@ -13,7 +13,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -25,8 +25,10 @@ use tokio::sync::mpsc;
 pub use outbox::{Outbox, Outgoing};
 
 use crate::bus::Subscription;
-use crate::domain::{Caller, Event, Refusal, RoomId, Session, SessionChange, SessionId, UserId, room::Entered};
-use crate::metrics::{SESSIONS_LOST, SOCKETS, SOCKETS_CLOSED};
+use crate::domain::{
+    Caller, Event, FamilyId, LoginChange, Refusal, RoomId, Session, SessionChange, SessionId, UserId, room::Entered,
+};
+use crate::metrics::{SESSIONS_LOST, SOCKETS};
 use crate::proto::{CloseCode, GoAway, ServerBody, ServerFrame};
 use fan::{Fan, Found};
 use outbox::Lane;
@@ -67,12 +69,14 @@ struct Sessions {
 
 struct Live {
     user: UserId,
+    family: FamilyId,
     /// `None` while no socket is there.
     lane: Option<Lane>,
     /// Counts the sockets of this session.
-    generation: u64,
+    socket: u64,
     resume_token: String,
     rooms: HashSet<RoomId>,
+    over: Arc<AtomicBool>,
 }
 
 /// A session for a new socket.
@@ -117,22 +121,17 @@ impl Hub {
         let resumed = taken.is_some();
         let id = taken.unwrap_or_else(SessionId::new);
         sessions.resumable.insert(resume_token.clone(), id);
-        let user = caller.user.id;
-        let live = sessions.all.entry(id).or_insert_with(|| Live {
-            user,
-            lane: None,
-            generation: 0,
-            resume_token: String::new(),
-            rooms: HashSet::new(),
-        });
-        live.generation += 1;
+        let live = sessions.all.entry(id).or_insert_with(|| Live::new(&caller));
+        live.socket += 1;
+        live.family = caller.family;
         live.resume_token.clone_from(&resume_token);
-        let (lane, outbox) = Lane::new(self.clone(), id, live.generation);
+        let session = Session::new(id, live.socket, caller, live.over.clone());
+        let (lane, outbox) = Lane::new(self.clone(), id, live.socket);
         let replaced = live.lane.replace(lane);
         let left = std::mem::take(&mut live.rooms);
         drop(sessions);
         match replaced {
-            Some(old) => self.cut(&old, CloseCode::Replaced),
+            Some(old) => old.cut(CloseCode::Replaced),
             None if resumed => {
                 metrics::gauge!(SESSIONS_LOST).decrement(1.0);
                 metrics::gauge!(SOCKETS).increment(1.0);
@@ -143,13 +142,22 @@ impl Hub {
         if resumed {
             self.changed(SessionChange::Resumed(id));
         }
-        Opened { session: Arc::new(Session { id, caller }), outbox, resume_token, resumed }
+        Opened { session: Arc::new(session), outbox, resume_token, resumed }
     }
 
-    /// Queues a frame for one session. Without a socket it is gone: the client asks again once it is back.
+    /// The same session with what a fresh token says of its owner.
+    pub fn renew(&self, session: &Session, caller: Caller) -> Arc<Session> {
+        if let Some(live) = self.sessions().of(session) {
+            live.family = caller.family;
+        }
+        Arc::new(session.renewed(caller))
+    }
+
+    /// Queues a frame for one socket. When it is gone, so is the frame: the client asks again once it is back.
     #[expect(clippy::needless_pass_by_value, reason = "whoever replies has made the frame for this alone")]
-    pub fn reply(&self, session: SessionId, frame: ServerFrame) {
-        if let Some(lane) = self.lane(session) {
+    pub fn reply(&self, session: &Session, frame: ServerFrame) {
+        let lane = self.sessions().of(session).and_then(|live| live.lane.clone());
+        if let Some(lane) = lane {
             lane.push(frame.encode());
         }
     }
@@ -158,10 +166,10 @@ impl Hub {
     /// events, and what has happened since, in order.
     ///
     /// # Errors
-    /// What `enter` refuses; then the session does not listen. `not_found` when the session has no socket.
+    /// What `enter` refuses; then the session listens as it did before. `not_found` when the session has no such socket.
     pub async fn join(
         &self,
-        session: SessionId,
+        session: &Session,
         request: Option<String>,
         room: RoomId,
         enter: impl Future<Output = Result<Entered, Refusal>>,
@@ -169,60 +177,83 @@ impl Hub {
         let attempt = self.0.attempts.fetch_add(1, Ordering::Relaxed);
         {
             let mut sessions = self.sessions();
-            let live = sessions.all.get_mut(&session).ok_or(Refusal::NotFound)?;
+            let live = sessions.of(session).ok_or(Refusal::NotFound)?;
             let lane = live.lane.clone().ok_or(Refusal::NotFound)?;
             live.rooms.insert(room);
             let user = live.user;
-            self.with_fan(room, |fan| fan.begin(session, user, lane, attempt));
+            self.with_fan(room, |fan| fan.begin(session.id, user, lane, attempt));
         }
         match enter.await {
             Ok(entered) => {
                 let found = Found::new(request, entered);
-                self.with_fan(room, |fan| fan.complete(session, attempt, found));
+                self.with_fan(room, |fan| fan.complete(session.id, attempt, found));
                 Ok(())
             }
             Err(refusal) => {
-                self.with_fan(room, |fan| fan.abandon(session, attempt));
+                let may_stay = refusal != Refusal::Removed;
+                self.with_fan(room, |fan| fan.abandon(session.id, attempt, may_stay));
                 Err(refusal)
             }
         }
     }
 
     /// Stops telling a session about a room.
-    pub fn leave(&self, session: SessionId, room: RoomId) {
-        if let Some(live) = self.sessions().all.get_mut(&session) {
-            live.rooms.remove(&room);
-        }
-        self.with_fan(room, |fan| fan.remove(session));
+    pub fn leave(&self, session: &Session, room: RoomId) {
+        let mut sessions = self.sessions();
+        let Some(live) = sessions.of(session) else { return };
+        live.rooms.remove(&room);
+        self.with_fan(room, |fan| fan.remove(session.id));
     }
 
     /// Closes a session's socket after what is queued. With `Normal`, `BadClient` or `Removed` the session is over too.
-    pub fn close(&self, session: SessionId, code: CloseCode) {
-        let Some(lane) = self.lane(session) else { return };
+    pub fn close(&self, session: &Session, code: CloseCode) {
+        let mut sessions = self.sessions();
+        let Some(lane) = sessions.of(session).and_then(|live| live.lane.clone()) else { return };
         lane.close(code);
-        metrics::counter!(SOCKETS_CLOSED, "code" => code.number().to_string()).increment(1);
         if matches!(code, CloseCode::Normal | CloseCode::BadClient | CloseCode::Removed) {
-            self.end(session);
+            self.end_in(sessions, session.id, session.socket);
         }
     }
 
-    /// Ends a session: nobody can resume it.
-    pub fn end(&self, session: SessionId) {
-        let mut sessions = self.sessions();
-        let Some(live) = sessions.all.remove(&session) else { return };
+    /// Ends a session: nobody can resume it. Not when another socket has taken it up.
+    pub fn end(&self, session: &Session) {
+        self.end_in(self.sessions(), session.id, session.socket);
+    }
+
+    /// A login that is revoked takes its sessions with it; their sockets are closed, and the client has to log in anew.
+    pub fn login_changed(&self, change: LoginChange) {
+        let LoginChange::Revoked(family) = change else { return };
+        let of_family = |(id, live): (&SessionId, &Live)| (live.family == family).then_some((*id, live.socket));
+        let ended: Vec<_> = self.sessions().all.iter().filter_map(of_family).collect();
+        for (id, socket) in ended {
+            let sessions = self.sessions();
+            if let Some(lane) = sessions.all.get(&id).and_then(|live| live.lane.as_ref()) {
+                lane.close(CloseCode::Unauthenticated);
+            }
+            self.end_in(sessions, id, socket);
+        }
+    }
+
+    fn end_in(&self, mut sessions: MutexGuard<'_, Sessions>, id: SessionId, socket: u64) {
+        if sessions.all.get(&id).is_none_or(|live| live.socket != socket) {
+            return;
+        }
+        let Some(live) = sessions.all.remove(&id) else { return };
         sessions.resumable.remove(&live.resume_token);
+        // Before the change is told, so that whoever takes a seat now either sees it or is found.
+        live.over.store(true, Ordering::Release);
         drop(sessions);
         let gauge = if live.lane.is_some() { SOCKETS } else { SESSIONS_LOST };
         metrics::gauge!(gauge).decrement(1.0);
-        self.forget_rooms(session, live.rooms);
-        self.changed(SessionChange::Ended(session));
+        self.forget_rooms(id, live.rooms);
+        self.changed(SessionChange::Ended(id));
     }
 
     /// The socket of this outbox is gone: its session waits for another. An outbox that was replaced changes nothing.
     pub fn detach(&self, outbox: &Outbox) {
-        let (session, generation) = (outbox.session, outbox.generation);
+        let (session, socket) = (outbox.session, outbox.socket);
         let mut sessions = self.sessions();
-        let Some(live) = sessions.all.get_mut(&session).filter(|live| live.generation == generation) else { return };
+        let Some(live) = sessions.all.get_mut(&session).filter(|live| live.socket == socket) else { return };
         if live.lane.take().is_none() {
             return;
         }
@@ -237,9 +268,7 @@ impl Hub {
             let hub = self.clone();
             runtime.spawn(async move {
                 tokio::time::sleep(hub.0.seat_kept).await;
-                if hub.sessions().all.get(&session).is_some_and(|live| live.generation == generation) {
-                    hub.end(session);
-                }
+                hub.end_in(hub.sessions(), session, socket);
             });
         }
     }
@@ -266,14 +295,17 @@ impl Hub {
         let fan = self.rooms().get(&event.room).cloned();
         let Some(fan) = fan else { return };
         let over = fan.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
-        if !over.is_empty() {
-            let mut sessions = self.sessions();
-            for session in over {
-                if let Some(live) = sessions.all.get_mut(&session) {
-                    live.rooms.remove(&event.room);
-                }
+        if over.is_empty() {
+            return;
+        }
+        let mut sessions = self.sessions();
+        for session in over {
+            if let Some(live) = sessions.all.get_mut(&session) {
+                live.rooms.remove(&event.room);
             }
         }
+        // If nobody listens any more, the room is forgotten by this.
+        self.with_fan(event.room, |_| {});
     }
 
     /// Locks are taken in the order sessions, rooms, fan; a room that nobody listens to any more is forgotten.
@@ -293,15 +325,6 @@ impl Hub {
         }
     }
 
-    fn cut(&self, lane: &Lane, code: CloseCode) {
-        lane.cut(code);
-        metrics::counter!(SOCKETS_CLOSED, "code" => code.number().to_string()).increment(1);
-    }
-
-    fn lane(&self, session: SessionId) -> Option<Lane> {
-        self.sessions().all.get(&session).and_then(|live| live.lane.clone())
-    }
-
     fn changed(&self, change: SessionChange) {
         // Without a receiver nobody keeps seats.
         let _ = self.0.changes.send(change);
@@ -316,7 +339,26 @@ impl Hub {
     }
 }
 
+impl Live {
+    fn new(caller: &Caller) -> Self {
+        Self {
+            user: caller.user.id,
+            family: caller.family,
+            lane: None,
+            socket: 0,
+            resume_token: String::new(),
+            rooms: HashSet::new(),
+            over: Arc::default(),
+        }
+    }
+}
+
 impl Sessions {
+    /// The session, unless it is over or another socket has taken it up.
+    fn of(&mut self, session: &Session) -> Option<&mut Live> {
+        self.all.get_mut(&session.id).filter(|live| live.socket == session.socket)
+    }
+
     /// The session of that token, if it is this person's; the token is used up then.
     fn take_resumable(&mut self, token: &str, user: UserId) -> Option<SessionId> {
         let session = self.resumable.get(token).copied()?;

@@ -32,15 +32,13 @@ use tokio::task::JoinHandle;
 use auth::Auth;
 use bus::Bus;
 use chat::Chat;
-use config::Config;
+use config::{Config, SECRET_BYTES};
 use hub::Hub;
 use limit::Limits;
 use rooms::Rooms;
 use sfu::{CallEvent, Sfu};
 use store::Store;
 
-/// Bytes of the secret that signs tokens.
-const SECRET_BYTES: usize = 32;
 /// How often logins that ended are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -166,12 +164,21 @@ impl Core {
         let limits = Limits::new(config.limit);
         let bus = Bus::local();
         let (hub, sessions) = Hub::start(&config.hub, bus.subscribe());
-        let auth = Auth::new(store.clone(), limits.clone(), &config.auth, &config.secret);
+        let (auth, mut logins) = Auth::new(store.clone(), limits.clone(), &config.auth, &config.secret);
         let rooms = Rooms::new(config.rooms, store.clone(), bus.clone(), sfu, limits.clone());
         let chat = Chat::new(store.clone(), bus.clone(), limits.clone());
         let carry = async move {
             while let Some(event) = committed.recv().await {
                 bus.publish_durable(event).await;
+            }
+        };
+        let follow_logins = {
+            let (hub, rooms) = (hub.clone(), rooms.clone());
+            async move {
+                while let Some(change) = logins.recv().await {
+                    hub.login_changed(change);
+                    rooms.login_changed(change);
+                }
             }
         };
         let sweeper = auth.clone();
@@ -183,7 +190,8 @@ impl Core {
                 }
             }
         };
-        let tasks = vec![tokio::spawn(carry), tokio::spawn(rooms.clone().follow(sessions, calls)), tokio::spawn(sweep)];
+        let follow = rooms.clone().follow(sessions, calls);
+        let tasks = vec![tokio::spawn(carry), tokio::spawn(follow), tokio::spawn(follow_logins), tokio::spawn(sweep)];
         Ok(Self { auth, rooms, chat, hub, limits, store, tasks })
     }
 
@@ -208,7 +216,11 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 /// Makes the folder, for this user alone: it will hold what people wrote to each other.
 fn make_folder(folder: &Path) -> anyhow::Result<()> {
     let mut maker = fs::DirBuilder::new();
-    maker.recursive(true).mode(0o700).create(folder).with_context(|| format!("the data folder {} cannot be made", folder.display()))
+    maker
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("the data folder {} cannot be made", folder.display()))
 }
 
 /// Reads the secret, or makes one that only this user can read.
@@ -217,14 +229,24 @@ fn secret(file: &Path) -> anyhow::Result<Vec<u8>> {
     match fs::read(file) {
         Ok(secret) if secret.len() >= SECRET_BYTES => Ok(secret),
         Ok(_) => anyhow::bail!("{}: it is shorter than {SECRET_BYTES} bytes", unusable()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut secret = vec![0; SECRET_BYTES];
-            SystemRandom::new().fill(&mut secret).ok().context("the system gives no random numbers")?;
-            let mut options = fs::OpenOptions::new();
-            let mut made = options.write(true).create_new(true).mode(0o600).open(file).with_context(unusable)?;
-            made.write_all(&secret).and_then(|()| made.sync_all()).with_context(unusable)?;
-            Ok(secret)
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_secret(file).with_context(unusable),
         Err(error) => Err(error).with_context(unusable),
+    }
+}
+
+/// Writes a secret beside its place and links it there, whole: a crash leaves no half of one, and of two processes that start at
+/// once both take the one that was first.
+fn make_secret(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut secret = vec![0; SECRET_BYTES];
+    SystemRandom::new().fill(&mut secret).ok().context("the system gives no random numbers")?;
+    let draft = file.with_extension(format!("{}.new", std::process::id()));
+    let mut made = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    made.write_all(&secret)?;
+    made.sync_all()?;
+    let linked = fs::hard_link(&draft, file);
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(fs::read(file)?),
+        linked => Ok(linked.map(|()| secret)?),
     }
 }

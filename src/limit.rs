@@ -39,6 +39,8 @@ pub enum Rule {
     Offer,
     /// What somebody wants to see of a call: told at each change of their layout.
     View,
+    /// Frames and requests of any kind, before anything is looked up for them.
+    Frame,
     /// Everything else.
     Request,
 }
@@ -77,6 +79,8 @@ pub struct Config {
     pub offer: Rate,
     /// What somebody wants to see of a call.
     pub view: Rate,
+    /// Frames and requests of any kind.
+    pub frame: Rate,
     /// Everything else.
     pub request: Rate,
     /// How many times as much an address may do as a person: offices share one.
@@ -100,6 +104,7 @@ impl Default for Config {
             refresh: rate(10, 5),
             offer: rate(30, 10),
             view: rate(300, 60),
+            frame: rate(600, 200),
             request: rate(100, 50),
             address_factor: 20,
             exempt: Vec::new(),
@@ -215,6 +220,7 @@ impl Limits {
             Rule::Refresh => config.refresh,
             Rule::Offer => config.offer,
             Rule::View => config.view,
+            Rule::Frame => config.frame,
             Rule::Request => config.request,
         }
     }
@@ -241,6 +247,7 @@ impl Rule {
             Rule::Refresh => "refresh",
             Rule::Offer => "offer",
             Rule::View => "view",
+            Rule::Frame => "frame",
             Rule::Request => "request",
         }
     }
@@ -286,13 +293,13 @@ fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{SiteRole, Time, User};
+    use crate::domain::{FamilyId, SiteRole, Time, User};
 
     const S: u64 = 1_000_000_000;
 
     fn caller(role: SiteRole, address: &str) -> Caller {
         let user = User { id: UserId::new(), nickname: "ada".to_owned(), role };
-        Caller { user, known_since: Time::now(), address: address.parse().unwrap() }
+        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: address.parse().unwrap() }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Roles on the site, and how the first administrator comes to theirs.
 
 use super::{Auth, hash_of, new_secret};
-use crate::domain::{Action, Caller, Refusal, SiteRole, Time, User, UserId, can};
+use crate::domain::{Action, Caller, LoginChange, Refusal, SiteRole, Time, User, UserId, can};
 use crate::limit::Rule;
 
 impl Auth {
-    /// A new secret for the administrator's link, as long as nobody is administrator. The last one is void then.
+    /// A new secret for the administrator's link, as long as nobody is administrator who could still log in. The last one is void
+    /// then.
     ///
     /// # Errors
     /// `internal`.
@@ -24,6 +25,7 @@ impl Auth {
         if !self.0.store.use_claim(&hash_of(secret), caller.user.id).await? {
             return Err(Refusal::NotFound);
         }
+        self.changed(LoginChange::SiteRole(caller.user.id, SiteRole::Administrator));
         tracing::info!(user = %caller.user.id, "the administrator's link was used");
         Ok(User { role: SiteRole::Administrator, ..caller.user.clone() })
     }
@@ -43,6 +45,7 @@ impl Auth {
         if !self.0.store.set_site_role(user, role).await? {
             return Err(Refusal::NotFound);
         }
+        self.changed(LoginChange::SiteRole(user, role));
         let person = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?;
         Ok(person.user)
     }

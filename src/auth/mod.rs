@@ -11,9 +11,10 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 use serde::Deserialize;
+use tokio::sync::mpsc;
 
 use crate::domain::{
-    Caller, FamilyId, Refusal, SiteRole, Time, User, UserId,
+    Caller, FamilyId, LoginChange, Refusal, SiteRole, Time, User, UserId,
     user::{Nickname, is_adult},
 };
 use crate::limit::{Limits, Rule};
@@ -51,6 +52,8 @@ struct Inner {
     limits: Limits,
     tokens: Tokens,
     tickets: Tickets,
+    /// Unbounded, yet each change costs somebody a request that is limited.
+    changes: mpsc::UnboundedSender<LoginChange>,
     access_life: Duration,
     refresh_idle: Duration,
 }
@@ -84,25 +87,32 @@ pub struct Entered {
 /// What an access token proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Who, and from where.
+    /// Who, by which login, and from where.
     pub caller: Caller,
-    /// By which login.
-    pub family: FamilyId,
     /// Until when.
     pub expires_at: Time,
 }
 
 impl Auth {
-    /// `secret` signs the access tokens: 32 random bytes or more, the same on every node.
-    pub fn new(store: Store, limits: Limits, config: &Config, secret: &[u8]) -> Self {
-        Self(Arc::new(Inner {
+    /// `secret` signs the access tokens: 32 random bytes or more, the same on every node. The receiver gives what becomes of
+    /// logins.
+    pub fn new(
+        store: Store,
+        limits: Limits,
+        config: &Config,
+        secret: &[u8],
+    ) -> (Self, mpsc::UnboundedReceiver<LoginChange>) {
+        let (changes, receiver) = mpsc::unbounded_channel();
+        let inner = Inner {
             store,
             limits,
             tokens: Tokens::new(secret),
             tickets: Tickets::new(Duration::from_secs(config.ticket_s)),
+            changes,
             access_life: Duration::from_secs(config.access_token_s),
             refresh_idle: Duration::from_secs(config.refresh_idle_s),
-        }))
+        };
+        (Self(Arc::new(inner)), receiver)
     }
 
     /// Lets somebody in without an account.
@@ -139,7 +149,10 @@ impl Auth {
             Redeemed::Good(refreshed) => Ok(self.entered(refreshed.person.user, refreshed.family, next, now)),
             Redeemed::Unknown => Err(Refusal::TokenInvalid),
             Redeemed::Expired => Err(Refusal::TokenExpired),
-            Redeemed::Reused => Err(Refusal::TokenReused),
+            Redeemed::Reused(family) => {
+                self.changed(LoginChange::Revoked(family));
+                Err(Refusal::TokenReused)
+            }
         }
     }
 
@@ -153,12 +166,23 @@ impl Auth {
         self.access(claims.sub, claims.sid, Time::from_ms(claims.exp.saturating_mul(1000)), from).await
     }
 
+    /// Whose a token says it is, by its signature and time alone: enough to count what they do before anything is looked up.
+    ///
+    /// # Errors
+    /// `token_invalid`, `token_expired`.
+    pub fn claimed(&self, access_token: &str) -> Result<UserId, Refusal> {
+        Ok(self.0.tokens.read(access_token)?.sub)
+    }
+
     /// Ends the login that this access belongs to.
     ///
     /// # Errors
     /// `internal`.
     pub async fn logout(&self, access: &Access) -> Result<(), Refusal> {
-        Ok(self.0.store.revoke_family(access.family, Time::now()).await?)
+        let family = access.caller.family;
+        self.0.store.revoke_family(family, Time::now()).await?;
+        self.changed(LoginChange::Revoked(family));
+        Ok(())
     }
 
     /// Ends the login of a refresh token; an unknown one changes nothing.
@@ -166,7 +190,10 @@ impl Auth {
     /// # Errors
     /// `internal`.
     pub async fn logout_by_refresh(&self, refresh_token: &str) -> Result<(), Refusal> {
-        Ok(self.0.store.revoke_family_of_token(&hash_of(refresh_token), Time::now()).await?)
+        if let Some(family) = self.0.store.revoke_family_of_token(&hash_of(refresh_token), Time::now()).await? {
+            self.changed(LoginChange::Revoked(family));
+        }
+        Ok(())
     }
 
     /// Something that opens one socket, once and soon, for clients that must log in by the address.
@@ -180,7 +207,7 @@ impl Auth {
     /// `token_invalid` (unknown, used or too old), `internal`.
     pub async fn redeem(&self, ticket: &str, from: IpAddr) -> Result<Access, Refusal> {
         let access = self.0.tickets.take(ticket).ok_or(Refusal::TokenInvalid)?;
-        self.access(access.caller.user.id, access.family, access.expires_at, from).await
+        self.access(access.caller.user.id, access.caller.family, access.expires_at, from).await
     }
 
     /// Forgets logins that ended. How many.
@@ -200,10 +227,15 @@ impl Auth {
     ) -> Result<Access, Refusal> {
         match self.0.store.family(family).await? {
             Some(Person { user: owner, known_since }) if owner.id == user => {
-                Ok(Access { caller: Caller { user: owner, known_since, address }, family, expires_at })
+                Ok(Access { caller: Caller { user: owner, known_since, family, address }, expires_at })
             }
             _ => Err(Refusal::TokenInvalid),
         }
+    }
+
+    fn changed(&self, change: LoginChange) {
+        // Without a receiver nothing is open that could go on.
+        let _ = self.0.changes.send(change);
     }
 
     fn entered(&self, user: User, family: FamilyId, refresh_token: String, at: Time) -> Entered {

@@ -47,8 +47,9 @@ mod tests {
 
     fn access() -> Access {
         let user = User { id: UserId::new(), nickname: "ada".to_owned(), role: SiteRole::Member };
-        let caller = Caller { user, known_since: Time::now(), address: [127, 0, 0, 1].into() };
-        Access { caller, family: FamilyId::new(), expires_at: Time::now() }
+        let address = [127, 0, 0, 1].into();
+        let caller = Caller { user, known_since: Time::now(), family: FamilyId::new(), address };
+        Access { caller, expires_at: Time::now() }
     }
 
     #[test]

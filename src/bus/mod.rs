@@ -1,21 +1,25 @@
 //! Carries what happened from whoever knows it to whoever tells it on.
 //!
-//! Two lanes. Durable events have offsets, wait for room and are never dropped here; ephemeral ones are dropped, and counted,
-//! when their lane is full.
+//! Two lanes. Durable events have offsets and wait for room in theirs. Ephemeral ones never wait: those that nobody misses
+//! (typing, speaking) are dropped, and counted, when their lane is long; the others (somebody left, was removed, a slot shows
+//! somebody else) are not.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc;
 
 use crate::domain::Event;
 use crate::metrics::BUS_LOST;
 
 /// Durable events that wait for a subscriber. The publisher waits when it is full.
 const DURABLE: usize = 4_096;
-/// Ephemeral events that wait for a subscriber. Further ones are dropped when it is full.
-const EPHEMERAL: usize = 16_384;
-/// What is kept free of that for events that somebody would miss: signs of typing and speaking are dropped before.
-const RESERVE: usize = EPHEMERAL / 4;
+/// Ephemeral events that wait for a subscriber, beyond which those are dropped that nobody misses. The lane itself has no bound:
+/// what must not be lost is published under a lock and cannot wait, each costs its cause a request that is limited, and
+/// subscribers never wait for anything themselves.
+const LONG: usize = 16_384;
 
 /// The bus.
 #[derive(Clone)]
@@ -31,13 +35,15 @@ pub struct Local(Arc<Mutex<Vec<Lanes>>>);
 #[derive(Clone)]
 struct Lanes {
     durable: mpsc::Sender<Event>,
-    ephemeral: mpsc::Sender<Event>,
+    ephemeral: mpsc::UnboundedSender<Event>,
+    waiting: Arc<AtomicUsize>,
 }
 
 /// What a subscriber gets: each lane in the order of publishing.
 pub struct Subscription {
     durable: mpsc::Receiver<Event>,
-    ephemeral: mpsc::Receiver<Event>,
+    ephemeral: mpsc::UnboundedReceiver<Event>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Bus {
@@ -50,9 +56,10 @@ impl Bus {
     pub fn subscribe(&self) -> Subscription {
         let Self::Local(local) = self;
         let (durable, durable_receiver) = mpsc::channel(DURABLE);
-        let (ephemeral, ephemeral_receiver) = mpsc::channel(EPHEMERAL);
-        local.lanes().push(Lanes { durable, ephemeral });
-        Subscription { durable: durable_receiver, ephemeral: ephemeral_receiver }
+        let (ephemeral, ephemeral_receiver) = mpsc::unbounded_channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        local.lanes().push(Lanes { durable, ephemeral, waiting: waiting.clone() });
+        Subscription { durable: durable_receiver, ephemeral: ephemeral_receiver, waiting }
     }
 
     /// Publishes an event of a room's stream; waits while a subscriber's lane is full.
@@ -69,14 +76,13 @@ impl Bus {
     pub fn publish(&self, event: &Event) {
         let Self::Local(local) = self;
         for lanes in local.lanes().iter() {
-            if event.may_be_lost() && lanes.ephemeral.capacity() < RESERVE {
+            if event.may_be_lost() && lanes.waiting.load(Ordering::Relaxed) >= LONG {
                 metrics::counter!(BUS_LOST).increment(1);
                 continue;
             }
-            match lanes.ephemeral.try_send(event.clone()) {
-                Ok(()) | Err(TrySendError::Closed(_)) => {}
-                Err(TrySendError::Full(_)) => metrics::counter!(BUS_LOST).increment(1),
-            }
+            lanes.waiting.fetch_add(1, Ordering::Relaxed);
+            // A subscriber that is gone needs nothing.
+            let _ = lanes.ephemeral.send(event.clone());
         }
     }
 }
@@ -92,7 +98,10 @@ impl Subscription {
     pub async fn next(&mut self) -> Option<Event> {
         tokio::select! {
             Some(event) = self.durable.recv() => Some(event),
-            Some(event) = self.ephemeral.recv() => Some(event),
+            Some(event) = self.ephemeral.recv() => {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                Some(event)
+            }
             else => None,
         }
     }
@@ -113,7 +122,7 @@ mod tests {
         let (mut one, mut two) = (bus.subscribe(), bus.subscribe());
         let member = Member { user_id: UserId::new(), nickname: "ada".to_owned(), role: Role::Member };
         let joined = Event::ephemeral(room, Fact::MemberJoined(member.clone()));
-        let left = Event::ephemeral(room, Fact::MemberLeft { user: member.user_id, reason: LeftReason::Left });
+        let left = Event::ephemeral(room, Fact::MemberLeft { user: member.user_id, reason: LeftReason::Left, stay: 1 });
         bus.publish(&joined);
         bus.publish(&left);
         for subscription in [&mut one, &mut two] {
@@ -126,12 +135,19 @@ mod tests {
     async fn typing_gives_way_before_anything_else_and_durable_events_wait() {
         let (bus, room) = (Bus::local(), RoomId::new());
         let mut subscription = bus.subscribe();
-        for _ in 0..2 * EPHEMERAL {
+        for _ in 0..2 * LONG {
             bus.publish(&typing(room));
         }
-        assert_eq!(subscription.ephemeral.len(), EPHEMERAL - RESERVE + 1);
-        bus.publish(&Event::ephemeral(room, Fact::Removed { reason: None }));
-        assert_eq!(subscription.ephemeral.len(), EPHEMERAL - RESERVE + 2);
+        assert_eq!(subscription.ephemeral.len(), LONG);
+        for _ in 0..LONG {
+            bus.publish(&Event::ephemeral(room, Fact::Removed { reason: None }));
+        }
+        assert_eq!(subscription.ephemeral.len(), 2 * LONG, "nobody escapes a removal");
+        for _ in 0..2 * LONG {
+            subscription.next().await.unwrap();
+        }
+        bus.publish(&typing(room));
+        assert_eq!(subscription.ephemeral.len(), 1);
 
         let publisher = tokio::spawn(async move {
             for offset in 1..=DURABLE as u64 + 10 {

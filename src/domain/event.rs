@@ -121,6 +121,9 @@ pub enum Fact {
         user: UserId,
         /// Why.
         reason: LeftReason,
+        /// Which of their stays is over: who came back meanwhile has a later one.
+        #[serde(skip)]
+        stay: u64,
     },
     /// Somebody types, or stopped. May be lost.
     Typing {

@@ -21,6 +21,6 @@ pub use message::Message;
 pub use refusal::Refusal;
 pub use role::{Action, Role, SiteRole, Standing, can};
 pub use room::{Member, Room, RoomKind, Visibility};
-pub use session::{Caller, Seat, Session, SessionChange};
+pub use session::{Caller, LoginChange, Seat, Session, SessionChange};
 pub use time::Time;
 pub use user::User;

@@ -108,6 +108,8 @@ pub struct Entered {
     pub missed: Vec<Event>,
     /// What concerns them alone and is to be told after that.
     pub then: Vec<Event>,
+    /// Which of this person's stays it is: stays are numbered in the order of arrival, over all rooms.
+    pub stay: u64,
 }
 
 impl RoomKind {

@@ -1,6 +1,12 @@
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use super::{Role, RoomId, RoomKind, SessionId, Standing, Time, User, user::Trust};
+use super::{FamilyId, Role, RoomId, RoomKind, SessionId, SiteRole, Standing, Time, User, UserId, user::Trust};
 
 /// Somebody who asks for something, as the token proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,17 +15,23 @@ pub struct Caller {
     pub user: User,
     /// Since when the server knows them.
     pub known_since: Time,
+    /// By which login.
+    pub family: FamilyId,
     /// From where they ask, as the edge saw it.
     pub address: IpAddr,
 }
 
 /// A socket's session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Session {
     /// Which.
     pub id: SessionId,
+    /// Which of its sockets, counted from 1: what an old one still does must not befall the one that replaced it.
+    pub socket: u64,
     /// Whose.
     pub caller: Caller,
+    /// Set when the session ends, by whoever keeps sessions; all copies share it.
+    over: Arc<AtomicBool>,
 }
 
 /// Proof that somebody may act in a room, and as what: they are in it, or the request came without a socket from somebody who
@@ -56,11 +68,35 @@ impl Caller {
     }
 }
 
+/// What became of logins and of those who have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginChange {
+    /// A login is over before its time: nothing that it opened may go on.
+    Revoked(FamilyId),
+    /// Somebody has another role on the site.
+    SiteRole(UserId, SiteRole),
+}
+
 impl Session {
+    /// A session with a socket.
+    pub fn new(id: SessionId, socket: u64, caller: Caller, over: Arc<AtomicBool>) -> Self {
+        Self { id, socket, caller, over }
+    }
+
+    /// A session for one request without a socket: nobody listens to it.
+    pub fn of_request(caller: Caller) -> Self {
+        Self::new(SessionId::new(), 0, caller, Arc::default())
+    }
+
     /// The same session with what a fresh token says of its owner.
     #[must_use]
     pub fn renewed(&self, caller: Caller) -> Self {
-        Self { id: self.id, caller }
+        Self { caller, ..self.clone() }
+    }
+
+    /// Whether the session has ended.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 }
 

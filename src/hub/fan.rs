@@ -27,15 +27,24 @@ struct Ear {
 }
 
 enum Phase {
-    /// The state of the room is being fetched; what happens meanwhile waits here.
-    Joining(Vec<Arc<Event>>),
+    /// The state of the room is being fetched; what happens meanwhile waits here. `before`: what it knew, when it joins again.
+    Joining { waiting: Vec<Arc<Event>>, before: Option<Known> },
     /// Up to date.
-    Live(Position),
+    Live(Known),
+}
+
+/// What a session knows of the room.
+#[derive(Clone, Copy)]
+struct Known {
+    /// All events up to this one.
+    last: Position,
+    /// Which of its owner's stays this is.
+    stay: u64,
 }
 
 /// The room as a session found it: frames, and up to where they go.
 pub(super) struct Found {
-    position: Position,
+    known: Known,
     frames: Vec<Bytes>,
 }
 
@@ -48,30 +57,40 @@ struct Shared<'a> {
 impl Fan {
     /// From now on nothing that happens is missed.
     pub(super) fn begin(&mut self, session: SessionId, user: UserId, lane: Lane, attempt: u64) {
-        self.ears.insert(session, Ear { user, lane, attempt, phase: Phase::Joining(Vec::new()) });
+        let phase = match self.ears.remove(&session).map(|ear| ear.phase) {
+            Some(Phase::Live(known)) => Phase::Joining { waiting: Vec::new(), before: Some(known) },
+            Some(joining) => joining,
+            None => Phase::Joining { waiting: Vec::new(), before: None },
+        };
+        self.ears.insert(session, Ear { user, lane, attempt, phase });
     }
 
-    /// The attempt failed.
-    pub(super) fn abandon(&mut self, session: SessionId, attempt: u64) {
-        if self.ears.get(&session).is_some_and(|ear| ear.attempt == attempt) {
-            self.ears.remove(&session);
+    /// The attempt failed. Who was in the room before it goes on from there, if they `may_stay`.
+    pub(super) fn abandon(&mut self, session: SessionId, attempt: u64, may_stay: bool) {
+        let Some(ear) = self.ears.get(&session).filter(|ear| ear.attempt == attempt) else { return };
+        match ear.known() {
+            Some(before) if may_stay => self.go_on(session, before),
+            _ => self.remove(session),
         }
     }
 
     /// Sends what the session found, and what has happened since.
     pub(super) fn complete(&mut self, session: SessionId, attempt: u64, found: Found) {
-        let Some(ear) = self.ears.get_mut(&session).filter(|ear| ear.attempt == attempt) else {
-            return;
-        };
-        let Phase::Joining(waiting) = std::mem::replace(&mut ear.phase, Phase::Live(found.position)) else {
-            return;
-        };
+        let Some(ear) = self.ears.get_mut(&session).filter(|ear| ear.attempt == attempt) else { return };
         for frame in found.frames {
             ear.lane.push(frame);
         }
+        self.go_on(session, found.known);
+    }
+
+    /// Tells a session that has been joining what has waited for it.
+    fn go_on(&mut self, session: SessionId, known: Known) {
+        let Some(ear) = self.ears.get_mut(&session) else { return };
         let mut stays = true;
-        for event in waiting {
-            stays &= ear.hear(session, &mut Shared { event: &event, text: None });
+        if let Phase::Joining { waiting, .. } = std::mem::replace(&mut ear.phase, Phase::Live(known)) {
+            for event in waiting {
+                stays &= ear.hear(session, &mut Shared { event: &event, text: None });
+            }
         }
         if !stays {
             self.ears.remove(&session);
@@ -100,8 +119,8 @@ impl Fan {
                 continue;
             }
             match &mut ear.phase {
-                Phase::Joining(waiting) if waiting.len() < JOINING_EVENTS => waiting.push(event.clone()),
-                Phase::Joining(_) => ear.lane.cut(CloseCode::TooSlow),
+                Phase::Joining { waiting, .. } if waiting.len() < JOINING_EVENTS => waiting.push(event.clone()),
+                Phase::Joining { .. } => ear.lane.cut(CloseCode::TooSlow),
                 Phase::Live(_) => {
                     if !ear.hear(*session, &mut shared) {
                         over.push(*session);
@@ -117,12 +136,20 @@ impl Fan {
 }
 
 impl Ear {
+    fn known(&self) -> Option<Known> {
+        match self.phase {
+            Phase::Joining { before, .. } => before,
+            Phase::Live(known) => Some(known),
+        }
+    }
+
     /// Queues an event unless the session knows it. `false`: the room is over for this session.
     fn hear(&mut self, session: SessionId, shared: &mut Shared<'_>) -> bool {
         let event = shared.event;
         let own = event.origin.as_ref().filter(|origin| origin.session == session);
-        if let (Some(at), Phase::Live(last)) = (event.position, &mut self.phase) {
-            if at.epoch == last.epoch && at.offset <= last.offset {
+        let Phase::Live(known) = &mut self.phase else { return true };
+        if let Some(at) = event.position {
+            if at.epoch == known.last.epoch && at.offset <= known.last.offset {
                 // The state that it was given contains this event already; only an answer is still owed.
                 if let Some(request) = own.and_then(|origin| origin.request.clone()) {
                     let frame = ServerFrame { id: Some(request), epoch: None, offset: None, ..event.into() };
@@ -130,7 +157,16 @@ impl Ear {
                 }
                 return true;
             }
-            *last = at;
+            known.last = at;
+        }
+        // Whoever leaves by other means than this socket (another tab, REST) leaves with all sockets; but that somebody had left
+        // is no news to them once they are back.
+        let own_end = match event.fact {
+            Fact::MemberLeft { user, stay, .. } if user == self.user => Some(stay >= known.stay),
+            _ => None,
+        };
+        if own_end == Some(false) {
+            return true;
         }
         match own {
             // Nobody is told what they know: that they came (the state of the room says it), and that they type.
@@ -140,12 +176,7 @@ impl Ear {
             }
             _ => self.lane.push(shared.text()),
         }
-        match event.fact {
-            Fact::Removed { .. } => false,
-            // Whoever leaves by other means than this socket (another tab, REST) leaves with all sockets.
-            Fact::MemberLeft { user, .. } => user != self.user,
-            _ => true,
-        }
+        own_end.is_none() && !matches!(event.fact, Fact::Removed { .. })
     }
 }
 
@@ -159,6 +190,7 @@ impl Found {
     /// Encodes what somebody found who came in: the state, the events that they missed, what concerns them alone.
     pub(super) fn new(request: Option<String>, entered: Entered) -> Self {
         let (room, position) = (entered.room.id, entered.position);
+        let known = Known { last: position, stay: entered.stay };
         // A client that resumes counts on from its own position: the missed events follow with theirs.
         let shown = match entered.missed.first().and_then(|first| first.position) {
             Some(first) => Position { offset: first.offset - 1, ..first },
@@ -176,6 +208,6 @@ impl Found {
         let state = ServerFrame::reply(request, ServerBody::RoomState(state)).in_room(room).at(shown);
         let events = entered.missed.iter().chain(&entered.then);
         let frames = std::iter::once(state.encode()).chain(events.map(|event| ServerFrame::from(event).encode()));
-        Self { position, frames: frames.collect() }
+        Self { known, frames: frames.collect() }
     }
 }

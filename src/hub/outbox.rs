@@ -44,7 +44,7 @@ pub struct Outbox {
     gauge: Arc<Gauge>,
     hub: Hub,
     pub(super) session: SessionId,
-    pub(super) generation: u64,
+    pub(super) socket: u64,
 }
 
 #[derive(Default)]
@@ -56,10 +56,10 @@ struct Gauge {
 }
 
 impl Lane {
-    pub(super) fn new(hub: Hub, session: SessionId, generation: u64) -> (Self, Outbox) {
+    pub(super) fn new(hub: Hub, session: SessionId, socket: u64) -> (Self, Outbox) {
         let (queue, receiver) = mpsc::channel(FRAMES);
         let gauge = Arc::new(Gauge::default());
-        let outbox = Outbox { queue: receiver, gauge: gauge.clone(), hub, session, generation };
+        let outbox = Outbox { queue: receiver, gauge: gauge.clone(), hub, session, socket };
         (Self { queue, gauge }, outbox)
     }
 

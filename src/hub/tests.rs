@@ -74,18 +74,19 @@ impl House {
             messages: Vec::new(),
             missed,
             then: Vec::new(),
+            stay: 1,
         }
     }
 
     async fn join(&self, opened: &Opened, offset: u64) {
         let found = self.found(offset, None);
-        self.hub.join(opened.session.id, Some("j".to_owned()), self.room, async { Ok(found) }).await.unwrap();
+        self.hub.join(&opened.session, Some("j".to_owned()), self.room, async { Ok(found) }).await.unwrap();
     }
 }
 
 fn caller(user: UserId) -> Caller {
     let user = User { id: user, nickname: "ada".to_owned(), role: SiteRole::Member };
-    Caller { user, known_since: Time::now(), address: [127, 0, 0, 1].into() }
+    Caller { user, known_since: Time::now(), family: FamilyId::new(), address: [127, 0, 0, 1].into() }
 }
 
 async fn bytes(opened: &mut Opened) -> Bytes {
@@ -134,15 +135,16 @@ async fn what_happens_while_the_state_is_fetched_comes_after_it_once() {
             let origin = Origin { session, request: Some(format!("m-{number}")) };
             house.publish(house.message(number, Some(origin))).await;
         }
-        house
-            .bus
-            .publish(&Event::ephemeral(house.room, Fact::MemberLeft { user: UserId::new(), reason: LeftReason::Left }));
+        house.bus.publish(&Event::ephemeral(
+            house.room,
+            Fact::MemberLeft { user: UserId::new(), reason: LeftReason::Left, stay: 1 },
+        ));
         for _ in 0..5 {
             frame(&mut ben).await;
         }
         Ok(house.found(2, None))
     };
-    house.hub.join(session, Some("j".to_owned()), house.room, enter).await.unwrap();
+    house.hub.join(&ada.session.clone(), Some("j".to_owned()), house.room, enter).await.unwrap();
     let state = frame(&mut ada).await;
     assert_eq!((&state["type"], &state["id"], &state["offset"]), (&"room_state".into(), &"j".into(), &2.into()));
     // What the state contains is only acknowledged, without a place in the stream.
@@ -163,7 +165,7 @@ async fn a_resume_counts_on_from_the_clients_position() {
     let house = House::new();
     let mut ada = house.hub.open(caller(UserId::new()), None);
     let found = house.found(44, Some(41));
-    house.hub.join(ada.session.id, None, house.room, async { Ok(found) }).await.unwrap();
+    house.hub.join(&ada.session, None, house.room, async { Ok(found) }).await.unwrap();
     let state = frame(&mut ada).await;
     assert_eq!((&state["offset"], &state["data"]["recovered"]), (&41.into(), &true.into()));
     for number in 42..=44 {
@@ -177,17 +179,17 @@ async fn a_resume_counts_on_from_the_clients_position() {
 async fn a_refused_entrance_hears_nothing() {
     let house = House::new();
     let mut ada = house.hub.open(caller(UserId::new()), None);
-    let refused = house.hub.join(ada.session.id, None, house.room, async { Err(Refusal::RoomPrivate) }).await;
+    let refused = house.hub.join(&ada.session, None, house.room, async { Err(Refusal::RoomPrivate) }).await;
     assert_eq!(refused, Err(Refusal::RoomPrivate));
     let mut ben = house.hub.open(caller(UserId::new()), None);
     house.join(&ben, 0).await;
     frame(&mut ben).await;
     house.publish(house.message(1, None)).await;
     assert_eq!(offset(&mut ben).await, 1);
-    house.hub.reply(ada.session.id, ServerFrame::ok(None));
+    house.hub.reply(&ada.session, ServerFrame::ok(None));
     assert_eq!(frame(&mut ada).await["type"], "ok", "and nothing before it");
     assert!(house.hub.rooms().contains_key(&house.room));
-    house.hub.end(ben.session.id);
+    house.hub.end(&ben.session);
     assert!(house.hub.rooms().is_empty(), "a room without ears is forgotten");
 }
 
@@ -205,7 +207,7 @@ async fn nobody_is_told_of_their_own_coming_but_their_other_tab_is() {
     house.bus.publish(&Event { origin, ..Event::ephemeral(house.room, Fact::MemberJoined(member)) });
     assert_eq!(frame(&mut other).await["type"], "member_joined");
     // To leave by REST is to leave with all tabs: both are told, and hear no more.
-    house.bus.publish(&Event::ephemeral(house.room, Fact::MemberLeft { user, reason: LeftReason::Left }));
+    house.bus.publish(&Event::ephemeral(house.room, Fact::MemberLeft { user, reason: LeftReason::Left, stay: 1 }));
     for tab in [&mut one, &mut other] {
         assert_eq!(frame(tab).await["type"], "member_left");
     }
@@ -222,10 +224,10 @@ async fn the_removed_are_told_and_hear_no_more() {
         frame(person).await;
     }
     house.bus.publish(&Event::to_user(house.room, user, Fact::Removed { reason: Some("spam".to_owned()) }));
-    house.bus.publish(&Event::ephemeral(house.room, Fact::MemberLeft { user, reason: LeftReason::Removed }));
+    house.bus.publish(&Event::ephemeral(house.room, Fact::MemberLeft { user, reason: LeftReason::Removed, stay: 1 }));
     assert_eq!(frame(&mut ada).await["data"]["reason"], "spam");
     assert_eq!(frame(&mut ben).await["data"]["reason"], "removed");
-    house.hub.reply(ada.session.id, ServerFrame::ok(None));
+    house.hub.reply(&ada.session, ServerFrame::ok(None));
     assert_eq!(frame(&mut ada).await["type"], "ok");
 }
 
@@ -300,15 +302,15 @@ async fn closing_for_good_ends_the_session_and_other_closes_keep_it() {
     let mut house = House::new();
     let user = UserId::new();
     let mut gone = house.hub.open(caller(user), None);
-    house.hub.reply(gone.session.id, ServerFrame::ok(None));
-    house.hub.close(gone.session.id, CloseCode::Removed);
+    house.hub.reply(&gone.session, ServerFrame::ok(None));
+    house.hub.close(&gone.session, CloseCode::Removed);
     assert_eq!(frame(&mut gone).await["type"], "ok", "what was said before is sent");
     assert_eq!(gone.outbox.next().await, Outgoing::Close(CloseCode::Removed));
     assert_eq!(house.changes.recv().await, Some(SessionChange::Ended(gone.session.id)));
     assert!(!house.hub.open(caller(user), Some(&gone.resume_token)).resumed);
 
     let mut kept = house.hub.open(caller(user), None);
-    house.hub.close(kept.session.id, CloseCode::TokenExpired);
+    house.hub.close(&kept.session, CloseCode::TokenExpired);
     assert_eq!(kept.outbox.next().await, Outgoing::Close(CloseCode::TokenExpired));
     assert!(house.hub.open(caller(user), Some(&kept.resume_token)).resumed);
 }
@@ -326,4 +328,106 @@ async fn going_away_tells_everybody_another_time() {
         assert_eq!(person.outbox.next().await, Outgoing::Close(CloseCode::GoingAway));
     }
     assert_eq!(delays.into_iter().collect::<Vec<_>>(), (0..10).map(|it| (500 + it * 100, 1)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_stale_end_does_not_silence_who_is_back() {
+    let house = House::new();
+    let user = UserId::new();
+    let mut ada = house.hub.open(caller(user), None);
+    house.join(&ada, 0).await;
+    frame(&mut ada).await;
+    let left = |stay| Event::ephemeral(house.room, Fact::MemberLeft { user, reason: LeftReason::Left, stay });
+    // They left and came back at once; that they had left is told only now, once before and once after they are in.
+    house.hub.leave(&ada.session, house.room);
+    let session = ada.session.clone();
+    let back = async {
+        house.bus.publish(&left(1));
+        Ok(Entered { stay: 2, ..house.found(0, None) })
+    };
+    house.hub.join(&session, None, house.room, back).await.unwrap();
+    house.bus.publish(&left(1));
+    house.publish(house.message(1, None)).await;
+    assert_eq!(frame(&mut ada).await["type"], "room_state");
+    assert_eq!(offset(&mut ada).await, 1, "they hear on, and nothing of their own past");
+    house.bus.publish(&left(2));
+    assert_eq!(frame(&mut ada).await["type"], "member_left");
+    house.publish(house.message(2, None)).await;
+    house.hub.reply(&session, ServerFrame::ok(None));
+    assert_eq!(frame(&mut ada).await["type"], "ok");
+}
+
+#[tokio::test]
+async fn a_failed_rejoin_goes_on_where_it_was() {
+    let house = House::new();
+    let mut ada = house.hub.open(caller(UserId::new()), None);
+    let mut ben = house.hub.open(caller(UserId::new()), None);
+    for person in [&mut ada, &mut ben] {
+        house.join(person, 0).await;
+        frame(person).await;
+    }
+    let session = ada.session.clone();
+    for number in 1..=2 {
+        let refused = async {
+            house.publish(house.message(number, None)).await;
+            assert_eq!(offset(&mut ben).await, number);
+            Err(Refusal::RateLimited { limit: "joinRoom", retry_after_ms: 1 })
+        };
+        assert!(house.hub.join(&session, None, house.room, refused).await.is_err());
+        assert_eq!(offset(&mut ada).await, number);
+    }
+    let removed = async { Err(Refusal::Removed) };
+    assert!(house.hub.join(&session, None, house.room, removed).await.is_err());
+    house.publish(house.message(3, None)).await;
+    assert_eq!(offset(&mut ben).await, 3);
+    house.hub.reply(&session, ServerFrame::ok(None));
+    assert_eq!(frame(&mut ada).await["type"], "ok", "the removed hear no more");
+}
+
+#[tokio::test]
+async fn what_an_old_socket_still_does_does_not_befall_the_new_one() {
+    let mut house = House::new();
+    let user = UserId::new();
+    let first = house.hub.open(caller(user), None);
+    let mut second = house.hub.open(caller(user), Some(&first.resume_token));
+    assert_eq!(house.changes.recv().await, Some(SessionChange::Resumed(first.session.id)));
+    house.join(&second, 0).await;
+    frame(&mut second).await;
+    let (old, room) = (first.session.clone(), house.room);
+    house.hub.reply(&old, ServerFrame::ok(None));
+    house.hub.leave(&old, room);
+    house.hub.close(&old, CloseCode::BadClient);
+    house.hub.end(&old);
+    let refused = house.hub.join(&old, None, room, async { unreachable!("nobody comes in there") }).await;
+    assert_eq!(refused, Err(Refusal::NotFound));
+    house.publish(house.message(1, None)).await;
+    assert_eq!(offset(&mut second).await, 1);
+    assert!(!second.session.is_over());
+    house.hub.end(&second.session);
+    assert!(old.is_over(), "the session is one, whatever its sockets");
+}
+
+#[tokio::test]
+async fn a_revoked_login_takes_its_sessions_with_it() {
+    let mut house = House::new();
+    let (ada, other) = (caller(UserId::new()), caller(UserId::new()));
+    let mut tabs = [house.hub.open(ada.clone(), None), house.hub.open(ada.clone(), None)];
+    let mut stranger = house.hub.open(other, None);
+    house.hub.login_changed(LoginChange::Revoked(ada.family));
+    for tab in &mut tabs {
+        assert_eq!(tab.outbox.next().await, Outgoing::Close(CloseCode::Unauthenticated));
+        assert!(tab.session.is_over() && !house.hub.open(ada.clone(), Some(&tab.resume_token)).resumed);
+        assert!(matches!(house.changes.recv().await, Some(SessionChange::Ended(_))));
+    }
+    house.hub.reply(&stranger.session, ServerFrame::ok(None));
+    assert_eq!(frame(&mut stranger).await["type"], "ok");
+
+    // A renewed socket belongs to the login of its new token.
+    let renewed = house.hub.open(ada.clone(), None);
+    let fresh = Caller { family: FamilyId::new(), ..ada.clone() };
+    let session = house.hub.renew(&renewed.session, fresh.clone());
+    house.hub.login_changed(LoginChange::Revoked(ada.family));
+    assert!(!session.is_over());
+    house.hub.login_changed(LoginChange::Revoked(fresh.family));
+    assert!(session.is_over());
 }

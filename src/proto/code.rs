@@ -91,6 +91,8 @@ pub enum CloseCode {
     Normal,
     /// A frame over its limit.
     TooBig,
+    /// Our fault, or too much at once: try again later.
+    Internal,
     /// The client does not speak this protocol.
     BadClient,
     /// No login in time, or a bad token.
@@ -111,9 +113,10 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [CloseCode; 10] = [
+    pub const ALL: [CloseCode; 11] = [
         CloseCode::Normal,
         CloseCode::TooBig,
+        CloseCode::Internal,
         CloseCode::BadClient,
         CloseCode::Unauthenticated,
         CloseCode::TokenExpired,
@@ -129,6 +132,7 @@ impl CloseCode {
         match self {
             CloseCode::Normal => 1000,
             CloseCode::TooBig => 1009,
+            CloseCode::Internal => 1011,
             CloseCode::BadClient => 4400,
             CloseCode::Unauthenticated => 4401,
             CloseCode::TokenExpired => 4402,
@@ -145,6 +149,7 @@ impl CloseCode {
         match self {
             CloseCode::Normal => "normal",
             CloseCode::TooBig => "too big",
+            CloseCode::Internal => "internal",
             CloseCode::BadClient => "bad client",
             CloseCode::Unauthenticated => "login timeout or bad token",
             CloseCode::TokenExpired => "token expired",

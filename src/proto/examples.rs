@@ -80,7 +80,7 @@ fn events() -> Vec<Event> {
         durable(Fact::MessageDeleted { message: id(10), by: id(2) }),
         durable(Fact::MemberRole { user: id(2), role: Role::Moderator }),
         ephemeral(Fact::MemberJoined(member())),
-        ephemeral(Fact::MemberLeft { user: id(2), reason: LeftReason::Lost }),
+        ephemeral(Fact::MemberLeft { user: id(2), reason: LeftReason::Lost, stay: 1 }),
         ephemeral(Fact::Typing { user: id(2), nickname: "ada".to_owned(), typing: true }),
         ephemeral(Fact::Removed { reason: Some("spam".to_owned()) }),
         ephemeral(Fact::CallParticipant(participant())),

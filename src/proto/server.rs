@@ -368,7 +368,7 @@ fn body_of(event: &Event) -> ServerBody {
         Fact::MessageDeleted { message: message_id, by } => ServerBody::MessageDeleted(Deleted { message_id, by }),
         Fact::MemberRole { user: user_id, role } => ServerBody::MemberRole(RoleChanged { user_id, role }),
         Fact::MemberJoined(member) => ServerBody::MemberJoined(MemberChanged { member }),
-        Fact::MemberLeft { user: user_id, reason } => ServerBody::MemberLeft(Left { user_id, reason }),
+        Fact::MemberLeft { user: user_id, reason, .. } => ServerBody::MemberLeft(Left { user_id, reason }),
         Fact::Typing { user: user_id, nickname, typing } => ServerBody::Typing(Typist { user_id, nickname, typing }),
         Fact::Removed { reason } => ServerBody::Removed(Removed { room_id: event.room, reason }),
         Fact::CallParticipant(participant) => ServerBody::CallParticipant(ParticipantBody { participant }),

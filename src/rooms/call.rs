@@ -9,6 +9,9 @@ use crate::domain::{
 use crate::metrics::PARTICIPANTS;
 use crate::sfu::OfferedTrack;
 
+/// From how many places (tabs, devices) one person can take part.
+const PLACES_LIMIT: usize = 3;
+
 /// The participants of a call, first come first.
 #[derive(Default)]
 pub(super) struct CallSeats {
@@ -24,11 +27,28 @@ pub(super) struct Joined {
     pub(super) participant: Participant,
     /// Whether the others see it: not before its offer is answered.
     pub(super) shown: bool,
+    /// Its media connection, by the number that the SFU gave with the last answer.
+    pub(super) connection: Option<u64>,
+    /// Whether an offer waits for its answer: until then it is open whether a loss concerns the connection that is to come.
+    offering: bool,
+    /// The connection whose loss was told while an offer waited.
+    lost_meanwhile: Option<u64>,
+    /// What the connection's send lines carry, by m-line.
+    lines: HashMap<String, (TrackSource, TrackId)>,
     /// Whether its media is connected, whatever its socket does.
     connected: bool,
     lost: bool,
     /// What its slots show, by m-line.
     slots: HashMap<String, Slot>,
+}
+
+/// Why nobody else can take part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoSeat {
+    /// The call has as many people as the room has seats.
+    Full,
+    /// This person takes part from too many places.
+    TooManyOfOne,
 }
 
 impl CallSeats {
@@ -41,31 +61,21 @@ impl CallSeats {
         self.joined.iter().filter(|it| it.shown).map(|it| it.participant.clone()).collect()
     }
 
-    /// The participant of a session; a new one if it has none and there are fewer than `limit`.
-    pub(super) fn join(&mut self, session: SessionId, user: &User, limit: u32) -> Option<&mut Joined> {
+    /// The participant of a session; a new one if it has none and there is a seat: `limit` counts people.
+    pub(super) fn join(&mut self, session: SessionId, user: &User, limit: u32) -> Result<&mut Joined, NoSeat> {
         if let Some(place) = self.joined.iter().position(|it| it.session == session) {
-            return Some(&mut self.joined[place]);
+            return Ok(&mut self.joined[place]);
         }
-        if self.joined.len() >= limit as usize {
-            return None;
+        let people: HashSet<UserId> = self.joined.iter().map(|it| it.participant.user_id).collect();
+        if !people.contains(&user.id) && people.len() >= limit as usize {
+            return Err(NoSeat::Full);
         }
-        let participant = Participant {
-            participant_id: ParticipantId::new(),
-            user_id: user.id,
-            nickname: user.nickname.clone(),
-            state: ParticipantState::Joining,
-            tracks: Vec::new(),
-        };
+        if self.joined.iter().filter(|it| it.participant.user_id == user.id).count() >= PLACES_LIMIT {
+            return Err(NoSeat::TooManyOfOne);
+        }
         metrics::gauge!(PARTICIPANTS).increment(1.0);
-        self.joined.push(Joined {
-            session,
-            participant,
-            shown: false,
-            connected: false,
-            lost: false,
-            slots: HashMap::new(),
-        });
-        self.joined.last_mut()
+        self.joined.push(Joined::new(session, user));
+        self.joined.last_mut().ok_or(NoSeat::Full)
     }
 
     pub(super) fn of_session(&mut self, session: SessionId) -> Option<&mut Joined> {
@@ -94,7 +104,7 @@ impl CallSeats {
         (!slots.is_empty()).then_some(slots)
     }
 
-    pub(super) fn remember_mute(&mut self, user: UserId, source: TrackSource, muted: bool) {
+    fn remember_mute(&mut self, user: UserId, source: TrackSource, muted: bool) {
         let sources = self.muted_by_host.entry(user).or_default();
         if muted {
             sources.insert(source);
@@ -103,38 +113,158 @@ impl CallSeats {
         }
     }
 
-    /// Gives the session's participant the tracks of its answered offer. A moderator's mute of a source holds on.
-    pub(super) fn publish(&mut self, session: SessionId, offered: &[OfferedTrack]) -> Option<&Participant> {
+    /// Mutes all tracks that somebody publishes from a source, wherever they take part; the participants that changed.
+    pub(super) fn mute_source(
+        &mut self,
+        user: UserId,
+        source: TrackSource,
+        muted: bool,
+    ) -> Vec<(SessionId, Participant)> {
+        self.remember_mute(user, source, muted);
+        let mut changed = Vec::new();
+        for joined in self.joined.iter_mut().filter(|it| it.participant.user_id == user) {
+            let mut has_changed = false;
+            for track in joined.participant.tracks.iter_mut().filter(|track| track.source == source) {
+                has_changed |= track.muted_by_host != muted;
+                track.muted_by_host = muted;
+            }
+            if has_changed {
+                changed.push((joined.session, joined.participant.clone()));
+            }
+        }
+        changed
+    }
+
+    /// Gives the session's participant the tracks of its answered offer. A moderator's mute of a source holds on, and so does
+    /// one's own.
+    ///
+    /// # Errors
+    /// The tracks that cannot be: a line of a connection that goes on carries what it carried before, and a source has one line.
+    pub(super) fn publish(
+        &mut self,
+        session: SessionId,
+        offered: &[OfferedTrack],
+        fresh: bool,
+    ) -> Result<Option<&Participant>, Vec<TrackId>> {
         let muted = &self.muted_by_host;
-        let joined = self.joined.iter_mut().find(|it| it.session == session)?;
-        let muted = muted.get(&joined.participant.user_id);
-        let tracks = offered.iter().map(|offer| {
-            let known = joined.participant.tracks.iter().find(|track| track.track_id == offer.track).cloned();
-            let fresh = Track {
-                track_id: offer.track,
-                source: offer.source,
-                active: false,
-                muted: false,
-                muted_by_host: muted.is_some_and(|sources| sources.contains(&offer.source)),
-            };
-            known.unwrap_or(fresh)
-        });
-        joined.participant.tracks = tracks.collect();
+        let Some(joined) = self.joined.iter_mut().find(|it| it.session == session) else { return Ok(None) };
+        let by_host = muted.get(&joined.participant.user_id);
+        let by_host = |source| by_host.is_some_and(|sources| sources.contains(&source));
+        if fresh {
+            joined.begin_connection();
+        }
+        let wrong: Vec<_> = offered.iter().filter(|it| !joined.can_carry(it)).map(|it| it.track).collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let mut old = std::mem::take(&mut joined.participant.tracks);
+        for offer in offered {
+            joined.lines.insert(offer.mid.clone(), (offer.source, offer.track));
+        }
+        if fresh {
+            // Tracks of the connection that is gone: only whether they were muted lives on.
+            let own = |source| old.iter().any(|track| track.source == source && track.muted);
+            let tracks = offered.iter().map(|offer| track_of(offer, own(offer.source), by_host(offer.source)));
+            old = tracks.collect();
+        } else {
+            for offer in offered {
+                if old.iter().all(|track| track.track_id != offer.track) {
+                    old.push(track_of(offer, false, by_host(offer.source)));
+                }
+            }
+        }
+        joined.participant.tracks = old;
         joined.shown = true;
-        Some(&joined.participant)
+        Ok(Some(&joined.participant))
     }
 }
 
+fn track_of(offer: &OfferedTrack, muted: bool, muted_by_host: bool) -> Track {
+    Track { track_id: offer.track, source: offer.source, active: false, muted, muted_by_host }
+}
+
 impl Joined {
-    /// Names the tracks of an offer: a source keeps the name that it has.
-    pub(super) fn name_tracks(&self, sources: &[OfferedSource]) -> Vec<OfferedTrack> {
-        let known = |source| self.participant.tracks.iter().find(|track| track.source == source);
+    fn new(session: SessionId, user: &User) -> Self {
+        Self {
+            session,
+            participant: Participant {
+                participant_id: ParticipantId::new(),
+                user_id: user.id,
+                nickname: user.nickname.clone(),
+                state: ParticipantState::Joining,
+                tracks: Vec::new(),
+            },
+            shown: false,
+            connection: None,
+            offering: false,
+            lost_meanwhile: None,
+            lines: HashMap::new(),
+            connected: false,
+            lost: false,
+            slots: HashMap::new(),
+        }
+    }
+
+    /// Names the tracks of an offer that waits for its answer from now on. A line keeps the name that it has; for a new connection,
+    /// which nobody knows yet, any name is good.
+    pub(super) fn begin_offer(&mut self, sources: &[OfferedSource]) -> Vec<OfferedTrack> {
+        self.offering = true;
+        let known = |it: &OfferedSource| self.lines.get(&it.mid).filter(|(source, _)| *source == it.source);
         let name = |it: &OfferedSource| OfferedTrack {
             mid: it.mid.clone(),
             source: it.source,
-            track: known(it.source).map_or_else(TrackId::new, |track| track.track_id),
+            track: known(it).map_or_else(TrackId::new, |(_, track)| *track),
         };
         sources.iter().map(name).collect()
+    }
+
+    /// The offer has its answer, or none. Whether the connection that is there now was lost meanwhile.
+    pub(super) fn end_offer(&mut self, connection: Option<u64>) -> bool {
+        self.offering = false;
+        if connection.is_some() {
+            self.connection = connection;
+        }
+        self.lost_meanwhile.take().is_some_and(|lost| self.connection == Some(lost))
+    }
+
+    /// Whether a line of the connection can carry that.
+    fn can_carry(&self, offer: &OfferedTrack) -> bool {
+        match self.lines.get(&offer.mid) {
+            Some((source, _)) => *source == offer.source,
+            None => self.lines.values().all(|(source, _)| *source != offer.source),
+        }
+    }
+
+    fn begin_connection(&mut self) {
+        self.lines.clear();
+        self.slots.clear();
+        self.connected = false;
+        self.show_state();
+    }
+
+    /// The tracks of its connection, as an answer tells them.
+    pub(super) fn answered(&self) -> Vec<AnsweredTrack> {
+        let line = |(mid, (_, track)): (&String, &(TrackSource, TrackId))| AnsweredTrack {
+            mid: mid.clone(),
+            track_id: *track,
+        };
+        let mut tracks: Vec<_> = self.lines.iter().map(line).collect();
+        tracks.sort_by(|one, other| one.mid.cmp(&other.mid));
+        tracks
+    }
+
+    /// Whether an event of that connection is up to date.
+    pub(super) fn is_connection(&self, connection: u64) -> bool {
+        self.connection == Some(connection)
+    }
+
+    /// Whether the loss of that connection ends its part in the call; while an offer waits, that is open.
+    pub(super) fn is_lost_by(&mut self, connection: u64) -> bool {
+        if self.offering {
+            self.lost_meanwhile = Some(connection);
+            return false;
+        }
+        self.is_connection(connection)
     }
 
     pub(super) fn set_connected(&mut self) {
@@ -160,9 +290,4 @@ impl Joined {
             self.slots.insert(slot.mid.clone(), slot.clone());
         }
     }
-}
-
-/// The tracks of an offer as its answer tells them.
-pub(super) fn answered(offered: &[OfferedTrack]) -> Vec<AnsweredTrack> {
-    offered.iter().map(|it| AnsweredTrack { mid: it.mid.clone(), track_id: it.track }).collect()
 }

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use super::{
     Rooms,
-    call::answered,
+    call::NoSeat,
     lobby::{LiveRoom, Lobby},
+    to_its_end,
 };
 use crate::domain::{
     Action, CallId, Event, Fact, ParticipantId, Refusal, RoomId, Seat, SessionId, TrackId, View,
@@ -35,35 +36,56 @@ impl Rooms {
         }
         self.0.limits.check(Rule::Offer, &seat.session.caller)?;
         check_sources(&sources)?;
-        let (call, participant, offered, limit) = self.begin_call(seat, &sources)?;
+        let (rooms, seat) = (self.clone(), seat.clone());
+        // To its end even if the socket goes meanwhile: whoever resumes finds a call whose two sides agree.
+        to_its_end(async move { rooms.answer(&seat, sdp, &sources).await }).await
+    }
+
+    async fn answer(&self, seat: &Seat, sdp: String, sources: &[OfferedSource]) -> Result<Answer, Refusal> {
+        let (call, participant, offered, limit) = self.begin_call(seat, sources)?;
         let answer = self.0.sfu.offer(call, participant, sdp, offered.clone()).await;
         let mut lobby = self.lobby();
-        let Some(room) = lobby.rooms.get_mut(&seat.room) else {
+        let joined = lobby.rooms.get_mut(&seat.room).and_then(|room| room.call.of_participant(participant));
+        let Some(joined) = joined else {
+            // They left while the answer was made.
             self.0.sfu.leave(call, participant);
             return Err(Refusal::NotInRoom);
         };
-        let Some(joined) = room.call.of_participant(participant) else {
-            self.0.sfu.leave(call, participant);
-            return Err(Refusal::NotInRoom);
-        };
-        let sdp = match answer {
-            Ok(sdp) => sdp,
+        let is_lost = joined.end_offer(answer.as_ref().ok().map(|answer| answer.connection));
+        let was_shown = joined.shown;
+        if is_lost {
+            self.lose_connection(&mut lobby, seat.room, seat.session.id);
+        }
+        let room = lobby.rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
+        let answer = match answer {
+            Ok(answer) => answer,
             Err(error) => {
                 // A first offer that fails leaves no trace; a later one leaves what was there.
-                if !joined.shown {
+                if !was_shown {
                     room.call.leave(seat.session.id);
                 }
                 return Err(refusal_of(error, limit));
             }
         };
-        if let Some(published) = room.call.publish(seat.session.id, &offered) {
-            for track in published.tracks.iter().filter(|track| track.muted || track.muted_by_host) {
-                self.0.sfu.mute(call, track.track_id, true);
+        match room.call.publish(seat.session.id, &offered, answer.fresh) {
+            Ok(None) => return Err(Refusal::NotInCall),
+            Ok(Some(published)) => {
+                for track in published.tracks.iter().filter(|track| track.muted || track.muted_by_host) {
+                    self.0.sfu.mute(call, track.track_id, true);
+                }
+                self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(published.clone())));
             }
-            self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(published.clone())));
+            Err(wrong) => {
+                // Should the media side have taken them on: nobody gets to see them.
+                for track in wrong {
+                    self.0.sfu.mute(call, track, true);
+                }
+                return Err(Refusal::bad_request("tracks", "A line carries what it carried before."));
+            }
         }
-        let (tracks, participants) = (answered(&offered), room.call.shown());
-        Ok(Answer { call_id: call, participant_id: participant, sdp, tracks, participants })
+        let tracks = room.call.of_participant(participant).map(|joined| joined.answered()).unwrap_or_default();
+        let participants = room.call.shown();
+        Ok(Answer { call_id: call, participant_id: participant, sdp: answer.sdp, tracks, participants })
     }
 
     /// The session's connection stands: media may come.
@@ -105,7 +127,8 @@ impl Rooms {
         Ok(())
     }
 
-    /// Mutes somebody's track for all, or lets it be heard again. Nobody can do that to those above them.
+    /// Mutes somebody's track for all, and whatever else they publish from the same source; or lets it be heard again. Nobody can
+    /// do that to those above them.
     ///
     /// # Errors
     /// `forbidden`, `not_found` (no such track in the call).
@@ -123,16 +146,19 @@ impl Rooms {
         if publisher.is_some_and(|publisher| publisher.outranks(actor)) {
             return Err(Refusal::Forbidden { action: ACTION });
         }
-        let theirs = joined.participant.track_mut(track).ok_or(Refusal::NotFound)?;
-        let (was_muted, source) = (theirs.muted_by_host, theirs.source);
-        theirs.muted_by_host = muted;
-        self.0.sfu.mute(call, track, theirs.muted || theirs.muted_by_host);
-        let (participant, session) = (joined.participant.clone(), joined.session);
-        room.call.remember_mute(participant.user_id, source, muted);
-        self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(participant)));
-        if muted && !was_muted {
-            let stopped = Fact::TrackStopped { track, source, reason: StopReason::MutedByHost };
-            self.0.bus.publish(&Event::to_session(seat.room, session, stopped));
+        let user = joined.participant.user_id;
+        let source = joined.participant.track_mut(track).ok_or(Refusal::NotFound)?.source;
+        for (session, participant) in room.call.mute_source(user, source, muted) {
+            let tracks: Vec<_> = participant.tracks.iter().filter(|theirs| theirs.source == source).cloned().collect();
+            self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(participant)));
+            for theirs in tracks {
+                self.0.sfu.mute(call, theirs.track_id, theirs.muted || theirs.muted_by_host);
+                if muted {
+                    let track = theirs.track_id;
+                    let stopped = Fact::TrackStopped { track, source, reason: StopReason::MutedByHost };
+                    self.0.bus.publish(&Event::to_session(seat.room, session, stopped));
+                }
+            }
         }
         Ok(())
     }
@@ -174,21 +200,21 @@ impl Rooms {
     pub(super) fn call_changed(&self, event: CallEvent) {
         let mut lobby = self.lobby();
         match event {
-            CallEvent::Connected { call, participant } => {
+            CallEvent::Connected { call, participant, connection } => {
                 let Some((id, room)) = lobby.room_of_call(call) else { return };
-                if let Some(joined) = room.call.of_participant(participant) {
+                let joined = room.call.of_participant(participant).filter(|joined| joined.is_connection(connection));
+                if let Some(joined) = joined {
                     joined.set_connected();
-                    if joined.shown {
-                        self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
-                    }
+                    self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
                 }
             }
-            CallEvent::Lost { call, participant } => {
+            CallEvent::Lost { call, participant, connection } => {
                 let Some((id, room)) = lobby.room_of_call(call) else { return };
-                let Some(session) = room.call.of_participant(participant).map(|joined| joined.session) else { return };
-                let ended = Fact::CallEnded(EndReason::IceTimeout);
-                self.0.bus.publish(&Event::to_session(id, session, ended));
-                self.leave_call_in(&mut lobby, session, id, LeftReason::Lost);
+                let Some(joined) = room.call.of_participant(participant) else { return };
+                if joined.is_lost_by(connection) {
+                    let session = joined.session;
+                    self.lose_connection(&mut lobby, id, session);
+                }
             }
             CallEvent::Slots { call, participant, slots } => {
                 let Some((id, room)) = lobby.room_of_call(call) else { return };
@@ -216,6 +242,12 @@ impl Rooms {
         }
     }
 
+    /// A session's media connection is given up: its part in the call is over, and it may offer again.
+    fn lose_connection(&self, lobby: &mut Lobby, id: RoomId, session: SessionId) {
+        self.0.bus.publish(&Event::to_session(id, session, Fact::CallEnded(EndReason::IceTimeout)));
+        self.leave_call_in(lobby, session, id, LeftReason::Lost);
+    }
+
     /// Takes a place in the call for an offer that is not answered yet, and names its tracks.
     fn begin_call(
         &self,
@@ -229,8 +261,11 @@ impl Rooms {
         }
         let limit = room.record.room.max_participants;
         let call = room.record.call;
-        let joined = room.call.join(seat.session.id, seat.user(), limit).ok_or(Refusal::RoomFull { limit })?;
-        Ok((call, joined.participant.participant_id, joined.name_tracks(sources), limit))
+        let joined = room.call.join(seat.session.id, seat.user(), limit).map_err(|none| match none {
+            NoSeat::Full => Refusal::RoomFull { limit },
+            NoSeat::TooManyOfOne => Refusal::bad_request("roomId", "You are in this call from too many places."),
+        })?;
+        Ok((call, joined.participant.participant_id, joined.begin_offer(sources), limit))
     }
 
     fn participant(&self, seat: &Seat) -> Result<(CallId, ParticipantId), Refusal> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{Listed, call::CallSeats};
 use crate::domain::{
-    CallId, Member, Refusal, Role, Room, RoomId, RoomKind, Seat, Session, SessionId, Standing, UserId,
+    CallId, Caller, Member, Refusal, Role, Room, RoomId, RoomKind, Seat, Session, SessionId, SiteRole, Standing, User,
+    UserId,
 };
 use crate::metrics::{ROOMS, SEATS};
 use crate::store::RoomRecord;
@@ -23,15 +24,18 @@ pub(super) struct Lobby {
     pub(super) calls: HashMap<CallId, RoomId>,
     /// Sessions whose socket is gone.
     pub(super) lost: HashSet<SessionId>,
+    /// Counts the times that somebody came into a room.
+    stays: u64,
+    /// Counts the changes of roles: whoever applies a role that they read before must see that none came in between.
+    pub(super) role_changes: u64,
 }
 
 /// A room with somebody inside.
 pub(super) struct LiveRoom {
     pub(super) record: RoomRecord,
     pub(super) people: HashMap<UserId, Presence>,
-    /// Arrival order, for the list of members.
+    /// Order of arrival, for the list of members.
     order: BTreeSet<(u64, UserId)>,
-    arrivals: u64,
     pub(super) call: CallSeats,
 }
 
@@ -40,21 +44,26 @@ pub(super) struct Presence {
     pub(super) member: Member,
     pub(super) standing: Standing,
     pub(super) sessions: HashSet<SessionId>,
-    arrival: u64,
+    /// Which stay this is, of all that anybody had anywhere.
+    pub(super) stay: u64,
 }
 
-/// Whether somebody's coming or going is news to the room.
+/// What a session that rises leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
-    /// It is: this was their first or last session there.
-    Yes,
-    /// It is not.
-    No,
+pub(super) enum Risen {
+    /// Its owner is still there, in another tab.
+    Stays,
+    /// Nobody: that stay of theirs is over.
+    Gone { user: UserId, stay: u64 },
 }
 
 impl Lobby {
-    /// Gives a session its seat. Somebody who is there already needs no other one.
-    pub(super) fn sit(&mut self, session: &Session, record: RoomRecord, role: Role) -> Result<News, Refusal> {
+    /// Gives a session its seat. Somebody who is there already needs no other one. Whether they are new to the room.
+    pub(super) fn sit(&mut self, session: &Session, record: RoomRecord, role: Role) -> Result<bool, Refusal> {
+        if session.is_over() {
+            // Its end has been told already, and would not be told again.
+            return Err(Refusal::NotFound);
+        }
         let (id, user) = (record.room.id, &session.caller.user);
         let (limit, call) = (record.room.max_participants, record.call);
         let is_open = self.rooms.contains_key(&id);
@@ -66,13 +75,14 @@ impl Lobby {
             self.calls.insert(call, id);
             metrics::gauge!(ROOMS).increment(1.0);
         }
-        let news = room.arrive(session, role);
+        self.stays += 1;
+        let is_new = room.arrive(session, role, self.stays);
         self.seats.entry(session.id).or_default().insert(id);
-        Ok(news)
+        Ok(is_new)
     }
 
     /// Takes a session's seat away. `None`: it had none.
-    pub(super) fn rise(&mut self, session: SessionId, id: RoomId) -> Option<(UserId, News)> {
+    pub(super) fn rise(&mut self, session: SessionId, id: RoomId) -> Option<Risen> {
         let seats = self.seats.get_mut(&session)?;
         if !seats.remove(&id) {
             return None;
@@ -95,8 +105,18 @@ impl Lobby {
     pub(super) fn seat(&self, session: &Arc<Session>, id: RoomId) -> Option<Seat> {
         let room = self.rooms.get(&id)?;
         let presence = room.people.get(&session.caller.user.id)?;
-        presence.sessions.contains(&session.id).then(|| Seat {
-            session: session.clone(),
+        if !presence.sessions.contains(&session.id) {
+            return None;
+        }
+        // The socket's own idea of its owner is as old as its token; what the site says now is here.
+        let session = if session.caller.user.role == presence.standing.site {
+            session.clone()
+        } else {
+            let user = User { role: presence.standing.site, ..session.caller.user.clone() };
+            Arc::new(session.renewed(Caller { user, ..session.caller.clone() }))
+        };
+        Some(Seat {
+            session,
             room: id,
             kind: room.record.room.kind,
             role: Some(presence.member.role),
@@ -115,6 +135,15 @@ impl Lobby {
         Listed { room, online }
     }
 
+    /// Somebody has another role on the site from now on.
+    pub(super) fn set_site_role(&mut self, user: UserId, role: SiteRole) {
+        for room in self.rooms.values_mut() {
+            if let Some(presence) = room.people.get_mut(&user) {
+                presence.standing.site = role;
+            }
+        }
+    }
+
     /// The room in which that call takes place now.
     pub(super) fn room_of_call(&mut self, call: CallId) -> Option<(RoomId, &mut LiveRoom)> {
         let id = *self.calls.get(&call)?;
@@ -122,41 +151,46 @@ impl Lobby {
     }
 }
 
+impl Presence {
+    pub(super) fn set_role(&mut self, role: Role) {
+        self.member.role = role;
+        self.standing.room = Some(role);
+    }
+}
+
 impl LiveRoom {
     fn new(record: RoomRecord) -> Self {
-        Self { record, people: HashMap::new(), order: BTreeSet::new(), arrivals: 0, call: CallSeats::default() }
+        Self { record, people: HashMap::new(), order: BTreeSet::new(), call: CallSeats::default() }
     }
 
-    fn arrive(&mut self, session: &Session, role: Role) -> News {
+    fn arrive(&mut self, session: &Session, role: Role, stay: u64) -> bool {
         let user = &session.caller.user;
         let standing = Standing { room: Some(role), site: user.role };
         if let Some(presence) = self.people.get_mut(&user.id) {
             presence.standing.site = user.role;
             presence.sessions.insert(session.id);
-            return News::No;
+            return false;
         }
-        self.arrivals += 1;
-        let arrival = self.arrivals;
         let member = Member { user_id: user.id, nickname: user.nickname.clone(), role };
         let sessions = HashSet::from([session.id]);
-        self.people.insert(user.id, Presence { member, standing, sessions, arrival });
-        self.order.insert((arrival, user.id));
+        self.people.insert(user.id, Presence { member, standing, sessions, stay });
+        self.order.insert((stay, user.id));
         metrics::gauge!(SEATS).increment(1.0);
-        News::Yes
+        true
     }
 
-    fn depart(&mut self, session: SessionId) -> Option<(UserId, News)> {
+    fn depart(&mut self, session: SessionId) -> Option<Risen> {
         let (user, presence) = self.people.iter_mut().find(|(_, presence)| presence.sessions.contains(&session))?;
         let user = *user;
         presence.sessions.remove(&session);
         if !presence.sessions.is_empty() {
-            return Some((user, News::No));
+            return Some(Risen::Stays);
         }
-        let arrival = presence.arrival;
+        let stay = presence.stay;
         self.people.remove(&user);
-        self.order.remove(&(arrival, user));
+        self.order.remove(&(stay, user));
         metrics::gauge!(SEATS).decrement(1.0);
-        Some((user, News::Yes))
+        Some(Risen::Gone { user, stay })
     }
 
     pub(super) fn online(&self) -> u32 {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Rooms, lobby::LiveRoom};
+use super::{Rooms, lobby::LiveRoom, to_its_end};
 use crate::domain::{
-    Action, Caller, Event, Fact, Member, Refusal, Role, RoomId, Seat, Session, SessionId, SiteRole, Standing, Time,
-    UserId, Visibility, can, room::LeftReason,
+    Action, Caller, Event, Fact, Member, Refusal, Role, RoomId, Seat, Session, SiteRole, Standing, Time, UserId,
+    Visibility, can, room::LeftReason,
 };
 use crate::store::Membership;
 
@@ -26,7 +26,7 @@ impl Rooms {
             Membership::None if record.room.visibility == Visibility::Private => return Err(Refusal::NotFound),
             Membership::None => return Err(Refusal::NotInRoom),
         };
-        let session = Arc::new(Session { id: SessionId::new(), caller: caller.clone() });
+        let session = Arc::new(Session::of_request(caller.clone()));
         let online = self.lobby().rooms.get(&room).map_or(0, LiveRoom::online);
         Ok(Seat { session, room, kind: record.room.kind, role, online })
     }
@@ -46,12 +46,16 @@ impl Rooms {
     /// `not_found` (no such room, or a private one of others), `removed`, `internal`.
     pub async fn quit(&self, caller: &Caller, room: RoomId) -> Result<(), Refusal> {
         self.visible(caller, room).await?;
-        self.0.store.end_membership(room, caller.user.id).await?;
-        let mut lobby = self.lobby();
-        for session in lobby.sessions_of(room, caller.user.id) {
-            self.rise_in(&mut lobby, session, room, LeftReason::Left);
-        }
-        Ok(())
+        let (rooms, user) = (self.clone(), caller.user.id);
+        to_its_end(async move {
+            rooms.0.store.end_membership(room, user).await?;
+            let mut lobby = rooms.lobby();
+            for session in lobby.sessions_of(room, user) {
+                rooms.rise_in(&mut lobby, session, room, LeftReason::Left);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Puts a member out of the room for good.
@@ -64,19 +68,18 @@ impl Rooms {
         if reason.as_ref().is_some_and(|text| text.chars().count() > REASON_LIMIT || text.contains('\0')) {
             return Err(Refusal::bad_request("reason", format!("A reason has up to {REASON_LIMIT} characters.")));
         }
-        let by = seat.user().id;
-        self.0.store.remove_member(seat.room, user, by, reason.as_deref(), Time::now()).await?;
-        let mut lobby = self.lobby();
-        let sessions = lobby.sessions_of(seat.room, user);
-        if sessions.is_empty() {
-            return Ok(());
-        }
-        // First the one whom it concerns: after this the room is over for them.
-        self.0.bus.publish(&Event::to_user(seat.room, user, Fact::Removed { reason }));
-        for session in sessions {
-            self.rise_in(&mut lobby, session, seat.room, LeftReason::Removed);
-        }
-        Ok(())
+        let (rooms, room, by) = (self.clone(), seat.room, seat.user().id);
+        to_its_end(async move {
+            rooms.0.store.remove_member(room, user, by, reason.as_deref(), Time::now()).await?;
+            let mut lobby = rooms.lobby();
+            // First the one whom it concerns: after this the room is over for them.
+            rooms.0.bus.publish(&Event::to_user(room, user, Fact::Removed { reason }));
+            for session in lobby.sessions_of(room, user) {
+                rooms.rise_in(&mut lobby, session, room, LeftReason::Removed);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Gives a member another role.
@@ -93,14 +96,17 @@ impl Rooms {
         if !seat.standing().outranks(Standing { room: Some(role), site: SiteRole::Member }) {
             return Err(Refusal::Forbidden { action: ACTION });
         }
-        self.0.store.set_member_role(seat.room, user, role, None).await?;
-        let mut lobby = self.lobby();
-        let present = lobby.rooms.get_mut(&seat.room).and_then(|room| room.people.get_mut(&user));
-        if let Some(presence) = present {
-            presence.member.role = role;
-            presence.standing.room = Some(role);
-        }
-        Ok(())
+        let (rooms, room) = (self.clone(), seat.room);
+        to_its_end(async move {
+            rooms.0.store.set_member_role(room, user, role, None).await?;
+            let mut lobby = rooms.lobby();
+            lobby.role_changes += 1;
+            if let Some(presence) = lobby.rooms.get_mut(&room).and_then(|room| room.people.get_mut(&user)) {
+                presence.set_role(role);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Whether the one may do this to the other.
@@ -112,11 +118,14 @@ impl Rooms {
         if user == seat.user().id {
             return Err(Refusal::bad_request("userId", "You cannot do this to yourself."));
         }
-        let Membership::Member(role) = self.0.store.membership(seat.room, user).await? else {
-            return Err(Refusal::NotFound);
+        let role = match self.0.store.membership(seat.room, user).await? {
+            Membership::Member(role) => Some(role),
+            // Who has just quit is not to come back either.
+            Membership::None if action == Action::RemoveMember => None,
+            Membership::None | Membership::Removed => return Err(Refusal::NotFound),
         };
         let person = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?;
-        if !actor.outranks(Standing { room: Some(role), site: person.user.role }) {
+        if !actor.outranks(Standing { room: role, site: person.user.role }) {
             return Err(Refusal::Forbidden { action });
         }
         Ok(())

@@ -202,8 +202,8 @@ impl Rooms {
             tracing::error!(%error, "the store does not answer");
             return Err("The database does not answer.".to_owned());
         }
-        if self.0.sfu.stats().await.is_empty() {
-            return Err("No media thread answers.".to_owned());
+        if !self.0.sfu.is_alive() {
+            return Err("A media thread has stopped.".to_owned());
         }
         Ok(())
     }
@@ -232,4 +232,11 @@ impl Rooms {
     fn lobby(&self) -> MutexGuard<'_, Lobby> {
         self.0.lobby.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Does what changes two sides (store and lobby, lobby and SFU) even if whoever asked goes away in the middle: they must agree.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(Refusal::Internal(error.to_string())))
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{
     Rooms,
-    lobby::{Lobby, News},
+    lobby::{Lobby, Risen},
 };
 use crate::domain::{
-    Event, Fact, Origin, Position, Refusal, Role, RoomId, Seat, Session, SessionChange, SessionId, Time,
+    Event, Fact, LoginChange, Origin, Position, Refusal, Role, RoomId, Seat, Session, SessionChange, SessionId, Time,
+    UserId,
     room::{Entered, LeftReason},
 };
 use crate::limit::Rule;
@@ -23,9 +24,12 @@ impl Rooms {
         let caller = &session.caller;
         self.0.limits.check(Rule::JoinRoom, caller)?;
         let (record, role, is_new) = self.admit(caller, id).await?;
+        if is_new {
+            self.0.store.add_member(id, caller.user.id, role, Time::now()).await?;
+        }
         let had_seat = self.lobby().seat(&session, id).is_some();
         self.sit(&session, record, role)?;
-        let found = self.find(&session, id, known, is_new).await;
+        let found = self.find(&session, id, known).await;
         if found.is_err() && !had_seat {
             self.rise(session.id, id, LeftReason::Left);
         }
@@ -52,7 +56,7 @@ impl Rooms {
         let (id, user) = (record.room.id, session.caller.user.id);
         let mut lobby = self.lobby();
         lobby.lost.remove(&session.id);
-        if lobby.sit(session, record, role)? == News::Yes
+        if lobby.sit(session, record, role)?
             && let Some(presence) = lobby.rooms.get(&id).and_then(|room| room.people.get(&user))
         {
             let origin = Some(Origin { session: session.id, request: None });
@@ -63,27 +67,16 @@ impl Rooms {
     }
 
     /// The room as it is, for a session that has its seat.
-    async fn find(
-        &self,
-        session: &Arc<Session>,
-        id: RoomId,
-        known: Option<Position>,
-        is_new: bool,
-    ) -> Result<Entered, Refusal> {
+    async fn find(&self, session: &Arc<Session>, id: RoomId, known: Option<Position>) -> Result<Entered, Refusal> {
         let user = session.caller.user.id;
-        if is_new {
-            self.0.store.add_member(id, user, Role::Member, Time::now()).await?;
-        }
-        // Again, now that the seat is taken: a removal in the meantime has either taken the seat away or is seen here.
-        if self.0.store.membership(id, user).await? == Membership::Removed {
-            return Err(Refusal::Removed);
-        }
+        self.settle_role(id, user).await?;
         let recovery = self.0.store.recover(id, known).await?.ok_or(Refusal::NotFound)?;
         let lobby = self.lobby();
         let seat = lobby.seat(session, id).ok_or(Refusal::Removed)?;
         let role = seat.role.ok_or(Refusal::Removed)?;
         let room = lobby.rooms.get(&id).ok_or(Refusal::Removed)?;
         let slots = room.call.slots_of(session.id);
+        let stay = room.people.get(&user).ok_or(Refusal::Removed)?.stay;
         Ok(Entered {
             room: room.record.room.clone(),
             role,
@@ -95,8 +88,29 @@ impl Rooms {
             messages: recovery.messages,
             missed: recovery.missed,
             // Slots are told when they change; whoever comes back needs them all.
+            stay,
             then: slots.map(|slots| Event::to_session(id, session.id, Fact::CallSlots(slots))).into_iter().collect(),
         })
+    }
+
+    /// Looks at somebody's membership again, now that they have a seat: a removal in the meantime has either taken the seat away or
+    /// is seen here, and a change of role has either changed the seat or is applied here.
+    async fn settle_role(&self, id: RoomId, user: UserId) -> Result<(), Refusal> {
+        loop {
+            let seen = self.lobby().role_changes;
+            let role = match self.0.store.membership(id, user).await? {
+                Membership::Removed => return Err(Refusal::Removed),
+                Membership::None => return Err(Refusal::NotInRoom),
+                Membership::Member(role) => role,
+            };
+            let mut lobby = self.lobby();
+            if lobby.role_changes == seen {
+                if let Some(presence) = lobby.rooms.get_mut(&id).and_then(|room| room.people.get_mut(&user)) {
+                    presence.set_role(role);
+                }
+                return Ok(());
+            }
+        }
     }
 
     /// Takes a session's seat away and tells the room. `false`: it had none.
@@ -108,11 +122,24 @@ impl Rooms {
         self.leave_call_in(lobby, session, id, reason);
         match lobby.rise(session, id) {
             None => false,
-            Some((_, News::No)) => true,
-            Some((user, News::Yes)) => {
-                self.0.bus.publish(&Event::ephemeral(id, Fact::MemberLeft { user, reason }));
+            Some(Risen::Stays) => true,
+            Some(Risen::Gone { user, stay }) => {
+                self.0.bus.publish(&Event::ephemeral(id, Fact::MemberLeft { user, reason, stay }));
                 true
             }
+        }
+    }
+
+    /// A session's owner has shown a fresh token: what the site says of them holds in all rooms.
+    pub fn renew(&self, session: &Session) {
+        let user = &session.caller.user;
+        self.lobby().set_site_role(user.id, user.role);
+    }
+
+    /// Roles on the site hold at once.
+    pub fn login_changed(&self, change: LoginChange) {
+        if let LoginChange::SiteRole(user, role) = change {
+            self.lobby().set_site_role(user, role);
         }
     }
 

@@ -5,8 +5,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::bus::Subscription;
 use crate::domain::{
-    Audience, Event, Fact, Member, ParticipantId, Seat, Session, SessionId, SiteRole, TrackId, TrackSource, User,
-    UserId,
+    Audience, Event, Fact, FamilyId, LoginChange, Member, ParticipantId, Seat, Session, SessionId, SiteRole, TrackId,
+    TrackSource, User, UserId,
     call::{Answer, EndReason, OfferedSource, Participant, ParticipantState, SlotKind},
     room::{Entered, LeftReason},
     user::Nickname,
@@ -46,11 +46,11 @@ impl House {
         let user = User { id: UserId::new(), nickname: name.to_owned(), role: SiteRole::Member };
         let nickname = Nickname::parse(name).unwrap();
         self.rooms.0.store.create_user(user.id, &nickname, user.role, Time::now()).await.unwrap();
-        Caller { user, known_since: Time::now(), address: LOCALHOST }
+        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: LOCALHOST }
     }
 
     async fn person(&self, name: &str) -> Arc<Session> {
-        Arc::new(Session { id: SessionId::new(), caller: self.caller(name).await })
+        Arc::new(session(self.caller(name).await))
     }
 
     async fn room(&self, owner: &Session, visibility: Visibility) -> RoomId {
@@ -83,6 +83,14 @@ impl House {
         }
     }
 
+    /// That somebody left is told next.
+    async fn told_left(&mut self, who: UserId, why: LeftReason) {
+        match self.told().await {
+            (Audience::Everyone, Fact::MemberLeft { user, reason, .. }) => assert_eq!((user, reason), (who, why)),
+            other => panic!("that somebody left was to be told, not {other:?}"),
+        }
+    }
+
     /// Nothing has been told since.
     async fn is_quiet(&mut self) {
         let mark = Event::ephemeral(RoomId::new(), Fact::Removed { reason: None });
@@ -96,8 +104,8 @@ fn sources() -> Vec<OfferedSource> {
     [("0", TrackSource::Microphone), ("1", TrackSource::Camera), ("2", TrackSource::Screen)].map(of).to_vec()
 }
 
-fn left(user: UserId, reason: LeftReason) -> (Audience, Fact) {
-    (Audience::Everyone, Fact::MemberLeft { user, reason })
+fn session(caller: Caller) -> Session {
+    Session::new(SessionId::new(), 1, caller, Arc::default())
 }
 
 #[tokio::test]
@@ -142,7 +150,7 @@ async fn the_fifty_first_finds_no_seat() {
     }
     assert_eq!(house.enter(&owner, room).await, Err(Refusal::RoomFull { limit: 50 }));
     // Another tab of somebody who is there takes no seat.
-    let tab = Arc::new(Session { id: SessionId::new(), caller: people[0].caller.clone() });
+    let tab = Arc::new(session(people[0].caller.clone()));
     assert_eq!(house.enter(&tab, room).await.unwrap().online, 50);
     house.rooms.leave(&people[1], room).unwrap();
     let entered = house.enter(&owner, room).await.unwrap();
@@ -174,7 +182,7 @@ async fn a_private_room_is_for_its_members() {
 async fn coming_and_going_is_news_once_for_each_person() {
     let mut house = House::new().await;
     let ada = house.person("ada").await;
-    let tab = Arc::new(Session { id: SessionId::new(), caller: ada.caller.clone() });
+    let tab = Arc::new(session(ada.caller.clone()));
     let room = house.room(&ada, Visibility::Public).await;
     house.enter(&ada, room).await.unwrap();
     let member = Member { user_id: ada.caller.user.id, nickname: "ada".to_owned(), role: Role::Owner };
@@ -188,7 +196,7 @@ async fn coming_and_going_is_news_once_for_each_person() {
     assert_eq!(house.rooms.seat(&ada, room).unwrap_err(), Refusal::NotInRoom);
     house.is_quiet().await;
     house.rooms.leave(&tab, room).unwrap();
-    assert_eq!(house.told().await, left(ada.caller.user.id, LeftReason::Left));
+    house.told_left(ada.caller.user.id, LeftReason::Left).await;
     assert!(house.rooms.lobby().rooms.is_empty() && house.rooms.lobby().seats.is_empty());
 }
 
@@ -207,9 +215,9 @@ async fn a_lost_session_keeps_its_seat_until_it_ends() {
     assert_eq!(house.rooms.look(&ada.caller, room).await.unwrap().online, 2);
     house.is_quiet().await;
     house.rooms.session_changed(SessionChange::Ended(ada.id));
-    assert_eq!(house.told().await, left(ada.caller.user.id, LeftReason::Lost));
+    house.told_left(ada.caller.user.id, LeftReason::Lost).await;
     house.rooms.session_changed(SessionChange::Ended(ben.id));
-    assert_eq!(house.told().await, left(ben.caller.user.id, LeftReason::Left), "a socket that closed with intent");
+    house.told_left(ben.caller.user.id, LeftReason::Left).await;
     assert!(house.rooms.lobby().lost.is_empty());
 }
 
@@ -230,14 +238,103 @@ async fn the_removed_are_out_and_stay_out() {
     assert!(matches!(remove(seat.clone(), seat.user().id, "").await, Err(Refusal::BadRequest { field: "userId", .. })));
     assert!(matches!(remove(seat.clone(), user, &"x".repeat(501)).await, Err(Refusal::BadRequest { .. })));
     assert_eq!(remove(seat.clone(), UserId::new(), "").await, Err(Refusal::NotFound));
+    house.is_quiet().await;
     remove(seat.clone(), user, "spam").await.unwrap();
     assert_eq!(house.told().await, (Audience::User(user), Fact::Removed { reason: Some("spam".to_owned()) }));
-    assert_eq!(house.told().await, left(user, LeftReason::Removed));
+    house.told_left(user, LeftReason::Removed).await;
     assert_eq!(house.rooms.seat(&ada, room).unwrap_err(), Refusal::NotInRoom);
     assert_eq!(house.enter(&ada, room).await, Err(Refusal::Removed));
     assert_eq!(house.rooms.join(&ada.caller, room).await.unwrap_err(), Refusal::Removed);
     assert_eq!(house.rooms.visit(&ada.caller, room).await.unwrap_err(), Refusal::Removed);
-    assert_eq!(remove(seat, user, "again").await, Err(Refusal::NotFound));
+    assert_eq!(remove(seat.clone(), user, "again").await, Err(Refusal::NotFound));
+
+    // Quitting at the last moment is no way around it.
+    house.rooms.quit(&ben.caller, room).await.unwrap();
+    remove(seat, ben.caller.user.id, "too").await.unwrap();
+    assert_eq!(house.enter(&ben, room).await, Err(Refusal::Removed));
+}
+
+#[tokio::test]
+async fn a_removal_is_done_even_if_the_moderator_is_gone() {
+    let house = House::new().await;
+    let (owner, ada) = (house.person("owner").await, house.person("ada").await);
+    let room = house.room(&owner, Visibility::Public).await;
+    for person in [&owner, &ada] {
+        house.enter(person, room).await.unwrap();
+    }
+    let (seat, user) = (house.seat(&owner, room), ada.caller.user.id);
+    // Dropped at each point where it waits, until it waits no more.
+    for polls in 0.. {
+        let mut removal = Box::pin(house.rooms.remove_member(&seat, user, None));
+        for _ in 0..polls {
+            if futures_util::poll!(&mut removal).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(removal);
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+        let stored = || async { house.rooms.0.store.membership(room, user).await.unwrap() == Membership::Removed };
+        // What is stored is true in the lobby too, a moment later at most.
+        while stored().await && house.rooms.seat(&ada, room).is_ok() {
+            assert!(tokio::time::Instant::now() < deadline, "the lobby was never told");
+            tokio::task::yield_now().await;
+        }
+        if stored().await {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_over_gets_no_seat() {
+    let house = House::new().await;
+    let ada = house.person("ada").await;
+    let room = house.room(&ada, Visibility::Public).await;
+    let over = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let late = Arc::new(Session::new(SessionId::new(), 1, ada.caller.clone(), over));
+    assert_eq!(house.enter(&late, room).await, Err(Refusal::NotFound));
+    assert!(house.rooms.lobby().seats.is_empty());
+}
+
+#[tokio::test]
+async fn a_role_given_while_somebody_comes_in_holds() {
+    let house = House::new().await;
+    let owner = house.person("owner").await;
+    let room = house.room(&owner, Visibility::Public).await;
+    house.enter(&owner, room).await.unwrap();
+    let seat = house.seat(&owner, room);
+    for _ in 0..20 {
+        let guest = house.person("guest").await;
+        house.rooms.join(&guest.caller, room).await.unwrap();
+        let (entered, given) = tokio::join!(
+            house.enter(&guest, room),
+            house.rooms.set_member_role(&seat, guest.caller.user.id, Role::Moderator)
+        );
+        entered.unwrap();
+        given.unwrap();
+        assert_eq!(house.seat(&guest, room).role, Some(Role::Moderator));
+        let (entered, ()) =
+            tokio::join!(house.enter(&guest, room), async { house.rooms.quit(&guest.caller, room).await.unwrap() });
+        assert!(entered.is_ok_and(|it| it.role != Role::Owner) || house.rooms.seat(&guest, room).is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_role_on_the_site_holds_on_live_sockets() {
+    let house = House::new().await;
+    let (owner, guard) = (house.person("owner").await, house.person("guard").await);
+    let room = house.room(&owner, Visibility::Public).await;
+    house.enter(&guard, room).await.unwrap();
+    let may = |house: &House| can(house.seat(&guard, room).standing(), Action::RemoveMember);
+    assert!(!may(&house));
+    house.rooms.login_changed(LoginChange::SiteRole(guard.caller.user.id, SiteRole::Moderator));
+    assert!(may(&house));
+    house.rooms.login_changed(LoginChange::SiteRole(guard.caller.user.id, SiteRole::Member));
+    assert!(!may(&house));
+    let user = User { role: SiteRole::Moderator, ..guard.caller.user.clone() };
+    house.rooms.renew(&guard.renewed(Caller { user, ..guard.caller.clone() }));
+    assert!(may(&house));
 }
 
 #[tokio::test]

@@ -7,16 +7,19 @@ use super::{
 use crate::domain::{SiteRole, Time, UserId};
 
 impl Store {
-    /// Puts the hash of a new secret in the place of the last one, unless somebody is administrator already. Whether it did.
+    /// Puts the hash of a new secret in the place of the last one, unless somebody is administrator who can still log in. Whether
+    /// it did.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn replace_claim(&self, hash: &[u8], at: Time) -> Result<bool, Error> {
+        // People without an account lose their login when they stay away: an administrator who did is none.
+        const LIVING: &str = "select 1 from users u join families f on f.user_id = u.id \
+            where u.site_role = $1 and f.revoked_at is null and f.expires_at > $2 limit 1";
         let mut tx = self.write.begin().await?;
         execute!(&mut tx, sqlx::query("delete from claims"))?;
-        let administrator: Option<i32> = on_tx!(&mut tx, db => sqlx::query_scalar(
-            "select 1 from users where site_role = $1 limit 1")
-            .bind(SiteRole::Administrator.as_str()).fetch_optional(db))?;
+        let administrator: Option<i32> = on_tx!(&mut tx, db => sqlx::query_scalar(LIVING)
+            .bind(SiteRole::Administrator.as_str()).bind(at.as_ms()).fetch_optional(db))?;
         if administrator.is_none() {
             execute!(
                 &mut tx,

@@ -22,7 +22,7 @@ pub enum Redeemed {
     /// Its time was over.
     Expired,
     /// It had been used before: the whole family is revoked now.
-    Reused,
+    Reused(FamilyId),
 }
 
 /// Whose login goes on.
@@ -99,7 +99,7 @@ impl Store {
         if fresh.is_none() && row.used_at.is_some() {
             revoke(&mut tx, family, at).await?;
             tx.commit().await?;
-            return Ok(Redeemed::Reused);
+            return Ok(Redeemed::Reused(family));
         }
         if row.expires_at <= at.as_ms() {
             return Ok(Redeemed::Expired);
@@ -139,17 +139,18 @@ impl Store {
         Ok(())
     }
 
-    /// Ends the login that a refresh token belongs to, if there is one.
+    /// Ends the login that a refresh token belongs to, if there is one; that login.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn revoke_family_of_token(&self, hash: &[u8], at: Time) -> Result<(), Error> {
+    pub async fn revoke_family_of_token(&self, hash: &[u8], at: Time) -> Result<Option<FamilyId>, Error> {
         let mut tx = self.write.begin().await?;
-        if let Some(row) = token(&mut tx, hash).await? {
-            revoke(&mut tx, FamilyId::from_uuid(row.family_id), at).await?;
+        let family = token(&mut tx, hash).await?.map(|row| FamilyId::from_uuid(row.family_id));
+        if let Some(family) = family {
+            revoke(&mut tx, family, at).await?;
         }
         tx.commit().await?;
-        Ok(())
+        Ok(family)
     }
 
     /// Forgets logins that nobody can refresh any more. How many.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     Error, Store,
     messages::newest_messages,
-    pool::{Tx, execute, on_tx},
+    pool::{Pool, Tx, execute, on_pool, on_tx},
 };
 use crate::domain::{Audience, Epoch, Event, Fact, Message, MessageId, Position, RoomId};
 
@@ -122,6 +122,15 @@ pub(super) async fn insert_events(tx: &mut Tx, events: &[Event]) -> Result<(), s
         });
         async move { query.build().execute(db).await.map(|_| ()) }
     })
+}
+
+/// Whether this very event has its place in the stream.
+pub(super) async fn is_stored(pool: &Pool, event: &Event) -> Result<bool, sqlx::Error> {
+    const SQL: &str = "select body from events where room_id = $1 and event_offset = $2";
+    let offset = event.position.map_or(0, |at| at.offset.cast_signed());
+    let found: Option<String> = on_pool!(pool, db => sqlx::query_scalar(SQL)
+        .bind(event.room.as_uuid()).bind(offset).fetch_optional(db))?;
+    Ok(found.is_some_and(|found| found == body(&event.fact)))
 }
 
 /// Takes the text of a deleted message out of the events that told it, so that no replay tells it again.

@@ -4,7 +4,7 @@
 //! under load, hundreds share one commit. A row that the database refuses fails alone: its batch is repeated one by one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,7 +12,7 @@ use super::{
     NewMessage, Store,
     messages::{delete_message, edit_message, insert_messages, known_messages, message_row},
     pool::{Pool, Tx},
-    streams::{advance_stream, empty_events, insert_events, lock_stream},
+    streams::{advance_stream, empty_events, insert_events, is_stored, lock_stream},
 };
 use crate::domain::{
     Audience, Event, Fact, Message, MessageId, Origin, Position, Refusal, Role, RoomId, Time, UserId, message::Content,
@@ -24,6 +24,10 @@ const QUEUE: usize = 4_096;
 /// Changes that one transaction takes: enough to share a commit, few enough to keep it short (and far below the 32,766
 /// parameters that SQLite allows in one statement).
 const BATCH: usize = 256;
+/// How often it is looked for a commit whose answer was lost …
+const LOOKS: u32 = 60;
+/// … and how long between.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Committed events that may wait for the bus. The writer waits when it is full.
 const COMMITTED: usize = 4_096;
 
@@ -169,17 +173,41 @@ async fn write_batch(pool: &Pool, jobs: Vec<Job>, committed: &mpsc::Sender<Event
             metrics::histogram!(COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
             finish(jobs, batch, committed).await;
         }
-        Err(error) if jobs.len() == 1 => {
-            let refusal = Refusal::Internal(format!("the database refused a change: {error}"));
-            finish(jobs, Batch { answers: vec![Err(refusal)], events: Vec::new() }, committed).await;
-        }
-        Err(error) => {
+        Err(Failure::Refused(error)) if jobs.len() > 1 => {
             tracing::warn!(%error, jobs = jobs.len(), "a batch failed; repeating its changes one by one");
             for job in jobs {
                 Box::pin(write_batch(pool, vec![job], committed)).await;
             }
         }
+        Err(Failure::Refused(error) | Failure::Unreached(error)) => {
+            let refusal = Refusal::Internal(format!("the database did not take a change: {error}"));
+            let answers = jobs.iter().map(|_| Err(refusal.clone())).collect();
+            finish(jobs, Batch { answers, events: Vec::new() }, committed).await;
+        }
+        Err(Failure::Unknown(error, batch)) => settle(pool, jobs, batch, &error, committed).await,
     }
+}
+
+/// The connection broke while the commit was under way. Those who asked are told that it failed (asking again is safe), and
+/// once the database answers again, what it did commit is told to the rooms: nothing else would ever tell it.
+async fn settle(pool: &Pool, jobs: Vec<Job>, batch: Batch, error: &sqlx::Error, committed: &mpsc::Sender<Event>) {
+    tracing::warn!(%error, "the answer to a commit was lost; looking whether it took place");
+    let refusal = Refusal::Internal("the answer of the database was lost".to_owned());
+    for job in jobs {
+        // Whoever asked may have gone.
+        let _ = job.reply.send(Err(refusal.clone()));
+    }
+    let Some(event) = batch.events.first() else { return };
+    for _ in 0..LOOKS {
+        match is_stored(pool, event).await {
+            Ok(true) => return finish(Vec::new(), Batch { answers: Vec::new(), ..batch }, committed).await,
+            Ok(false) => return,
+            Err(error) => tracing::warn!(%error, "the database still does not answer"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    // The next event of each room shows a gap, and clients that see one join again with their position.
+    tracing::error!(events = batch.events.len(), "whether these events are stored could not be found out");
 }
 
 /// Tells the bus first, then those who asked: an answer says that the event is on its way.
@@ -203,20 +231,45 @@ struct Batch {
     events: Vec<Event>,
 }
 
-async fn commit(pool: &Pool, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
+/// Why a transaction did not do what it should.
+enum Failure {
+    /// The database said no.
+    Refused(sqlx::Error),
+    /// The database could not be asked; nothing has happened.
+    Unreached(sqlx::Error),
+    /// Everything was said, and nobody knows whether the last word was heard.
+    Unknown(sqlx::Error, Batch),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::Database(_)) { Self::Refused(error) } else { Self::Unreached(error) }
+    }
+}
+
+async fn commit(pool: &Pool, jobs: &[Job]) -> Result<Batch, Failure> {
     let mut tx = pool.begin().await?;
+    let batch = apply_all(&mut tx, jobs).await?;
+    match tx.commit().await {
+        Ok(()) => Ok(batch),
+        Err(error @ sqlx::Error::Database(_)) => Err(Failure::Refused(error)),
+        Err(error) => Err(Failure::Unknown(error, batch)),
+    }
+}
+
+async fn apply_all(tx: &mut Tx, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
     // Rooms are locked in the order of their ids, so that the writers of two nodes never wait for each other in a circle.
     let mut streams: BTreeMap<RoomId, (Position, bool)> = BTreeMap::new();
     let mut rooms: Vec<RoomId> = jobs.iter().map(|job| job.room).collect();
     rooms.sort_unstable();
     rooms.dedup();
     for room in rooms {
-        if let Some(last) = lock_stream(&mut tx, room).await? {
+        if let Some(last) = lock_stream(tx, room).await? {
             streams.insert(room, (last, false));
         }
     }
-    let mut sends = Sends::of(&mut tx, jobs).await?;
-    let (mut answers, mut events) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+    let mut sends = Sends::of(tx, jobs).await?;
+    let (mut answers, mut events) = (Vec::with_capacity(jobs.len()), Vec::<Event>::with_capacity(jobs.len()));
     for job in jobs {
         let Some((last, changed)) = streams.get_mut(&job.room) else {
             answers.push(Err(Refusal::NotFound));
@@ -224,7 +277,7 @@ async fn commit(pool: &Pool, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
         };
         let fact = match &job.change {
             Change::Send(new) => sends.take(new, last.offset + 1),
-            other => apply(&mut tx, job.room, other).await?,
+            other => apply(tx, job.room, other, &mut events).await?,
         };
         let fact = match fact {
             Applied::Happened(fact) => fact,
@@ -243,12 +296,11 @@ async fn commit(pool: &Pool, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
         let (position, origin) = (Some(*last), job.origin.clone());
         events.push(Event { room: job.room, to: Audience::Everyone, position, origin, fact });
     }
-    insert_messages(&mut tx, &sends.new).await?;
-    insert_events(&mut tx, &events).await?;
+    insert_messages(tx, &sends.new).await?;
+    insert_events(tx, &events).await?;
     for (room, (last, _)) in streams.iter().filter(|(_, (_, changed))| *changed) {
-        advance_stream(&mut tx, *room, *last).await?;
+        advance_stream(tx, *room, *last).await?;
     }
-    tx.commit().await?;
     Ok(Batch { answers, events })
 }
 
@@ -295,7 +347,8 @@ impl<'a> Sends<'a> {
 }
 
 /// Any change but a new message. A message that is changed here was stored by an earlier batch: nobody knows its id before.
-async fn apply(tx: &mut Tx, room: RoomId, change: &Change) -> Result<Applied, sqlx::Error> {
+/// `batch` holds the events of this transaction that are not stored yet.
+async fn apply(tx: &mut Tx, room: RoomId, change: &Change, batch: &mut [Event]) -> Result<Applied, sqlx::Error> {
     let at = Time::now();
     match change {
         Change::Send(_) => unreachable!("messages are taken together"),
@@ -321,7 +374,15 @@ async fn apply(tx: &mut Tx, room: RoomId, change: &Change) -> Result<Applied, sq
                 return Ok(Applied::Already(None));
             }
             delete_message(tx, *message, *by, at).await?;
-            empty_events(tx, &Message::from(row).emptied()).await?;
+            let emptied = Message::from(row).emptied();
+            empty_events(tx, &emptied).await?;
+            for event in batch {
+                if let Fact::MessageEdited(edited) = &mut event.fact
+                    && edited.id == *message
+                {
+                    edited.clone_from(&emptied);
+                }
+            }
             Ok(Applied::Happened(Fact::MessageDeleted { message: *message, by: *by }))
         }
         Change::Role { user, role } => {

@@ -15,6 +15,24 @@ fn track(answer: &Answer, place: usize) -> TrackId {
     answer.tracks[place].track_id
 }
 
+/// The number that the media side gave to a participant's connection.
+fn connection(house: &House, room: RoomId, answer: &Answer) -> u64 {
+    let mut lobby = house.rooms.lobby();
+    let joined = lobby.rooms.get_mut(&room).unwrap().call.of_participant(answer.participant_id).unwrap();
+    joined.connection.unwrap()
+}
+
+/// The offer of another connection of the same browser.
+fn another_offer() -> String {
+    let line = |line: &str| match line.split_once(':') {
+        Some((name @ "a=ice-ufrag", _)) => format!("{name}:othr"),
+        Some((name @ "a=ice-pwd", _)) => format!("{name}:anotherpasswordofthesame"),
+        _ if line.starts_with("o=") => "o=- 42 2 IN IP4 127.0.0.1".to_owned(),
+        _ => line.to_owned(),
+    };
+    OFFER.lines().map(|it| line(it) + "\r\n").collect()
+}
+
 #[tokio::test]
 async fn an_offer_is_answered_and_everybody_sees_who_is_there() {
     let (mut house, ada, ben, room) = call().await;
@@ -82,7 +100,11 @@ async fn what_the_media_side_finds_is_told() {
     house.told().await;
     house.rooms.ready(&house.seat(&ada, room)).unwrap();
     house.rooms.view(&house.seat(&ada, room), Vec::new()).unwrap();
-    house.rooms.call_changed(CallEvent::Connected { call, participant: one.participant_id });
+    house.rooms.call_changed(CallEvent::Connected {
+        call,
+        participant: one.participant_id,
+        connection: connection(&house, room, &one),
+    });
     assert_eq!(house.told_participant().await.state, ParticipantState::Connected);
     house.rooms.call_changed(CallEvent::Track { call, track: track(&one, 1), active: true });
     assert!(house.told_participant().await.tracks[1].active);
@@ -111,11 +133,15 @@ async fn what_the_media_side_finds_is_told() {
         [("8", SlotKind::Video, Some(track(&one, 1))), ("9", SlotKind::Video, None)]
     );
     let nobody = ParticipantId::new();
-    house.rooms.call_changed(CallEvent::Connected { call, participant: nobody });
-    house.rooms.call_changed(CallEvent::Lost { call: CallId::new(), participant: nobody });
+    house.rooms.call_changed(CallEvent::Connected { call, participant: nobody, connection: 1 });
+    house.rooms.call_changed(CallEvent::Lost { call: CallId::new(), participant: nobody, connection: 1 });
     house.is_quiet().await;
 
-    house.rooms.call_changed(CallEvent::Lost { call, participant: two.participant_id });
+    let current = connection(&house, room, &two);
+    let lost = |connection| CallEvent::Lost { call, participant: two.participant_id, connection };
+    house.rooms.call_changed(lost(current + 1_000));
+    house.is_quiet().await;
+    house.rooms.call_changed(lost(current));
     assert_eq!(house.told().await, (Audience::Session(ben.id), Fact::CallEnded(EndReason::IceTimeout)));
     let (participant, user, reason) = (two.participant_id, ben.caller.user.id, LeftReason::Lost);
     assert_eq!(house.told().await.1, Fact::CallParticipantLeft { participant, user, reason });
@@ -128,7 +154,7 @@ async fn a_lost_socket_is_shown_and_keeps_its_part() {
     let (mut house, ada, _, room) = call().await;
     let answer = house.offer(&house.seat(&ada, room)).await.unwrap();
     let (call, participant) = (answer.call_id, answer.participant_id);
-    house.rooms.call_changed(CallEvent::Connected { call, participant });
+    house.rooms.call_changed(CallEvent::Connected { call, participant, connection: connection(&house, room, &answer) });
     house.rooms.session_changed(SessionChange::Lost(ada.id));
     house.rooms.session_changed(SessionChange::Resumed(ada.id));
     let mut states = Vec::new();
@@ -142,7 +168,7 @@ async fn a_lost_socket_is_shown_and_keeps_its_part() {
     house.told().await;
     let (user, reason) = (ada.caller.user.id, LeftReason::Lost);
     assert_eq!(house.told().await.1, Fact::CallParticipantLeft { participant, user, reason });
-    assert_eq!(house.told().await, left(user, reason));
+    house.told_left(user, reason).await;
 }
 
 #[tokio::test]
@@ -190,5 +216,79 @@ async fn the_removed_leave_the_call_too() {
     assert!(matches!(house.told().await, (Audience::User(_), Fact::Removed { .. })));
     let (participant, user, reason) = (answer.participant_id, ben.caller.user.id, LeftReason::Removed);
     assert_eq!(house.told().await.1, Fact::CallParticipantLeft { participant, user, reason });
-    assert_eq!(house.told().await, left(user, reason));
+    house.told_left(user, reason).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_on_keeps_its_tracks_and_their_mutes() {
+    let (mut house, ada, ben, room) = call().await;
+    let (host, guest) = (house.seat(&ada, room), house.seat(&ben, room));
+    let first = house.offer(&guest).await.unwrap();
+    house.told().await;
+    house.rooms.mute_track(&host, track(&first, 0), true).unwrap();
+    house.told().await;
+    house.told().await;
+    // Nothing is taken back by naming nothing …
+    let again = house.rooms.offer(&guest, OFFER.to_owned(), Vec::new()).await.unwrap();
+    assert_eq!((again.participant_id, &again.tracks), (first.participant_id, &first.tracks));
+    let shown = house.told_participant().await;
+    assert!(shown.tracks.len() == 3 && shown.tracks[0].muted_by_host);
+    // … and nothing by naming it otherwise.
+    let of = |mid: &str, source| OfferedSource { mid: mid.to_owned(), source };
+    let swapped = vec![of("0", TrackSource::Screen), of("2", TrackSource::Microphone)];
+    let moved = vec![of("7", TrackSource::Microphone)];
+    for wrong in [swapped, moved] {
+        let refusal = house.rooms.offer(&guest, OFFER.to_owned(), wrong).await.unwrap_err();
+        assert!(matches!(refusal, Refusal::BadRequest { field: "tracks", .. }), "{refusal:?}");
+    }
+    house.is_quiet().await;
+    assert_eq!(house.rooms.call(&ben.caller, first.call_id).await.unwrap().1.participants, [shown]);
+}
+
+#[tokio::test]
+async fn a_new_connection_begins_anew_but_stays_muted() {
+    let (mut house, ada, ben, room) = call().await;
+    let (host, guest) = (house.seat(&ada, room), house.seat(&ben, room));
+    let first = house.offer(&guest).await.unwrap();
+    let (call, participant) = (first.call_id, first.participant_id);
+    let old = connection(&house, room, &first);
+    house.rooms.call_changed(CallEvent::Connected { call, participant, connection: old });
+    house.rooms.call_changed(CallEvent::Track { call, track: track(&first, 0), active: true });
+    house.rooms.mute_track(&host, track(&first, 0), true).unwrap();
+    house.rooms.mute(&guest, track(&first, 1), true).unwrap();
+    for _ in 0..6 {
+        house.told().await;
+    }
+    let sources = vec![sources()[1].clone(), sources()[0].clone()];
+    let second = house.rooms.offer(&guest, another_offer(), sources).await.unwrap();
+    assert_eq!(second.participant_id, participant);
+    assert_ne!(connection(&house, room, &second), old);
+    let shown = house.told_participant().await;
+    assert_eq!(shown.state, ParticipantState::Joining);
+    let [camera, microphone] = &shown.tracks[..] else { panic!("two tracks: {shown:?}") };
+    assert!(camera.muted && !camera.muted_by_host && !camera.active);
+    assert!(microphone.muted_by_host && !microphone.muted && !microphone.active);
+    // What is still told of the old connection means nothing any more.
+    house.rooms.call_changed(CallEvent::Lost { call, participant, connection: old });
+    house.rooms.call_changed(CallEvent::Connected { call, participant, connection: old });
+    house.is_quiet().await;
+}
+
+#[tokio::test]
+async fn one_person_takes_part_from_three_places() {
+    let (house, ada, ben, room) = call().await;
+    let mut answers = Vec::new();
+    for place in 0..4 {
+        let tab = Arc::new(session(ben.caller.clone()));
+        house.enter(&tab, room).await.unwrap();
+        let answer = house.offer(&house.seat(&tab, room)).await;
+        match place {
+            0..3 => answers.push(answer.unwrap()),
+            _ => assert!(matches!(answer, Err(Refusal::BadRequest { field: "roomId", .. }))),
+        }
+    }
+    // A mute is of the person: it holds in all places.
+    house.rooms.mute_track(&house.seat(&ada, room), track(&answers[0], 0), true).unwrap();
+    let (_, seen) = house.rooms.call(&ada.caller, answers[0].call_id).await.unwrap();
+    assert!(seen.participants.iter().all(|it| it.tracks[0].muted_by_host));
 }

@@ -896,6 +896,7 @@ export type ClientFrame = { id?: string } & ClientBody;
 export const CloseCode = {
   Normal: 1000,
   TooBig: 1009,
+  Internal: 1011,
   BadClient: 4400,
   Unauthenticated: 4401,
   TokenExpired: 4402,
