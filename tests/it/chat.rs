@@ -442,3 +442,38 @@ async fn a_closed_socket_leaves_at_once_and_a_lost_one_later() {
     let online = || async { cleo.get(&format!("/rooms/{room}")).await.json()["online"].as_u64() };
     until("one is left", async || (online().await == Some(1)).then_some(())).await;
 }
+
+#[tokio::test]
+async fn leaving_and_coming_back_at_once_is_heard_as_that() {
+    let server = Server::start().await;
+    let (mut ada, mut ben, room) = two_in_a_room(&server).await;
+    for round in 0..20 {
+        // Without a pause: that they left is told while they come in.
+        let data = json!({"roomId": room});
+        ben.send_json(&json!({"type": "leave_room", "data": data})).await;
+        ben.send_json(&json!({"type": "join_room", "id": format!("j-{round}"), "data": data})).await;
+        while ben.next().await["id"] != format!("j-{round}") {}
+        let said = ada.say(&room, &format!("c-{round}"), "still there?").await;
+        assert_eq!(ben.next().await["offset"], said["offset"], "and nothing in between");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_closes_the_sockets_of_that_login() {
+    let server = Server::start().await;
+    let (mut ada, _ben, room) = two_in_a_room(&server).await;
+    let cleo = server.enter("cleo").await;
+    let (mut socket, _) = cleo.connect_to(&room).await;
+    cleo.ask(reqwest::Method::DELETE, "/auth/logout", None).await.expect(reqwest::StatusCode::NO_CONTENT);
+    assert_eq!(socket.closed().await.0, 4401);
+    assert_eq!(ada.next_of("member_left").await["data"]["userId"], cleo.id);
+
+    // A refresh token that comes twice is an alarm: whoever is in by that login is out.
+    let dan = server.enter("dan").await;
+    let (mut socket, _) = dan.connect_to(&room).await;
+    let refresh = json!({"refreshToken": dan.refresh_token});
+    let anybody = server.anonymous();
+    anybody.post("/auth/refresh", refresh.clone()).await.expect(reqwest::StatusCode::OK);
+    anybody.post("/auth/refresh", refresh).await.refused(401, "token_reused");
+    assert_eq!(socket.closed().await.0, 4401);
+}

@@ -1,6 +1,8 @@
 //! The store, the same tests on both databases.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parlor::domain::{
@@ -11,6 +13,8 @@ use parlor::store::{
     self, Committed, Config, Membership, NewMessage, Recovery, Redeemed, RoomRecord, STATE_MESSAGES, Store,
 };
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::mpsc::Receiver;
 
 use crate::postgres::database;
@@ -65,6 +69,7 @@ on_both_databases!(
     a_bad_row_fails_alone,
     only_the_author_edits_and_deletes,
     a_deleted_text_is_told_no_more,
+    a_text_deleted_at_once_is_told_no_more,
     a_resume_gets_what_was_missed_or_a_fresh_state,
     history_goes_back_page_by_page,
     a_refresh_token_is_good_once,
@@ -344,15 +349,15 @@ async fn a_refresh_token_is_good_once(database: Database) {
     assert!(matches!(redeem(b"second", b"third", later).await.unwrap(), Redeemed::Good(_)));
     assert!(store.family(family).await.unwrap().is_some());
 
-    assert_eq!(redeem(b"second", b"stolen", later).await.unwrap(), Redeemed::Reused);
+    assert_eq!(redeem(b"second", b"stolen", later).await.unwrap(), Redeemed::Reused(family));
     assert!(store.family(family).await.unwrap().is_none(), "the login is over for the thief and the owner");
     assert_eq!(redeem(b"third", b"x", later).await.unwrap(), Redeemed::Unknown);
     assert_eq!(redeem(b"stolen", b"x", later).await.unwrap(), Redeemed::Unknown);
 
     let other = FamilyId::new();
     store.create_family(other, ada.id, b"other", now, DAY).await.unwrap();
-    store.revoke_family_of_token(b"other", now).await.unwrap();
-    store.revoke_family_of_token(b"nothing", now).await.unwrap();
+    assert_eq!(store.revoke_family_of_token(b"other", now).await.unwrap(), Some(other));
+    assert_eq!(store.revoke_family_of_token(b"nothing", now).await.unwrap(), None);
     assert_eq!(redeem(b"other", b"x", now).await.unwrap(), Redeemed::Unknown);
     assert_eq!(store.sweep_families(now).await.unwrap(), 0);
     assert_eq!(store.sweep_families(now.after(2 * DAY)).await.unwrap(), 2);
@@ -372,7 +377,7 @@ async fn two_refreshes_at_once_end_the_login(database: Database) {
         );
         let outcomes = [one.unwrap(), other.unwrap()];
         assert_eq!(outcomes.iter().filter(|it| matches!(it, Redeemed::Good(_))).count(), 1, "{outcomes:?}");
-        assert!(outcomes.contains(&Redeemed::Reused), "{outcomes:?}");
+        assert!(outcomes.contains(&Redeemed::Reused(family)), "{outcomes:?}");
         assert!(store.family(family).await.unwrap().is_none());
     }
 }
@@ -389,8 +394,15 @@ async fn a_claim_is_good_once_and_while_nobody_is_administrator(database: Databa
     let administrators =
         [role(ada.id).await, role(ben.id).await].iter().filter(|it| **it == SiteRole::Administrator).count();
     assert_eq!(administrators, 1);
-    assert!(!store.replace_claim(b"more", Time::now()).await.unwrap());
-    assert!(!store.use_claim(b"more", ben.id).await.unwrap());
+    // An administrator without a login that still lives is locked out, and needs another way in.
+    let (now, family) = (Time::now(), FamilyId::new());
+    assert!(store.replace_claim(b"more", now).await.unwrap());
+    for (user, family) in [(ada.id, family), (ben.id, FamilyId::new())] {
+        store.create_family(family, user, user.to_string().as_bytes(), now, DAY).await.unwrap();
+    }
+    assert!(!store.replace_claim(b"others", now).await.unwrap());
+    assert!(!store.use_claim(b"more", ben.id).await.unwrap() && !store.use_claim(b"others", ben.id).await.unwrap());
+    assert!(store.replace_claim(b"late", now.after(2 * DAY)).await.unwrap());
     assert!(store.set_site_role(ben.id, SiteRole::Moderator).await.unwrap());
     assert_eq!(role(ben.id).await, SiteRole::Moderator);
     assert!(!store.set_site_role(UserId::new(), SiteRole::Moderator).await.unwrap());
@@ -438,6 +450,26 @@ async fn public_rooms_are_listed_newest_first(database: Database) {
     assert!(store.room(RoomId::new()).await.unwrap().is_none());
 }
 
+/// An edit and the deletion that follows it share a transaction as often as not.
+async fn a_text_deleted_at_once_is_told_no_more(database: Database) {
+    let (store, _events, ada, room) = house(&database).await;
+    for number in 0..20 {
+        let (id, _) = send(&store, room, &ada, &format!("c-{number}"), "a secret").await;
+        let (edited, deleted) = tokio::join!(
+            store.edit_message(room, id, ada.id, "a secret still".to_owned(), None),
+            store.delete_message(room, id, ada.id, false, None)
+        );
+        assert!(matches!(deleted, Ok(Committed::Fresh(_))) && matches!(edited, Ok(_) | Err(Refusal::NotFound)));
+    }
+    let found = recover(&store, room, None).await;
+    let all = recover(&store, room, Some(Position { offset: 0, ..found.position })).await.missed;
+    let told = all.iter().filter_map(|event| match &event.fact {
+        Fact::MessageSent(message) | Fact::MessageEdited(message) => Some(&message.content.text),
+        _ => None,
+    });
+    assert!(told.chain(found.messages.iter().map(|it| &it.content.text)).all(|text| text.is_empty()));
+}
+
 /// Two nodes on one PostgreSQL write into the same rooms.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_share_one_stream() {
@@ -467,6 +499,80 @@ async fn two_nodes_share_one_stream() {
     }
     let all = (1..=last_first).map(|it| (first, it)).chain((1..=last_second).map(|it| (second, it)));
     assert_eq!(told, all.collect::<HashSet<_>>());
+}
+
+/// The connection breaks after the commit was sent and before its answer came: whoever asked cannot know, but what is stored is
+/// told to the room, once, and asking again is safe.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_told_all_the_same() {
+    let database = Database::postgres().await;
+    let proxy = CuttingProxy::start(&database.config.url).await;
+    let (store, mut events) = Store::open(&Config { url: proxy.url.clone(), ..Config::default() }).await.unwrap();
+    let ada = person(&store, "ada").await;
+    let room = room(&store, &ada, Visibility::Public).await;
+    send(&store, room, &ada, "c-1", "hello").await;
+    assert_eq!(events.recv().await.unwrap().position.unwrap().offset, 1);
+    proxy.cut_next_commit.store(true, Ordering::SeqCst);
+    let refused = store.send_message(message(room, &ada, "c-2", "was it heard?"), None).await;
+    assert!(matches!(refused, Err(Refusal::Internal(_))), "{refused:?}");
+    let told = events.recv().await.unwrap();
+    assert_eq!(told.position.unwrap().offset, 2);
+    let Fact::MessageSent(stored) = told.fact else { panic!("a message") };
+    let again = store.send_message(message(room, &ada, "c-2", "was it heard?"), None).await.unwrap();
+    assert_eq!(again, Committed::Already(Some(stored)));
+    assert_eq!(send(&store, room, &ada, "c-3", "next").await.1.offset, 3);
+    assert_eq!(events.recv().await.unwrap().position.unwrap().offset, 3);
+}
+
+/// A way to PostgreSQL that can break in the worst moment.
+struct CuttingProxy {
+    url: String,
+    cut_next_commit: Arc<AtomicBool>,
+}
+
+impl CuttingProxy {
+    async fn start(url: &str) -> Self {
+        let socket = url.split("host=").nth(1).unwrap().split('&').next().unwrap();
+        let path = format!("{socket}/.s.PGSQL.5432");
+        let name = url.split(['/', '?']).nth(3).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let cut_next_commit = Arc::new(AtomicBool::new(false));
+        let cut = cut_next_commit.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = UnixStream::connect(&path).await.unwrap();
+                tokio::spawn(carry(client, server, cut.clone()));
+            }
+        });
+        let url = format!("postgres://parlor@127.0.0.1:{port}/{name}?sslmode=disable");
+        Self { url, cut_next_commit }
+    }
+}
+
+/// Carries both ways; a commit is still carried there, but its answer is not.
+async fn carry(mut client: TcpStream, mut server: UnixStream, cut: Arc<AtomicBool>) {
+    let (mut question, mut answer) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        tokio::select! {
+            asked = client.read(&mut question) => {
+                let Ok(count @ 1..) = asked else { return };
+                server.write_all(&question[..count]).await.unwrap();
+                let commits = question[..count].windows(6).any(|word| word.eq_ignore_ascii_case(b"commit"));
+                if commits && cut.swap(false, Ordering::SeqCst) {
+                    // PostgreSQL has answered: the commit took place.
+                    server.read(&mut answer).await.unwrap();
+                    return;
+                }
+            }
+            answered = server.read(&mut answer) => {
+                let Ok(count @ 1..) = answered else { return };
+                if client.write_all(&answer[..count]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// The file is there, complete and readable, the moment that a message is acknowledged.
