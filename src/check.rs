@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::api::{TlsError, TlsFiles};
-use crate::config::{Config, Tls};
+use crate::config::{Config, SECRET_BYTES, Tls};
 use crate::store;
+
+/// Open files that hold up a busy evening.
+const FEW_FILES: u64 = 4096;
 
 /// What the check has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub async fn findings(config: &Config) -> Vec<Finding> {
     found.extend(media_ports(config));
     found.extend(announced(config));
     found.extend(turn(config));
+    found.extend(proxy(config));
+    found.extend(open_files());
     found
 }
 
@@ -89,17 +94,29 @@ fn data_folder(folder: &Path) -> Option<Finding> {
 }
 
 fn secret(path: &Path) -> Option<Finding> {
-    let mode = fs::metadata(path).ok()?.permissions().mode();
-    if mode & 0o077 == 0 {
-        return None;
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        // Made at the first start.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return None,
+        Err(error) => return wrong(format!("The secret {} cannot be read: {}.", path.display(), reason(&error))),
+    };
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return wrong(format!("Others on this machine can read the secret {0}: run chmod 600 {0}.", path.display()));
     }
-    wrong(format!("Others on this machine can read the secret {0}: run chmod 600 {0}.", path.display()))
+    match fs::read(path) {
+        Err(error) => wrong(format!("The secret {} cannot be read: {}.", path.display(), reason(&error))),
+        Ok(secret) if secret.len() < SECRET_BYTES => wrong(format!(
+            "The secret {} is shorter than {SECRET_BYTES} bytes: remove it, and the next start makes one (everybody has to enter again).",
+            path.display()
+        )),
+        Ok(_) => None,
+    }
 }
 
 async fn database(config: &Config) -> Option<Finding> {
     let settings = config.store();
     // SQLite makes its file at the first start; there is nothing to reach yet.
-    if config.database_url.is_none() && !Path::new(&settings.url).exists() {
+    if config.sqlite_file().is_some_and(|file| !file.exists()) {
         return None;
     }
     let error = store::reach(&settings).await.err()?;
@@ -158,7 +175,11 @@ fn media_ports(config: &Config) -> Option<Finding> {
     }
     let shards = crate::sfu::shard_count(&config.sfu);
     let ports = (0..shards).map(|n| config.media_port.saturating_add(u16::try_from(n).unwrap_or(u16::MAX)));
-    let taken = ports.into_iter().find(|port| UdpSocket::bind(("0.0.0.0", *port)).is_err())?;
+    let is_taken = |address: IpAddr, port| {
+        UdpSocket::bind((address, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+    };
+    let everywhere = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+    let taken = ports.into_iter().find(|port| everywhere.iter().any(|address| is_taken(*address, *port)))?;
     wrong(format!("UDP port {taken} for media is taken: set PARLOR_MEDIA_PORT to the first of {shards} free ports."))
 }
 
@@ -166,6 +187,30 @@ fn announced(config: &Config) -> Option<Finding> {
     let foreign = config.announced_address.iter().find(|ip| UdpSocket::bind((**ip, 0)).is_err())?;
     hint(format!(
         "{foreign} (PARLOR_ANNOUNCED_ADDRESS) is no address of this machine; that is right only if packets sent there are forwarded here."
+    ))
+}
+
+/// A proxy does https in front of us, but we do not believe it.
+fn proxy(config: &Config) -> Option<Finding> {
+    if !config.is_public_https() || config.is_tls() || !config.trusted_proxies.is_empty() {
+        return None;
+    }
+    hint(
+        "PARLOR_PUBLIC_URL is https, so a proxy is in front, but PARLOR_TRUSTED_PROXIES is empty: all clients seem to have the proxy's \
+         address, and share its limits.",
+    )
+}
+
+/// Each socket is a file.
+fn open_files() -> Option<Finding> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let soft: u64 = line.split_whitespace().next()?.parse().ok()?;
+    if soft >= FEW_FILES {
+        return None;
+    }
+    hint(format!(
+        "Only {soft} files may be open at once, and each client needs one: raise the limit (ulimit -n, LimitNOFILE)."
     ))
 }
 

@@ -11,6 +11,9 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{auth, hub, limit, rooms, sfu, store};
 
+/// Bytes of the secret that signs tokens.
+pub const SECRET_BYTES: usize = 32;
+
 /// Everything that can be set. Times and sizes carry their unit in the name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
@@ -43,6 +46,9 @@ pub struct Config {
     /// Other origins (`https://chat.example.org`) whose pages may call this server. Its own origin always may.
     #[serde(deserialize_with = "list")]
     pub allowed_origins: Vec<String>,
+    /// Addresses or CIDRs that may read `/metrics`. This machine and moderators always may.
+    #[serde(deserialize_with = "list")]
+    pub metrics_from: Vec<IpNet>,
     /// Addresses or CIDRs that no rate limit holds for: load tools.
     #[serde(deserialize_with = "list")]
     pub limit_exempt: Vec<IpNet>,
@@ -83,6 +89,7 @@ impl Default for Config {
             tls: Tls::default(),
             trusted_proxies: Vec::new(),
             allowed_origins: Vec::new(),
+            metrics_from: Vec::new(),
             limit_exempt: Vec::new(),
             log: "info".into(),
             http: Http::default(),
@@ -114,8 +121,13 @@ pub enum Tls {
 pub struct Http {
     /// Connections served at once; further ones wait in the kernel's backlog.
     pub max_connections: usize,
+    /// Connections from one IPv4 address or IPv6 /64; more are refused. Not for `limit_exempt` and `trusted_proxies`.
+    pub max_connections_per_address: usize,
     /// The time a client has for the head of a request, in milliseconds.
     pub head_timeout_ms: u64,
+    /// The time a client has for the body of a request, in milliseconds; shorter than the next, because a slow client is no failure
+    /// of ours.
+    pub body_timeout_ms: u64,
     /// The time a request without an upgrade may take, in milliseconds.
     pub request_timeout_ms: u64,
     /// The time a new socket has for its first frame, in milliseconds.
@@ -130,7 +142,9 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             max_connections: 20_000,
+            max_connections_per_address: 500,
             head_timeout_ms: 10_000,
+            body_timeout_ms: 10_000,
             request_timeout_ms: 30_000,
             login_timeout_ms: 5_000,
             idle_timeout_ms: 60_000,
@@ -199,10 +213,27 @@ impl Config {
         store::Config { url: self.database_url.clone().unwrap_or_else(own), ..self.store.clone() }
     }
 
+    /// The file of an SQLite database; `None` with PostgreSQL.
+    #[must_use]
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
+        let url = self.store().url;
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return None;
+        }
+        let path = url.strip_prefix("sqlite:").unwrap_or(&url);
+        Some(path.strip_prefix("//").unwrap_or(path).into())
+    }
+
     /// The rates, with those who are exempt.
     #[must_use]
     pub fn limits(&self) -> limit::Config {
         limit::Config { exempt: self.limit_exempt.clone(), ..self.limit.clone() }
+    }
+
+    /// Do people reach the page over https, by our TLS or that of a proxy in front?
+    #[must_use]
+    pub fn is_public_https(&self) -> bool {
+        self.is_tls() || self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 
     /// Is the page served over https?

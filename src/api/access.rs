@@ -55,21 +55,33 @@ impl FromRequestParts<Shared> for Known {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Error> {
         let Ok(client) = Client::from_request_parts(parts, shared).await;
+        Self::of(parts, &client, shared).await
+    }
+}
+
+impl Known {
+    /// Whoever the request's token names.
+    pub(crate) async fn of(parts: &Parts, client: &Client, shared: &Shared) -> Result<Self, Error> {
         let Some(token) = bearer(parts) else {
             shared.limits.check_address(Rule::Request, client.address)?;
             return Err(Refusal::Unauthenticated.into());
         };
-        let access = match shared.auth.verify(token, client.address).await {
-            Ok(access) => access,
-            Err(refusal) => {
-                // Guessing tokens is limited too.
-                shared.limits.check_address(Rule::Request, client.address)?;
-                return Err(refusal.into());
-            }
-        };
+        let access = verify(token, client, shared).await?;
         shared.limits.check(Rule::Request, &access.caller)?;
         Ok(Self(access))
     }
+}
+
+/// What a token proves. Limits come before the database: forged tokens count for their address, true ones for their owner.
+pub(crate) async fn verify(token: &str, client: &Client, shared: &Shared) -> Result<Access, Refusal> {
+    match shared.auth.claimed(token) {
+        Ok(user) => shared.limits.check_user(Rule::Frame, user, client.address)?,
+        Err(refusal) => {
+            shared.limits.check_address(Rule::Request, client.address)?;
+            return Err(refusal);
+        }
+    }
+    shared.auth.verify(token, client.address).await
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750, section 2.1; the scheme's case does not matter).

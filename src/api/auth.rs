@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Shared;
-use super::access::{Anyone, Known, bearer};
+use super::access::{Anyone, Known, bearer, verify};
 use super::client::Client;
 use super::error::{Body, Error, Problem};
 use crate::auth::{Entered, Entry};
@@ -112,25 +112,27 @@ pub(crate) async fn refresh(
     }
 }
 
-/// End this login on every device that shares it.
-#[utoipa::path(delete, path = "/auth/logout", tag = "auth", security(("bearer" = []), ()),
+/// End this login on every device that shares it: by the refresh token, in the body or the cookie, or by the access token. A token
+/// that is over needs no end.
+#[utoipa::path(delete, path = "/auth/logout", tag = "auth", security(("bearer" = []), ()), request_body = Option<Refresh>,
     responses((status = 204), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn logout(
     State(shared): State<Shared>,
     Anyone(client): Anyone,
     jar: CookieJar,
     parts: request::Parts,
+    body: Option<Body<Refresh>>,
 ) -> Result<Response, Error> {
-    if let Some(token) = jar.get(COOKIE) {
-        shared.auth.logout_by_refresh(token.value()).await?;
+    let in_body = body.and_then(|Body(refresh)| refresh.refresh_token);
+    for token in in_body.as_deref().into_iter().chain(jar.get(COOKIE).map(Cookie::value)) {
+        shared.auth.logout_by_refresh(token).await?;
     }
-    // A token that is over needs no end.
-    let access = match bearer(&parts) {
-        Some(token) => shared.auth.verify(token, client.address).await.ok(),
-        None => None,
-    };
-    if let Some(access) = access {
-        shared.auth.logout(&access).await?;
+    if let Some(token) = bearer(&parts) {
+        match verify(token, &client, &shared).await {
+            Ok(access) => shared.auth.logout(&access).await?,
+            Err(Refusal::TokenInvalid | Refusal::TokenExpired | Refusal::TokenReused) => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
     }
     Ok((jar.remove(cookie(String::new(), 0, &client)), StatusCode::NO_CONTENT).into_response())
 }

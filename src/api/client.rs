@@ -15,6 +15,8 @@ pub(crate) struct Client {
     pub(crate) address: IpAddr,
     /// Is the whole way encrypted? Decides on `Secure` cookies and HSTS.
     pub(crate) secure: bool,
+    /// Somebody on this machine, as the operator is.
+    pub(crate) is_local: bool,
     /// The host and port that the client asked for, if they are well formed.
     pub(crate) host: Option<String>,
 }
@@ -33,7 +35,10 @@ impl Client {
             Some(host.to_owned())
         });
         let host = host.filter(|host| is_host(host));
-        Self { address, secure: wire.is_some_and(|wire| wire.tls) || tls_before_proxy, host }
+        let secure = config.is_public_https() || tls_before_proxy;
+        // A proxy on this machine that nobody declared must not lend its address to strangers.
+        let is_local = peer.is_loopback() && !headers.contains_key("x-forwarded-for");
+        Self { address, secure, is_local, host }
     }
 
     /// May a page of this origin (the `Origin` header) use our sockets and cookies? No header: no browser, no page, no danger.
@@ -81,7 +86,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let wire = Wire { peer: peer.parse().unwrap(), tls: false };
+        let wire = Wire { peer: peer.parse().unwrap() };
         let (parts, ()) = request.extension(wire).body(()).unwrap().into_parts();
         Client::of(&parts, config)
     }

@@ -1,5 +1,7 @@
 //! Errors of REST: the one place that turns a code into an HTTP status and a problem document (RFC 9457).
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request, rejection};
@@ -11,6 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::Shared;
 use crate::domain::Refusal;
 use crate::metrics::REFUSALS;
 use crate::proto::{ErrorBody, ErrorCode};
@@ -60,6 +63,13 @@ impl Error {
             ErrorBody::new(ErrorCode::Forbidden, "Pages of this origin may not use this server.")
                 .with("action", "origin"),
         )
+    }
+}
+
+impl Error {
+    /// Only operators may.
+    pub(crate) fn not_an_operator() -> Self {
+        Self(ErrorBody::new(ErrorCode::Forbidden, "Only operators may see this.").with("action", "readMetrics"))
     }
 }
 
@@ -138,27 +148,30 @@ impl IntoResponse for Error {
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        match <Json<T> as FromRequest<S>>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(unreadable_body(&rejection)),
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, Error> {
+        let patience = Duration::from_millis(shared.config.http.body_timeout_ms);
+        let reading = <Json<T> as FromRequest<Shared>>::from_request(request, shared);
+        match tokio::time::timeout(patience, reading).await {
+            Ok(Ok(Json(body))) => Ok(Self(body)),
+            Ok(Err(rejection)) => Err(unreadable_body(&rejection)),
+            Err(_) => Err(Refusal::bad_request("body", "The body of this request came too slowly.").into()),
         }
     }
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> OptionalFromRequest<Shared> for Body<T> {
     type Rejection = Error;
 
     /// No body at all is `None`.
-    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Error> {
+    async fn from_request(request: Request, shared: &Shared) -> Result<Option<Self>, Error> {
         use axum::body::HttpBody as _;
         if request.body().size_hint().exact() == Some(0) || request.body().is_end_stream() {
             return Ok(None);
         }
-        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+        <Self as FromRequest<Shared>>::from_request(request, shared).await.map(Some)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Shared;
+use super::access::verify;
 use super::client::Client;
 use super::error::body_of;
 use super::ws::PING_EVERY;
@@ -84,17 +85,17 @@ impl Conversation {
 
     /// Puts a frame into the session's queue, behind what is there.
     pub(super) fn reply(&self, frame: ServerFrame) {
-        self.shared.hub.reply(self.session.id, frame);
+        self.shared.hub.reply(&self.session, frame);
     }
 
     /// Closes after what is queued. The session waits for a resume where the code lets it.
     pub(super) fn close(&self, code: CloseCode) {
-        self.shared.hub.close(self.session.id, code);
+        self.shared.hub.close(&self.session, code);
     }
 
     /// The client closed for good: no seat is kept.
     pub(super) fn end(&self) {
-        self.shared.hub.end(self.session.id);
+        self.shared.hub.end(&self.session);
     }
 
     /// The socket is gone; the seat waits for another.
@@ -131,7 +132,10 @@ impl Conversation {
         let renews = matches!(body, ClientBody::Authenticate(_));
         let result = match body {
             ClientBody::Authenticate(renewal) => self.renew(renewal, id.clone()).await.map(|()| None),
-            body => self.answer(body, id.clone()).await,
+            body => match self.count(Rule::Frame) {
+                Ok(()) => self.answer(body, id.clone()).await,
+                Err(refusal) => Err(refusal),
+            },
         };
         match result {
             Ok(Some(frame)) => self.reply(ServerFrame { id, ..frame }),
@@ -150,11 +154,13 @@ impl Conversation {
 
     /// A new access token for the live socket. It must be the same person's.
     async fn renew(&mut self, renewal: Authenticate, id: Option<String>) -> Result<(), Refusal> {
-        let access = self.shared.auth.verify(&renewal.token, self.client.address).await?;
+        let access = verify(&renewal.token, &self.client, &self.shared).await?;
         if access.caller.user.id != self.session.caller.user.id {
             return Err(Refusal::TokenInvalid);
         }
         self.token = Token::of(&access);
+        self.session = self.shared.hub.renew(&self.session, access.caller);
+        self.shared.rooms.renew(&self.session);
         self.greet(id, true);
         Ok(())
     }
@@ -168,7 +174,7 @@ impl Conversation {
             ClientBody::Ping => return Ok(Some(ServerFrame::new(ServerBody::Pong(Empty {})))),
             ClientBody::JoinRoom(join) => return self.join(join, id).await.map(|()| None),
             ClientBody::LeaveRoom(it) => {
-                self.shared.hub.leave(self.session.id, it.room_id);
+                self.shared.hub.leave(&self.session, it.room_id);
                 rooms.leave(&self.session, it.room_id)?;
             }
             ClientBody::SendMessage(message) => return self.send(message, id).await,
@@ -218,7 +224,7 @@ impl Conversation {
         let JoinRoom { room_id, epoch, offset } = join;
         let since = epoch.zip(offset).map(|(epoch, offset)| Position { epoch, offset });
         let enter = self.shared.rooms.enter(Arc::clone(&self.session), room_id, since);
-        self.shared.hub.join(self.session.id, id, room_id, enter).await
+        self.shared.hub.join(&self.session, id, room_id, enter).await
     }
 
     async fn send(&self, message: SendMessage, id: Option<String>) -> Result<Option<ServerFrame>, Refusal> {

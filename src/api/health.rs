@@ -1,13 +1,21 @@
 //! For operators: `/health`, `/ready`, `/metrics`.
 
+use std::time::{Duration, Instant};
+
 use axum::Json;
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::access::Known;
+use super::client::Client;
+use super::error::{Error, Problem};
+use crate::domain::SiteRole;
 
 /// How the server is.
 #[derive(Serialize, ToSchema)]
@@ -32,19 +40,50 @@ pub(crate) async fn live() -> Json<Health> {
     health("ok", None)
 }
 
+/// What `/ready` found last, so that many who ask do not make the database work.
+#[derive(Default)]
+pub(crate) struct Readiness(Mutex<Option<(Instant, Result<(), String>)>>);
+
+/// How long a finding is good.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
+impl Readiness {
+    async fn find(&self, shared: &Shared) -> Result<(), String> {
+        // Whoever asks meanwhile waits here for the same finding.
+        let mut last = self.0.lock().await;
+        if let Some((at, found)) = &*last
+            && at.elapsed() < GOOD_FOR
+        {
+            return found.clone();
+        }
+        let found = shared.rooms.health().await;
+        *last = Some((Instant::now(), found.clone()));
+        found
+    }
+}
+
 /// Can it serve? The database answers and the media threads run.
 #[utoipa::path(get, path = "/ready", tag = "operate", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(crate) async fn ready(State(shared): State<Shared>) -> Response {
-    match shared.rooms.health().await {
+    match shared.readiness.find(&shared).await {
         Ok(()) => health("ok", None).into_response(),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, health("unavailable", Some(reason))).into_response(),
     }
 }
 
-/// Every figure, in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", tag = "operate", responses((status = 200, body = String, content_type = "text/plain")))]
-pub(crate) async fn metrics(State(shared): State<Shared>) -> Response {
+/// Every figure, in Prometheus' text format. For this machine, the networks that the operator names, and moderators.
+#[utoipa::path(get, path = "/metrics", tag = "operate", security((), ("bearer" = [])),
+    responses((status = 200, body = String, content_type = "text/plain"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn metrics(State(shared): State<Shared>, client: Client, parts: Parts) -> Result<Response, Error> {
+    let from_here = client.is_local || shared.config.metrics_from.iter().any(|net| net.contains(&client.address));
+    if !from_here {
+        let Known(access) = Known::of(&parts, &client, &shared).await?;
+        if access.caller.user.role < SiteRole::Moderator {
+            return Err(Error::not_an_operator());
+        }
+    }
     let kind =
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    (kind, shared.recorder.render()).into_response()
+    Ok((kind, shared.recorder.render()).into_response())
 }

@@ -13,9 +13,8 @@ use crate::chat::{Draft, Sent};
 use crate::domain::message::Content;
 use crate::domain::{Message, MessageId, RoomId};
 
-/// Messages on a page when the client names no number, and at most.
+/// How many are on a page when the client names no number.
 const PAGE: u32 = 50;
-const MAX_PAGE: u32 = 100;
 
 /// A message to be written.
 #[derive(Deserialize, ToSchema)]
@@ -64,7 +63,7 @@ pub(crate) async fn list(
     Path(room): Path<RoomId>,
     Query(which): Query<WhichMessages>,
 ) -> Result<Json<MessagePage>, Error> {
-    let limit = which.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let limit = which.limit.unwrap_or(PAGE);
     let messages = shared.chat.history(known.caller(), room, limit, which.before).await?;
     Ok(Json(MessagePage { messages }))
 }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -52,6 +52,8 @@ use error::Error;
 
 /// The longest body of a request, in bytes. The longest message has 10,000 Unicode scalars, which JSON may write as 12 bytes each.
 const MAX_BODY: usize = 128 * 1024;
+/// What clients are told when the server stops.
+const STOP_REASON: &str = "restart";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the handlers call.
@@ -106,8 +108,9 @@ pub fn serve(app: App, listener: TcpListener) -> anyhow::Result<Served> {
     let tls = TlsFiles::find(&app.config)?.map(|files| tls::acceptor(files, stop.clone())).transpose()?;
     let (hub, http) = (app.hub.clone(), app.config.http.clone());
     let drain = Duration::from_millis(http.drain_ms);
-    let router = router(Shared { app: Arc::new(app), sockets: sockets.clone() });
-    let accepting = tokio::spawn(listen::serve(listener, tls, router, http, stop.clone()));
+    let places = listen::Places::new(&app.config);
+    let shared = Shared { app: Arc::new(app), sockets: sockets.clone(), stop: stop.clone(), readiness: Arc::default() };
+    let accepting = tokio::spawn(listen::serve(listener, tls, router(shared), places, http, stop.clone()));
     Ok(Served { address, hub: HubOfServed(hub), stop, sockets, drain, accepting })
 }
 
@@ -118,7 +121,7 @@ impl Served {
         self.stop.cancel();
         self.sockets.close();
         let orderly = async {
-            self.hub.0.go_away("restart");
+            self.hub.0.go_away(STOP_REASON);
             self.sockets.wait().await;
             self.accepting.await.ok();
         };
@@ -134,6 +137,10 @@ struct Shared {
     app: Arc<App>,
     /// The tasks of open sockets, so that a stop can wait for them.
     sockets: TaskTracker,
+    /// Cancelled when the server stops.
+    stop: CancellationToken,
+    /// What `/ready` found last.
+    readiness: Arc<health::Readiness>,
 }
 
 impl std::ops::Deref for Shared {
@@ -168,7 +175,7 @@ async fn around(State(shared): State<Shared>, request: Request, next: Next) -> R
     let (mut parts, body) = request.into_parts();
     let client = Client::of(&parts, &shared.config);
     parts.extensions.insert(client.clone());
-    let method = parts.method.clone();
+    let method = name_of(&parts.method);
     let route = parts.extensions.get::<MatchedPath>().map_or("page".to_owned(), |path| path.as_str().to_owned());
     let request_id = Uuid::now_v7().to_string();
     let patience = Duration::from_millis(shared.config.http.request_timeout_ms);
@@ -176,15 +183,20 @@ async fn around(State(shared): State<Shared>, request: Request, next: Next) -> R
         .await
         .unwrap_or_else(|_| Error::from(Refusal::Internal("a request took too long".to_owned())).into_response());
     let (status, seconds) = (response.status().as_u16(), started.elapsed().as_secs_f64());
-    tracing::debug!(%method, route, status, seconds, request_id, "request");
-    let (method, status) = (method.as_str().to_owned(), status.to_string());
-    metrics::histogram!(HTTP_SECONDS, "method" => method.clone(), "path" => route.clone()).record(seconds);
-    metrics::counter!(HTTP_REQUESTS, "method" => method, "path" => route, "status" => status).increment(1);
+    tracing::debug!(method, route, status, seconds, request_id, "request");
+    metrics::histogram!(HTTP_SECONDS, "method" => method, "path" => route.clone()).record(seconds);
+    metrics::counter!(HTTP_REQUESTS, "method" => method, "path" => route, "status" => status.to_string()).increment(1);
     if let Ok(request_id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(REQUEST_ID, request_id);
     }
     headers::secure(response.headers_mut(), &client);
     response
+}
+
+/// A method's name for logs and figures. A client may invent others, and each would be a new time series.
+fn name_of(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or("other")
 }
 
 /// A bug in a handler ends one request, not the server.

@@ -92,4 +92,5 @@ pub(super) fn page(document: Document) -> Router<Shared> {
     let page: Router<Shared> =
         SwaggerUi::new("/api/v1/docs").url("/api/v1/openapi.json", document).config(layout).into();
     page.route("/api/docs", get(async || Redirect::permanent("/api/v1/docs")))
+        .route("/api/openapi.json", get(async || Redirect::permanent("/api/v1/openapi.json")))
 }

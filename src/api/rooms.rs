@@ -13,9 +13,8 @@ use super::error::{Body, Error, Path, Problem, Query};
 use crate::domain::{CallId, Room, RoomId, RoomKind, Visibility};
 use crate::rooms::{Listed, NewRoom};
 
-/// Rooms listed when the client names no number, and at most.
+/// How many are on a page when the client names no number.
 const PAGE: u32 = 50;
-const MAX_PAGE: u32 = 100;
 
 /// A room to be made.
 #[derive(Deserialize, ToSchema)]
@@ -96,7 +95,7 @@ pub(crate) async fn list(
     _: Known,
     Query(which): Query<WhichRooms>,
 ) -> Result<Json<RoomPage>, Error> {
-    let limit = which.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let limit = which.limit.unwrap_or(PAGE);
     let rooms = shared.rooms.public(which.before, limit).await?;
     Ok(Json(RoomPage { rooms: rooms.into_iter().map(Seen::from).collect() }))
 }

@@ -193,7 +193,7 @@ pub(crate) fn acceptor(files: Files, stop: CancellationToken) -> Result<TlsAccep
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::clone(&current) as _);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     tokio::spawn(current.follow(files, stop));
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

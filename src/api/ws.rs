@@ -3,8 +3,10 @@
 //! One task per socket runs a reader, which takes one frame after the other, and a writer, which empties the hub's bounded
 //! queue. Neither waits for the other, and the hub waits for neither.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse as _, Response};
@@ -12,27 +14,30 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use serde::Deserialize;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::STOP_REASON;
 use super::Shared;
-use super::access::Anyone;
+use super::access::{Anyone, verify};
 use super::client::Client;
 use super::error::{Error, Query, body_of};
 use super::frames::{Conversation, Next};
+use super::listen::Place;
 use crate::auth::Access;
 use crate::domain::Refusal;
 use crate::hub::{Outbox, Outgoing};
 use crate::metrics::{FRAMES_IN, SOCKETS_CLOSED};
 use crate::proto::{
-    Authenticate, BadFrame, ClientBody, ClientFrame, CloseCode, ErrorBody, ErrorCode, OFFER_FRAME_LIMIT, ServerFrame,
+    Authenticate, BadFrame, ClientBody, ClientFrame, CloseCode, ErrorBody, ErrorCode, FRAME_LIMIT, GoAway,
+    LOGIN_FRAME_LIMIT, OFFER_FRAME_LIMIT, ServerBody, ServerFrame,
 };
 
 /// Of each socket's read and write buffer, in bytes. tungstenite's 128 KiB would cost 1.3 GB at 10,000 sockets.
 const BUFFER: usize = 4 * 1024;
-/// What tungstenite takes in, in bytes. Larger than our own limits, so that a frame over them is read to its end and the close code
-/// reaches the client; far larger ones are cut off.
-const HARD_LIMIT: usize = 2 * OFFER_FRAME_LIMIT;
+/// What tungstenite takes in, in bytes. A little more than our own limit, so that a frame just over it is read to its end and
+/// answered properly; larger ones are not read.
+const HARD_LIMIT: usize = OFFER_FRAME_LIMIT + 4 * 1024;
 /// What tungstenite keeps when the client does not read, in bytes. Beyond it a write fails, and the socket closes.
 const WRITE_LIMIT: usize = 1024 * 1024;
 /// The time one write may take.
@@ -58,6 +63,7 @@ pub(crate) async fn upgrade(
     State(shared): State<Shared>,
     Anyone(client): Anyone,
     Query(entrance): Query<Entrance>,
+    place: Option<Extension<Arc<Place>>>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
@@ -72,7 +78,11 @@ pub(crate) async fn upgrade(
         .max_frame_size(HARD_LIMIT)
         .on_upgrade(move |socket| {
             let sockets = shared.sockets.clone();
-            sockets.track_future(run(socket, shared, client, entrance.ticket))
+            sockets.track_future(async move {
+                run(socket, shared, client, entrance.ticket).await;
+                // The connection counts for as long as the socket lives.
+                drop(place);
+            })
         })
 }
 
@@ -83,19 +93,23 @@ async fn run(socket: WebSocket, shared: Shared, client: Client, ticket: Option<S
         Some(ticket) => redeem(&shared, &client, &ticket).await,
         None => log_in(&mut sink, &mut stream, &shared, &client).await,
     };
-    match login {
+    let reason = match login {
         Ok(login) => converse(&mut sink, &mut stream, shared, client, login).await,
         Err(Refused { error, code }) => {
             if let Some(frame) = error {
                 let _ = write(&mut sink, frame.encode()).await;
             }
-            // Those of sessions the hub counts.
-            metrics::counter!(SOCKETS_CLOSED, "code" => code.number().to_string()).increment(1);
             close(&mut sink, code).await;
+            Some(code)
         }
+    };
+    // Let the client read what we sent: the end of the connection with its bytes unread would throw ours away.
+    if reason == Some(CloseCode::TooBig) {
+        // tungstenite reads no more; the sender has this long to notice.
+        sleep(CLOSE_PATIENCE).await;
+    } else {
+        let _ = timeout(CLOSE_PATIENCE, async { while let Some(Ok(_)) = stream.next().await {} }).await;
     }
-    // Let the client read what we sent: closing with its bytes unread would throw ours away.
-    let _ = timeout(CLOSE_PATIENCE, async { while let Some(Ok(_)) = stream.next().await {} }).await;
 }
 
 /// A login that holds.
@@ -117,16 +131,24 @@ impl Refused {
         Self { error: None, code }
     }
 
+    /// The server stops before anybody has logged in here.
+    fn by_stop() -> Self {
+        Self { error: Some(go_away()), code: CloseCode::GoingAway }
+    }
+
     fn because(refusal: &Refusal, id: Option<String>) -> Self {
         let code = match refusal {
             Refusal::TokenExpired => CloseCode::TokenExpired,
-            _ => CloseCode::Unauthenticated,
+            Refusal::TokenInvalid | Refusal::TokenReused | Refusal::Unauthenticated => CloseCode::Unauthenticated,
+            // The login may be good: the database does not answer, or there are too many at once. Try again.
+            _ => CloseCode::Internal,
         };
         Self { error: Some(ServerFrame::error(id, body_of(refusal))), code }
     }
 }
 
 async fn redeem(shared: &Shared, client: &Client, ticket: &str) -> Result<Login, Refused> {
+    // The upgrade has counted for the address.
     let access =
         shared.auth.redeem(ticket, client.address).await.map_err(|refusal| Refused::because(&refusal, None))?;
     Ok(Login { access, id: None, resume: None })
@@ -137,11 +159,14 @@ async fn log_in(sink: &mut Sink, stream: &mut Stream, shared: &Shared, client: &
     let deadline = Instant::now() + Duration::from_millis(shared.config.http.login_timeout_ms);
     let mut bad = 0;
     loop {
-        let next =
-            timeout_at(deadline, stream.next()).await.map_err(|_| Refused::silently(CloseCode::Unauthenticated))?;
+        let next = tokio::select! {
+            () = shared.stop.cancelled() => return Err(Refused::by_stop()),
+            next = timeout_at(deadline, stream.next()) => next,
+        };
+        let next = next.map_err(|_| Refused::silently(CloseCode::Unauthenticated))?;
         let parsed = match next {
             Some(Ok(Message::Text(text))) => ClientFrame::parse(&text, false),
-            Some(Ok(Message::Binary(_))) => Err(binary()),
+            Some(Ok(Message::Binary(bytes))) => Err(binary(&bytes, LOGIN_FRAME_LIMIT)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Err(error)) if is_too_big(&error) => Err(BadFrame::TooLarge),
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Refused::silently(CloseCode::Normal)),
@@ -149,7 +174,7 @@ async fn log_in(sink: &mut Sink, stream: &mut Stream, shared: &Shared, client: &
         match parsed {
             Ok(ClientFrame { id, body: ClientBody::Authenticate(Authenticate { token, resume }) }) => {
                 metrics::counter!(FRAMES_IN, "type" => "authenticate").increment(1);
-                let access = shared.auth.verify(&token, client.address).await;
+                let access = verify(&token, client, shared).await;
                 let access = access.map_err(|refusal| Refused::because(&refusal, id.clone()))?;
                 return Ok(Login { access, id, resume });
             }
@@ -161,20 +186,27 @@ async fn log_in(sink: &mut Sink, stream: &mut Stream, shared: &Shared, client: &
                     return Err(Refused::silently(CloseCode::BadClient));
                 }
                 let answer = ServerFrame::error(id, unreadable(code, &why)).encode();
-                write(sink, answer).await.map_err(|Gone| Refused::silently(CloseCode::Normal))?;
+                write(sink, answer).await.map_err(|_| Refused::silently(CloseCode::Normal))?;
             }
         }
     }
 }
 
-/// The socket's life after login.
-async fn converse(sink: &mut Sink, stream: &mut Stream, shared: Shared, client: Client, login: Login) {
+/// The socket's life after login; the code that we closed with, if we did.
+async fn converse(
+    sink: &mut Sink,
+    stream: &mut Stream,
+    shared: Shared,
+    client: Client,
+    login: Login,
+) -> Option<CloseCode> {
     let Login { access, id, resume } = login;
     let idle = Duration::from_millis(shared.config.http.idle_timeout_ms);
     let (mut talk, mut outbox) = Conversation::open(shared, client, access, id, resume.as_deref());
     let over = CancellationToken::new();
-    tokio::join!(read(stream, &mut talk, idle, &over), write_all(sink, &mut outbox, &over));
+    let ((), code) = tokio::join!(read(stream, &mut talk, idle, &over), write_all(sink, &mut outbox, &over));
     talk.gone(&outbox);
+    code
 }
 
 /// Takes one frame after the other until the socket is over. Ends the writer by the hub (with a close code) or by `over`.
@@ -199,7 +231,7 @@ async fn read(stream: &mut Stream, talk: &mut Conversation, idle: Duration, over
         idle_at = Instant::now() + idle;
         let parsed = match message {
             Some(Ok(Message::Text(text))) => ClientFrame::parse(&text, true),
-            Some(Ok(Message::Binary(_))) => Err(binary()),
+            Some(Ok(Message::Binary(bytes))) => Err(binary(&bytes, FRAME_LIMIT)),
             // tungstenite answers pings by itself.
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Err(error)) if is_too_big(&error) => Err(BadFrame::TooLarge),
@@ -232,19 +264,20 @@ async fn read(stream: &mut Stream, talk: &mut Conversation, idle: Duration, over
     }
 }
 
-/// Sends what the hub has queued, and pings, until the hub closes, a write fails or the reader is done.
-async fn write_all(sink: &mut Sink, outbox: &mut Outbox, over: &CancellationToken) {
+/// Sends what the hub has queued, and pings, until the hub closes (then the code), a write fails or the reader is done.
+async fn write_all(sink: &mut Sink, outbox: &mut Outbox, over: &CancellationToken) -> Option<CloseCode> {
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
     loop {
         let sent = tokio::select! {
-            () = over.cancelled() => return,
+            () = over.cancelled() => return None,
             _ = ping.tick() => patiently(sink.send(Message::Ping(Bytes::new()))).await,
             out = outbox.next() => write_run(sink, out, outbox).await,
         };
-        if sent.is_err() {
-            return over.cancel();
+        if let Err(Gone(code)) = sent {
+            over.cancel();
+            return code;
         }
     }
 }
@@ -257,7 +290,7 @@ async fn write_run(sink: &mut Sink, first: Outgoing, outbox: &mut Outbox) -> Res
             Outgoing::Frame(text) => patiently(sink.feed(text_of(text))).await?,
             Outgoing::Close(code) => {
                 close(sink, code).await;
-                return Err(Gone);
+                return Err(Gone(Some(code)));
             }
         }
         next = outbox.next().now_or_never();
@@ -265,12 +298,12 @@ async fn write_run(sink: &mut Sink, first: Outgoing, outbox: &mut Outbox) -> Res
     patiently(sink.flush()).await
 }
 
-/// The other side is gone, or reads so slowly that it is as good as gone.
+/// The socket is over: we closed it with that code, or the other side is gone, or reads so slowly that it is as good as gone.
 #[derive(Debug)]
-struct Gone;
+struct Gone(Option<CloseCode>);
 
 async fn patiently(write: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Gone> {
-    timeout(WRITE_PATIENCE, write).await.map_err(|_| Gone)?.map_err(|_| Gone)
+    timeout(WRITE_PATIENCE, write).await.map_err(|_| Gone(None))?.map_err(|_| Gone(None))
 }
 
 async fn write(sink: &mut Sink, text: Bytes) -> Result<(), Gone> {
@@ -278,6 +311,7 @@ async fn write(sink: &mut Sink, text: Bytes) -> Result<(), Gone> {
 }
 
 async fn close(sink: &mut Sink, code: CloseCode) {
+    metrics::counter!(SOCKETS_CLOSED, "code" => code.number().to_string()).increment(1);
     let frame = CloseFrame { code: code.number(), reason: Utf8Bytes::from_static(code.reason()) };
     let _ = patiently(sink.send(Message::Close(Some(frame)))).await;
 }
@@ -286,12 +320,22 @@ fn text_of(frame: Bytes) -> Message {
     Message::Text(Utf8Bytes::try_from(frame).expect("frames are JSON, and JSON is UTF-8"))
 }
 
-fn binary() -> BadFrame {
+fn binary(bytes: &Bytes, limit: usize) -> BadFrame {
+    if bytes.len() > limit {
+        return BadFrame::TooLarge;
+    }
     BadFrame::Unreadable { id: None, code: ErrorCode::BadFrame, why: "binary frames are not used".to_owned() }
 }
 
 fn unreadable(code: ErrorCode, why: &str) -> ErrorBody {
     ErrorBody::new(code, "This frame could not be read.").with("reason", why)
+}
+
+/// To a socket that has not logged in when the server stops; the hub tells the others.
+fn go_away() -> ServerFrame {
+    // Nobody else learns this number, so the process's clock is random enough to spread them.
+    let spread_ms = u64::from(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos())) % 1_000;
+    ServerFrame::new(ServerBody::GoAway(GoAway { reconnect_after_ms: 500 + spread_ms, reason: STOP_REASON.to_owned() }))
 }
 
 /// Did tungstenite refuse the frame for its size?
@@ -304,4 +348,24 @@ fn is_too_big(error: &axum::Error) -> bool {
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bad_login_closes_as_one() {
+        for (refusal, code) in [
+            (Refusal::TokenInvalid, CloseCode::Unauthenticated),
+            (Refusal::Unauthenticated, CloseCode::Unauthenticated),
+            (Refusal::TokenExpired, CloseCode::TokenExpired),
+            (Refusal::Internal("the disk is full".to_owned()), CloseCode::Internal),
+            (Refusal::RateLimited { limit: "frame", retry_after_ms: 1 }, CloseCode::Internal),
+        ] {
+            let refused = Refused::because(&refusal, None);
+            assert_eq!(refused.code, code, "{refusal}");
+            assert!(refused.error.is_some());
+        }
+    }
 }

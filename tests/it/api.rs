@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::{Server, answer};
 
@@ -85,6 +86,14 @@ async fn pages_keep_the_refresh_token_in_a_cookie() {
 }
 
 #[tokio::test]
+async fn cookies_are_secure_where_the_page_is() {
+    let server = Server::start_with(|config| config.public_url = Some("https://parlor.example".into())).await;
+    let entrance = json!({"nickname": "ada", "birthYear": 1990, "adult": true, "cookie": true});
+    let entered = server.anonymous().post("/auth/anonymous", entrance).await;
+    assert!(entered.header("set-cookie").contains("Secure"));
+}
+
+#[tokio::test]
 async fn cookies_do_not_work_for_other_origins() {
     let server = Server::start().await;
     let request =
@@ -100,6 +109,16 @@ async fn logging_out_ends_the_login() {
     let body = json!({"refreshToken": ada.refresh_token});
     server.anonymous().post("/auth/refresh", body).await.refused(401, "token_invalid");
     ada.get("/auth/me").await.refused(401, "token_invalid");
+}
+
+#[tokio::test]
+async fn logging_out_needs_no_living_access_token() {
+    let server = Server::start_with(|config| config.auth.access_token_s = 1).await;
+    let ada = server.enter("ada").await;
+    ada.until_expired().await;
+    let body = json!({"refreshToken": ada.refresh_token});
+    assert_eq!(ada.ask(Method::DELETE, "/auth/logout", Some(body.clone())).await.status, StatusCode::NO_CONTENT);
+    server.anonymous().post("/auth/refresh", body).await.refused(401, "token_invalid");
 }
 
 #[tokio::test]
@@ -191,6 +210,10 @@ async fn rooms_are_made_listed_and_shown() {
     // The list goes on from a room.
     let next = bob.get(&format!("/rooms?limit=1&before={id}")).await.expect(StatusCode::OK);
     assert_eq!(next["rooms"], json!([]));
+    for limit in [0, 101] {
+        bob.get(&format!("/rooms?limit={limit}")).await.refused(400, "bad_request");
+        bob.get(&format!("/rooms/{id}/messages?limit={limit}")).await.refused(400, "bad_request");
+    }
 }
 
 #[tokio::test]
@@ -377,6 +400,17 @@ async fn unreadable_bodies_are_told() {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = Server::start_with(|config| config.http.body_timeout_ms = 100).await;
+    let mut stream = tokio::net::TcpStream::connect(server.running().address).await.unwrap();
+    let head = "POST /api/v1/auth/anonymous HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+}
+
+#[tokio::test]
 async fn too_much_is_refused_with_the_time_to_wait() {
     let server = Server::start_with(|config| config.limit_exempt.clear()).await;
     let ada = server.enter("ada").await;
@@ -415,6 +449,34 @@ async fn operators_see_how_the_server_is() {
         assert!(metrics.text.contains(figure), "{figure} is missing in\n{}", metrics.text);
     }
     assert!(!metrics.text.contains(&room), "a label with an id would grow without bound");
+}
+
+#[tokio::test]
+async fn figures_are_for_operators() {
+    let server = Server::start_with(|config| config.metrics_from.clear()).await;
+    // A proxy on this machine that nobody declared: its strangers do not come from here.
+    let ask = async |token: Option<&str>| {
+        let request = server.anonymous().request(Method::GET, "/metrics").header("x-forwarded-for", "192.0.2.1");
+        answer(if let Some(token) = token { request.bearer_auth(token) } else { request }).await
+    };
+    ask(None).await.refused(401, "unauthenticated");
+    let ada = server.enter("ada").await;
+    ask(Some(&ada.token)).await.refused(403, "forbidden");
+    let secret = server.running().admin_link.clone().unwrap().rsplit('/').next().unwrap().to_owned();
+    ada.post("/auth/claim", json!({"secret": secret})).await.expect(StatusCode::OK);
+    ask(Some(&ada.token)).await.expect(StatusCode::OK);
+    let open = Server::start_with(|config| config.metrics_from = vec!["127.0.0.0/8".parse().unwrap()]).await;
+    let request = open.anonymous().request(Method::GET, "/metrics").header("x-forwarded-for", "192.0.2.1");
+    answer(request).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn invented_methods_make_no_figures() {
+    let server = Server::start().await;
+    let brew = Method::from_bytes(b"BREWCOFFEE").unwrap();
+    answer(server.anonymous().request(brew, "/api/v1/rooms")).await.refused(404, "not_found");
+    let metrics = server.anonymous().get("/metrics").await.text;
+    assert!(metrics.contains("method=\"other\"") && !metrics.contains("BREW"));
 }
 
 #[tokio::test]

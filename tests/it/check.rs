@@ -45,13 +45,15 @@ async fn a_taken_port_is_named() {
 #[tokio::test]
 async fn a_taken_media_port_is_named() {
     let (_folder, mut config) = healthy();
-    let taken = UdpSocket::bind("0.0.0.0:0").unwrap();
-    config.media_port = taken.local_addr().unwrap().port();
-    let port = config.media_port;
-    assert_eq!(
-        say(&config).await,
-        [format!("UDP port {port} for media is taken: set PARLOR_MEDIA_PORT to the first of 1 free ports.")]
-    );
+    for address in ["0.0.0.0:0", "[::1]:0"] {
+        let taken = UdpSocket::bind(address).unwrap();
+        config.media_port = taken.local_addr().unwrap().port();
+        let port = config.media_port;
+        assert_eq!(
+            say(&config).await,
+            [format!("UDP port {port} for media is taken: set PARLOR_MEDIA_PORT to the first of 1 free ports.")]
+        );
+    }
 }
 
 #[tokio::test]
@@ -75,6 +77,28 @@ async fn a_secret_that_others_can_read_is_named() {
     fs::write(config.secret_file(), "secret").unwrap();
     fs::set_permissions(config.secret_file(), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(say(&config).await[0].starts_with("Others on this machine can read the secret "));
+    fs::set_permissions(config.secret_file(), fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(say(&config).await[0].contains("is shorter than 32 bytes"));
+    fs::write(config.secret_file(), [7; 32]).unwrap();
+    assert_eq!(findings(&config).await, []);
+}
+
+#[tokio::test]
+async fn a_database_that_the_first_start_makes_is_not_missed() {
+    let (folder, mut config) = healthy();
+    config.database_url = Some(format!("sqlite:{}", folder.path().join("other.db").display()));
+    assert_eq!(findings(&config).await, []);
+    fs::write(folder.path().join("other.db"), "this is no database, but a text of some length").unwrap();
+    assert!(say(&config).await[0].starts_with("The database (PARLOR_DATABASE_URL) cannot be reached: "));
+}
+
+#[tokio::test]
+async fn a_proxy_that_nobody_declared_is_a_hint() {
+    let (_folder, mut config) = healthy();
+    config.public_url = Some("https://parlor.example".into());
+    assert!(matches!(&findings(&config).await[..], [Finding::Hint(hint)] if hint.contains("PARLOR_TRUSTED_PROXIES")));
+    config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+    assert_eq!(findings(&config).await, []);
 }
 
 #[tokio::test]

@@ -154,9 +154,16 @@ async fn frames_over_their_limit_close() {
         socket.send_text(padded(kind, limit + 1)).await;
         assert_eq!(socket.closed().await.0, 1009, "{kind}");
     }
-    let mut stranger = server.socket().await;
-    stranger.send_text(padded("authenticate", 4 * KIB + 1)).await;
-    assert_eq!(stranger.closed().await.0, 1009);
+    for size in [64 * KIB + 1, 1024 * KIB] {
+        let mut socket = ada.connect().await;
+        socket.send_raw(Message::binary(vec![0; size])).await;
+        assert_eq!(socket.closed().await.0, 1009, "{size} bytes");
+    }
+    for message in [Message::text(padded("authenticate", 4 * KIB + 1)), Message::binary(vec![0; 4 * KIB + 1])] {
+        let mut stranger = server.socket().await;
+        stranger.send_raw(message).await;
+        assert_eq!(stranger.closed().await.0, 1009);
+    }
     // The others notice nothing.
     assert_eq!(ada.connect().await.ask("ping", json!({})).await["type"], "pong");
 }
@@ -249,6 +256,51 @@ async fn a_stop_tells_everybody_when_to_come_back() {
     assert!(away["data"]["reconnectAfterMs"].is_u64());
     assert_eq!(socket.closed().await.0, 4503);
     stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_tells_those_too_who_have_not_logged_in() {
+    let server = Server::start().await;
+    let mut socket = server.socket().await;
+    let stopping = tokio::spawn(server.stop());
+    assert_eq!(socket.next().await["type"], "go_away");
+    assert_eq!(socket.closed().await.0, 4503);
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn one_address_has_its_share_of_connections() {
+    let server = Server::start_with(|config| {
+        config.limit_exempt.clear();
+        config.http.max_connections_per_address = 2;
+    })
+    .await;
+    let url = format!("{}/ws", server.base.replacen("http", "ws", 1));
+    let open = async || tokio_tungstenite::connect_async(&url).await;
+    let (first, _second) = (open().await.unwrap(), open().await.unwrap());
+    // Sockets count for as long as they live, not only until the upgrade.
+    assert!(open().await.is_err());
+    drop(first);
+    until("the place is free", async || open().await.ok()).await;
+}
+
+#[tokio::test]
+async fn frames_have_a_limit_of_their_own() {
+    let server = Server::start_with(|config| {
+        config.limit_exempt.clear();
+        config.limit.frame.burst = 10;
+    })
+    .await;
+    let mut socket = server.enter("ada").await.connect().await;
+    for _ in 0..50 {
+        let reply = socket.ask("ping", json!({})).await;
+        if reply["type"] == "error" {
+            assert_eq!(reply["data"]["code"], "rate_limited");
+            assert!(reply["data"]["retryAfterMs"].as_u64().unwrap() > 0);
+            return;
+        }
+    }
+    panic!("nothing limits frames");
 }
 
 #[tokio::test]
