@@ -17,5 +17,6 @@ mod process;
 mod relay;
 mod socket;
 mod store;
+mod store_wires;
 mod tidy;
 mod tls;

@@ -1,8 +1,5 @@
 //! The store, the same tests on both databases.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parlor::domain::{
@@ -13,8 +10,6 @@ use parlor::store::{
     self, Committed, Config, Membership, NewMessage, Recovery, Redeemed, RoomRecord, STATE_MESSAGES, Store,
 };
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::mpsc::Receiver;
 
 use crate::postgres::database;
@@ -22,8 +17,8 @@ use crate::postgres::database;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A database of one test.
-struct Database {
-    config: Config,
+pub(crate) struct Database {
+    pub(crate) config: Config,
     _folder: Option<TempDir>,
 }
 
@@ -34,12 +29,12 @@ impl Database {
         Self { config: Config { url, ..Config::default() }, _folder: Some(folder) }
     }
 
-    async fn postgres() -> Self {
+    pub(crate) async fn postgres() -> Self {
         let config = Config { url: database().await, ..Config::default() };
         Self { config, _folder: None }
     }
 
-    async fn open(&self) -> (Store, Receiver<Event>) {
+    pub(crate) async fn open(&self) -> (Store, Receiver<Event>) {
         Store::open(&self.config).await.unwrap()
     }
 }
@@ -79,14 +74,14 @@ on_both_databases!(
     public_rooms_are_listed_newest_first,
 );
 
-async fn person(store: &Store, name: &str) -> Author {
+pub(crate) async fn person(store: &Store, name: &str) -> Author {
     let id = UserId::new();
     let nickname = Nickname::parse(name).unwrap();
     store.create_user(id, &nickname, SiteRole::Member, Time::now()).await.unwrap();
     Author { id, nickname: name.to_owned() }
 }
 
-async fn room(store: &Store, owner: &Author, visibility: Visibility) -> RoomId {
+pub(crate) async fn room(store: &Store, owner: &Author, visibility: Visibility) -> RoomId {
     let room = Room {
         id: RoomId::new(),
         kind: RoomKind::Call,
@@ -101,14 +96,14 @@ async fn room(store: &Store, owner: &Author, visibility: Visibility) -> RoomId {
     record.room.id
 }
 
-async fn house(database: &Database) -> (Store, Receiver<Event>, Author, RoomId) {
+pub(crate) async fn house(database: &Database) -> (Store, Receiver<Event>, Author, RoomId) {
     let (store, events) = database.open().await;
     let ada = person(&store, "ada").await;
     let room = room(&store, &ada, Visibility::Public).await;
     (store, events, ada, room)
 }
 
-fn message(room: RoomId, sender: &Author, client_id: &str, text: &str) -> NewMessage {
+pub(crate) fn message(room: RoomId, sender: &Author, client_id: &str, text: &str) -> NewMessage {
     NewMessage {
         id: MessageId::new(),
         room,
@@ -120,7 +115,13 @@ fn message(room: RoomId, sender: &Author, client_id: &str, text: &str) -> NewMes
     }
 }
 
-async fn send(store: &Store, room: RoomId, sender: &Author, client_id: &str, text: &str) -> (MessageId, Position) {
+pub(crate) async fn send(
+    store: &Store,
+    room: RoomId,
+    sender: &Author,
+    client_id: &str,
+    text: &str,
+) -> (MessageId, Position) {
     let message = message(room, sender, client_id, text);
     match store.send_message(message.clone(), None).await.unwrap() {
         Committed::Fresh(position) => (message.id, position),
@@ -128,7 +129,7 @@ async fn send(store: &Store, room: RoomId, sender: &Author, client_id: &str, tex
     }
 }
 
-async fn recover(store: &Store, room: RoomId, known: Option<Position>) -> Recovery {
+pub(crate) async fn recover(store: &Store, room: RoomId, known: Option<Position>) -> Recovery {
     store.recover(room, known).await.unwrap().unwrap()
 }
 
@@ -468,111 +469,6 @@ async fn a_text_deleted_at_once_is_told_no_more(database: Database) {
         _ => None,
     });
     assert!(told.chain(found.messages.iter().map(|it| &it.content.text)).all(|text| text.is_empty()));
-}
-
-/// Two nodes on one PostgreSQL write into the same rooms.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_nodes_share_one_stream() {
-    let database = Database::postgres().await;
-    let (one, mut events, ada, first) = house(&database).await;
-    let (other, mut other_events) = database.open().await;
-    let second = room(&one, &ada, Visibility::Public).await;
-    let mut sends = tokio::task::JoinSet::new();
-    for number in 0..400 {
-        let store = if number % 2 == 0 { one.clone() } else { other.clone() };
-        // The rooms in both orders: writers that locked them so would wait for each other.
-        let room = if number % 4 < 2 { first } else { second };
-        let message = message(room, &ada, &format!("c-{}", number / 3), "hello");
-        sends.spawn(async move { store.send_message(message, None).await.unwrap() });
-    }
-    sends.join_all().await;
-    one.close().await;
-    let mut told = HashSet::new();
-    while let Some(event) = events.recv().await {
-        assert!(told.insert((event.room, event.position.unwrap().offset)));
-    }
-    let (last_first, last_second) =
-        (recover(&other, first, None).await.position.offset, recover(&other, second, None).await.position.offset);
-    other.close().await;
-    while let Some(event) = other_events.recv().await {
-        assert!(told.insert((event.room, event.position.unwrap().offset)), "each offset is one node's");
-    }
-    let all = (1..=last_first).map(|it| (first, it)).chain((1..=last_second).map(|it| (second, it)));
-    assert_eq!(told, all.collect::<HashSet<_>>());
-}
-
-/// The connection breaks after the commit was sent and before its answer came: whoever asked cannot know, but what is stored is
-/// told to the room, once, and asking again is safe.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_whose_answer_is_lost_is_told_all_the_same() {
-    let database = Database::postgres().await;
-    let proxy = CuttingProxy::start(&database.config.url).await;
-    let (store, mut events) = Store::open(&Config { url: proxy.url.clone(), ..Config::default() }).await.unwrap();
-    let ada = person(&store, "ada").await;
-    let room = room(&store, &ada, Visibility::Public).await;
-    send(&store, room, &ada, "c-1", "hello").await;
-    assert_eq!(events.recv().await.unwrap().position.unwrap().offset, 1);
-    proxy.cut_next_commit.store(true, Ordering::SeqCst);
-    let refused = store.send_message(message(room, &ada, "c-2", "was it heard?"), None).await;
-    assert!(matches!(refused, Err(Refusal::Internal(_))), "{refused:?}");
-    let told = events.recv().await.unwrap();
-    assert_eq!(told.position.unwrap().offset, 2);
-    let Fact::MessageSent(stored) = told.fact else { panic!("a message") };
-    let again = store.send_message(message(room, &ada, "c-2", "was it heard?"), None).await.unwrap();
-    assert_eq!(again, Committed::Already(Some(stored)));
-    assert_eq!(send(&store, room, &ada, "c-3", "next").await.1.offset, 3);
-    assert_eq!(events.recv().await.unwrap().position.unwrap().offset, 3);
-}
-
-/// A way to PostgreSQL that can break in the worst moment.
-struct CuttingProxy {
-    url: String,
-    cut_next_commit: Arc<AtomicBool>,
-}
-
-impl CuttingProxy {
-    async fn start(url: &str) -> Self {
-        let socket = url.split("host=").nth(1).unwrap().split('&').next().unwrap();
-        let path = format!("{socket}/.s.PGSQL.5432");
-        let name = url.split(['/', '?']).nth(3).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let cut_next_commit = Arc::new(AtomicBool::new(false));
-        let cut = cut_next_commit.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = UnixStream::connect(&path).await.unwrap();
-                tokio::spawn(carry(client, server, cut.clone()));
-            }
-        });
-        let url = format!("postgres://parlor@127.0.0.1:{port}/{name}?sslmode=disable");
-        Self { url, cut_next_commit }
-    }
-}
-
-/// Carries both ways; a commit is still carried there, but its answer is not.
-async fn carry(mut client: TcpStream, mut server: UnixStream, cut: Arc<AtomicBool>) {
-    let (mut question, mut answer) = (vec![0; 65_536], vec![0; 65_536]);
-    loop {
-        tokio::select! {
-            asked = client.read(&mut question) => {
-                let Ok(count @ 1..) = asked else { return };
-                server.write_all(&question[..count]).await.unwrap();
-                let commits = question[..count].windows(6).any(|word| word.eq_ignore_ascii_case(b"commit"));
-                if commits && cut.swap(false, Ordering::SeqCst) {
-                    // PostgreSQL has answered: the commit took place.
-                    server.read(&mut answer).await.unwrap();
-                    return;
-                }
-            }
-            answered = server.read(&mut answer) => {
-                let Ok(count @ 1..) = answered else { return };
-                if client.write_all(&answer[..count]).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
 }
 
 /// The file is there, complete and readable, the moment that a message is acknowledged.
