@@ -78,7 +78,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       },
       leave: async () => {
         become(null);
-        await parlor.api.leave();
+        // Whether the server hears of it or not, this page is signed out.
+        await parlor.api.leave().catch(() => undefined);
       },
     }),
     [status, user, ended, become],

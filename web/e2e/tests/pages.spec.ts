@@ -30,6 +30,20 @@ test("a public room is listed, an unlisted one opens by its link only", async ({
   await expect(bob.page.getByRole("heading", { name: "Back room" })).toBeVisible();
 });
 
+test("a session outlives a reload, and ends with signing out", async ({ server, person }) => {
+  const ada = await person("chromium", "ada", { id: 1 });
+  await ada.enter(server.url);
+  await expect(ada.page.getByTestId("create-room")).toBeVisible();
+  await ada.page.reload();
+  await expect(ada.page.getByTestId("create-room")).toBeVisible();
+  // The page's scripts never see the refresh token.
+  expect(await ada.page.evaluate(() => document.cookie)).toBe("");
+  await ada.page.getByTestId("sign-out").click();
+  await expect(ada.page.getByTestId("enter")).toBeVisible();
+  await ada.page.reload();
+  await expect(ada.page.getByTestId("enter")).toBeVisible();
+});
+
 test("the administrator's link works once", async ({ server, person }) => {
   const path = new URL(server.adminLink()).pathname;
   const admin = await person("chromium", "root", { id: 1 });

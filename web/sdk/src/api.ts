@@ -74,10 +74,11 @@ export class Api {
     this.#renewAt = 0;
   }
 
+  /** Ends the session. The cookie says which, even when the access token is over. */
   async leave(): Promise<void> {
-    const token = this.#tokens?.accessToken;
+    const token = this.#tokens?.accessToken ?? null;
     this.#tokens = null;
-    if (token) await this.#send("DELETE", "/auth/logout", undefined, token);
+    await this.#send("DELETE", "/auth/logout", undefined, token);
   }
 
   /** Redeems the administrator's link. The access token stays; the user behind it has a new role. */
