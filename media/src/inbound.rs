@@ -81,8 +81,12 @@ impl Shard {
         self.by_address.get(&from).copied().ok_or(Drop::UnknownAddress)
     }
 
-    pub(crate) fn on_dtls(&mut self, now: Instant, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<(), Drop> {
-        let key = self.peer_at(from)?;
+    pub(crate) fn on_dtls(&mut self, now: Instant, now_us: u64, from: Path, bytes: &[u8]) -> Result<(), Drop> {
+        let key = self.peer_at(from.remote)?;
+        // The pair that the client shakes hands on is the one that it has chosen, whichever was checked first.
+        if !self.peers[key].connected {
+            self.peers[key].addr = Some(from);
+        }
         let dtls = self.peers[key].dtls.as_mut().ok_or(Drop::DtlsClosed)?;
         let result = dtls.handle(now, bytes);
         self.after_dtls(key, now_us);

@@ -277,7 +277,7 @@ impl Shard {
     fn datagram(&mut self, now: Instant, now_us: u64, from: Path, bytes: &mut [u8]) -> Result<(), Drop> {
         match demux::classify(bytes).ok_or(Drop::Unknown)? {
             Protocol::Stun => self.on_stun(now_us, from, bytes),
-            Protocol::Dtls => self.on_dtls(now, now_us, from.remote, bytes),
+            Protocol::Dtls => self.on_dtls(now, now_us, from, bytes),
             Protocol::Rtp => self.on_rtp(now_us, from.remote, bytes),
             Protocol::Rtcp => self.on_rtcp(now_us, from.remote, bytes),
         }
