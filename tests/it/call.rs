@@ -1,10 +1,9 @@
 //! Calls through the server, between participants made of an implementation that is not ours.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use webrtc::peer_connection::{RTCPeerConnectionState, RTCSignalingState};
 
-use crate::harness::{Server, until};
+use crate::harness::Server;
 use crate::peer::{Arrival, Caller, Kind, Peer, meet};
 
 const BOTH: [Kind; 2] = [Kind::Audio, Kind::Video];
@@ -73,10 +72,8 @@ async fn two_people_see_and_hear_each_other() {
             assert_eq!(arrivals[0].keyframe, kind == Kind::Video, "a picture begins with a key frame");
             // A slot is told when it is given away, and again with the time stamp of the first frame in it.
             let mid = json!(arrivals[0].mid);
-            let is_it = |slot: &&Value| slot["mid"] == mid && slot["rtpTimestamp"] == arrivals[0].timestamp;
-            let slots =
-                caller.event("slots", |data| data["slots"].as_array().into_iter().flatten().any(|it| is_it(&it))).await;
-            let slot = slots["slots"].as_array().into_iter().flatten().find(is_it).expect("it was found before");
+            let first = |slot: &Value| slot["mid"] == mid && slot["rtpTimestamp"] == arrivals[0].timestamp;
+            let slot = caller.slot(first).await;
             assert_eq!(slot["participantId"], participant, "{slot}");
             assert_eq!(slot["kind"], if kind == Kind::Audio { "audio" } else { "video" });
             assert!(caller.peer.arrivals(kind, caller.peer.tag).is_empty(), "nobody gets what they sent");
@@ -220,8 +217,9 @@ async fn a_lost_socket_keeps_its_seat_and_its_media() {
     let participants = state["data"]["call"]["participants"].as_array().expect("the call is there").clone();
     assert_eq!(participants.len(), 2, "{state}");
     // All slots are told again: what was said meanwhile is lost.
-    let slots = ada.socket.next_of("slots").await;
-    assert!(slots["data"]["slots"].as_array().is_some_and(|slots| slots.len() >= 2), "{slots}");
+    let faces = [olga.track(Kind::Audio), olga.track(Kind::Video)];
+    let shows = |data: &Value, face| data["slots"].as_array().into_iter().flatten().any(|slot| slot["trackId"] == face);
+    ada.event("slots", |data| faces.iter().all(|face| shows(data, *face))).await;
     // The seat is hers: she speaks for the same participant.
     let camera = ada.track(Kind::Video).to_owned();
     let muted = ada.socket.ask("call.mute", json!({"roomId": olga.room, "trackId": camera, "muted": true})).await;
@@ -290,8 +288,7 @@ async fn a_view_chooses_what_the_slots_show() {
     for other in [&ada, &cleo] {
         let track = other.track(Kind::Video).to_owned();
         olga.done("view", json!({"tracks": [{"trackId": track, "width": 320, "visible": true}]})).await;
-        let shows = |data: &Value| data["slots"].as_array().into_iter().flatten().any(|slot| slot["trackId"] == *track);
-        olga.event("slots", shows).await;
+        olga.slot(|slot| slot["trackId"] == *track).await;
         olga.peer.receives_kind(Kind::Video, &other.peer).await;
     }
     olga.peer.misses(Kind::Video, &ada.peer).await;
@@ -350,34 +347,4 @@ async fn the_fifty_first_finds_the_room_full() {
     let mut last = server.enter("last").await.connect().await;
     let error = last.refused("join_room", json!({"roomId": room}), "room_full").await;
     assert_eq!(error["detail"]["limit"], 50, "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_figures_tell_of_the_call() {
-    let server = Server::start().await;
-    let olga = host(&server, 1).await;
-    let ada = guest(&server, "ada", &olga.room, 2, 1).await;
-    meet(&olga, &ada).await;
-    // Other tests' servers count into the same figures: they can only be higher.
-    for (name, least) in [
-        ("parlor_participants", 2.0),
-        ("parlor_tracks{layer=\"audio\"}", 2.0),
-        ("parlor_tracks{layer=\"one\"}", 2.0),
-        ("parlor_media_packets_total{direction=\"in\"}", 10.0),
-        ("parlor_media_packets_total{direction=\"out\"}", 10.0),
-        ("parlor_media_bytes_total{direction=\"in\"}", 1_000.0),
-        ("parlor_media_bytes_total{direction=\"out\"}", 1_000.0),
-        ("parlor_media_plis_total{direction=\"out\"}", 2.0),
-    ] {
-        until(name, async || (figure(&server, name).await? >= least).then_some(())).await;
-    }
-    let answer = olga.person.ask(Method::GET, &format!("/rooms/{}/call", olga.room), None).await;
-    assert_eq!(answer.json()["callId"], olga.answer["callId"], "{}", answer.text);
-}
-
-/// A figure of `/metrics`.
-pub(crate) async fn figure(server: &Server, name: &str) -> Option<f64> {
-    let text = server.anonymous().get("/metrics").await.text;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
-    line?.parse().ok()
 }

@@ -8,6 +8,7 @@ mod call;
 mod chat;
 mod check;
 mod corpus;
+mod figures;
 mod network;
 mod offers;
 mod page;

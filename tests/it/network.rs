@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use tokio::net::UdpSocket;
 
-use crate::call::{figure, whole};
+use crate::call::whole;
+use crate::figures::figure;
 use crate::harness::{Server, until};
 use crate::peer::{Arrival, Caller, Kind, Mischief, Way, meet};
 
@@ -21,7 +22,7 @@ async fn call_of_two(server: &Server, way: Way) -> (Caller, Caller) {
 /// Waits until a reason for drops has been counted that often. Nobody else in these tests gives such reasons.
 async fn dropped(server: &Server, reason: &str, least: f64) {
     let name = format!("parlor_media_drops_total{{reason=\"{reason}\"}}");
-    until(&name, async || (figure(server, &name).await? >= least).then_some(())).await;
+    until(&name, async || (figure(&server.base, &name).await? >= least).then_some(())).await;
 }
 
 /// The packets that have not arrived, of those between the first and the 200th after it.
@@ -54,7 +55,7 @@ async fn lost_pictures_are_sent_again_both_ways() {
     }
     for direction in ["in", "out"] {
         let name = format!("parlor_media_nacks_total{{direction=\"{direction}\"}}");
-        until(&name, async || (figure(&server, &name).await? >= 1.0).then_some(())).await;
+        until(&name, async || (figure(&server.base, &name).await? >= 1.0).then_some(())).await;
     }
 }
 

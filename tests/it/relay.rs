@@ -1,7 +1,7 @@
 //! A call whose participants reach the server through coturn alone, with credentials that the server made.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -26,9 +26,7 @@ struct Coturn {
 impl Coturn {
     async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder for coturn");
-        let free = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let address = free.local_addr().expect("it is bound");
-        drop(free);
+        let address = free_address();
         let file = folder.path().join("turnserver.conf");
         fs::write(&file, configuration(address, &folder)).expect("the folder is ours");
         let log = fs::File::create(folder.path().join("log")).expect("the folder is ours");
@@ -69,6 +67,14 @@ impl Drop for Coturn {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A free port below those that the system hands out: between here and coturn's start nobody else takes it.
+fn free_address() -> SocketAddr {
+    let first = 20_000 + std::process::id() as u16 % 10_000;
+    let addresses = (first..first + 1_000).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let is_free = |at: &SocketAddr| UdpSocket::bind(at).is_ok() && TcpListener::bind(at).is_ok();
+    addresses.into_iter().find(is_free).expect("one of a thousand ports is free")
 }
 
 /// The shipped file with the lines that a test on loopback must change.

@@ -13,6 +13,8 @@ pub(crate) struct Caller {
     pub(crate) socket: Socket,
     /// The data of the last `call.answer`.
     pub(crate) answer: Value,
+    /// Events that were waited for, and those that came before them.
+    told: Vec<Value>,
 }
 
 impl Caller {
@@ -31,7 +33,7 @@ impl Caller {
     pub(crate) async fn call(way: Way, person: &Person, socket: Socket, room: &str, tag: u32, slots: usize) -> Self {
         let peer = Peer::by(way, tag, slots).await;
         let (person, room) = (person.clone(), room.to_owned());
-        let mut caller = Self { person, room, peer, socket, answer: Value::Null };
+        let mut caller = Self { person, room, peer, socket, answer: Value::Null, told: Vec::new() };
         caller.offer().await;
         caller.connect().await;
         caller
@@ -85,12 +87,26 @@ impl Caller {
         assert_eq!(reply["type"], "ok", "{kind}: {reply}");
     }
 
-    /// Waits for an event of that type that is as wanted; its data. Others before it are dropped.
+    /// Waits for an event of that type that is as wanted; its data. Others before it are passed over.
     pub(crate) async fn event(&mut self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let frame = self.socket.next_of(kind).await;
-            if wanted(&frame["data"]) {
+            let frame = self.socket.next().await;
+            self.told.push(frame.clone());
+            if frame["type"] == kind && wanted(&frame["data"]) {
                 return frame["data"].clone();
+            }
+        }
+    }
+
+    /// Waits until a slot has been told to be as wanted, unless it has been already.
+    pub(crate) async fn slot(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let find = |data: &Value| data["slots"].as_array().into_iter().flatten().find(|slot| wanted(slot)).cloned();
+        let mut told = self.told.iter().filter(|frame| frame["type"] == "slots");
+        match told.find_map(|frame| find(&frame["data"])) {
+            Some(slot) => slot,
+            None => {
+                let told = self.event("slots", |data| find(data).is_some()).await;
+                find(&told).expect("it was found before")
             }
         }
     }
