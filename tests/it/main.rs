@@ -7,6 +7,7 @@ mod api;
 mod call;
 mod chat;
 mod check;
+mod connection;
 mod corpus;
 mod figures;
 mod network;

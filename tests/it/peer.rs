@@ -57,6 +57,16 @@ pub(crate) struct Arrival {
     pub(crate) timestamp: u32,
 }
 
+/// One of its own candidates.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    /// `host`, `relay` or the like.
+    pub(crate) kind: String,
+    pub(crate) address: String,
+    /// It is in the pair that carries the media.
+    pub(crate) selected: bool,
+}
+
 /// What comes and goes on a connection, shared with its tasks.
 #[derive(Default)]
 struct Shared {
@@ -74,6 +84,8 @@ pub(crate) struct Way {
     pub(crate) relay_only: bool,
     /// Through somebody who does this to the packets.
     pub(crate) mischief: Option<Mischief>,
+    /// Where its socket is.
+    pub(crate) from: &'static str,
 }
 
 impl Way {
@@ -84,7 +96,7 @@ impl Way {
 
     /// Over loopback.
     pub(crate) fn direct() -> Self {
-        Self { servers: Vec::new(), relay_only: false, mischief: None }
+        Self { servers: Vec::new(), relay_only: false, mischief: None, from: "127.0.0.1:0" }
     }
 }
 
@@ -135,7 +147,7 @@ impl Peer {
             .with_interceptor_registry(requests.watch(registry))
             .with_setting_engine(settings)
             .with_handler(Arc::new(handler))
-            .with_udp_addrs(vec!["127.0.0.1:0"])
+            .with_udp_addrs(vec![way.from])
             .build()
             .await
             .expect("a connection needs nothing but a port");
@@ -281,28 +293,47 @@ impl Peer {
         until(&what, silent).await;
     }
 
-    /// The type of its own candidate in the selected pair, and the types of all its candidates.
-    pub(crate) async fn candidates(&self) -> (String, Vec<String>) {
+    /// Its own candidates.
+    pub(crate) async fn candidates(&self) -> Vec<Candidate> {
         let report = self.connection.get_stats(std::time::Instant::now(), StatsSelector::None).await;
-        let (mut selected, mut pairs, mut own) = (String::new(), HashMap::new(), HashMap::new());
+        let (mut selected, mut pairs, mut own) = (String::new(), HashMap::new(), Vec::new());
         for entry in report.iter() {
             match entry {
                 RTCStatsReportEntry::Transport(it) => selected.clone_from(&it.selected_candidate_pair_id),
                 RTCStatsReportEntry::IceCandidatePair(it) => {
                     pairs.insert(it.stats.id.clone(), it.local_candidate_id.clone());
                 }
-                RTCStatsReportEntry::LocalCandidate(it) => {
-                    own.insert(it.stats.id.clone(), it.candidate_type.to_string());
-                }
+                RTCStatsReportEntry::LocalCandidate(it) => own.push(it),
                 _ => {}
             }
         }
-        let selected = pairs.get(&selected).and_then(|id| own.iter().find(|(key, _)| key.ends_with(id.as_str())));
-        (selected.map(|(_, kind)| kind.clone()).unwrap_or_default(), own.into_values().collect())
+        let in_use = pairs.get(&selected);
+        own.into_iter()
+            .map(|it| Candidate {
+                kind: it.candidate_type.to_string(),
+                address: it.address.clone().unwrap_or_default(),
+                selected: in_use.is_some_and(|id| it.stats.id.ends_with(id.as_str())),
+            })
+            .collect()
+    }
+
+    /// The candidate that its packets leave by.
+    pub(crate) async fn selected(&self) -> Candidate {
+        self.candidates().await.into_iter().find(|it| it.selected).expect("one is in use")
+    }
+
+    /// The next offer has new credentials for ICE.
+    pub(crate) async fn restart_ice(&self) {
+        self.connection.restart_ice().await.expect("the connection lives");
+    }
+
+    /// No packet passes any more, in either direction: the cable is cut.
+    pub(crate) fn cut_off(&mut self) {
+        drop(self.road.take().expect("its packets pass a road"));
     }
 
     /// Ends the connection as a closed page does.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(&mut self) {
         if let Some(publishing) = self.publishing.take() {
             publishing.abort();
         }

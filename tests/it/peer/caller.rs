@@ -124,7 +124,7 @@ impl Caller {
     }
 
     /// Leaves the room as well as the call, and ends the connection.
-    pub(crate) async fn close(self) {
+    pub(crate) async fn close(mut self) {
         self.peer.close().await;
         self.socket.close().await;
     }
