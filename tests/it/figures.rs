@@ -40,9 +40,17 @@ impl Program {
         Self { child, base, _folder: folder }
     }
 
-    /// Waits until a figure is as wanted.
-    async fn tells(&self, name: &str, wanted: impl Fn(f64) -> bool) -> f64 {
-        until(name, async || figure(&self.base, name).await.filter(|value| wanted(*value))).await
+    /// Waits until all these figures have at least these values; what they have.
+    async fn tells(&self, least: &[(&str, f64)]) -> Vec<f64> {
+        let what = format!("{least:?}");
+        let read = async || {
+            let mut values = Vec::new();
+            for (name, least) in least {
+                values.push(figure(&self.base, name).await.filter(|value| value >= least)?);
+            }
+            Some(values)
+        };
+        until(&what, read).await
     }
 }
 
@@ -62,33 +70,37 @@ async fn the_figures_tell_of_a_call() {
     let mut olga = Caller::join(&olga, &room, 1, 1).await;
     let mut ada = Caller::join(&ada, &room, 2, 1).await;
     meet(&olga, &ada).await;
-    for (name, exactly) in [
+    let people = [
         ("parlor_sockets", 2.0),
         ("parlor_rooms", 1.0),
         ("parlor_seats", 2.0),
         ("parlor_participants", 2.0),
         ("parlor_tracks{layer=\"audio\"}", 2.0),
         ("parlor_tracks{layer=\"one\"}", 2.0),
+        ("parlor_tracks{layer=\"two\"}", 0.0),
         ("parlor_tracks{layer=\"three\"}", 0.0),
-    ] {
-        program.tells(name, |value| value == exactly).await;
-    }
-    for direction in ["in", "out"] {
-        let packets = format!("parlor_media_packets_total{{direction=\"{direction}\"}}");
-        let before = program.tells(&packets, |value| value > 0.0).await;
-        program.tells(&packets, |value| value > before).await;
-        let bytes = format!("parlor_media_bytes_total{{direction=\"{direction}\"}}");
-        program.tells(&bytes, |value| value > before * 100.0).await;
-    }
-    program.tells("parlor_media_plis_total{direction=\"out\"}", |value| value >= 2.0).await;
-    for shard in ["0", "1"] {
-        program.tells(&format!("parlor_shard_lag_seconds{{shard=\"{shard}\"}}"), |value| value < 1.0).await;
-    }
+    ];
+    assert_eq!(program.tells(&people).await, people.map(|(_, value)| value));
+    let media = [
+        "parlor_media_packets_total{direction=\"in\"}",
+        "parlor_media_packets_total{direction=\"out\"}",
+        "parlor_media_bytes_total{direction=\"in\"}",
+        "parlor_media_bytes_total{direction=\"out\"}",
+    ];
+    let before = program.tells(&media.map(|name| (name, 1.0))).await;
+    let shards = ["parlor_shard_lag_seconds{shard=\"0\"}", "parlor_shard_lag_seconds{shard=\"1\"}"];
+    program.tells(&shards.map(|name| (name, 0.0))).await;
+    program.tells(&[("parlor_media_plis_total{direction=\"out\"}", 2.0)]).await;
+    let more: Vec<_> = media.into_iter().zip(before.iter().map(|value| value + 1.0)).collect();
+    program.tells(&more).await;
 
     olga.done("call.leave", json!({})).await;
     ada.done("leave_room", json!({})).await;
-    for name in ["parlor_participants", "parlor_tracks{layer=\"audio\"}", "parlor_tracks{layer=\"one\"}"] {
-        program.tells(name, |value| value == 0.0).await;
-    }
-    program.tells("parlor_seats", |value| value == 1.0).await;
+    let gone = ["parlor_participants", "parlor_tracks{layer=\"audio\"}", "parlor_tracks{layer=\"one\"}"];
+    let none = async || {
+        let values = program.tells(&gone.map(|name| (name, 0.0))).await;
+        (values == [0.0; 3]).then_some(())
+    };
+    until("nobody is in the call", none).await;
+    assert_eq!(figure(&program.base, "parlor_seats").await, Some(1.0));
 }

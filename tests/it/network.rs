@@ -59,7 +59,7 @@ async fn replayed_cut_and_forged_packets_change_nothing() {
     let server = Server::start().await;
     let (olga, ada) = call_of_two(&server, Way::through(Mischief::Meddles)).await;
     for reason in ["srtp_replay", "srtp_auth", "srtp_short"] {
-        dropped(&server, reason, 10.0).await;
+        dropped(&server, reason, 3.0).await;
     }
     meet(&olga, &ada).await;
     for kind in [Kind::Audio, Kind::Video] {

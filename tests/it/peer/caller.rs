@@ -14,7 +14,7 @@ pub(crate) struct Caller {
     /// The data of the last `call.answer`.
     pub(crate) answer: Value,
     /// Events that were waited for, and those that came before them.
-    told: Vec<Value>,
+    pub(crate) told: Vec<Value>,
 }
 
 impl Caller {
