@@ -195,7 +195,7 @@ impl Scene {
                 let mut datagram = datagram.to_vec();
                 let answer = client.handle(self.now, &mut datagram);
                 let sealed = matches!(answer, Err(Drop::SrtpAuth | Drop::SrtpReplay));
-                assert!(!sealed, "the server sealed something that its client cannot open");
+                assert!(!sealed, "the server sealed something that its client cannot open: {:?}", answer.err());
                 if let Ok(Some(Event::Rtp { header, packet })) = answer {
                     assert!(header.payload(packet).is_ok(), "the server sent a packet that lies");
                 }

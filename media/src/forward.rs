@@ -344,6 +344,10 @@ impl Stream {
 
     /// Where to find the packet that a NACK asks for, unless it was sent again a moment ago.
     pub fn asked_for(&mut self, sequence: u16, now_us: u64, rtt_us: u64) -> Option<(SourceLayer, u64)> {
+        // No answer negotiates NACK for audio: what is lost is concealed, and what comes again would only be a replay.
+        if self.kind == Kind::Audio {
+            return None;
+        }
         let (feed, index, _) = self.map.source_of(sequence)?;
         let now_ms = (now_us / 1_000) as u32;
         let again_ms = (rtt_us / 2_000).clamp(10, 200) as u32;
