@@ -40,9 +40,8 @@ pub(crate) struct Layer {
     pub ring: Ring,
     pub nacks: Nacks,
     pub report: Option<SenderReport>,
-    /// Picture size in pixels as of the last key frame; 0 before it and for audio.
+    /// Picture width in pixels as of the last key frame; 0 before it and for audio.
     pub width: u16,
-    pub height: u16,
     /// When the last packet came.
     pub last_us: u64,
     pub packets: u64,
@@ -67,7 +66,6 @@ impl Layer {
             nacks: Nacks::default(),
             report: None,
             width: 0,
-            height: 0,
             last_us: 0,
             packets: 0,
             bytes: 0,
@@ -83,8 +81,8 @@ impl Layer {
 
     /// Forgets the stream: its publisher sends it under a new SSRC.
     pub fn restart(&mut self, epoch: u64) {
-        let (width, height) = (self.width, self.height);
-        *self = Layer { width, height, ..Layer::new(self.clock_hz, epoch) };
+        let width = self.width;
+        *self = Layer { width, ..Layer::new(self.clock_hz, epoch) };
     }
 
     /// Whether a packet with this index is news: ahead of the others, or missing. Each index is taken once, however it comes.
@@ -116,8 +114,8 @@ impl Layer {
             self.highest = packet.index;
         }
         self.note(packet.index, payload.len(), now_us);
-        if let Some((width, height)) = packet.vp8.dimensions {
-            (self.width, self.height) = (width, height);
+        if let Some((width, _)) = packet.vp8.dimensions {
+            self.width = width;
         }
         self.ring.push(packet, payload);
     }
