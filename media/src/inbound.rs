@@ -157,6 +157,9 @@ impl Shard {
         // A publisher that starts a layer anew (a replaced encoder) does it under a new SSRC: the old stream is over.
         let replaced =
             peer.inbound.iter().position(|known| (known.track, known.layer, known.rtx) == (track_key, layer, rtx));
+        if replaced.is_none() && peer.inbound.len() == MOST_INBOUND {
+            return Err(Drop::TooManySsrcs);
+        }
         let inbound = Inbound { ssrc: header.ssrc, window, track: track_key, section, layer, rtx };
         if !rtx {
             let track = &mut self.tracks[track_key];
@@ -176,7 +179,6 @@ impl Shard {
                 peer.inbound[at] = inbound;
                 at
             }
-            None if peer.inbound.len() == MOST_INBOUND => return Err(Drop::TooManySsrcs),
             None => {
                 peer.inbound.push(inbound);
                 peer.inbound.len() - 1
