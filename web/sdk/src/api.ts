@@ -83,32 +83,42 @@ export class Api {
 
   /** Redeems the administrator's link. The access token stays; the user behind it has a new role. */
   async claim(secret: string): Promise<User> {
-    const { user } = await this.#authorized<{ user: User }>("POST", "/auth/claim", { secret });
+    const { user } = await this.request<{ user: User }>("POST", "/auth/claim", { secret });
     if (this.#tokens) this.#tokens = { ...this.#tokens, user };
     return user;
   }
 
   async rooms(): Promise<ListedRoom[]> {
-    return (await this.#authorized<{ rooms: ListedRoom[] }>("GET", "/rooms")).rooms;
+    return (await this.request<{ rooms: ListedRoom[] }>("GET", "/rooms")).rooms;
   }
 
   async room(roomId: string): Promise<ListedRoom> {
-    return this.#authorized<ListedRoom>("GET", `/rooms/${encodeURIComponent(roomId)}`);
+    return this.request<ListedRoom>("GET", `/rooms/${encodeURIComponent(roomId)}`);
   }
 
   async createRoom(room: NewRoom): Promise<Room> {
-    return this.#authorized<Room>("POST", "/rooms", room);
+    return this.request<Room>("POST", "/rooms", room);
   }
 
   /** A page of history, newest first: what came before `before`. */
   async messages(roomId: string, before?: string, limit = 50): Promise<Message[]> {
     const query = new URLSearchParams({ limit: String(limit), ...(before ? { before } : {}) });
     const path = `/rooms/${encodeURIComponent(roomId)}/messages?${query}`;
-    return (await this.#authorized<{ messages: Message[] }>("GET", path)).messages;
+    return (await this.request<{ messages: Message[] }>("GET", path)).messages;
   }
 
   async iceServers(): Promise<RTCIceServer[]> {
-    return (await this.#authorized<{ iceServers: RTCIceServer[] }>("GET", "/webrtc/ice-servers")).iceServers;
+    return (await this.request<{ iceServers: RTCIceServer[] }>("GET", "/webrtc/ice-servers")).iceServers;
+  }
+
+  /** Any other REST call of the one who is signed in: `path` is what follows `/api/v1`. */
+  request<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return this.#authorized((token) => this.#send<T>(method, path, body, token));
+  }
+
+  /** A file that needs the token, which an element's `src` cannot send. */
+  file(path: string): Promise<Blob> {
+    return this.#authorized(async (token) => (await this.#fetched("GET", path, undefined, token)).blob());
   }
 
   #keep(tokens: Tokens): User {
@@ -134,14 +144,14 @@ export class Api {
     return locks ? locks.request("parlor-refresh", work) : work();
   }
 
-  async #authorized<T>(method: string, path: string, body?: unknown): Promise<T> {
+  async #authorized<T>(work: (token: string | null) => Promise<T>): Promise<T> {
     try {
-      return await this.#send<T>(method, path, body, await this.token());
+      return await work(await this.token());
     } catch (error) {
       if (!(error instanceof ParlorError) || !["token_expired", "token_invalid"].includes(error.code))
         throw error;
       this.invalidate();
-      return this.#send<T>(method, path, body, await this.token());
+      return work(await this.token());
     }
   }
 
@@ -150,6 +160,12 @@ export class Api {
   }
 
   async #send<T>(method: string, path: string, body: unknown, token: string | null): Promise<T> {
+    const response = await this.#fetched(method, path, body, token);
+    if (response.status === 204) return undefined as T;
+    return (await response.json()) as T;
+  }
+
+  async #fetched(method: string, path: string, body: unknown, token: string | null): Promise<Response> {
     const headers: Record<string, string> = { accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
     if (token) headers.authorization = `Bearer ${token}`;
@@ -162,8 +178,7 @@ export class Api {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     if (!response.ok) throw await refusal(response);
-    if (response.status === 204) return undefined as T;
-    return (await response.json()) as T;
+    return response;
   }
 }
 
