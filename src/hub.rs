@@ -24,9 +24,10 @@ use tokio::sync::mpsc;
 
 pub use outbox::{Outbox, Outgoing};
 
-use crate::bus::Subscription;
+use crate::bus::{News, Subscription};
 use crate::domain::{
-    Caller, Event, FamilyId, LoginChange, Refusal, RoomId, Session, SessionChange, SessionId, UserId, room::Entered,
+    Addressee, Caller, Event, FamilyId, LoginChange, Notice, Refusal, RoomId, Session, SessionChange, SessionId,
+    UserId, room::Entered,
 };
 use crate::metrics::{SESSIONS_LOST, SOCKETS};
 use crate::proto::{CloseCode, GoAway, ServerBody, ServerFrame};
@@ -65,6 +66,8 @@ struct Sessions {
     all: HashMap<SessionId, Live>,
     /// By resume token.
     resumable: HashMap<String, SessionId>,
+    /// By owner, so that a notice finds them without a look at all.
+    of_users: HashMap<UserId, HashSet<SessionId>>,
 }
 
 struct Live {
@@ -108,8 +111,11 @@ impl Hub {
     }
 
     async fn run(self, mut subscription: Subscription) {
-        while let Some(event) = subscription.next().await {
-            self.tell(&Arc::new(event));
+        while let Some(news) = subscription.next().await {
+            match news {
+                News::Event(event) => self.tell(&Arc::new(event)),
+                News::Notice(notice) => self.notify(&notice),
+            }
         }
     }
 
@@ -121,6 +127,7 @@ impl Hub {
         let resumed = taken.is_some();
         let id = taken.unwrap_or_else(SessionId::new);
         sessions.resumable.insert(resume_token.clone(), id);
+        sessions.of_users.entry(caller.user.id).or_default().insert(id);
         let live = sessions.all.entry(id).or_insert_with(|| Live::new(&caller));
         live.socket += 1;
         live.family = caller.family;
@@ -238,8 +245,7 @@ impl Hub {
         if sessions.all.get(&id).is_none_or(|live| live.socket != socket) {
             return;
         }
-        let Some(live) = sessions.all.remove(&id) else { return };
-        sessions.resumable.remove(&live.resume_token);
+        let Some(live) = sessions.remove(id) else { return };
         // Before the change is told, so that whoever takes a seat now either sees it or is found.
         live.over.store(true, Ordering::Release);
         drop(sessions);
@@ -308,6 +314,18 @@ impl Hub {
         self.with_fan(event.room, |_| {});
     }
 
+    /// Tells a notice to the sockets that are there.
+    fn notify(&self, notice: &Notice) {
+        let lanes = self.sessions().lanes_to(notice.to);
+        if lanes.is_empty() {
+            return;
+        }
+        let text = ServerFrame::from(notice).encode();
+        for lane in lanes {
+            lane.push(text.clone());
+        }
+    }
+
     /// Locks are taken in the order sessions, rooms, fan; a room that nobody listens to any more is forgotten.
     fn with_fan(&self, room: RoomId, change: impl FnOnce(&mut Fan)) {
         let mut rooms = self.rooms();
@@ -357,6 +375,27 @@ impl Sessions {
     /// The session, unless it is over or another socket has taken it up.
     fn of(&mut self, session: &Session) -> Option<&mut Live> {
         self.all.get_mut(&session.id).filter(|live| live.socket == session.socket)
+    }
+
+    fn remove(&mut self, id: SessionId) -> Option<Live> {
+        let live = self.all.remove(&id)?;
+        self.resumable.remove(&live.resume_token);
+        if let Some(theirs) = self.of_users.get_mut(&live.user) {
+            theirs.remove(&id);
+            if theirs.is_empty() {
+                self.of_users.remove(&live.user);
+            }
+        }
+        Some(live)
+    }
+
+    /// The sockets that a notice goes to.
+    fn lanes_to(&self, to: Addressee) -> Vec<Lane> {
+        let lane = |id: &SessionId| self.all.get(id)?.lane.clone();
+        match to {
+            Addressee::Session(session) => lane(&session).into_iter().collect(),
+            Addressee::User(user) => self.of_users.get(&user).into_iter().flatten().filter_map(lane).collect(),
+        }
     }
 
     /// The session of that token, if it is this person's; the token is used up then.

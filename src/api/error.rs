@@ -98,11 +98,17 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::Unauthenticated | ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::TokenReused => {
             StatusCode::UNAUTHORIZED
         }
-        ErrorCode::Forbidden | ErrorCode::Underage | ErrorCode::RoomPrivate | ErrorCode::Removed => {
-            StatusCode::FORBIDDEN
-        }
+        ErrorCode::Forbidden
+        | ErrorCode::Underage
+        | ErrorCode::RoomPrivate
+        | ErrorCode::Removed
+        | ErrorCode::Banned => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::RoomFull | ErrorCode::NotInRoom | ErrorCode::NotInCall | ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::RoomFull
+        | ErrorCode::NotInRoom
+        | ErrorCode::NotInCall
+        | ErrorCode::Conflict
+        | ErrorCode::RecordingConsent => StatusCode::CONFLICT,
         ErrorCode::MessageTooLong
         | ErrorCode::MessageEmpty
         | ErrorCode::BadSdp
@@ -250,6 +256,8 @@ mod tests {
             C::TooManyMedia,
             C::UnsupportedCodecs,
             C::CallUnavailable,
+            C::RecordingConsent,
+            C::Banned,
             C::Internal,
         ];
         let line = |code: &ErrorCode| format!("{} {}", status_of(*code).as_u16(), name_of(*code));

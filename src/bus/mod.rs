@@ -11,7 +11,7 @@ use std::sync::{
 
 use tokio::sync::mpsc;
 
-use crate::domain::Event;
+use crate::domain::{Event, Notice};
 use crate::metrics::BUS_LOST;
 
 /// Durable events that wait for a subscriber. The publisher waits when it is full.
@@ -35,14 +35,23 @@ pub struct Local(Arc<Mutex<Vec<Lanes>>>);
 #[derive(Clone)]
 struct Lanes {
     durable: mpsc::Sender<Event>,
-    ephemeral: mpsc::UnboundedSender<Event>,
+    ephemeral: mpsc::UnboundedSender<News>,
     waiting: Arc<AtomicUsize>,
+}
+
+/// Something that a subscriber gets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// Something happened in a room.
+    Event(Event),
+    /// Somebody is to be told something that concerns no room.
+    Notice(Notice),
 }
 
 /// What a subscriber gets: each lane in the order of publishing.
 pub struct Subscription {
     durable: mpsc::Receiver<Event>,
-    ephemeral: mpsc::UnboundedReceiver<Event>,
+    ephemeral: mpsc::UnboundedReceiver<News>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -80,10 +89,24 @@ impl Bus {
                 metrics::counter!(BUS_LOST).increment(1);
                 continue;
             }
-            lanes.waiting.fetch_add(1, Ordering::Relaxed);
-            // A subscriber that is gone needs nothing.
-            let _ = lanes.ephemeral.send(event.clone());
+            lanes.push(News::Event(event.clone()));
         }
+    }
+
+    /// Publishes a notice, at once, in one order with the ephemeral events.
+    pub fn notify(&self, notice: &Notice) {
+        let Self::Local(local) = self;
+        for lanes in local.lanes().iter() {
+            lanes.push(News::Notice(notice.clone()));
+        }
+    }
+}
+
+impl Lanes {
+    fn push(&self, news: News) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // A subscriber that is gone needs nothing.
+        let _ = self.ephemeral.send(news);
     }
 }
 
@@ -94,13 +117,13 @@ impl Local {
 }
 
 impl Subscription {
-    /// The next event; `None` when the bus is gone. Cancel safe.
-    pub async fn next(&mut self) -> Option<Event> {
+    /// The next event or notice; `None` when the bus is gone. Cancel safe.
+    pub async fn next(&mut self) -> Option<News> {
         tokio::select! {
-            Some(event) = self.durable.recv() => Some(event),
-            Some(event) = self.ephemeral.recv() => {
+            Some(event) = self.durable.recv() => Some(News::Event(event)),
+            Some(news) = self.ephemeral.recv() => {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
-                Some(event)
+                Some(news)
             }
             else => None,
         }
@@ -110,7 +133,7 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Fact, Member, Position, Role, RoomId, UserId, event::Epoch, room::LeftReason};
+    use crate::domain::{Fact, Member, Position, Role, RoomId, Told, UserId, event::Epoch, room::LeftReason};
 
     fn typing(room: RoomId) -> Event {
         Event::ephemeral(room, Fact::Typing { user: UserId::new(), nickname: "ada".to_owned(), typing: true })
@@ -123,11 +146,14 @@ mod tests {
         let member = Member { user_id: UserId::new(), nickname: "ada".to_owned(), role: Role::Member };
         let joined = Event::ephemeral(room, Fact::MemberJoined(member.clone()));
         let left = Event::ephemeral(room, Fact::MemberLeft { user: member.user_id, reason: LeftReason::Left, stay: 1 });
+        let notice = Notice::to_user(member.user_id, Told::Banned { reason: "spam".to_owned(), until: None });
         bus.publish(&joined);
+        bus.notify(&notice);
         bus.publish(&left);
         for subscription in [&mut one, &mut two] {
-            assert_eq!(subscription.next().await.as_ref(), Some(&joined));
-            assert_eq!(subscription.next().await.as_ref(), Some(&left));
+            assert_eq!(subscription.next().await, Some(News::Event(joined.clone())));
+            assert_eq!(subscription.next().await, Some(News::Notice(notice.clone())));
+            assert_eq!(subscription.next().await, Some(News::Event(left.clone())));
         }
     }
 

@@ -1,4 +1,4 @@
-use super::Action;
+use super::{Action, Time};
 
 /// Why something that somebody asked for was not done. Its text is a sentence for that person; the edge gives each
 /// variant its stable code.
@@ -36,6 +36,17 @@ pub enum Refusal {
     /// Under 18, or no attestation.
     #[error("You must be 18 or older to enter.")]
     Underage,
+    /// A moderator of the site keeps them out.
+    #[error("You are banned from this server. The reason: {reason}")]
+    Banned {
+        /// What the moderator said.
+        reason: String,
+        /// Until when; `None`: for good.
+        until: Option<Time>,
+    },
+    /// The call is recorded, and they have not said that they agree.
+    #[error("This call is being recorded. Join once you agree to that.")]
+    RecordingConsent,
     /// No seat is free.
     #[error("This room is full: it has {limit} seats.")]
     RoomFull {

@@ -7,7 +7,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::*;
 use crate::bus::Bus;
 use crate::domain::{
-    Epoch, Fact, Member, Message, MessageId, Origin, Position, Role, Room, RoomKind, SiteRole, Time, User, Visibility,
+    Epoch, Fact, Member, Message, MessageId, Origin, Position, Role, Room, RoomKind, SiteRole, Time, Told, User,
+    Visibility,
     message::{Author, Content},
     room::LeftReason,
 };
@@ -430,4 +431,46 @@ async fn a_revoked_login_takes_its_sessions_with_it() {
     assert!(!session.is_over());
     house.hub.login_changed(LoginChange::Revoked(fresh.family));
     assert!(session.is_over());
+}
+
+#[tokio::test]
+async fn a_notice_reaches_a_session_or_all_of_a_person_wherever_they_are() {
+    let house = House::new();
+    let user = UserId::new();
+    let mut tabs = [house.hub.open(caller(user), None), house.hub.open(caller(user), None)];
+    let mut stranger = house.hub.open(caller(UserId::new()), None);
+    // In one order with what happens in rooms.
+    house.join(&tabs[0], 0).await;
+    frame(&mut tabs[0]).await;
+    let typing = |typing| Fact::Typing { user: UserId::new(), nickname: "ben".to_owned(), typing };
+    let notice = |to, reason: &str| Notice { to, told: Told::Banned { reason: reason.to_owned(), until: None } };
+    house.bus.publish(&Event::ephemeral(house.room, typing(true)));
+    house.bus.notify(&notice(Addressee::User(user), "all"));
+    house.bus.publish(&Event::ephemeral(house.room, typing(false)));
+    house.bus.notify(&notice(Addressee::Session(tabs[1].session.id), "one"));
+    house.bus.notify(&notice(Addressee::Session(stranger.session.id), "other"));
+    let mut types = Vec::new();
+    for _ in 0..3 {
+        types.push(frame(&mut tabs[0]).await["type"].clone());
+    }
+    assert_eq!(types, ["typing", "error", "typing"]);
+    for reason in ["all", "one"] {
+        assert_eq!(frame(&mut tabs[1]).await["data"]["detail"]["reason"], reason);
+    }
+    assert_eq!(frame(&mut stranger).await["data"]["detail"]["reason"], "other");
+
+    // Whoever is lost is not told later, and whoever is gone not at all.
+    let [kept, lost] = tabs;
+    let (session, token) = (lost.session.id, lost.resume_token.clone());
+    drop(lost);
+    house.hub.end(&kept.session);
+    house.bus.notify(&notice(Addressee::User(user), "late"));
+    house.bus.notify(&notice(Addressee::Session(stranger.session.id), "mark"));
+    assert_eq!(frame(&mut stranger).await["data"]["detail"]["reason"], "mark");
+    let mut back = house.hub.open(caller(user), Some(&token));
+    assert_eq!(back.session.id, session);
+    house.bus.notify(&notice(Addressee::User(user), "again"));
+    assert_eq!(frame(&mut back).await["data"]["detail"]["reason"], "again");
+    house.hub.end(&back.session);
+    assert!(!house.hub.sessions().of_users.contains_key(&user));
 }

@@ -62,6 +62,10 @@ pub enum ErrorCode {
     UnsupportedCodecs,
     /// No media port, or the call's room broke down.
     CallUnavailable,
+    /// The call is recorded: offer again with `acceptRecording: true` once the person has agreed.
+    RecordingConsent,
+    /// You are banned; `detail.reason`, `detail.until` (`null`: for good).
+    Banned,
     /// Our fault; `detail.requestId` is in the server's log.
     Internal,
 }
@@ -202,6 +206,8 @@ impl From<&Refusal> for ErrorCode {
             Refusal::TooManyMedia => Self::TooManyMedia,
             Refusal::UnsupportedCodecs => Self::UnsupportedCodecs,
             Refusal::CallUnavailable => Self::CallUnavailable,
+            Refusal::RecordingConsent => Self::RecordingConsent,
+            Refusal::Banned { .. } => Self::Banned,
             Refusal::Internal(_) => Self::Internal,
         }
     }
@@ -213,6 +219,7 @@ impl From<&Refusal> for ErrorBody {
         match refusal {
             Refusal::BadRequest { field, .. } => body.with("field", *field),
             Refusal::Forbidden { action } => body.with("action", json!(action)),
+            Refusal::Banned { reason, until } => body.with("reason", reason.as_str()).with("until", json!(until)),
             Refusal::RoomFull { limit } => body.with("limit", *limit),
             Refusal::MessageTooLong { limit, length } => body.with("limit", *limit).with("length", *length),
             Refusal::RateLimited { limit, retry_after_ms } => {
@@ -226,7 +233,7 @@ impl From<&Refusal> for ErrorBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Action;
+    use crate::domain::{Action, Time};
 
     #[test]
     fn every_refusal_has_its_code_and_its_numbers() {
@@ -254,6 +261,8 @@ mod tests {
             Refusal::TooManyMedia,
             Refusal::UnsupportedCodecs,
             Refusal::CallUnavailable,
+            Refusal::RecordingConsent,
+            Refusal::Banned { reason: "spam".to_owned(), until: Some(Time::from_ms(0)) },
             Refusal::Internal("disk on fire".to_owned()),
         ];
         let bodies: Vec<_> = refusals.iter().map(|it| serde_json::to_string(&ErrorBody::from(it)).unwrap()).collect();

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::{
-    Audience, Epoch, Event, Fact, Member, Message, Origin, Position, Refusal, Role, Room, RoomKind, SiteRole, Time,
-    User, Visibility,
+    Audience, Epoch, Event, Fact, Member, Message, Notice, Origin, Position, Refusal, Role, Room, RoomKind, SiteRole,
+    Time, Told, User, Visibility,
     call::{
         Answer, AnsweredTrack, Call, EndReason, Participant, ParticipantState, Slot, SlotKind, Speaker, StopReason,
         Track, TrackSource,
@@ -143,9 +143,18 @@ fn replies() -> Vec<ServerFrame> {
     ]
 }
 
+/// What concerns a person outside of any room.
+fn notices() -> Vec<Notice> {
+    vec![Notice::to_user(id(2), Told::Banned { reason: "spam".to_owned(), until: None })]
+}
+
 #[test]
 fn every_frame_of_the_server() {
-    let frames: Vec<_> = replies().into_iter().chain(events().iter().map(ServerFrame::from)).collect();
+    let frames: Vec<_> = replies()
+        .into_iter()
+        .chain(events().iter().map(ServerFrame::from))
+        .chain(notices().iter().map(ServerFrame::from))
+        .collect();
     let mut page = Vec::new();
     let mut types = BTreeSet::new();
     for frame in &frames {

@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ErrorBody;
 use crate::domain::{
-    Epoch, Event, Fact, Member, Message, MessageId, ParticipantId, Position, Role, Room, RoomId, SessionId, Time,
-    TrackId, User, UserId,
+    Epoch, Event, Fact, Member, Message, MessageId, Notice, ParticipantId, Position, Refusal, Role, Room, RoomId,
+    SessionId, Time, Told, TrackId, User, UserId,
     call::{Answer, Call, EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
     room::LeftReason,
 };
@@ -357,6 +357,14 @@ impl From<&Event> for ServerFrame {
         match event.position {
             Some(position) => frame.at(position),
             None => frame,
+        }
+    }
+}
+
+impl From<&Notice> for ServerFrame {
+    fn from(notice: &Notice) -> Self {
+        match notice.told.clone() {
+            Told::Banned { reason, until } => Self::error(None, &Refusal::Banned { reason, until }),
         }
     }
 }

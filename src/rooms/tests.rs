@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use tempfile::TempDir;
 
 use super::*;
-use crate::bus::Subscription;
+use crate::bus::{News, Subscription};
 use crate::domain::{
     Audience, Event, Fact, FamilyId, LoginChange, Member, ParticipantId, Seat, Session, SessionId, SiteRole, TrackId,
     TrackSource, User, UserId,
@@ -70,9 +70,16 @@ impl House {
         self.rooms.offer(seat, OFFER.to_owned(), sources()).await
     }
 
+    async fn told_event(&mut self) -> Event {
+        match self.told.next().await {
+            Some(News::Event(event)) => event,
+            other => panic!("an event was to be told, not {other:?}"),
+        }
+    }
+
     /// The next thing that anybody is told.
     async fn told(&mut self) -> (Audience, Fact) {
-        let event = self.told.next().await.unwrap();
+        let event = self.told_event().await;
         (event.to, event.fact)
     }
 
@@ -95,7 +102,7 @@ impl House {
     async fn is_quiet(&mut self) {
         let mark = Event::ephemeral(RoomId::new(), Fact::Removed { reason: None });
         self.rooms.0.bus.publish(&mark);
-        assert_eq!(self.told.next().await, Some(mark));
+        assert_eq!(self.told_event().await, mark);
     }
 }
 
@@ -186,7 +193,7 @@ async fn coming_and_going_is_news_once_for_each_person() {
     let room = house.room(&ada, Visibility::Public).await;
     house.enter(&ada, room).await.unwrap();
     let member = Member { user_id: ada.caller.user.id, nickname: "ada".to_owned(), role: Role::Owner };
-    let event = house.told.next().await.unwrap();
+    let event = house.told_event().await;
     assert_eq!(event.fact, Fact::MemberJoined(member));
     assert_eq!(event.origin.unwrap().session, ada.id);
     house.enter(&ada, room).await.unwrap();

@@ -233,7 +233,7 @@ detail: Record<string, unknown>, };
 /**
  * What went wrong, for programs. A code never changes its meaning.
  */
-export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "internal";
+export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "internal";
 
 /**
  * Data of `go_away`.

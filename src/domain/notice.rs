@@ -1,0 +1,48 @@
+//! What concerns a person or one of their sessions outside of any room.
+
+use serde::{Deserialize, Serialize};
+
+use super::{SessionId, Time, UserId};
+
+/// Something that somebody is told, wherever they are. Ephemeral: whoever has no socket at that moment is not told later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Whom.
+    pub to: Addressee,
+    /// What.
+    pub told: Told,
+}
+
+/// Whom a notice is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Addressee {
+    /// One session.
+    Session(SessionId),
+    /// All sessions of one person.
+    User(UserId),
+}
+
+/// What a notice says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Told {
+    /// They are banned: their sockets close after this.
+    Banned {
+        /// What the moderator said.
+        reason: String,
+        /// Until when; `None`: for good.
+        until: Option<Time>,
+    },
+}
+
+impl Notice {
+    /// A notice for one session.
+    pub fn to_session(session: SessionId, told: Told) -> Self {
+        Self { to: Addressee::Session(session), told }
+    }
+
+    /// A notice for all sessions of one person.
+    pub fn to_user(user: UserId, told: Told) -> Self {
+        Self { to: Addressee::User(user), told }
+    }
+}
