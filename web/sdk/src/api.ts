@@ -173,8 +173,9 @@ export class Api {
       method,
       headers,
       credentials: "same-origin",
-      // A refresh finishes even when its page goes away: its answer sets the cookie that works next.
-      keepalive: path === "/auth/refresh",
+      // These finish even when their page goes away: a refresh's answer sets the cookie that works next, and what is given up,
+      // removed or ended should not be kept by a closed tab.
+      keepalive: path === "/auth/refresh" || method === "DELETE",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     if (!response.ok) throw await refusal(response);

@@ -10,6 +10,26 @@ export {
 } from "./call.js";
 export { Emitter } from "./emitter.js";
 export { ConnectionLost, ParlorError } from "./errors.js";
+export {
+  type Act,
+  type Ban,
+  type CaseAction,
+  type CaseDetails,
+  type CaseEvent,
+  type CaseFilter,
+  type CasePriority,
+  type CaseReport,
+  type CaseStatus,
+  type Decision,
+  type Evidence,
+  type FrozenMessages,
+  type LogEntry,
+  type Model,
+  Moderation,
+  type Named,
+  type ReviewCase,
+  type SamplingStatus,
+} from "./moderation.js";
 export type { Entry, EntryState } from "./outbox.js";
 export { Parlor, type ParlorOptions } from "./parlor.js";
 export type * from "./proto.js";
