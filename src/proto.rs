@@ -7,6 +7,7 @@ mod client;
 mod code;
 #[cfg(test)]
 mod examples;
+mod recording;
 mod server;
 #[cfg(test)]
 mod typescript;
@@ -16,6 +17,7 @@ pub use client::{
     MuteTrack, RemoveMember, SendMessage, SetMemberRole, Typing, ViewTracks,
 };
 pub use code::{CloseCode, ErrorBody, ErrorCode};
+pub use recording::{RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
 pub use server::{
     Authenticated, CallEnded, Deleted, Empty, GoAway, Left, MemberChanged, MessageBody, ParticipantBody,
     ParticipantLeft, Removed, RoleChanged, RoomState, ServerBody, ServerFrame, Slots, Speakers, TokenExpiring,

@@ -102,6 +102,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::Underage
         | ErrorCode::RoomPrivate
         | ErrorCode::Removed
+        | ErrorCode::FeatureOff
         | ErrorCode::Banned => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::RoomFull
@@ -118,7 +119,10 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::UnsupportedCodecs => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::CallUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::CallUnavailable | ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::FfmpegMissing => StatusCode::NOT_IMPLEMENTED,
+        ErrorCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorCode::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -258,6 +262,11 @@ mod tests {
             C::CallUnavailable,
             C::RecordingConsent,
             C::Banned,
+            C::FeatureOff,
+            C::DiskFull,
+            C::FfmpegMissing,
+            C::Unavailable,
+            C::RangeNotSatisfiable,
             C::Internal,
         ];
         let line = |code: &ErrorCode| format!("{} {}", status_of(*code).as_u16(), name_of(*code));

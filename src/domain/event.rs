@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Member, Message, MessageId, ParticipantId, Role, RoomId, SessionId, TrackId, UserId,
+    Member, Message, MessageId, ParticipantId, RecordingId, Role, RoomId, SessionId, Time, TrackId, UserId,
     call::{EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
+    recording::RecordingStop,
     room::LeftReason,
 };
 
@@ -165,6 +166,29 @@ pub enum Fact {
     },
     /// To one session: its part in the call is over.
     CallEnded(EndReason),
+    /// The call will be recorded; nothing is written yet.
+    RecordingStarting {
+        /// Which recording.
+        recording: RecordingId,
+        /// How long until something is written, in milliseconds.
+        starts_in_ms: u64,
+        /// Who wanted it.
+        by: UserId,
+    },
+    /// The call is recorded from now on.
+    RecordingStarted {
+        /// Which recording.
+        recording: RecordingId,
+        /// When it began.
+        at: Time,
+    },
+    /// The call is recorded no more.
+    RecordingStopped {
+        /// Which recording.
+        recording: RecordingId,
+        /// Why.
+        reason: RecordingStop,
+    },
 }
 
 impl Event {

@@ -76,10 +76,14 @@ ids! {
     ParticipantId;
     /// What one participant publishes from one source.
     TrackId;
+    /// One recording of a call.
+    RecordingId;
     /// One socket's session; it outlives the socket by the time that a seat is kept.
     SessionId;
     /// A login and all refresh tokens that grew out of it.
     FamilyId;
+    /// One file of a recording.
+    FileId;
 }
 
 #[cfg(test)]

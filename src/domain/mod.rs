@@ -8,6 +8,7 @@ pub mod event;
 mod id;
 pub mod message;
 pub mod notice;
+pub mod recording;
 mod refusal;
 pub mod role;
 pub mod room;
@@ -17,7 +18,7 @@ pub mod user;
 
 pub use call::{TrackSource, View};
 pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
-pub use id::{CallId, FamilyId, MessageId, ParticipantId, RoomId, SessionId, TrackId, UserId};
+pub use id::{CallId, FamilyId, FileId, MessageId, ParticipantId, RecordingId, RoomId, SessionId, TrackId, UserId};
 pub use message::Message;
 pub use notice::{Addressee, Notice, Told};
 pub use refusal::Refusal;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SessionId, Time, UserId};
+use super::{RecordingId, SessionId, Time, UserId, recording::Composed};
 
 /// Something that somebody is told, wherever they are. Ephemeral: whoever has no socket at that moment is not told later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,13 @@ pub enum Told {
         reason: String,
         /// Until when; `None`: for good.
         until: Option<Time>,
+    },
+    /// How far the composed file is that they asked for.
+    RecordingComposed {
+        /// Of which recording.
+        recording: RecordingId,
+        /// How far.
+        composed: Composed,
     },
 }
 

@@ -105,6 +105,33 @@ pub enum Refusal {
     /// No media port, or the call's part of the server broke down.
     #[error("Calls are not available right now.")]
     CallUnavailable,
+    /// Somebody was first, or it is not the time for this: what runs, or what was decided, stands.
+    #[error("{0}")]
+    Taken(&'static str),
+    /// The operator has switched this off.
+    #[error("This server does not offer that: {feature} is switched off.")]
+    FeatureOff {
+        /// What.
+        feature: &'static str,
+    },
+    /// No room for a recording.
+    #[error("There is no room on the server's disk for a recording.")]
+    DiskFull,
+    /// The program `ffmpeg` is not there.
+    #[error("The server has no ffmpeg, which this needs.")]
+    FfmpegMissing,
+    /// A part that this needs does not answer now.
+    #[error("{what} cannot be reached right now. Try again in a moment.")]
+    Unavailable {
+        /// Which part, as a sentence begins with it.
+        what: &'static str,
+    },
+    /// Nothing of what was asked for lies within the file.
+    #[error("The file is shorter than that: it has {size_bytes} bytes.")]
+    RangeNotSatisfiable {
+        /// The file's size.
+        size_bytes: u64,
+    },
     /// Our fault. What it was is for the log, not for people.
     #[error("Something went wrong on our side.")]
     Internal(String),

@@ -63,6 +63,8 @@ pub enum Action {
     JoinCall,
     /// Silence somebody's track.
     MuteTrack,
+    /// Start and stop recordings of a room's call, see and delete them.
+    Record,
     /// Put somebody out of the room for good; only whom one outranks.
     RemoveMember,
     /// Give a role in the room; only one below one's own, to whom one outranks.
@@ -74,10 +76,10 @@ pub enum Action {
 }
 
 /// Per action: the least role in the room, and the least role on the site, that allows it. Either is enough.
-const TABLE: [(Action, Option<Role>, Option<SiteRole>); 13] = {
+const TABLE: [(Action, Option<Role>, Option<SiteRole>); 14] = {
     use Action::{
         CreateRoom, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MuteTrack, PassLimits, ReadHistory,
-        RemoveMember, SendMessage, SetMemberRole, SetSiteRole, Type,
+        Record, RemoveMember, SendMessage, SetMemberRole, SetSiteRole, Type,
     };
     [
         (CreateRoom, None, Some(SiteRole::Member)),
@@ -89,6 +91,7 @@ const TABLE: [(Action, Option<Role>, Option<SiteRole>); 13] = {
         (DeleteAnyMessage, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (JoinCall, Some(Role::Member), None),
         (MuteTrack, Some(Role::Moderator), Some(SiteRole::Moderator)),
+        (Record, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (RemoveMember, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (SetMemberRole, Some(Role::Admin), Some(SiteRole::Administrator)),
         (PassLimits, None, Some(SiteRole::Moderator)),

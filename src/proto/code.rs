@@ -66,6 +66,16 @@ pub enum ErrorCode {
     RecordingConsent,
     /// You are banned; `detail.reason`, `detail.until` (`null`: for good).
     Banned,
+    /// The operator has switched this off; `detail.feature`.
+    FeatureOff,
+    /// No room for a recording.
+    DiskFull,
+    /// Composed files need the program `ffmpeg` on the server.
+    FfmpegMissing,
+    /// A part that this needs does not answer now; try again.
+    Unavailable,
+    /// The file is shorter; `detail.sizeBytes`.
+    RangeNotSatisfiable,
     /// Our fault; `detail.requestId` is in the server's log.
     Internal,
 }
@@ -198,7 +208,7 @@ impl From<&Refusal> for ErrorCode {
             Refusal::NotInCall => Self::NotInCall,
             Refusal::MessageTooLong { .. } => Self::MessageTooLong,
             Refusal::MessageEmpty => Self::MessageEmpty,
-            Refusal::Conflict => Self::Conflict,
+            Refusal::Conflict | Refusal::Taken(_) => Self::Conflict,
             Refusal::RateLimited { .. } => Self::RateLimited,
             Refusal::BadSdp(_) => Self::BadSdp,
             Refusal::NoIce => Self::NoIce,
@@ -208,6 +218,11 @@ impl From<&Refusal> for ErrorCode {
             Refusal::CallUnavailable => Self::CallUnavailable,
             Refusal::RecordingConsent => Self::RecordingConsent,
             Refusal::Banned { .. } => Self::Banned,
+            Refusal::FeatureOff { .. } => Self::FeatureOff,
+            Refusal::DiskFull => Self::DiskFull,
+            Refusal::FfmpegMissing => Self::FfmpegMissing,
+            Refusal::Unavailable { .. } => Self::Unavailable,
+            Refusal::RangeNotSatisfiable { .. } => Self::RangeNotSatisfiable,
             Refusal::Internal(_) => Self::Internal,
         }
     }
@@ -220,6 +235,8 @@ impl From<&Refusal> for ErrorBody {
             Refusal::BadRequest { field, .. } => body.with("field", *field),
             Refusal::Forbidden { action } => body.with("action", json!(action)),
             Refusal::Banned { reason, until } => body.with("reason", reason.as_str()).with("until", json!(until)),
+            Refusal::FeatureOff { feature } => body.with("feature", *feature),
+            Refusal::RangeNotSatisfiable { size_bytes } => body.with("sizeBytes", *size_bytes),
             Refusal::RoomFull { limit } => body.with("limit", *limit),
             Refusal::MessageTooLong { limit, length } => body.with("limit", *limit).with("length", *length),
             Refusal::RateLimited { limit, retry_after_ms } => {
@@ -263,6 +280,12 @@ mod tests {
             Refusal::CallUnavailable,
             Refusal::RecordingConsent,
             Refusal::Banned { reason: "spam".to_owned(), until: Some(Time::from_ms(0)) },
+            Refusal::Taken("This call is being recorded already."),
+            Refusal::FeatureOff { feature: "recording" },
+            Refusal::DiskFull,
+            Refusal::FfmpegMissing,
+            Refusal::Unavailable { what: "The recordings" },
+            Refusal::RangeNotSatisfiable { size_bytes: 1_000 },
             Refusal::Internal("disk on fire".to_owned()),
         ];
         let bodies: Vec<_> = refusals.iter().map(|it| serde_json::to_string(&ErrorBody::from(it)).unwrap()).collect();

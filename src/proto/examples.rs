@@ -11,11 +11,12 @@ use crate::domain::{
         Track, TrackSource,
     },
     message::{Author, Content},
+    recording::{Composed, ComposedState, RecordingStop},
     room::LeftReason,
 };
 
 /// Types that a server's frame may have.
-const TYPES: usize = 22;
+const TYPES: usize = 26;
 
 /// The n-th id of these examples, of whatever kind is wanted.
 fn id<T: From<u128>>(number: u128) -> T {
@@ -89,6 +90,9 @@ fn events() -> Vec<Event> {
         ephemeral(Fact::CallSpeakers(vec![Speaker { participant_id: id(5), level: -31 }])),
         ephemeral(Fact::TrackStopped { track: id(6), source: TrackSource::Camera, reason: StopReason::MutedByHost }),
         ephemeral(Fact::CallEnded(EndReason::IceTimeout)),
+        ephemeral(Fact::RecordingStarting { recording: id(20), starts_in_ms: 3_000, by: id(2) }),
+        ephemeral(Fact::RecordingStarted { recording: id(20), at: at() }),
+        ephemeral(Fact::RecordingStopped { recording: id(20), reason: RecordingStop::Stopped }),
     ]
 }
 
@@ -145,7 +149,11 @@ fn replies() -> Vec<ServerFrame> {
 
 /// What concerns a person outside of any room.
 fn notices() -> Vec<Notice> {
-    vec![Notice::to_user(id(2), Told::Banned { reason: "spam".to_owned(), until: None })]
+    let composed = Composed { state: ComposedState::Running, progress: 0.42, error: None };
+    vec![
+        Notice::to_user(id(2), Told::Banned { reason: "spam".to_owned(), until: None }),
+        Notice::to_user(id(2), Told::RecordingComposed { recording: id(20), composed }),
+    ]
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::ErrorBody;
+use super::{ErrorBody, RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
 use crate::domain::{
     Epoch, Event, Fact, Member, Message, MessageId, Notice, ParticipantId, Position, Refusal, Role, Room, RoomId,
     SessionId, Time, Told, TrackId, User, UserId,
@@ -103,6 +103,18 @@ pub enum ServerBody {
     /// Your part in the call is over.
     #[serde(rename = "call.ended")]
     CallEnded(CallEnded),
+    /// The call will be recorded; nothing is written yet.
+    #[serde(rename = "recording.starting")]
+    RecordingStarting(RecordingStarting),
+    /// The call is recorded from now on.
+    #[serde(rename = "recording.started")]
+    RecordingStarted(RecordingStarted),
+    /// The call is recorded no more.
+    #[serde(rename = "recording.stopped")]
+    RecordingStopped(RecordingStopped),
+    /// How far the one file of all is that you asked for.
+    #[serde(rename = "recording.composed")]
+    RecordingComposed(RecordingComposed),
     /// The server stops.
     #[serde(rename = "go_away")]
     GoAway(GoAway),
@@ -365,6 +377,9 @@ impl From<&Notice> for ServerFrame {
     fn from(notice: &Notice) -> Self {
         match notice.told.clone() {
             Told::Banned { reason, until } => Self::error(None, &Refusal::Banned { reason, until }),
+            Told::RecordingComposed { recording: recording_id, composed } => {
+                Self::new(ServerBody::RecordingComposed(RecordingComposed { recording_id, composed }))
+            }
         }
     }
 }
@@ -389,5 +404,14 @@ fn body_of(event: &Event) -> ServerBody {
             ServerBody::TrackStopped(TrackStopped { track_id, source, reason })
         }
         Fact::CallEnded(reason) => ServerBody::CallEnded(CallEnded { reason }),
+        Fact::RecordingStarting { recording: recording_id, starts_in_ms, by: started_by } => {
+            ServerBody::RecordingStarting(RecordingStarting { recording_id, starts_in_ms, started_by })
+        }
+        Fact::RecordingStarted { recording: recording_id, at: started_at } => {
+            ServerBody::RecordingStarted(RecordingStarted { recording_id, started_at })
+        }
+        Fact::RecordingStopped { recording: recording_id, reason } => {
+            ServerBody::RecordingStopped(RecordingStopped { recording_id, reason })
+        }
     }
 }
