@@ -20,6 +20,45 @@ export type ListedRoom = Room & {
   online: number;
 };
 
+/** Why, and for how long, somebody may not come in. */
+export interface Banned {
+  reason: string;
+  /** RFC 3339; null: for good. */
+  until: string | null;
+}
+
+/** Somebody whom one does not want to meet again. */
+export interface Block {
+  userId: string;
+  nickname: string;
+  at: string;
+}
+
+export const REPORT_REASONS = [
+  "harassment",
+  "hateSpeech",
+  "nudity",
+  "inappropriateContent",
+  "spam",
+  "threats",
+  "underage",
+  "csam",
+  "impersonation",
+  "selfHarm",
+  "other",
+] as const;
+export type ReportReason = (typeof REPORT_REASONS)[number];
+
+export interface NewReport {
+  targetType: "user" | "message";
+  targetId: string;
+  /** Where it happened; a message needs it. */
+  roomId?: string;
+  reason: ReportReason;
+  /** Up to 500 characters. */
+  description?: string;
+}
+
 interface Tokens {
   accessToken: string;
   expiresInS: number;
@@ -28,6 +67,8 @@ interface Tokens {
 
 /** An access token is renewed this long before it ends, so that no request is sent with one that expires on the way. */
 const RENEW_BEFORE_MS = 60_000;
+/** Refusals that say nothing about the session: asking again later may well do. */
+const PASSING: readonly string[] = ["rate_limited", "internal", "unavailable"];
 
 /**
  * The REST calls. The access token lives in memory only; the refresh token is an HttpOnly cookie that no script sees.
@@ -39,6 +80,7 @@ export class Api {
   #tokens: Tokens | null = null;
   #renewAt = 0;
   #refreshing: Promise<User | null> | null = null;
+  #banned: Banned | null = null;
 
   /** `base` is the server's origin, `""` for the page's own. */
   constructor(base = "", fetcher: typeof fetch = (input, init) => globalThis.fetch(input, init)) {
@@ -48,6 +90,11 @@ export class Api {
 
   get user(): User | null {
     return this.#tokens?.user ?? null;
+  }
+
+  /** The ban that the server last refused us for; null once it lets us in. */
+  get banned(): Banned | null {
+    return this.#banned;
   }
 
   /** Enters as an anonymous user. Throws `underage` for someone under 18. */
@@ -111,6 +158,25 @@ export class Api {
     return (await this.request<{ iceServers: RTCIceServer[] }>("GET", "/webrtc/ice-servers")).iceServers;
   }
 
+  /** Whom one has blocked. */
+  async blocks(): Promise<Block[]> {
+    return (await this.request<{ blocks: Block[] }>("GET", "/users/me/blocks")).blocks;
+  }
+
+  /** Never to be matched with them again; a match with them ends for both. */
+  async block(userId: string): Promise<void> {
+    await this.request<void>("PUT", `/users/${encodeURIComponent(userId)}/block`);
+  }
+
+  async unblock(userId: string): Promise<void> {
+    await this.request<void>("DELETE", `/users/${encodeURIComponent(userId)}/block`);
+  }
+
+  /** Reports a person or a message to the site's moderators; returns the report's id. The evidence is frozen at this moment. */
+  async report(report: NewReport): Promise<string> {
+    return (await this.request<{ reportId: string }>("POST", "/reports", report)).reportId;
+  }
+
   /** Any other REST call of the one who is signed in: `path` is what follows `/api/v1`. */
   request<T>(method: string, path: string, body?: unknown): Promise<T> {
     return this.#authorized((token) => this.#send<T>(method, path, body, token));
@@ -123,6 +189,7 @@ export class Api {
 
   #keep(tokens: Tokens): User {
     this.#tokens = tokens;
+    this.#banned = null;
     this.#renewAt = Date.now() + tokens.expiresInS * 1000 - RENEW_BEFORE_MS;
     return tokens.user;
   }
@@ -134,8 +201,7 @@ export class Api {
       try {
         return this.#keep(await this.#post<Tokens>("/auth/refresh", undefined));
       } catch (error) {
-        if (!(error instanceof ParlorError) || error.code === "rate_limited" || error.code === "internal")
-          throw error;
+        if (!(error instanceof ParlorError) || PASSING.includes(error.code)) throw error;
         this.#tokens = null;
         return null;
       }
@@ -161,8 +227,8 @@ export class Api {
 
   async #send<T>(method: string, path: string, body: unknown, token: string | null): Promise<T> {
     const response = await this.#fetched(method, path, body, token);
-    if (response.status === 204) return undefined as T;
-    return (await response.json()) as T;
+    const text = await response.text();
+    return (text === "" ? undefined : JSON.parse(text)) as T;
   }
 
   async #fetched(method: string, path: string, body: unknown, token: string | null): Promise<Response> {
@@ -178,9 +244,21 @@ export class Api {
       keepalive: path === "/auth/refresh" || method === "DELETE",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    if (!response.ok) throw await refusal(response);
-    return response;
+    if (response.ok) return response;
+    const error = await refusal(response);
+    this.#banned = bannedOf(error) ?? this.#banned;
+    throw error;
   }
+}
+
+/** The ban that an error tells of, if it does. */
+export function bannedOf(error: unknown): Banned | null {
+  if (!(error instanceof ParlorError) || error.code !== "banned") return null;
+  const { reason, until } = error.detail;
+  return {
+    reason: typeof reason === "string" ? reason : "",
+    until: typeof until === "string" ? until : null,
+  };
 }
 
 /** The problem document (RFC 9457) of an answer; a proxy's page without one becomes `internal`. */

@@ -1,4 +1,15 @@
-export { Api, type Entry as UserEntry, type ListedRoom, type NewRoom } from "./api.js";
+export {
+  Api,
+  type Banned,
+  type Block,
+  bannedOf,
+  type Entry as UserEntry,
+  type ListedRoom,
+  type NewReport,
+  type NewRoom,
+  REPORT_REASONS,
+  type ReportReason,
+} from "./api.js";
 export { backoffMs } from "./backoff.js";
 export {
   type AudioSlot,

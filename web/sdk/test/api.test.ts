@@ -16,7 +16,8 @@ function server(answers: Record<string, () => Response>) {
   const fetcher = vi.fn(async (input: RequestInfo | URL, init?: RequestInit) => {
     const path = String(input).replace("/api/v1", "");
     const token = new Headers(init?.headers).get("authorization");
-    asked.push(`${init?.method} ${path}${token ? ` ${token}` : ""}`);
+    const body = path.startsWith("/reports") ? ` ${init?.body}` : "";
+    asked.push(`${init?.method} ${path}${token ? ` ${token}` : ""}${body}`);
     return answers[path]?.() ?? new Response("{}", { status: 404 });
   });
   return { api: new Api("", fetcher as typeof fetch), asked };
@@ -58,4 +59,54 @@ test("a refusal carries its code and its sentence", async () => {
     code: "underage",
     message: "Parlor is for adults.",
   });
+});
+
+test("a ban is known by its reason and its end, until the server lets us in", async () => {
+  let banned = true;
+  const { api } = server({
+    "/auth/refresh": () =>
+      banned
+        ? json(
+            {
+              code: "banned",
+              detail: "Banned.",
+              extra: { reason: "spam", until: "2026-02-01T00:00:00.000Z" },
+            },
+            403,
+          )
+        : json(tokens("A")),
+  });
+  await expect(api.restore()).resolves.toBeNull();
+  expect(api.banned).toEqual({ reason: "spam", until: "2026-02-01T00:00:00.000Z" });
+  banned = false;
+  await api.restore();
+  expect(api.banned).toBeNull();
+  expect(api.user?.nickname).toBe("ada");
+});
+
+test("a part of the server that does not answer ends no session", async () => {
+  const { api } = server({ "/auth/refresh": () => json({ code: "unavailable" }, 503) });
+  await expect(api.restore()).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("blocks and reports, though an answer may have no body", async () => {
+  const block = { userId: "bob", nickname: "bob", at: "2026-01-31T09:30:00.123Z" };
+  const { api, asked } = server({
+    "/auth/anonymous": () => json(tokens("A"), 201),
+    "/users/me/blocks": () => json({ blocks: [block] }),
+    "/users/bob/block": () => new Response(null, { status: 204 }),
+    "/reports": () => json({ reportId: "r1" }, 201),
+  });
+  await api.enter({ nickname: "ada", birthYear: 1990, adult: true });
+  await api.block("bob");
+  expect(await api.blocks()).toEqual([block]);
+  await api.unblock("bob");
+  const report = { targetType: "user", targetId: "bob", roomId: "r", reason: "spam" } as const;
+  expect(await api.report(report)).toBe("r1");
+  expect(asked.slice(1)).toEqual([
+    "PUT /users/bob/block Bearer A",
+    "GET /users/me/blocks Bearer A",
+    "DELETE /users/bob/block Bearer A",
+    `POST /reports Bearer A ${JSON.stringify(report)}`,
+  ]);
 });
