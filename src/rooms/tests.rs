@@ -36,7 +36,7 @@ impl House {
         let bus = Bus::local();
         let told = bus.subscribe();
         let shards = sfu::Config { shards: 1, ..sfu::Config::default() };
-        let (sfu, _) = Sfu::start(0, &[LOCALHOST], &shards).unwrap();
+        let (sfu, ..) = Sfu::start(0, &[LOCALHOST], &shards).unwrap();
         let exempt = vec!["127.0.0.0/8".parse().unwrap()];
         let limits = Limits::new(limit::Config { exempt, ..limit::Config::default() });
         Self { rooms: Rooms::new(config, store, bus, sfu, limits), told, _folder: folder }
