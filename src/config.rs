@@ -34,6 +34,8 @@ pub struct Config {
     /// The addresses at which clients reach the media ports. Empty: those of this machine's interfaces.
     #[serde(deserialize_with = "list")]
     pub announced_address: Vec<IpAddr>,
+    /// How often a picture of each camera and screen is looked at, in milliseconds; 0: never.
+    pub sample_every_ms: u64,
     /// Certificate chain (PEM), read again when it changes.
     pub tls_cert: Option<PathBuf>,
     /// The certificate's private key (PEM), read again when it changes.
@@ -84,6 +86,7 @@ impl Default for Config {
             // Below the ports that Linux hands out to outgoing connections (32768 and up), so that it is free at each start.
             media_port: 10_000,
             announced_address: Vec::new(),
+            sample_every_ms: 5_000,
             tls_cert: None,
             tls_key: None,
             tls: Tls::default(),
@@ -211,6 +214,12 @@ impl Config {
     pub fn store(&self) -> store::Config {
         let own = || self.data_dir.join("parlor.db").to_string_lossy().into_owned();
         store::Config { url: self.database_url.clone().unwrap_or_else(own), ..self.store.clone() }
+    }
+
+    /// The settings of the media side.
+    #[must_use]
+    pub fn sfu(&self) -> sfu::Config {
+        sfu::Config { sample_every_ms: self.sample_every_ms, ..self.sfu.clone() }
     }
 
     /// The file of an SQLite database; `None` with PostgreSQL.

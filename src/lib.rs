@@ -68,7 +68,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("{} cannot be listened on (PARLOR_LISTEN)", config.listen))?;
     let secret = secret(&config.secret_file())?;
-    let (sfu, call_events) = Sfu::start(config.media_port, &config.announced_address, &config.sfu)
+    let (sfu, call_events, _taps) = Sfu::start(config.media_port, &config.announced_address, &config.sfu())
         .context("media cannot be served (PARLOR_MEDIA_PORT)")?;
     let core = Core::start(core_config(&config, secret), sfu.clone(), call_events).await?;
     let stun = parlor_turn::serve_stun(&config.turn).unwrap_or_else(|error| {

@@ -24,11 +24,14 @@ pub(crate) struct Call {
     pub speakers: Speakers<TrackKey>,
     /// Who spoke when this was last told.
     pub told: Vec<TrackKey>,
+    /// Its packets are copied for a recorder.
+    pub recorded: bool,
 }
 
 impl Call {
-    pub fn new(id: CallId) -> Call {
-        Call { id, peers: Vec::new(), tracks: Vec::new(), speakers: Speakers::default(), told: Vec::new() }
+    pub fn new(id: CallId, recorded: bool) -> Call {
+        let (peers, tracks, told) = (Vec::new(), Vec::new(), Vec::new());
+        Call { id, peers, tracks, speakers: Speakers::default(), told, recorded }
     }
 }
 
@@ -206,6 +209,10 @@ impl Shard {
             for at in 0..self.calls[call_key].tracks.len() {
                 let key = self.calls[call_key].tracks[at];
                 changed |= self.note_silence(key, now_us);
+                self.look_after_sampling(key, now_us);
+                if self.calls[call_key].recorded {
+                    self.look_after_recording(key);
+                }
             }
             if changed {
                 self.unsettle_call(call_key);
@@ -234,6 +241,9 @@ impl Shard {
     pub(crate) fn begin_track(&mut self, key: TrackKey) {
         let track = &mut self.tracks[key];
         track.active = true;
+        if let Some(sampling) = track.sampling.as_mut() {
+            sampling.hurry(0);
+        }
         let (id, publisher) = (track.id, track.publisher);
         let call = self.peers[publisher].call;
         self.events.push_back(Event::Track { call: self.calls[call].id, track: id, active: true });

@@ -11,8 +11,8 @@ use crate::ring::Packet;
 use crate::rtp::Header;
 use crate::shard::{Event, Shard};
 use crate::srtp::{Opener, RolloverWindow, Sealer};
-use crate::track::{Kind, PeerKey};
-use crate::vp8;
+use crate::track::{Codec, Kind, PeerKey};
+use crate::{h264, vp8};
 
 /// An address stays its owner's for this long after the last check: twice the interval of consent checks.
 const ADDRESS_HELD_US: u64 = 5_000_000;
@@ -201,6 +201,7 @@ impl Shard {
         let inbound = &peer.inbound[at];
         let section = &peer.sections[inbound.section];
         let (track_key, layer, rtx, kind) = (inbound.track, inbound.layer, inbound.rtx, section.kind);
+        let call = peer.call;
         let extension = |id: Option<u8>| id.and_then(|id| header.extension(packet, id));
         if let Some(&[high, low]) = extension(section.extensions.transport_cc) {
             peer.arrivals.record(u16::from_be_bytes([high, low]), now_us);
@@ -239,14 +240,21 @@ impl Shard {
             }
             return Err(Drop::Padding);
         }
-        let descriptor = match kind {
-            Kind::Audio => vp8::Descriptor::EMPTY,
-            Kind::Video => vp8::Descriptor::parse(payload).ok_or(Drop::Payload)?,
+        let descriptor = match track.codec {
+            Codec::Opus => vp8::Descriptor::EMPTY,
+            Codec::Vp8 => vp8::Descriptor::parse(payload).ok_or(Drop::Payload)?,
+            Codec::H264 => h264::describe(payload),
         };
         self.stats.repaired += u64::from(rtx);
         track.receive(place, Packet::new(index, header.timestamp, header.marker, descriptor, now_us), payload);
         if !track.active {
             self.begin_track(track_key);
+        }
+        if kind == Kind::Video {
+            self.sample(track_key, place, index, now_us);
+        }
+        if self.calls[call].recorded {
+            self.copy(track_key, place, index);
         }
         self.mark(track_key);
         Ok(())

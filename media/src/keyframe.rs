@@ -16,6 +16,7 @@ pub struct KeyframeRequests {
     wanted: [bool; crate::track::MOST_LAYERS],
     asked_us: Option<u64>,
     repeats: u32,
+    sent: u64,
 }
 
 impl KeyframeRequests {
@@ -53,6 +54,12 @@ impl KeyframeRequests {
         self.is_wanted() && self.repeats == 0
     }
 
+    /// Requests sent so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// The layers to ask for now.
     pub fn due(&mut self, now_us: u64) -> [bool; crate::track::MOST_LAYERS] {
         let wait_us = match self.repeats {
@@ -65,6 +72,7 @@ impl KeyframeRequests {
         }
         self.asked_us = Some(now_us);
         self.repeats += 1;
+        self.sent += 1;
         self.wanted
     }
 }

@@ -7,9 +7,9 @@ use crate::ice::Agent;
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::peer::{FIRST_RTT_US, MOST_RESEND_CREDIT, Peer, Section, low_to_high};
 use crate::sdp::{self, Answer, Offer, OfferedMedia, SdpError, SlotLine};
-use crate::shard::Shard;
+use crate::shard::{Event, Shard};
 use crate::slots::Slot;
-use crate::track::{Kind, MOST_LAYERS, PeerKey, Source, Track};
+use crate::track::{Codec, Kind, MOST_LAYERS, PeerKey, Source, Track};
 use crate::twcc::Arrivals;
 
 /// Slots that one peer may have: four pages of tiles.
@@ -104,7 +104,7 @@ impl Shard {
         let call = match self.by_call.get(&id) {
             Some(call) => *call,
             None => {
-                let call = self.calls.insert(Call::new(id));
+                let call = self.calls.insert(Call::new(id, self.is_recorded(id)));
                 self.by_call.insert(id, call);
                 call
             }
@@ -180,7 +180,9 @@ impl Shard {
         let (participant, call) = (peer.participant, peer.call);
         let epoch = self.epochs + 1;
         self.epochs += MOST_LAYERS as u64;
-        let track = Track::new(offered.track, participant, key, offered.source, rids.len(), epoch);
+        let kind = kind_of(media);
+        let coded = if kind == Kind::Audio { Codec::Opus } else { Codec::Vp8 };
+        let track = Track::new(offered.track, participant, key, offered.source, coded, rids.len(), epoch);
         let track = self.tracks.insert(track);
         self.by_track.insert(offered.track, track);
         self.calls[call].tracks.push(track);
@@ -274,13 +276,17 @@ impl Shard {
                 track.subscribers.retain(|subscriber| *subscriber != (key, place as u16));
             }
         }
-        let call = &mut self.calls[peer.call];
+        let (call, mut ended) = (&mut self.calls[peer.call], Vec::new());
         call.peers.retain(|member| *member != key);
         for section in &peer.sections {
             let track = self.tracks.remove(section.track);
             self.by_track.remove(&track.id);
             call.tracks.retain(|known| *known != section.track);
             call.speakers.leave(section.track);
+            if track.source.kind() == Kind::Video {
+                self.events.push_back(Event::Ended { call: call.id, track: track.id });
+            }
+            ended.push(track.id);
             for (receiver, place) in track.subscribers {
                 let slot = &mut self.peers[receiver].slots[usize::from(place)];
                 slot.track = None;
@@ -288,9 +294,13 @@ impl Shard {
                 slot.stream.stop();
             }
         }
+        let (id, recorded) = (call.id, call.recorded);
+        for track in ended.into_iter().filter(|_| recorded) {
+            self.end_recording(id, track);
+        }
         self.unsettled.retain(|waiting| *waiting != key);
+        let call = &self.calls[peer.call];
         if call.peers.is_empty() {
-            let id = call.id;
             self.calls.remove(peer.call);
             self.by_call.remove(&id);
         } else {

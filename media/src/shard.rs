@@ -19,7 +19,8 @@ use crate::dtls::Certificate;
 use crate::forward::{Outbox, Path};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::peer::{Peer, View};
-use crate::track::{Kind, PeerKey, Track, TrackKey};
+use crate::tap::Recorder;
+use crate::track::{Codec, Kind, PeerKey, Track, TrackKey};
 
 /// The settings of a shard.
 #[derive(Debug, Clone)]
@@ -30,11 +31,18 @@ pub struct Config {
     pub ice_timeout: Duration,
     /// Participants of one call. A bound for the core's own sake: rooms have their own, lower one.
     pub most_participants: usize,
+    /// How often a key frame of each camera and screen is told ([`Event::Sampled`]); `None`: never.
+    pub sample_every: Option<Duration>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { candidates: Vec::new(), ice_timeout: Duration::from_secs(20), most_participants: 128 }
+        Config {
+            candidates: Vec::new(),
+            ice_timeout: Duration::from_secs(20),
+            most_participants: 128,
+            sample_every: None,
+        }
     }
 }
 
@@ -117,6 +125,37 @@ pub enum Event {
         /// Whether packets arrive.
         active: bool,
     },
+    /// A key frame of a camera or screen, to be looked at.
+    Sampled {
+        /// The call.
+        call: CallId,
+        /// Who publishes it.
+        participant: ParticipantId,
+        /// The track.
+        track: TrackId,
+        /// The simulcast layer that it is of, lowest is 0.
+        layer: u8,
+        /// What the frame is.
+        codec: Codec,
+        /// The frame: VP8's bitstream, or H.264 in Annex B with its parameter sets. Nobody has looked into it yet.
+        frame: Vec<u8>,
+    },
+    /// A camera or screen gave no key frame, however often it was asked.
+    Unsampled {
+        /// The call.
+        call: CallId,
+        /// Who publishes it.
+        participant: ParticipantId,
+        /// The track.
+        track: TrackId,
+    },
+    /// A camera or screen is over.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// The track.
+        track: TrackId,
+    },
     /// Who speaks now, loudest first, with the level in dBov.
     Speakers {
         /// The call.
@@ -160,6 +199,10 @@ pub struct Stats {
     pub plis_out: u64,
     /// Dropped packets by reason, in the order of [`Drop::ALL`].
     pub drops: [u64; Drop::ALL.len()],
+    /// Key frames told for looking at.
+    pub sampled: u64,
+    /// Packets copied for recorders.
+    pub recorded: u64,
     /// Calls now.
     pub calls: u64,
     /// Participants now.
@@ -181,6 +224,8 @@ impl Default for Stats {
             repaired: 0,
             plis_in: 0,
             plis_out: 0,
+            sampled: 0,
+            recorded: 0,
             drops: [0; Drop::ALL.len()],
             calls: 0,
             participants: 0,
@@ -217,6 +262,8 @@ pub struct Shard {
     /// Peers that must be told of their slots.
     pub(crate) untold: Vec<PeerKey>,
     pub(crate) events: VecDeque<Event>,
+    /// Recorded calls, and what was copied of them: a handful.
+    pub(crate) recorders: Vec<Recorder>,
     pub(crate) stats: Stats,
     pub(crate) scratch: Vec<u8>,
     pub(crate) sealed: Vec<u8>,
@@ -250,6 +297,7 @@ impl Shard {
             unsettled: Vec::new(),
             untold: Vec::new(),
             events: VecDeque::new(),
+            recorders: Vec::new(),
             stats: Stats::default(),
             scratch: Vec::new(),
             sealed: Vec::new(),
@@ -359,6 +407,11 @@ impl Shard {
         let track = &mut self.tracks[key];
         if track.muted != muted {
             track.muted = muted;
+            track.copying = None;
+            if let Some(sampling) = track.sampling.as_mut() {
+                sampling.rest();
+                sampling.hurry(0);
+            }
             let call = self.peers[track.publisher].call;
             self.unsettle_call(call);
         }

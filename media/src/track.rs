@@ -4,6 +4,7 @@ use crate::id::{ParticipantId, TrackId};
 use crate::keyframe::KeyframeRequests;
 use crate::layer::Layer;
 use crate::ring::Packet;
+use crate::tap::{Copying, Sampling};
 
 /// Simulcast layers of a track: browsers send three at most.
 pub const MOST_LAYERS: usize = 3;
@@ -26,6 +27,17 @@ impl Kind {
             Kind::Video => 90_000,
         }
     }
+}
+
+/// What a payload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// RFC 7587.
+    Opus,
+    /// RFC 7741.
+    Vp8,
+    /// RFC 6184.
+    H264,
 }
 
 /// What a track shows, as its publisher says.
@@ -78,6 +90,7 @@ pub(crate) struct Track {
     pub participant: ParticipantId,
     pub publisher: PeerKey,
     pub source: Source,
+    pub codec: Codec,
     /// Lowest first.
     pub layers: Vec<Layer>,
     pub fresh: Vec<Fresh>,
@@ -87,6 +100,10 @@ pub(crate) struct Track {
     pub muted: bool,
     /// Packets came within [`SILENT_US`].
     pub active: bool,
+    /// When it is looked at; none until it must be.
+    pub sampling: Option<Sampling>,
+    /// Which of its layers is being recorded.
+    pub copying: Option<Copying>,
 }
 
 impl Track {
@@ -96,6 +113,7 @@ impl Track {
         participant: ParticipantId,
         publisher: PeerKey,
         source: Source,
+        codec: Codec,
         layers: usize,
         epoch: u64,
     ) -> Track {
@@ -105,12 +123,15 @@ impl Track {
             participant,
             publisher,
             source,
+            codec,
             layers: (0..layers.clamp(1, MOST_LAYERS) as u64).map(|layer| Layer::new(clock_hz, epoch + layer)).collect(),
             fresh: Vec::new(),
             subscribers: Vec::new(),
             keyframes: KeyframeRequests::default(),
             muted: false,
             active: false,
+            sampling: None,
+            copying: None,
         }
     }
 
@@ -132,6 +153,11 @@ impl Track {
     pub fn is_sent(&self, layer: usize) -> bool {
         let layer = &self.layers[layer];
         layer.packets > 0 && layer.last_us + GONE_US >= self.last_us()
+    }
+
+    /// The highest layer that is being sent.
+    pub fn highest_sent(&self) -> Option<usize> {
+        (0..self.layers.len()).rev().find(|layer| self.is_sent(*layer))
     }
 
     /// The layer for a tile that many device pixels wide: the lowest that is wide enough, else the highest that is sent.
@@ -156,7 +182,7 @@ mod tests {
     use crate::vp8::Descriptor;
 
     fn sent(widths: &[(u16, u64)]) -> Track {
-        let mut track = Track::new(TrackId(1), ParticipantId(1), 0, Source::Camera, widths.len(), 1);
+        let mut track = Track::new(TrackId(1), ParticipantId(1), 0, Source::Camera, Codec::Vp8, widths.len(), 1);
         for (layer, (width, last_us)) in widths.iter().enumerate() {
             if *width > 0 {
                 track.receive(layer, Packet::new(1, 0, true, Descriptor::EMPTY, *last_us), &[0]);

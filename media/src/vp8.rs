@@ -1,6 +1,12 @@
 //! The VP8 payload descriptor (RFC 7741 §4.2): what a forwarder must know of a frame, and the two counters it must rewrite
 //! so that a receiver sees one continuous stream after a switch of layer or of publisher.
 
+/// The part of the frame that a packet carries; `None` when the payload is too short to be VP8.
+#[must_use]
+pub fn frame_of(payload: &[u8]) -> Option<&[u8]> {
+    Descriptor::extent(payload).and_then(|at| payload.get(at..))
+}
+
 /// What one packet's descriptor says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Descriptor {
@@ -34,6 +40,17 @@ impl Descriptor {
         temporal_id: 0,
         dimensions: None,
     };
+
+    /// The length of a payload's descriptor.
+    fn extent(payload: &[u8]) -> Option<usize> {
+        if payload.first()? & 0x80 == 0 {
+            return Some(1);
+        }
+        let extensions = *payload.get(1)?;
+        let wide = extensions & 0x80 != 0 && payload.get(2)? & 0x80 != 0;
+        let bytes = [extensions & 0x80 != 0, wide, extensions & 0x40 != 0, extensions & 0x30 != 0];
+        Some(2 + bytes.into_iter().filter(|there| *there).count())
+    }
 
     /// Reads the descriptor of a packet's payload; `None` when the payload is too short to be VP8.
     #[must_use]
@@ -122,6 +139,9 @@ mod tests {
         let again = Descriptor::parse(&payload).unwrap();
         assert_eq!((again.picture_id, again.tl0), (0x7fff, 200));
         assert_eq!(&payload[5..], &keyframe()[5..]);
+        assert_eq!(frame_of(&payload), Some(&keyframe()[6..]));
+        assert_eq!(frame_of(&[0x10, 1, 2]), Some(&[1, 2][..]));
+        assert_eq!(frame_of(&[0x90]), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! what the shard has to tell comes up as [`CallEvent`]s over a bounded channel.
 
 mod socket;
+mod tap;
 mod thread;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +16,8 @@ use std::time::Duration;
 use parlor_media::dtls::Certificate;
 use parlor_media::sdp::SdpError;
 use parlor_media::{OfferError as MediaOfferError, Source, Stats};
+pub use tap::{Codec, Recorded, RecordedEvent, RecordedPacket, Sampled, Taps};
+
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,11 +41,14 @@ pub struct Config {
     pub shards: usize,
     /// The time without a connectivity check after which a connection is given up, in milliseconds.
     pub ice_timeout_ms: u64,
+    /// How often a picture of each camera and screen is looked at, in milliseconds; 0: never. From `PARLOR_SAMPLE_EVERY_MS`.
+    #[serde(skip)]
+    pub sample_every_ms: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { shards: 0, ice_timeout_ms: 20_000 }
+        Self { shards: 0, ice_timeout_ms: 20_000, sample_every_ms: 5_000 }
     }
 }
 
@@ -200,6 +206,10 @@ pub struct ShardStats {
     pub send_errors: u64,
     /// Events that nobody took and that were dropped.
     pub events_lost: u64,
+    /// Key frames that nobody had room to look at.
+    pub samples_lost: u64,
+    /// Recorded packets that nobody had room for.
+    pub recorded_lost: u64,
 }
 
 impl ShardStats {
@@ -221,6 +231,10 @@ enum Command {
     Leave(ParticipantId),
     View(ParticipantId, Vec<View>),
     Mute(TrackId, bool),
+    Record(CallId, bool),
+    Keyframe(TrackId),
+    SampleEvery(TrackId, Option<Duration>),
+    SampleNow(TrackId),
     Stats(oneshot::Sender<ShardStats>),
 }
 
@@ -245,7 +259,7 @@ impl ShardHandle {
         let sent = match self.commands.try_send(command) {
             Ok(()) => true,
             // A removal or a mute that was acknowledged is enforced, however busy the shard is.
-            Err(TrySendError::Full(command @ (Command::Leave(_) | Command::Mute(..)))) => {
+            Err(TrySendError::Full(command @ (Command::Leave(_) | Command::Mute(..) | Command::Record(..)))) => {
                 let mut overflow = self.shared.overflow.lock().unwrap_or_else(PoisonError::into_inner);
                 let room = overflow.len() < MOST_OVERFLOW;
                 if room {
@@ -272,7 +286,7 @@ struct Inner {
 pub struct Sfu(Arc<Inner>);
 
 impl Sfu {
-    /// Opens the ports and starts the threads. Shard n listens on `media_port` + n (0: any free ports); answers offer the
+    /// Opens the ports and starts the threads. What the shards tell comes by the receiver, what they copy out by the taps. Shard n listens on `media_port` + n (0: any free ports); answers offer the
     /// `announced` addresses, or those of this machine when there are none.
     ///
     /// # Errors
@@ -281,11 +295,13 @@ impl Sfu {
         media_port: u16,
         announced: &[IpAddr],
         config: &Config,
-    ) -> Result<(Self, mpsc::Receiver<CallEvent>), StartError> {
+    ) -> Result<(Self, mpsc::Receiver<CallEvent>, Taps), StartError> {
         let certificate = Certificate::generate().map_err(|error| StartError::Certificate(error.to_string()))?;
         let addresses = if announced.is_empty() { socket::own_addresses()? } else { announced.to_vec() };
         let count = shard_count(config);
         let (events, receiver) = mpsc::channel(MOST_EVENTS);
+        let (spouts, taps) = tap::taps();
+        let sample_every = (config.sample_every_ms > 0).then(|| Duration::from_millis(config.sample_every_ms));
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count {
             let wanted = if media_port == 0 { 0 } else { media_port.saturating_add(number as u16) };
@@ -295,18 +311,19 @@ impl Sfu {
             let media = parlor_media::Config {
                 candidates: reachable.map(|address| SocketAddr::new(*address, port)).collect(),
                 ice_timeout: Duration::from_millis(config.ice_timeout_ms),
+                sample_every,
                 ..parlor_media::Config::default()
             };
             let (commands, inbox) = std::sync::mpsc::sync_channel(MOST_COMMANDS);
             let shared = Arc::new(Shared::default());
             let queue = thread::Inbox { commands: inbox, shared: shared.clone() };
-            let (thread, waker) = thread::Shard::new(media, certificate.clone(), sockets, queue, events.clone())?;
+            let (thread, waker) = thread::Shard::new(media, certificate.clone(), sockets, queue, (events.clone(), spouts.clone()))?;
             threads.push(std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || thread.run())?);
             shards.push(ShardHandle { commands, shared, waker, port });
         }
         let inner =
             Inner { shards, addresses, threads: std::sync::Mutex::new(threads), lost_commands: AtomicUsize::new(0) };
-        Ok((Self(Arc::new(inner)), receiver))
+        Ok((Self(Arc::new(inner)), receiver, taps))
     }
 
     /// The UDP ports that media comes in on, a shard each.
@@ -357,6 +374,26 @@ impl Sfu {
     /// Drops a track's packets, or forwards them again.
     pub fn mute(&self, call: CallId, track: TrackId, muted: bool) {
         self.tell(call, Command::Mute(track, muted));
+    }
+
+    /// Copies all of a call's tracks, also those to come, to whoever records; or ceases to.
+    pub fn record(&self, call: CallId, on: bool) {
+        self.tell(call, Command::Record(call, on));
+    }
+
+    /// Asks for a key frame of what is recorded of a track. Many wishes become few requests.
+    pub fn keyframe(&self, call: CallId, track: TrackId) {
+        self.tell(call, Command::Keyframe(track));
+    }
+
+    /// Looks at a track at another interval from now on; `None`: at the configured one.
+    pub fn sample_every(&self, call: CallId, track: TrackId, every: Option<Duration>) {
+        self.tell(call, Command::SampleEvery(track, every));
+    }
+
+    /// Looks at a track as soon as it can be.
+    pub fn sample_now(&self, call: CallId, track: TrackId) {
+        self.tell(call, Command::SampleNow(track));
     }
 
     /// The figures of every shard that answers.

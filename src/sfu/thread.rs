@@ -16,8 +16,9 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::socket::{Buffers, Sockets};
+use super::tap::{Sampled, Spouts, Tapping, codec_of};
 use super::{CallEvent, Command, Offered, ShardStats, Shared, SlotState, media_source};
-use crate::domain::{CallId, ParticipantId, TrackId};
+use crate::domain::{CallId, ParticipantId, Time, TrackId};
 
 const COMMANDS: Token = Token(0);
 const V4: Token = Token(1);
@@ -45,6 +46,7 @@ pub(super) struct Shard {
     inbox: Inbox,
     events: Sender<CallEvent>,
     backlog: VecDeque<CallEvent>,
+    tapping: Tapping,
     /// Who is in which call, to tell them when the core had to be thrown away.
     members: HashMap<ParticipantId, (CallId, u64)>,
     loop_lag: Duration,
@@ -59,7 +61,7 @@ impl Shard {
         certificate: Certificate,
         mut sockets: Sockets,
         inbox: Inbox,
-        events: Sender<CallEvent>,
+        (events, spouts): (Sender<CallEvent>, Spouts),
     ) -> io::Result<(Shard, Arc<Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), COMMANDS)?);
@@ -77,6 +79,7 @@ impl Shard {
             inbox,
             events,
             backlog: VecDeque::new(),
+            tapping: Tapping::new(spouts),
             members: HashMap::new(),
             loop_lag: Duration::ZERO,
             send_errors: 0,
@@ -117,7 +120,8 @@ impl Shard {
     fn wait(&self) -> Option<Duration> {
         let due = self.core.poll_timeout().map(|due| due.saturating_duration_since(Instant::now()));
         // Events that found no room are offered again soon.
-        if self.backlog.is_empty() { due } else { Some(due.unwrap_or(Duration::MAX).min(Duration::from_millis(5))) }
+        let told = (!self.backlog.is_empty()).then_some(Duration::from_millis(5));
+        due.into_iter().chain(told).chain(self.tapping.wait(&self.core)).min()
     }
 
     /// One round: packets, timers, commands. Answers whether more packets wait.
@@ -132,6 +136,7 @@ impl Shard {
         }
         more |= self.take_commands();
         self.offer_backlog();
+        self.tapping.offer(&mut self.core);
         more
     }
 
@@ -164,7 +169,13 @@ impl Shard {
                     self.send_errors += self.sockets.send(&transmit);
                 }
                 Output::Event(event) => {
-                    let event = told(event);
+                    let event = match told(event) {
+                        Told::Call(event) => event,
+                        Told::Sample(sampled) => {
+                            self.tapping.sampled(sampled);
+                            continue;
+                        }
+                    };
                     if let CallEvent::Lost { participant, .. } = &event {
                         self.members.remove(participant);
                     }
@@ -260,13 +271,22 @@ impl Shard {
                     .collect();
                 self.core.view(media_id(participant), views);
             }
-            Command::Mute(track, muted) => self.core.mute(parlor_media::TrackId(track.as_u128()), muted),
+            Command::Mute(track, muted) => self.core.mute(media_track(track), muted),
+            Command::Record(call, on) => {
+                self.tapping.note_recording(call, on);
+                self.core.record(parlor_media::CallId(call.as_u128()), on);
+            }
+            Command::Keyframe(track) => self.core.want_keyframe(media_track(track)),
+            Command::SampleEvery(track, every) => self.core.sample_every(Instant::now(), media_track(track), every),
+            Command::SampleNow(track) => self.core.sample_now(Instant::now(), media_track(track)),
             Command::Stats(reply) => {
                 let stats = ShardStats {
                     media: self.core.stats(),
                     loop_lag: std::mem::take(&mut self.loop_lag),
                     send_errors: self.send_errors,
                     events_lost: self.events_lost,
+                    samples_lost: self.tapping.samples_lost,
+                    recorded_lost: self.tapping.recorded_lost,
                 };
                 let _ = reply.send(stats);
             }
@@ -280,7 +300,10 @@ impl Shard {
             "the media core panicked; the calls of its shard begin anew"
         );
         match new_core(&self.config, &self.certificate) {
-            Ok(core) => self.core = core,
+            Ok(core) => {
+                self.core = core;
+                self.tapping.begin_anew(&mut self.core);
+            }
             Err(error) => {
                 tracing::error!(%error, "the shard cannot begin anew and ends");
                 self.stopped = true;
@@ -302,11 +325,22 @@ fn media_id(participant: ParticipantId) -> parlor_media::ParticipantId {
     parlor_media::ParticipantId(participant.as_u128())
 }
 
+fn media_track(track: TrackId) -> parlor_media::TrackId {
+    parlor_media::TrackId(track.as_u128())
+}
+
+/// Whom an event of the core concerns.
+enum Told {
+    Call(CallEvent),
+    Sample(Sampled),
+}
+
 /// The core's event in the names of the layers above.
-fn told(event: Event) -> CallEvent {
+fn told(event: Event) -> Told {
     let call_of = |call: parlor_media::CallId| CallId::from(call.0);
     let participant_of = |participant: parlor_media::ParticipantId| ParticipantId::from(participant.0);
-    match event {
+    let track_of = |track: parlor_media::TrackId| TrackId::from(track.0);
+    Told::Call(match event {
         Event::Connected { call, participant, connection } => {
             CallEvent::Connected { call: call_of(call), participant: participant_of(participant), connection }
         }
@@ -317,19 +351,37 @@ fn told(event: Event) -> CallEvent {
             let slots = slots.into_iter().map(|slot| SlotState {
                 mid: slot.mid,
                 audio: slot.kind == parlor_media::Kind::Audio,
-                source: slot.source.map(|(participant, track)| (participant_of(participant), TrackId::from(track.0))),
+                source: slot.source.map(|(participant, track)| (participant_of(participant), track_of(track))),
                 layer: slot.layer,
                 rtp_timestamp: slot.rtp_timestamp,
             });
             CallEvent::Slots { call: call_of(call), participant: participant_of(participant), slots: slots.collect() }
         }
         Event::Track { call, track, active } => {
-            CallEvent::Track { call: call_of(call), track: TrackId::from(track.0), active }
+            CallEvent::Track { call: call_of(call), track: track_of(track), active }
         }
         Event::Speakers { call, speakers } => {
             let speakers =
                 speakers.into_iter().map(|(participant, level)| (participant_of(participant), level)).collect();
             CallEvent::Speakers { call: call_of(call), speakers }
         }
-    }
+        Event::Sampled { call, participant, track, layer, codec, frame } => {
+            return Told::Sample(Sampled::Frame {
+                call: call_of(call),
+                participant: participant_of(participant),
+                track: track_of(track),
+                layer,
+                codec: codec_of(codec),
+                taken_at: Time::now(),
+                frame,
+            });
+        }
+        Event::Unsampled { call, participant, track } => {
+            let (call, participant, track) = (call_of(call), participant_of(participant), track_of(track));
+            return Told::Sample(Sampled::Unsampled { call, participant, track });
+        }
+        Event::Ended { call, track } => {
+            return Told::Sample(Sampled::Ended { call: call_of(call), track: track_of(track) });
+        }
+    })
 }
