@@ -3,6 +3,7 @@
 mod hostile;
 mod publisher;
 mod receiver;
+mod taps;
 mod world;
 
 use std::time::Duration;

@@ -52,6 +52,8 @@ pub struct Publisher {
     pub layers: usize,
     pub keyframes: u32,
     pub audio_level: u8,
+    /// It does what key frame requests ask for.
+    pub obeys: bool,
     who: u8,
     keyframe_due: bool,
     begun: Instant,
@@ -65,6 +67,7 @@ impl Publisher {
             layers,
             keyframes: 0,
             audio_level: 40,
+            obeys: true,
             who,
             keyframe_due: true,
             begun: now,
@@ -146,7 +149,7 @@ impl Publisher {
     pub fn obey(&mut self, compound: &[u8], client: &mut Client) {
         let mut asked = Vec::new();
         let _ = rtcp::read(compound, |part| match part {
-            Part::KeyframeRequest { .. } => self.keyframe_due = true,
+            Part::KeyframeRequest { .. } => self.keyframe_due |= self.obeys,
             Part::Nack { ssrc, pairs } => asked.extend(rtcp::sequences(pairs).map(|sequence| (ssrc, sequence))),
             _ => {}
         });

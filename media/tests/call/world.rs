@@ -9,7 +9,8 @@ use parlor_media::client::{Client, Event as ClientEvent, Identity, Line, Plan};
 use parlor_media::dtls::Certificate;
 use parlor_media::rtp::Header;
 use parlor_media::{
-    CallId, Config, Event, Input, OfferedTrack, Output, ParticipantId, Path, Shard, SlotState, Source, TrackId, View,
+    CallId, Config, Event, Input, OfferedTrack, Output, ParticipantId, Path, RecordedEvent, RecordedPacket, Shard,
+    SlotState, Source, TrackId, View,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -96,6 +97,11 @@ pub struct World {
     pub now: Instant,
     pub people: Vec<Person>,
     pub told: Vec<Event>,
+    /// What was copied for the recorder.
+    pub recorded: Vec<RecordedEvent>,
+    pub recorded_bytes: Vec<u8>,
+    /// The recorder has stalled.
+    pub nobody_takes: bool,
     /// Datagrams that the server has sent, by client.
     pub sent: u64,
     identity: Identity,
@@ -107,16 +113,25 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> World {
+        World::sampling(seed, None)
+    }
+
+    /// A world in which pictures are looked at so often.
+    pub fn sampling(seed: u64, sample_every: Option<Duration>) -> World {
         let certificate = Certificate::generate().expect("the system has randomness");
         // The one reading of the clock: an origin for simulated time, which no result depends on.
         #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
         let begun = Instant::now();
-        let config = Config { candidates: vec![SERVER.parse().expect("an address")], ..Config::default() };
+        let config =
+            Config { candidates: vec![SERVER.parse().expect("an address")], sample_every, ..Config::default() };
         World {
             shard: Shard::new(config, certificate.clone(), begun, [seed as u8; 32]),
             now: begun,
             people: Vec::new(),
             told: Vec::new(),
+            recorded: Vec::new(),
+            recorded_bytes: Vec::new(),
+            nobody_takes: false,
             sent: 0,
             identity: Identity::new(&certificate).expect("a good certificate"),
             flights: BinaryHeap::new(),
@@ -280,6 +295,17 @@ impl World {
                     self.told.push(event);
                 }
             }
+        }
+        while let Some(recorded) = (!self.nobody_takes).then(|| self.shard.poll_recorded()).flatten() {
+            let shift = self.recorded_bytes.len();
+            self.recorded_bytes.extend_from_slice(&recorded.bytes);
+            self.recorded.extend(recorded.events.into_iter().map(|event| match event {
+                RecordedEvent::Packet(packet) => {
+                    let payload = packet.payload.start + shift..packet.payload.end + shift;
+                    RecordedEvent::Packet(RecordedPacket { payload, ..packet })
+                }
+                event => event,
+            }));
         }
         self.sent += outgoing.len() as u64;
         for (client, bytes) in outgoing {
