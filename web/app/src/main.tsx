@@ -18,11 +18,13 @@ const queries = new QueryClient({
 // The call's code is fetched when a room is opened, not on the way in.
 const room = async () => ({ Component: (await import("./pages/RoomPage.tsx")).RoomPage });
 const claim = async () => ({ Component: (await import("./pages/Claim.tsx")).Claim });
+const review = async () => ({ Component: (await import("./review/ReviewPage.tsx")).ReviewPage });
 
 const router = createBrowserRouter([
   { path: "/", element: <Home />, errorElement: <Broken /> },
   { path: "/r/:roomId", lazy: room, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
   { path: "/claim/:secret", lazy: claim, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
+  { path: "/review/*", lazy: review, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
   { path: "*", element: <NotFound /> },
 ]);
 
