@@ -195,7 +195,7 @@ impl Conversation {
                 rooms.set_member_role(&seat(it.room_id)?, it.user_id, it.role).await?;
             }
             ClientBody::CallOffer(it) => {
-                let answer = rooms.offer(&seat(it.room_id)?, it.sdp, it.tracks).await?;
+                let answer = rooms.offer(&seat(it.room_id)?, it.sdp, it.tracks, it.accept_recording).await?;
                 return Ok(Some(ServerFrame::new(ServerBody::CallAnswer(answer)).in_room(it.room_id)));
             }
             ClientBody::CallReady(it) => {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallId, ParticipantId, TrackId, UserId};
+use super::{CallId, ParticipantId, RecordingId, Time, TrackId, UserId};
 
 /// A room's call and everybody in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -13,6 +13,34 @@ pub struct Call {
     pub call_id: CallId,
     /// Everybody in it, first come first.
     pub participants: Vec<Participant>,
+    /// The recording that runs, or is about to.
+    pub recording: Option<CallRecording>,
+}
+
+/// That a call is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct CallRecording {
+    /// Which recording.
+    pub recording_id: RecordingId,
+    /// Whether it has begun.
+    pub state: RecordingPhase,
+    /// Since when; `null` until it begins.
+    pub started_at: Option<Time>,
+    /// Who started it.
+    pub started_by: UserId,
+}
+
+/// Whether a recording has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum RecordingPhase {
+    /// It is announced; nothing is written yet.
+    Starting,
+    /// What is published is written.
+    Running,
 }
 
 /// One connection of one person in a call.
@@ -58,8 +86,10 @@ pub struct Track {
     pub active: bool,
     /// Whether the publisher muted it.
     pub muted: bool,
-    /// Whether a moderator muted it.
+    /// Whether a moderator muted or stopped it.
     pub muted_by_host: bool,
+    /// Whether it may be seen: in match rooms not before the server has looked at it.
+    pub cleared: bool,
 }
 
 /// Where a track comes from.
@@ -167,6 +197,13 @@ pub struct Speaker {
     pub level: i8,
 }
 
+impl TrackSource {
+    /// Whether it is seen rather than heard.
+    pub const fn is_picture(self) -> bool {
+        matches!(self, TrackSource::Camera | TrackSource::Screen)
+    }
+}
+
 impl Participant {
     /// Its track of that id.
     pub fn track_mut(&mut self, id: TrackId) -> Option<&mut Track> {
@@ -179,8 +216,10 @@ impl Participant {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// A moderator muted it.
+    /// A moderator of the room muted it.
     MutedByHost,
+    /// A moderator of the site stopped it for as long as the call lasts.
+    Moderation,
 }
 
 /// Why the server ended a participant's part in a call.

@@ -76,12 +76,20 @@ ids! {
     ParticipantId;
     /// What one participant publishes from one source.
     TrackId;
-    /// One recording of a call.
-    RecordingId;
     /// One socket's session; it outlives the socket by the time that a seat is kept.
     SessionId;
     /// A login and all refresh tokens that grew out of it.
     FamilyId;
+    /// Something that a moderator has to decide.
+    CaseId;
+    /// A picture or messages that a case rests on.
+    EvidenceId;
+    /// What one person reported about another.
+    ReportId;
+    /// A line of the moderation log.
+    LogId;
+    /// One recording of a call, from its start to its stop.
+    RecordingId;
     /// One file of a recording.
     FileId;
 }

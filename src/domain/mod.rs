@@ -4,7 +4,10 @@
 //! table of events and on the bus.
 
 pub mod call;
+pub mod case;
+pub mod deed;
 pub mod event;
+pub mod evidence;
 mod id;
 pub mod message;
 pub mod notice;
@@ -16,9 +19,12 @@ mod session;
 mod time;
 pub mod user;
 
-pub use call::{TrackSource, View};
+pub use call::{CallRecording, TrackSource, View};
 pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
-pub use id::{CallId, FamilyId, FileId, MessageId, ParticipantId, RecordingId, RoomId, SessionId, TrackId, UserId};
+pub use id::{
+    CallId, CaseId, EvidenceId, FamilyId, FileId, LogId, MessageId, ParticipantId, RecordingId, ReportId, RoomId,
+    SessionId, TrackId, UserId,
+};
 pub use message::Message;
 pub use notice::{Addressee, Notice, Told};
 pub use refusal::Refusal;

@@ -149,6 +149,11 @@ impl RoomKind {
         matches!(self, RoomKind::Group | RoomKind::Call)
     }
 
+    /// Whether such a room has a call.
+    pub const fn has_calls(self) -> bool {
+        matches!(self, RoomKind::Call | RoomKind::Match)
+    }
+
     /// The longest message, in Unicode scalars after NFC.
     pub const fn message_limit(self) -> usize {
         match self {

@@ -202,6 +202,10 @@ pub struct CallOffer {
     pub sdp: String,
     /// What its send lines carry.
     pub tracks: Vec<OfferedSource>,
+    /// Whether the person agrees to be recorded; needed where the call is.
+    #[serde(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub accept_recording: bool,
 }
 
 /// Data of `view`.
@@ -341,7 +345,7 @@ mod tests {
             of("typing", data(r#","typing":true"#)),
             of("remove_member", data(&format!(r#","userId":"{message}","reason":"spam""#))),
             of("set_member_role", data(&format!(r#","userId":"{message}","role":"moderator""#))),
-            of("call.offer", data(r#","sdp":"v=0","tracks":[{"mid":"0","source":"microphone"}]"#)),
+            of("call.offer", data(r#","sdp":"v=0","tracks":[{"mid":"0","source":"microphone"}],"acceptRecording":true"#)),
             of("call.ready", data("")),
             of("view", data(&format!(r#","tracks":[{{"trackId":"{message}","width":640,"visible":true}}]"#))),
             of("call.mute", data(&format!(r#","trackId":"{message}","muted":true"#))),

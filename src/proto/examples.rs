@@ -7,8 +7,8 @@ use crate::domain::{
     Audience, Epoch, Event, Fact, Member, Message, Notice, Origin, Position, Refusal, Role, Room, RoomKind, SiteRole,
     Time, Told, User, Visibility,
     call::{
-        Answer, AnsweredTrack, Call, EndReason, Participant, ParticipantState, Slot, SlotKind, Speaker, StopReason,
-        Track, TrackSource,
+        Answer, AnsweredTrack, Call, CallRecording, EndReason, Participant, ParticipantState, RecordingPhase, Slot,
+        SlotKind, Speaker, StopReason, Track, TrackSource,
     },
     message::{Author, Content},
     recording::{Composed, ComposedState, RecordingStop},
@@ -42,8 +42,14 @@ fn message(text: &str) -> Message {
 }
 
 fn participant() -> Participant {
-    let track =
-        Track { track_id: id(6), source: TrackSource::Camera, active: true, muted: false, muted_by_host: false };
+    let track = Track {
+        track_id: id(6),
+        source: TrackSource::Camera,
+        active: true,
+        muted: false,
+        muted_by_host: false,
+        cleared: true,
+    };
     Participant {
         participant_id: id(5),
         user_id: id(2),
@@ -117,6 +123,12 @@ fn replies() -> Vec<ServerFrame> {
         max_participants: 50,
         created_at: at(),
     };
+    let recording = CallRecording {
+        recording_id: id(7),
+        state: RecordingPhase::Running,
+        started_at: Some(at()),
+        started_by: id(2),
+    };
     let state = RoomState {
         room,
         you: You { role: Role::Owner },
@@ -124,7 +136,7 @@ fn replies() -> Vec<ServerFrame> {
         online: 1,
         messages: vec![message("hello"), Message { reply_to: Some(id(9)), ..message("secret").emptied() }],
         recovered: None,
-        call: Some(Call { call_id: id(4), participants: vec![participant()] }),
+        call: Some(Call { call_id: id(4), participants: vec![participant()], recording: Some(recording) }),
     };
     let answer = Answer {
         call_id: id(4),

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::domain::{
-    CallId, ParticipantId, SessionId, TrackId, TrackSource, User, UserId,
-    call::{AnsweredTrack, Call, OfferedSource, Participant, ParticipantState, Slot, Track},
+    ParticipantId, SessionId, TrackId, TrackSource, User, UserId,
+    call::{AnsweredTrack, OfferedSource, Participant, ParticipantState, Slot, Track},
 };
 use crate::metrics::PARTICIPANTS;
 use crate::sfu::OfferedTrack;
@@ -42,6 +42,15 @@ pub(super) struct Joined {
     slots: HashMap<String, Slot>,
 }
 
+/// How a track begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Beginning {
+    /// Moderation does not let it through.
+    pub(super) stopped: bool,
+    /// It may be seen.
+    pub(super) cleared: bool,
+}
+
 /// Why nobody else can take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoSeat {
@@ -52,11 +61,6 @@ pub(super) enum NoSeat {
 }
 
 impl CallSeats {
-    /// The call as everybody sees it.
-    pub(super) fn view(&self, call: CallId) -> Call {
-        Call { call_id: call, participants: self.shown() }
-    }
-
     pub(super) fn shown(&self) -> Vec<Participant> {
         self.joined.iter().filter(|it| it.shown).map(|it| it.participant.clone()).collect()
     }
@@ -104,7 +108,8 @@ impl CallSeats {
         (!slots.is_empty()).then_some(slots)
     }
 
-    fn remember_mute(&mut self, user: UserId, source: TrackSource, muted: bool) {
+    /// A host's mute of a source holds from now on, or no more.
+    pub(super) fn remember_mute(&mut self, user: UserId, source: TrackSource, muted: bool) {
         let sources = self.muted_by_host.entry(user).or_default();
         if muted {
             sources.insert(source);
@@ -113,14 +118,14 @@ impl CallSeats {
         }
     }
 
-    /// Mutes all tracks that somebody publishes from a source, wherever they take part; the participants that changed.
-    pub(super) fn mute_source(
+    /// Shows all tracks that somebody publishes from a source as muted or not, wherever they take part; the participants that
+    /// changed.
+    pub(super) fn show_muted(
         &mut self,
         user: UserId,
         source: TrackSource,
         muted: bool,
     ) -> Vec<(SessionId, Participant)> {
-        self.remember_mute(user, source, muted);
         let mut changed = Vec::new();
         for joined in self.joined.iter_mut().filter(|it| it.participant.user_id == user) {
             let mut has_changed = false;
@@ -135,8 +140,8 @@ impl CallSeats {
         changed
     }
 
-    /// Gives the session's participant the tracks of its answered offer. A moderator's mute of a source holds on, and so does
-    /// one's own.
+    /// Gives the session's participant the tracks of its answered offer. A moderator's mute of a source holds on, as what `begins`
+    /// tells does, and so does one's own.
     ///
     /// # Errors
     /// The tracks that cannot be: a line of a connection that goes on carries what it carried before, and a source has one line.
@@ -145,11 +150,16 @@ impl CallSeats {
         session: SessionId,
         offered: &[OfferedTrack],
         fresh: bool,
+        begins: impl Fn(UserId, TrackSource) -> Beginning,
     ) -> Result<Option<&Participant>, Vec<TrackId>> {
         let muted = &self.muted_by_host;
         let Some(joined) = self.joined.iter_mut().find(|it| it.session == session) else { return Ok(None) };
-        let by_host = muted.get(&joined.participant.user_id);
-        let by_host = |source| by_host.is_some_and(|sources| sources.contains(&source));
+        let user = joined.participant.user_id;
+        let by_host = muted.get(&user);
+        let begins = |source| {
+            let begins = begins(user, source);
+            Beginning { stopped: begins.stopped || by_host.is_some_and(|sources| sources.contains(&source)), ..begins }
+        };
         if fresh {
             joined.begin_connection();
         }
@@ -164,12 +174,12 @@ impl CallSeats {
         if fresh {
             // Tracks of the connection that is gone: only whether they were muted lives on.
             let own = |source| old.iter().any(|track| track.source == source && track.muted);
-            let tracks = offered.iter().map(|offer| track_of(offer, own(offer.source), by_host(offer.source)));
+            let tracks = offered.iter().map(|offer| track_of(offer, own(offer.source), begins(offer.source)));
             old = tracks.collect();
         } else {
             for offer in offered {
                 if old.iter().all(|track| track.track_id != offer.track) {
-                    old.push(track_of(offer, false, by_host(offer.source)));
+                    old.push(track_of(offer, false, begins(offer.source)));
                 }
             }
         }
@@ -179,8 +189,9 @@ impl CallSeats {
     }
 }
 
-fn track_of(offer: &OfferedTrack, muted: bool, muted_by_host: bool) -> Track {
-    Track { track_id: offer.track, source: offer.source, active: false, muted, muted_by_host }
+fn track_of(offer: &OfferedTrack, muted: bool, begins: Beginning) -> Track {
+    let Beginning { stopped, cleared } = begins;
+    Track { track_id: offer.track, source: offer.source, active: false, muted, muted_by_host: stopped, cleared }
 }
 
 impl Joined {

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use super::{
     Rooms,
-    call::NoSeat,
+    call::{Beginning, NoSeat},
     lobby::{LiveRoom, Lobby},
     to_its_end,
 };
 use crate::domain::{
-    Action, CallId, Event, Fact, ParticipantId, Refusal, RoomId, Seat, SessionId, TrackId, View,
+    Action, CallId, Event, Fact, ParticipantId, Refusal, RoomId, RoomKind, Seat, SessionId, TrackId, TrackSource,
+    UserId, View,
     call::{Answer, EndReason, OfferedSource, Slot, SlotKind, Speaker, StopReason},
     can,
     room::LeftReason,
@@ -25,12 +26,19 @@ const MID_LIMIT: usize = 32;
 const VIEW_LIMIT: usize = 200;
 
 impl Rooms {
-    /// Answers a session's offer to take part in its room's call, or to have more slots.
+    /// Answers a session's offer to take part in its room's call, or to have more slots. `agrees`: to be recorded.
     ///
     /// # Errors
     /// `forbidden`, `rate_limited`, `bad_request` (`roomId`: no room for calls; `tracks`), `room_full`, `bad_sdp`, `no_ice`,
-    /// `no_fingerprint`, `too_many_media`, `unsupported_codecs`, `call_unavailable`, `not_in_room` (left meanwhile).
-    pub async fn offer(&self, seat: &Seat, sdp: String, sources: Vec<OfferedSource>) -> Result<Answer, Refusal> {
+    /// `no_fingerprint`, `too_many_media`, `unsupported_codecs`, `call_unavailable`, `not_in_room` (left meanwhile),
+    /// `recording_consent`.
+    pub async fn offer(
+        &self,
+        seat: &Seat,
+        sdp: String,
+        sources: Vec<OfferedSource>,
+        agrees: bool,
+    ) -> Result<Answer, Refusal> {
         if !can(seat.standing(), Action::JoinCall) {
             return Err(Refusal::Forbidden { action: Action::JoinCall });
         }
@@ -38,11 +46,17 @@ impl Rooms {
         check_sources(&sources)?;
         let (rooms, seat) = (self.clone(), seat.clone());
         // To its end even if the socket goes meanwhile: whoever resumes finds a call whose two sides agree.
-        to_its_end(async move { rooms.answer(&seat, sdp, &sources).await }).await
+        to_its_end(async move { rooms.answer(&seat, sdp, &sources, agrees).await }).await
     }
 
-    async fn answer(&self, seat: &Seat, sdp: String, sources: &[OfferedSource]) -> Result<Answer, Refusal> {
-        let (call, participant, offered, limit) = self.begin_call(seat, sources)?;
+    async fn answer(
+        &self,
+        seat: &Seat,
+        sdp: String,
+        sources: &[OfferedSource],
+        agrees: bool,
+    ) -> Result<Answer, Refusal> {
+        let (call, participant, offered, limit) = self.begin_call(seat, sources, agrees)?;
         let answer = self.0.sfu.offer(call, participant, sdp, offered.clone()).await;
         let mut lobby = self.lobby();
         let joined = lobby.rooms.get_mut(&seat.room).and_then(|room| room.call.of_participant(participant));
@@ -56,7 +70,9 @@ impl Rooms {
         if is_lost {
             self.lose_connection(&mut lobby, seat.room, seat.session.id);
         }
-        let room = lobby.rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
+        let Lobby { rooms, orders, .. } = &mut *lobby;
+        let room = rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
+        let (orders, kind) = (orders.get(&call), room.record.room.kind);
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
@@ -67,7 +83,12 @@ impl Rooms {
                 return Err(refusal_of(error, limit));
             }
         };
-        match room.call.publish(seat.session.id, &offered, answer.fresh) {
+        // Nobody sees a stranger's picture before the server has.
+        let begins = |user, source: TrackSource| Beginning {
+            stopped: orders.is_some_and(|orders| orders.is_stopped(user, source)),
+            cleared: kind != RoomKind::Match || !source.is_picture(),
+        };
+        match room.call.publish(seat.session.id, &offered, answer.fresh, begins) {
             Ok(None) => return Err(Refusal::NotInCall),
             Ok(Some(published)) => {
                 for track in published.tracks.iter().filter(|track| track.muted || track.muted_by_host) {
@@ -128,7 +149,7 @@ impl Rooms {
     }
 
     /// Mutes somebody's track for all, and whatever else they publish from the same source; or lets it be heard again. Nobody can
-    /// do that to those above them.
+    /// do that to those above them, nor undo what the site's moderation did.
     ///
     /// # Errors
     /// `forbidden`, `not_found` (no such track in the call).
@@ -148,19 +169,38 @@ impl Rooms {
         }
         let user = joined.participant.user_id;
         let source = joined.participant.track_mut(track).ok_or(Refusal::NotFound)?.source;
-        for (session, participant) in room.call.mute_source(user, source, muted) {
+        room.call.remember_mute(user, source, muted);
+        if lobby.orders.get(&call).is_some_and(|orders| orders.is_stopped(user, source)) {
+            // It is muted, whatever the host wants.
+            return if muted { Ok(()) } else { Err(Refusal::Forbidden { action: ACTION }) };
+        }
+        self.mute_source(&mut lobby, seat.room, user, source, muted.then_some(StopReason::MutedByHost));
+        Ok(())
+    }
+
+    /// Lets nothing through that somebody publishes from a source in a room's call, or all of it again, and tells everybody.
+    pub(super) fn mute_source(
+        &self,
+        lobby: &mut Lobby,
+        id: RoomId,
+        user: UserId,
+        source: TrackSource,
+        why: Option<StopReason>,
+    ) {
+        let Some(room) = lobby.rooms.get_mut(&id) else { return };
+        let call = room.record.call;
+        for (session, participant) in room.call.show_muted(user, source, why.is_some()) {
             let tracks: Vec<_> = participant.tracks.iter().filter(|theirs| theirs.source == source).cloned().collect();
-            self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(participant)));
+            self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(participant)));
             for theirs in tracks {
-                self.0.sfu.mute(call, theirs.track_id, theirs.muted || theirs.muted_by_host);
-                if muted {
-                    let track = theirs.track_id;
-                    let stopped = Fact::TrackStopped { track, source, reason: StopReason::MutedByHost };
-                    self.0.bus.publish(&Event::to_session(seat.room, session, stopped));
+                let track = theirs.track_id;
+                self.0.sfu.mute(call, track, theirs.muted || theirs.muted_by_host);
+                if let Some(reason) = why {
+                    let stopped = Fact::TrackStopped { track, source, reason };
+                    self.0.bus.publish(&Event::to_session(id, session, stopped));
                 }
             }
         }
-        Ok(())
     }
 
     /// Ends the session's part in the call; its seat in the room stays.
@@ -253,14 +293,19 @@ impl Rooms {
         &self,
         seat: &Seat,
         sources: &[OfferedSource],
+        agrees: bool,
     ) -> Result<(CallId, ParticipantId, Vec<OfferedTrack>, u32), Refusal> {
         let mut lobby = self.lobby();
-        let room = lobby.rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
+        let Lobby { rooms, orders, .. } = &mut *lobby;
+        let room = rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
         if !room.has_calls() {
             return Err(Refusal::bad_request("roomId", "This room has no calls."));
         }
         let limit = room.record.room.max_participants;
         let call = room.record.call;
+        if orders.get_mut(&call).is_some_and(|orders| !orders.admit(seat.user().id, agrees)) {
+            return Err(Refusal::RecordingConsent);
+        }
         let joined = room.call.join(seat.session.id, seat.user(), limit).map_err(|none| match none {
             NoSeat::Full => Refusal::RoomFull { limit },
             NoSeat::TooManyOfOne => Refusal::bad_request("roomId", "You are in this call from too many places."),

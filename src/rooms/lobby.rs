@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Listed, call::CallSeats};
+use super::{Listed, call::CallSeats, orders::Orders};
 use crate::domain::{
-    CallId, Caller, Member, Refusal, Role, Room, RoomId, RoomKind, Seat, Session, SessionId, SiteRole, Standing, User,
+    CallId, Caller, Member, Refusal, Role, Room, RoomId, Seat, Session, SessionId, SiteRole, Standing, User,
     UserId,
+    call::Call,
 };
 use crate::metrics::{ROOMS, SEATS};
 use crate::store::RoomRecord;
@@ -22,6 +23,8 @@ pub(super) struct Lobby {
     pub(super) seats: HashMap<SessionId, HashSet<RoomId>>,
     /// Where each call takes place.
     pub(super) calls: HashMap<CallId, RoomId>,
+    /// What holds for calls, also for those that nobody is in now.
+    pub(super) orders: HashMap<CallId, Orders>,
     /// Sessions whose socket is gone.
     pub(super) lost: HashSet<SessionId>,
     /// Counts the times that somebody came into a room.
@@ -144,6 +147,13 @@ impl Lobby {
         }
     }
 
+    /// A room's call as everybody sees it.
+    pub(super) fn call(&self, room: RoomId, call: CallId) -> Call {
+        let participants = self.rooms.get(&room).map(|room| room.call.shown()).unwrap_or_default();
+        let recording = self.orders.get(&call).and_then(Orders::recording).cloned();
+        Call { call_id: call, participants, recording }
+    }
+
     /// The room in which that call takes place now.
     pub(super) fn room_of_call(&mut self, call: CallId) -> Option<(RoomId, &mut LiveRoom)> {
         let id = *self.calls.get(&call)?;
@@ -204,6 +214,6 @@ impl LiveRoom {
     }
 
     pub(super) fn has_calls(&self) -> bool {
-        self.record.room.kind == RoomKind::Call
+        self.record.room.kind.has_calls()
     }
 }

@@ -65,10 +65,19 @@ impl Rooms {
     /// `internal`.
     pub async fn remove_member(&self, seat: &Seat, user: UserId, reason: Option<String>) -> Result<(), Refusal> {
         self.permit_on(seat, user, Action::RemoveMember).await?;
-        if reason.as_ref().is_some_and(|text| text.chars().count() > REASON_LIMIT || text.contains('\0')) {
-            return Err(Refusal::bad_request("reason", format!("A reason has up to {REASON_LIMIT} characters.")));
-        }
-        let (rooms, room, by) = (self.clone(), seat.room, seat.user().id);
+        check_reason(reason.as_deref())?;
+        self.expel(seat.room, user, seat.user().id, reason).await
+    }
+
+    /// Puts somebody out, as was found to be right.
+    pub(super) async fn expel(
+        &self,
+        room: RoomId,
+        user: UserId,
+        by: UserId,
+        reason: Option<String>,
+    ) -> Result<(), Refusal> {
+        let rooms = self.clone();
         to_its_end(async move {
             rooms.0.store.remove_member(room, user, by, reason.as_deref(), Time::now()).await?;
             let mut lobby = rooms.lobby();
@@ -130,4 +139,12 @@ impl Rooms {
         }
         Ok(())
     }
+}
+
+/// Refuses (`bad_request`, field `reason`) what nobody would read.
+pub(super) fn check_reason(reason: Option<&str>) -> Result<(), Refusal> {
+    if reason.is_some_and(|text| text.chars().count() > REASON_LIMIT || text.contains('\0')) {
+        return Err(Refusal::bad_request("reason", format!("A reason has up to {REASON_LIMIT} characters.")));
+    }
+    Ok(())
 }

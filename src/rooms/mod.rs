@@ -7,9 +7,11 @@ mod call;
 mod calls;
 mod lobby;
 mod members;
+mod orders;
 mod seats;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +26,8 @@ use crate::limit::{Limits, Rule};
 use crate::sfu::{CallEvent, Sfu};
 use crate::store::{Membership, RoomRecord, Store};
 use lobby::Lobby;
+
+pub use watched::Published;
 
 /// The longest name of a room, in characters.
 const NAME_LIMIT: usize = 100;
@@ -178,7 +182,7 @@ impl Rooms {
     /// `not_found` (no such room, a private one of others, or one without calls), `removed`, `internal`.
     pub async fn call_id(&self, caller: &Caller, room: RoomId) -> Result<CallId, Refusal> {
         let record = self.visible(caller, room).await?;
-        if record.room.kind == RoomKind::Call { Ok(record.call) } else { Err(Refusal::NotFound) }
+        if record.room.kind.has_calls() { Ok(record.call) } else { Err(Refusal::NotFound) }
     }
 
     /// A call, and the room that it takes place in.
@@ -189,8 +193,7 @@ impl Rooms {
         let record = self.0.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?;
         let record = self.visible(caller, record.room.id).await?;
         let lobby = self.lobby();
-        let view = lobby.rooms.get(&record.room.id).map(|room| room.call.view(call));
-        Ok((record.room.id, view.unwrap_or_else(|| Call { call_id: call, participants: Vec::new() })))
+        Ok((record.room.id, lobby.call(record.room.id, call)))
     }
 
     /// Whether the rooms work: one sentence if not.

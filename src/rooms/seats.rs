@@ -82,7 +82,7 @@ impl Rooms {
             role,
             members: room.members(),
             online: seat.online,
-            call: room.has_calls().then(|| room.call.view(room.record.call)),
+            call: room.has_calls().then(|| lobby.call(id, room.record.call)),
             position: recovery.position,
             recovered: recovery.recovered,
             messages: recovery.messages,

@@ -67,7 +67,7 @@ impl House {
     }
 
     async fn offer(&self, seat: &Seat) -> Result<Answer, Refusal> {
-        self.rooms.offer(seat, OFFER.to_owned(), sources()).await
+        self.rooms.offer(seat, OFFER.to_owned(), sources(), false).await
     }
 
     async fn told_event(&mut self) -> Event {

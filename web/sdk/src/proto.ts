@@ -104,7 +104,11 @@ callId: CallId,
 /**
  * Everybody in it, first come first.
  */
-participants: Array<Participant>, };
+participants: Array<Participant>,
+/**
+ * The recording that runs, or is about to.
+ */
+recording: CallRecording | null, };
 
 /**
  * Data of `call.ended`.
@@ -135,12 +139,42 @@ sdp: string,
 /**
  * What its send lines carry.
  */
-tracks: Array<OfferedSource>, };
+tracks: Array<OfferedSource>,
+/**
+ * Whether the person agrees to be recorded; needed where the call is.
+ */
+acceptRecording?: boolean, };
+
+/**
+ * That a call is recorded.
+ */
+export type CallRecording = {
+/**
+ * Which recording.
+ */
+recordingId: RecordingId,
+/**
+ * Whether it has begun.
+ */
+state: RecordingPhase,
+/**
+ * Since when; `null` until it begins.
+ */
+startedAt: Time | null,
+/**
+ * Who started it.
+ */
+startedBy: UserId, };
 
 /**
  * What a client may say.
  */
 export type ClientBody = { "type": "authenticate", "data": Authenticate } | { "type": "ping" } | { "type": "join_room", "data": JoinRoom } | { "type": "leave_room", "data": InRoom } | { "type": "send_message", "data": SendMessage } | { "type": "edit_message", "data": EditMessage } | { "type": "delete_message", "data": DeleteMessage } | { "type": "typing", "data": Typing } | { "type": "remove_member", "data": RemoveMember } | { "type": "set_member_role", "data": SetMemberRole } | { "type": "call.offer", "data": CallOffer } | { "type": "call.ready", "data": InRoom } | { "type": "view", "data": ViewTracks } | { "type": "call.mute", "data": MuteTrack } | { "type": "call.mute_track", "data": MuteTrack } | { "type": "call.leave", "data": InRoom };
+
+/**
+ * How far the making of one file of all has come.
+ */
+export type ComposedState = "queued" | "running" | "done" | "failed" | "cancelled";
 
 /**
  * What a message says.
@@ -233,7 +267,7 @@ detail: Record<string, unknown>, };
 /**
  * What went wrong, for programs. A code never changes its meaning.
  */
-export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "internal";
+export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "internal";
 
 /**
  * Data of `go_away`.
@@ -465,6 +499,85 @@ reason: LeftReason, };
 export type ParticipantState = "joining" | "connected" | "lost";
 
 /**
+ * Data of `recording.composed`.
+ */
+export type RecordingComposed = {
+/**
+ * Of which recording.
+ */
+recordingId: RecordingId,
+/**
+ * How far it has come.
+ */
+state: ComposedState,
+/**
+ * How much of it is done, from 0 to 1.
+ */
+progress: number,
+/**
+ * Why it failed, or what it had to do without: a sentence.
+ */
+error: string | null, };
+
+/**
+ * One recording of a call, from its start to its stop.
+ */
+export type RecordingId = string;
+
+/**
+ * Whether a recording has begun.
+ */
+export type RecordingPhase = "starting" | "running";
+
+/**
+ * Data of `recording.started`.
+ */
+export type RecordingStarted = {
+/**
+ * Which recording.
+ */
+recordingId: RecordingId,
+/**
+ * When it began.
+ */
+startedAt: Time, };
+
+/**
+ * Data of `recording.starting`.
+ */
+export type RecordingStarting = {
+/**
+ * Which recording.
+ */
+recordingId: RecordingId,
+/**
+ * How long until something is written.
+ */
+startsInMs: number,
+/**
+ * Who wanted it.
+ */
+startedBy: UserId, };
+
+/**
+ * Why a recording was stopped.
+ */
+export type RecordingStop = "stopped" | "call_ended" | "disk_full" | "failed" | "server_stopped";
+
+/**
+ * Data of `recording.stopped`.
+ */
+export type RecordingStopped = {
+/**
+ * Which recording.
+ */
+recordingId: RecordingId,
+/**
+ * Why.
+ */
+reason: RecordingStop, };
+
+/**
  * Data of `remove_member`.
  */
 export type RemoveMember = {
@@ -624,7 +737,7 @@ offset?: number,
 /**
  * The id of the request that it answers.
  */
-id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.speakers", "data": Speakers } | { "type": "call.ended", "data": CallEnded } | { "type": "go_away", "data": GoAway });
+id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.speakers", "data": Speakers } | { "type": "call.ended", "data": CallEnded } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "go_away", "data": GoAway });
 
 /**
  * One socket's session; it outlives the socket by the time that a seat is kept.
@@ -721,7 +834,7 @@ speakers: Array<Speaker>, };
 /**
  * Why the server stopped a track.
  */
-export type StopReason = "muted_by_host";
+export type StopReason = "muted_by_host" | "moderation";
 
 /**
  * A moment, to the millisecond; written as RFC 3339 in UTC with exactly three decimals (`2026-01-31T09:30:00.123Z`).
@@ -758,9 +871,13 @@ active: boolean,
  */
 muted: boolean,
 /**
- * Whether a moderator muted it.
+ * Whether a moderator muted or stopped it.
  */
-mutedByHost: boolean, };
+mutedByHost: boolean,
+/**
+ * Whether it may be seen: in match rooms not before the server has looked at it.
+ */
+cleared: boolean, };
 
 /**
  * What one participant publishes from one source.
