@@ -1,4 +1,4 @@
-use super::{Action, Time};
+use super::{Action, Time, case::Taken};
 
 /// Why something that somebody asked for was not done. Its text is a sentence for that person; the edge gives each
 /// variant its stable code.
@@ -108,6 +108,12 @@ pub enum Refusal {
     /// Somebody was first, or it is not the time for this: what runs, or what was decided, stands.
     #[error("{0}")]
     Taken(&'static str),
+    /// Somebody else has taken the case, or has decided it.
+    #[error("{}", taken(by))]
+    CaseTaken {
+        /// Who, and what.
+        by: Box<Taken>,
+    },
     /// The operator has switched this off.
     #[error("This server does not offer that: {feature} is switched off.")]
     FeatureOff {
@@ -141,6 +147,13 @@ impl Refusal {
     /// A field is missing or out of range.
     pub fn bad_request(field: &'static str, why: impl Into<String>) -> Self {
         Self::BadRequest { field, why: why.into() }
+    }
+}
+
+fn taken(by: &Taken) -> String {
+    match by {
+        Taken::Claimed(claim) => format!("{} has taken this case.", claim.by.nickname),
+        Taken::Decided(decision) => format!("{} has decided this case.", decision.by.nickname),
     }
 }
 

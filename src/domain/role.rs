@@ -69,6 +69,12 @@ pub enum Action {
     RemoveMember,
     /// Give a role in the room; only one below one's own, to whom one outranks.
     SetMemberRole,
+    /// Report a person or a message.
+    Report,
+    /// See the cases, what they rest on and what moderators did; take and decide cases about whom one outranks.
+    ReviewCases,
+    /// Decide what a moderator has left to the administrators.
+    DecideEscalated,
     /// Go past the rate limits.
     PassLimits,
     /// Give a role on the site.
@@ -76,10 +82,11 @@ pub enum Action {
 }
 
 /// Per action: the least role in the room, and the least role on the site, that allows it. Either is enough.
-const TABLE: [(Action, Option<Role>, Option<SiteRole>); 14] = {
+const TABLE: [(Action, Option<Role>, Option<SiteRole>); 17] = {
     use Action::{
-        CreateRoom, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MuteTrack, PassLimits, ReadHistory,
-        Record, RemoveMember, SendMessage, SetMemberRole, SetSiteRole, Type,
+        CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MuteTrack,
+        PassLimits, ReadHistory, Record, RemoveMember, Report, ReviewCases, SendMessage, SetMemberRole, SetSiteRole,
+        Type,
     };
     [
         (CreateRoom, None, Some(SiteRole::Member)),
@@ -94,6 +101,9 @@ const TABLE: [(Action, Option<Role>, Option<SiteRole>); 14] = {
         (Record, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (RemoveMember, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (SetMemberRole, Some(Role::Admin), Some(SiteRole::Administrator)),
+        (Report, None, Some(SiteRole::Member)),
+        (ReviewCases, None, Some(SiteRole::Moderator)),
+        (DecideEscalated, None, Some(SiteRole::Administrator)),
         (PassLimits, None, Some(SiteRole::Moderator)),
         (SetSiteRole, None, Some(SiteRole::Administrator)),
     ]

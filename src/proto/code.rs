@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::domain::Refusal;
+use crate::domain::{Refusal, case::Taken};
 
 /// What went wrong, for programs. A code never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -208,7 +208,7 @@ impl From<&Refusal> for ErrorCode {
             Refusal::NotInCall => Self::NotInCall,
             Refusal::MessageTooLong { .. } => Self::MessageTooLong,
             Refusal::MessageEmpty => Self::MessageEmpty,
-            Refusal::Conflict | Refusal::Taken(_) => Self::Conflict,
+            Refusal::Conflict | Refusal::Taken(_) | Refusal::CaseTaken { .. } => Self::Conflict,
             Refusal::RateLimited { .. } => Self::RateLimited,
             Refusal::BadSdp(_) => Self::BadSdp,
             Refusal::NoIce => Self::NoIce,
@@ -235,6 +235,10 @@ impl From<&Refusal> for ErrorBody {
             Refusal::BadRequest { field, .. } => body.with("field", *field),
             Refusal::Forbidden { action } => body.with("action", json!(action)),
             Refusal::Banned { reason, until } => body.with("reason", reason.as_str()).with("until", json!(until)),
+            Refusal::CaseTaken { by } => match &**by {
+                Taken::Claimed(claim) => body.with("claimedBy", json!(claim)),
+                Taken::Decided(decision) => body.with("decision", json!(decision)),
+            },
             Refusal::FeatureOff { feature } => body.with("feature", *feature),
             Refusal::RangeNotSatisfiable { size_bytes } => body.with("sizeBytes", *size_bytes),
             Refusal::RoomFull { limit } => body.with("limit", *limit),
@@ -250,7 +254,15 @@ impl From<&Refusal> for ErrorBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Action, Time};
+    use crate::domain::{
+        Action, Time, UserId,
+        case::{Claim, Named},
+    };
+
+    fn taken() -> Taken {
+        let by = Named { user_id: UserId::from_uuid(uuid::Uuid::nil()), nickname: "mo".to_owned() };
+        Taken::Claimed(Claim { by, until: Time::from_ms(0) })
+    }
 
     #[test]
     fn every_refusal_has_its_code_and_its_numbers() {
@@ -281,6 +293,7 @@ mod tests {
             Refusal::RecordingConsent,
             Refusal::Banned { reason: "spam".to_owned(), until: Some(Time::from_ms(0)) },
             Refusal::Taken("This call is being recorded already."),
+            Refusal::CaseTaken { by: Box::new(taken()) },
             Refusal::FeatureOff { feature: "recording" },
             Refusal::DiskFull,
             Refusal::FfmpegMissing,
