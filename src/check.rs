@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::api::{TlsError, TlsFiles};
 use crate::config::{Config, SECRET_BYTES, Tls};
+use crate::files::{self, Files};
 use crate::store;
 
 /// Open files that hold up a busy evening.
@@ -47,6 +48,7 @@ pub async fn findings(config: &Config) -> Vec<Finding> {
     if folder_is_good || config.database_url.is_some() {
         found.extend(database(config).await);
     }
+    found.extend(files(config).await);
     found.extend(page(&config.web_dir));
     found.extend(certificate(config));
     found.extend(cameras(config));
@@ -121,6 +123,27 @@ async fn database(config: &Config) -> Option<Finding> {
     }
     let error = store::reach(&settings).await.err()?;
     wrong(format!("The database (PARLOR_DATABASE_URL) cannot be reached: {error}."))
+}
+
+async fn files(config: &Config) -> Option<Finding> {
+    let folder = config.files_folder();
+    let checked = match config.files.check() {
+        // The folder is made at the first start; the one that it will be in is checked already.
+        Ok(()) if config.files.bucket.is_none() && !folder.exists() => return None,
+        Ok(()) => match Files::open(&config.files, &folder) {
+            Ok(files) => files.check().await,
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    let error = checked.err()?;
+    wrong(match error {
+        files::Error::Setting(sentence) => format!("Files cannot be kept: {sentence}."),
+        error if config.files.bucket.is_some() => {
+            format!("The bucket for files (PARLOR_FILES__…) does not work: {error}.")
+        }
+        error => format!("Files cannot be kept in {}: {error}.", folder.display()),
+    })
 }
 
 fn page(folder: &Path) -> Option<Finding> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
-use crate::{auth, hub, limit, rooms, sfu, store};
+use crate::{auth, files, hub, limit, rooms, sfu, store};
 
 /// Bytes of the secret that signs tokens.
 pub const SECRET_BYTES: usize = 32;
@@ -59,6 +59,8 @@ pub struct Config {
     pub log: String,
     /// Limits of the HTTP side.
     pub http: Http,
+    /// Where files are kept.
+    pub files: files::Config,
     /// Logins and tokens.
     pub auth: auth::Config,
     /// How sessions are kept.
@@ -96,6 +98,7 @@ impl Default for Config {
             limit_exempt: Vec::new(),
             log: "info".into(),
             http: Http::default(),
+            files: files::Config::default(),
             auth: auth::Config::default(),
             hub: hub::Config::default(),
             limit: limit::Config::default(),
@@ -207,6 +210,12 @@ impl Config {
     #[must_use]
     pub fn secret_file(&self) -> PathBuf {
         self.data_dir.join("secret")
+    }
+
+    /// The folder of the files, where no bucket is named.
+    #[must_use]
+    pub fn files_folder(&self) -> PathBuf {
+        self.data_dir.join("files")
     }
 
     /// The settings of the database, its address included.

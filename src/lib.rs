@@ -8,6 +8,7 @@ pub mod check;
 pub mod config;
 pub mod domain;
 mod figures;
+pub mod files;
 pub mod hub;
 pub mod limit;
 pub mod metrics;
@@ -33,6 +34,7 @@ use auth::Auth;
 use bus::Bus;
 use chat::Chat;
 use config::{Config, SECRET_BYTES};
+use files::Files;
 use hub::Hub;
 use limit::Limits;
 use rooms::Rooms;
@@ -68,6 +70,8 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("{} cannot be listened on (PARLOR_LISTEN)", config.listen))?;
     let secret = secret(&config.secret_file())?;
+    let files = Files::open(&config.files, &config.files_folder()).context("files cannot be kept (PARLOR_FILES__…)")?;
+    tokio::spawn(try_files(files));
     let (sfu, call_events, _taps) = Sfu::start(config.media_port, &config.announced_address, &config.sfu())
         .context("media cannot be served (PARLOR_MEDIA_PORT)")?;
     let core = Core::start(core_config(&config, secret), sfu.clone(), call_events).await?;
@@ -95,6 +99,13 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let served = api::serve(app, listener)?;
     tracing::info!(%address, media_ports = ?sfu.ports(), "serving");
     Ok(Running { address, page_url, admin_link, served, core, sfu, figures })
+}
+
+/// A bucket that does not answer keeps nobody from talking: it is told, and tried again with each file.
+async fn try_files(files: Files) {
+    if let Err(error) = files.check().await {
+        tracing::error!(%error, "files cannot be kept now (PARLOR_FILES__…); `parlor check` tries it again");
+    }
 }
 
 fn core_config(config: &Config, secret: Vec<u8>) -> CoreConfig {
