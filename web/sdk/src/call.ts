@@ -1,25 +1,24 @@
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import { Peer } from "./peer.js";
-import type {
-  Answer,
-  Call as CallState,
-  OfferedSource,
-  Participant,
-  ServerFrame,
-  Slot,
-  Speaker,
-  Track,
-  TrackSource,
-  TrackStopped,
-} from "./proto.js";
+import type { Answer, OfferedSource, Slot, Speaker, TrackSource } from "./proto.js";
+import { type RecordingNow, recordingAfter, recordingOf } from "./recording.js";
 import type { Room } from "./room.js";
 import { SlotMap } from "./slots.js";
 import { expectType } from "./socket.js";
 import { Tile, type TileOptions } from "./tile.js";
 import { type Shown, viewOf } from "./view.js";
+import type {
+  Call as CallState,
+  Participant,
+  RecordingStopped,
+  ServerFrame,
+  Track,
+  TrackStopped,
+} from "./wire.js";
 
-export type CallPhase = "idle" | "connecting" | "connected" | "reconnecting" | "ended" | "failed";
+/** `consent`: the call is recorded, and we are not in it until `acceptRecording`. */
+export type CallPhase = "idle" | "connecting" | "consent" | "connected" | "reconnecting" | "ended" | "failed";
 
 /** The sound of one audio slot, to be played by an <audio> element. */
 export interface AudioSlot {
@@ -30,19 +29,27 @@ export interface AudioSlot {
 
 export interface CallSnapshot {
   phase: CallPhase;
+  callId: string | null;
   participantId: string | null;
   participants: Participant[];
   /** Loudest first. */
   speakers: Speaker[];
   audio: AudioSlot[];
+  /** The recording that is about to start or runs. */
+  recording: RecordingNow | null;
+  /** What of ours the site's moderation stopped; it stays so as long as the call lasts. */
+  moderated: readonly TrackSource[];
   /** Why the call could not be entered. */
   reason: { code: string; message: string } | null;
 }
 
 export interface CallEvents {
   change: CallSnapshot;
-  /** The host stopped a track of ours. */
+  /** The host or the site's moderation stopped a track of ours. */
   stopped: TrackStopped;
+  /** The call is being recorded: ask the person, then `acceptRecording` or `leave`. */
+  consent: { message: string };
+  recordingStopped: RecordingStopped;
 }
 
 interface LocalTrack {
@@ -69,6 +76,12 @@ export class Call extends Emitter<CallEvents> {
   readonly #cross: IntersectionObserver;
   #peer: Peer | null = null;
   #phase: CallPhase = "idle";
+  #callId: string | null = null;
+  #recording: RecordingNow | null = null;
+  /** The recording that the person agreed to, by word or by staying when it began. */
+  #agreedTo: string | null = null;
+  #accepts = false;
+  #moderated: TrackSource[] = [];
   #participantId: string | null = null;
   #speakers: Speaker[] = [];
   #reason: CallSnapshot["reason"] = null;
@@ -111,6 +124,14 @@ export class Call extends Emitter<CallEvents> {
     await this.#connect();
   }
 
+  /** The person agrees to be recorded: offers again, and publishes. */
+  async acceptRecording(): Promise<void> {
+    if (this.#phase !== "consent") return;
+    this.#accepts = true;
+    this.#become("connecting");
+    await this.#connect();
+  }
+
   leave(): void {
     if (this.#phase === "ended") return;
     this.#room.socket.send("call.leave", { roomId: this.#room.id });
@@ -130,7 +151,7 @@ export class Call extends Emitter<CallEvents> {
     const muted = this.#local.get(source)?.muted ?? false;
     this.#local.set(source, { track, muted });
     if (track) track.enabled = !muted;
-    await this.#peer?.send(source, track);
+    await this.#peer?.send(source, this.#sendable(source));
   }
 
   /** Mutes or unmutes our own track, and tells the others. */
@@ -185,7 +206,12 @@ export class Call extends Emitter<CallEvents> {
         this.#takeSlots(frame.data.slots);
         break;
       case "track.stopped":
-        this.emit("stopped", frame.data);
+        this.#stopped(frame.data);
+        return;
+      case "recording.starting":
+      case "recording.started":
+      case "recording.stopped":
+        this.#recorded(frame);
         return;
       case "call.ended":
         if (this.#phase === "ended" || this.#phase === "idle") return;
@@ -195,6 +221,38 @@ export class Call extends Emitter<CallEvents> {
         return;
     }
     this.#changed();
+  }
+
+  /** What of ours may be sent: what moderation stopped would only be dropped. */
+  #sendable(source: TrackSource): MediaStreamTrack | null {
+    return this.#moderated.includes(source) ? null : (this.#local.get(source)?.track ?? null);
+  }
+
+  #stopped(stopped: TrackStopped): void {
+    const { source, reason } = stopped;
+    if (reason === "moderation" && !this.#moderated.includes(source)) {
+      this.#moderated = [...this.#moderated, source];
+      void this.#peer?.send(source, null);
+      this.#changed();
+    }
+    this.emit("stopped", stopped);
+  }
+
+  #recorded(frame: ServerFrame): void {
+    this.#recording = recordingAfter(this.#recording, frame, Date.now());
+    this.#agree();
+    this.#changed();
+    if (frame.type === "recording.stopped") this.emit("recordingStopped", frame.data);
+    // There is nothing to agree to any more.
+    if (this.#recording || this.#phase !== "consent") return;
+    this.#become("connecting");
+    void this.#connect();
+  }
+
+  // Who does not agree leaves: to be in the call while it is recorded is to agree, also after a lost connection.
+  #agree(): void {
+    if (this.#participantId && this.#recording?.state === "running")
+      this.#agreedTo = this.#recording.recordingId;
   }
 
   #takeSlots(slots: Slot[]): void {
@@ -213,9 +271,13 @@ export class Call extends Emitter<CallEvents> {
   // knows nothing of us any more, and we begin anew.
   #roomState(call: CallState | null, resumed: boolean): void {
     if (this.#phase === "ended") return;
-    if (call) this.#everyone(call.participants);
+    if (call) {
+      this.#callId = call.callId;
+      this.#recording = recordingOf(call, this.#recording);
+      this.#everyone(call.participants);
+    }
     this.#changed();
-    if (this.#phase === "idle" || this.#phase === "failed") return;
+    if (this.#phase === "idle" || this.#phase === "failed" || this.#phase === "consent") return;
     const peer = this.#peer;
     if (!resumed || !peer || this.#participantId === null) {
       void this.#reconnect();
@@ -250,7 +312,10 @@ export class Call extends Emitter<CallEvents> {
     this.#peer = peer;
     peer.connection.addEventListener("connectionstatechange", () => this.#connectionChanged(peer));
     for (const tile of this.#tiles) this.#showTile(tile);
-    for (const [source, { track }] of this.#local) if (track) await peer.send(source, track);
+    for (const source of this.#local.keys()) {
+      const track = this.#sendable(source);
+      if (track) await peer.send(source, track);
+    }
     await this.#negotiate(peer, false);
   }
 
@@ -260,11 +325,13 @@ export class Call extends Emitter<CallEvents> {
       if (this.#peer !== peer) return;
       try {
         const offer = await peer.offer(iceRestart);
-        const frame = await this.#room.socket.request("call.offer", { roomId: this.#room.id, ...offer });
-        const { data } = expectType(frame, "call.answer");
+        const acceptRecording = this.#accepts || (this.#recording?.recordingId ?? "") === this.#agreedTo;
+        const data = { roomId: this.#room.id, ...offer, acceptRecording };
+        const frame = await this.#room.socket.request("call.offer", data);
+        const answer = expectType(frame, "call.answer").data;
         if (this.#peer !== peer) return;
-        await peer.answer(data.sdp);
-        this.#answered(data, offer.tracks);
+        await peer.answer(answer.sdp);
+        this.#answered(answer, offer.tracks);
         // An ICE restart can mend the path without any change of state.
         if (this.#phase === "reconnecting" && peer.connection.connectionState === "connected")
           this.#connectionChanged(peer);
@@ -275,8 +342,11 @@ export class Call extends Emitter<CallEvents> {
     return this.#negotiation;
   }
 
-  #answered({ participantId, tracks, participants }: Answer, offered: OfferedSource[]): void {
+  #answered({ callId, participantId, tracks, participants }: Answer, offered: OfferedSource[]): void {
+    this.#callId = callId;
     this.#participantId = participantId;
+    this.#accepts = false;
+    this.#agree();
     for (const { mid, source } of offered) {
       const trackId = tracks.find((track) => track.mid === mid)?.trackId;
       if (trackId) this.#trackIds.set(source, trackId);
@@ -297,9 +367,14 @@ export class Call extends Emitter<CallEvents> {
     }
     const { code, message } =
       error instanceof ParlorError ? error : { code: "internal", message: String(error) };
-    this.#reason = { code, message };
     this.#peer?.close();
     this.#peer = null;
+    if (code === "recording_consent") {
+      this.#become("consent");
+      this.emit("consent", { message });
+      return;
+    }
+    this.#reason = { code, message };
     this.#become("failed");
   }
 
@@ -385,6 +460,7 @@ export class Call extends Emitter<CallEvents> {
     const peer = this.#peer;
     return {
       phase: this.#phase,
+      callId: this.#callId,
       participantId: this.#participantId,
       participants: [...this.#participants.values()],
       speakers: this.#speakers,
@@ -392,6 +468,8 @@ export class Call extends Emitter<CallEvents> {
         const stream = peer?.stream(mid);
         return stream ? [{ mid, stream, participantId: this.#slots.at(mid)?.participantId ?? null }] : [];
       }),
+      recording: this.#recording,
+      moderated: this.#moderated,
       reason: this.#reason,
     };
   }

@@ -22,6 +22,17 @@ export {
 export { Emitter } from "./emitter.js";
 export { ConnectionLost, ParlorError } from "./errors.js";
 export {
+  IDLE,
+  type Match,
+  type MatchEvent,
+  type MatchOver,
+  type MatchPhase,
+  type MatchSnapshot,
+  matchAfter,
+  type Wishes,
+} from "./match.js";
+export { Matcher, type MatcherEvents } from "./matcher.js";
+export {
   type Act,
   type Ban,
   type CaseAction,
@@ -45,6 +56,15 @@ export type { Entry, EntryState } from "./outbox.js";
 export { Parlor, type ParlorOptions } from "./parlor.js";
 export type * from "./proto.js";
 export { CloseCode } from "./proto.js";
+export { type RecordingNow, recordingAfter } from "./recording.js";
+export {
+  type Composition,
+  type FileLink,
+  type Recording,
+  type RecordingFile,
+  type RecordingState,
+  Recordings,
+} from "./recordings.js";
 export { Room, type RoomEvents, type RoomSnapshot, type RoomState } from "./room.js";
 export { SlotMap } from "./slots.js";
 export {
@@ -58,3 +78,15 @@ export {
 export { type Position, Stream, type Verdict } from "./stream.js";
 export type { TileOptions } from "./tile.js";
 export { viewOf } from "./view.js";
+export type {
+  MatchEnd,
+  MatchMode,
+  MatchStage,
+  Participant,
+  RecordingComposed,
+  RecordingStop,
+  RecordingStopped,
+  ServerFrame,
+  Track,
+  TrackStopped,
+} from "./wire.js";

@@ -1,4 +1,6 @@
 import { Api } from "./api.js";
+import { Matcher } from "./matcher.js";
+import { Recordings } from "./recordings.js";
 import { Room } from "./room.js";
 import { Socket } from "./socket.js";
 
@@ -11,6 +13,7 @@ export interface ParlorOptions {
 export class Parlor {
   readonly api: Api;
   readonly socket: Socket;
+  readonly recordings: Recordings;
 
   constructor({ url = "" }: ParlorOptions = {}) {
     this.api = new Api(url);
@@ -21,6 +24,12 @@ export class Parlor {
       token: () => this.api.token(),
       invalidate: () => this.api.invalidate(),
     });
+    this.recordings = new Recordings(this.api, this.socket);
+  }
+
+  /** Looks for strangers; `close` it when done. */
+  matcher(): Matcher {
+    return new Matcher(this.socket);
   }
 
   /** A room of this server; `join` it, and `leave` it when done. */

@@ -2,9 +2,10 @@ import type { Api } from "./api.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import { type Entry, echo, keyOf, Outbox } from "./outbox.js";
-import type { Call, Member, Message, Role, Room as RoomInfo, ServerFrame, Typist, User } from "./proto.js";
+import type { Member, Message, Role, Room as RoomInfo, Typist, User } from "./proto.js";
 import { expectType, type FrameOf, type Socket } from "./socket.js";
 import { Stream } from "./stream.js";
+import type { Call, ServerFrame } from "./wire.js";
 
 export type RoomState = "idle" | "joining" | "joined" | "left" | "removed" | "refused";
 
@@ -201,7 +202,8 @@ export class Room extends Emitter<RoomEvents> {
     if (data.recovered !== true) {
       this.#stream.reset(epoch !== undefined && offset !== undefined ? { epoch, offset } : null);
       this.#messages = data.messages;
-      this.#hasOlder = data.messages.length === PAGE;
+      // What strangers write is never stored: there is no history to page back through.
+      this.#hasOlder = data.messages.length === PAGE && data.room.kind !== "match";
       for (const message of data.messages) this.#acknowledge(message);
     }
     this.#changed();
@@ -220,6 +222,9 @@ export class Room extends Emitter<RoomEvents> {
       case "call.participant_left":
       case "call.speakers":
       case "call.ended":
+      case "recording.starting":
+      case "recording.started":
+      case "recording.stopped":
         return this.emit("call", frame);
       default:
         // `room_state` is the answer to `join_room`, which waits for it. A message outside the stream is the answer to one that

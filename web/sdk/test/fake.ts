@@ -1,3 +1,6 @@
+import { vi } from "vitest";
+import { Socket } from "../src/socket.js";
+
 /** A server's end of the socket, for tests: what the client wrote can be read and answered. */
 export class FakeSocket {
   onopen: (() => void) | null = null;
@@ -44,4 +47,31 @@ export class FakeSocket {
     const data = { user, sessionId: "s", resumeToken: "again", resumed, serverTime: "", pingEveryMs: 25_000 };
     this.answer("authenticate", { type: "authenticated", data });
   }
+}
+
+/** A socket that is logged in, the server's end of it, and a way for it to come back after a loss. */
+export async function connect() {
+  const opened: FakeSocket[] = [];
+  const socket = new Socket({
+    url: "ws://test/ws",
+    token: async () => "T",
+    invalidate: () => undefined,
+    random: () => 1,
+    open: () => {
+      const fake = new FakeSocket();
+      opened.push(fake);
+      return fake as unknown as WebSocket;
+    },
+  });
+  const server = () => opened.at(-1) as FakeSocket;
+  const back = async (resumed: boolean) => {
+    await vi.advanceTimersByTimeAsync(500);
+    server().login(resumed);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  socket.connect();
+  await vi.advanceTimersByTimeAsync(0);
+  server().login();
+  await vi.advanceTimersByTimeAsync(0);
+  return { socket, server, back };
 }

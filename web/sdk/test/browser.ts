@@ -1,0 +1,68 @@
+import { vi } from "vitest";
+
+/** As much of a browser as a call needs to make offers and take answers; no packet moves. */
+export class FakeConnection extends EventTarget {
+  static readonly made: FakeConnection[] = [];
+  connectionState = "new";
+  localDescription: { sdp: string } | null = null;
+  readonly senders: { track: unknown }[] = [];
+  #mids = 0;
+
+  constructor() {
+    super();
+    FakeConnection.made.push(this);
+  }
+
+  addTransceiver(kind: string, { direction }: { direction: string }) {
+    const sent = {
+      track: null as unknown,
+      replaceTrack: async (track: unknown) => {
+        sent.track = track;
+      },
+      getParameters: () => ({ encodings: [] }),
+      setParameters: async () => undefined,
+    };
+    if (direction === "sendonly") this.senders.push(sent);
+    const mid = String(this.#mids++);
+    return { mid, sender: sent, receiver: { track: { kind } }, setCodecPreferences: () => undefined };
+  }
+
+  async createOffer() {
+    return { sdp: "offer" };
+  }
+
+  async setLocalDescription(description: { sdp: string }) {
+    this.localDescription = description;
+  }
+
+  async setRemoteDescription() {}
+
+  close() {
+    this.connectionState = "closed";
+  }
+
+  become(state: string): void {
+    this.connectionState = state;
+    this.dispatchEvent(new Event("connectionstatechange"));
+  }
+}
+
+/** Puts it in place of the browser's own; `vi.unstubAllGlobals` takes it away. */
+export function stubBrowser(): void {
+  FakeConnection.made.length = 0;
+  const observer = class {
+    observe = () => undefined;
+    unobserve = () => undefined;
+    disconnect = () => undefined;
+  };
+  vi.stubGlobal("RTCPeerConnection", FakeConnection);
+  vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => ({ codecs: [] }) });
+  vi.stubGlobal(
+    "MediaStream",
+    class {
+      id = "stream";
+    },
+  );
+  vi.stubGlobal("ResizeObserver", observer);
+  vi.stubGlobal("IntersectionObserver", observer);
+}
