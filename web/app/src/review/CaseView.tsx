@@ -102,10 +102,10 @@ function Opened({ details }: { details: CaseDetails }) {
       ) : null}
       <Facts details={details} />
       <EvidencePanel evidence={details.evidence} label={label} />
+      <Reports reports={details.reports} />
       {open && !(done && done !== "escalate") ? (
         <Decide details={details} locked={other !== null} onDone={onDone} />
       ) : null}
-      <Reports reports={details.reports} />
       <History subject={subject} history={details.history} />
       <Events events={details.events} />
     </article>
@@ -130,7 +130,7 @@ function Decided({ details: { decision } }: { details: CaseDetails }) {
   return (
     <p className="text-soft wrap-anywhere" data-testid="decision" data-action={decision.action}>
       {t("review.decided", {
-        action: t(`review.decide.${decision.action}`),
+        action: word("events", decision.action),
         name: decision.by.nickname,
         reason: decision.reason,
       })}{" "}

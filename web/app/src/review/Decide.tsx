@@ -200,7 +200,7 @@ function Picks({ action, onPick }: { action: CaseAction; onPick: (reason: string
         <Button
           key={reason}
           tone="plain"
-          className="font-normal"
+          className="font-normal!"
           onClick={() => onPick(reason)}
           data-testid="pick"
         >

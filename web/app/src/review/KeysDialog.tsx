@@ -6,8 +6,8 @@ export function KeysDialog({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
   const [letters, setLetters] = useLetters();
   const keys: [string[], string][] = [
-    [["j", "↓"], t("review.keys.move")],
-    [["k", "↑"], t("review.keys.move")],
+    [["j", "↓"], t("review.keys.down")],
+    [["k", "↑"], t("review.keys.up")],
     [[t("review.keys.enter")], t("review.keys.open")],
     [["s"], t("review.keys.evidence")],
     [["g"], t("review.keys.grey")],

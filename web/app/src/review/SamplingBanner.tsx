@@ -17,15 +17,13 @@ export function SamplingBanner() {
             <p className="font-semibold">
               {t(state === "off" ? "review.sampling.off" : "review.sampling.degraded")}
             </p>
-            <p>
+            <ul>
               {data.reasons.map((reason) => (
-                <span key={reason} className="mr-2">
-                  {word("sampling", reason)}
-                </span>
+                <li key={reason}>{word("sampling", reason)}</li>
               ))}
-              <span data-testid="unsampled">
-                {t("review.sampling.unsampledTracks", { count: data.unsampledTracks })}
-              </span>
+            </ul>
+            <p data-testid="unsampled">
+              {t("review.sampling.unsampledTracks", { count: data.unsampledTracks })}
             </p>
           </div>
         </div>
