@@ -1,21 +1,25 @@
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import { Peer } from "./peer.js";
-import type { Answer, OfferedSource, Slot, Speaker, TrackSource } from "./proto.js";
+import type {
+  Answer,
+  Call as CallState,
+  OfferedSource,
+  Participant,
+  RecordingStopped,
+  Slot,
+  Speaker,
+  Track,
+  TrackSource,
+  TrackStopped,
+} from "./proto.js";
 import { type RecordingNow, recordingAfter, recordingOf } from "./recording.js";
 import type { Room } from "./room.js";
 import { SlotMap } from "./slots.js";
 import { expectType } from "./socket.js";
 import { Tile, type TileOptions } from "./tile.js";
 import { type Shown, viewOf } from "./view.js";
-import type {
-  Call as CallState,
-  Participant,
-  RecordingStopped,
-  ServerFrame,
-  Track,
-  TrackStopped,
-} from "./wire.js";
+import type { ServerFrame } from "./wire.js";
 
 /** `consent`: the call is recorded, and we are not in it until `acceptRecording`. */
 export type CallPhase = "idle" | "connecting" | "consent" | "connected" | "reconnecting" | "ended" | "failed";

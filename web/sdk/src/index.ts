@@ -78,15 +78,4 @@ export {
 export { type Position, Stream, type Verdict } from "./stream.js";
 export type { TileOptions } from "./tile.js";
 export { viewOf } from "./view.js";
-export type {
-  MatchEnd,
-  MatchMode,
-  MatchStage,
-  Participant,
-  RecordingComposed,
-  RecordingStop,
-  RecordingStopped,
-  ServerFrame,
-  Track,
-  TrackStopped,
-} from "./wire.js";
+export type { MatchEnd, MatchMode, MatchStage, ServerFrame } from "./wire.js";

@@ -1,4 +1,5 @@
-import type { CallRecording, RecordingStarting, ServerFrame } from "./wire.js";
+import type { Call, RecordingStarting } from "./proto.js";
+import type { ServerFrame } from "./wire.js";
 
 /** The recording of a call, while it is about to start or runs. */
 export interface RecordingNow {
@@ -10,10 +11,7 @@ export interface RecordingNow {
 }
 
 /** What the call's state says of it, to one who has just come (again). */
-export function recordingOf(
-  call: { recording?: CallRecording | null },
-  before: RecordingNow | null,
-): RecordingNow | null {
+export function recordingOf(call: Pick<Call, "recording">, before: RecordingNow | null): RecordingNow | null {
   const { recording } = call;
   if (!recording) return null;
   const { recordingId, state, startedBy } = recording;

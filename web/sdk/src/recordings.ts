@@ -1,7 +1,7 @@
 import type { Api } from "./api.js";
 import { Emitter } from "./emitter.js";
+import type { ComposedState, RecordingComposed, RecordingStop } from "./proto.js";
 import type { Socket } from "./socket.js";
-import type { ComposeState, RecordingComposed, RecordingStop } from "./wire.js";
 
 export type RecordingState = "starting" | "running" | "finishing" | "ready" | "failed";
 
@@ -24,9 +24,10 @@ export interface RecordingFile {
 
 /** The job that makes one file of all. */
 export interface Composition {
-  state: ComposeState;
+  state: ComposedState;
   /** 0 to 1. */
   progress: number;
+  /** Why it failed, or what it had to do without. */
   error: string | null;
 }
 

@@ -1,61 +1,6 @@
-import type {
-  CallOffer,
-  ClientBody as GeneratedBody,
-  Call as GeneratedCall,
-  ServerFrame as GeneratedFrame,
-  Participant as GeneratedParticipant,
-  Track as GeneratedTrack,
-  TrackSource,
-} from "./proto.js";
+import type { ClientBody as GeneratedBody, ServerFrame as GeneratedFrame } from "./proto.js";
 
-// What docs/protocol.md says in sections 6 to 8 and src/proto.rs does not generate yet.
-
-export type Track = GeneratedTrack & { cleared?: boolean };
-export type Participant = Omit<GeneratedParticipant, "tracks"> & { tracks: Track[] };
-export type Call = Omit<GeneratedCall, "participants"> & {
-  participants: Participant[];
-  recording?: CallRecording | null;
-};
-
-export interface CallRecording {
-  recordingId: string;
-  state: "starting" | "running";
-  startedAt: string | null;
-  startedBy: string;
-}
-
-export interface RecordingStarting {
-  recordingId: string;
-  startsInMs: number;
-  startedBy: string;
-}
-
-export interface RecordingStarted {
-  recordingId: string;
-  startedAt: string;
-}
-
-export type RecordingStop = "stopped" | "call_ended" | "disk_full" | "failed" | "server_stopped";
-
-export interface RecordingStopped {
-  recordingId: string;
-  reason: RecordingStop;
-}
-
-export type ComposeState = "queued" | "running" | "done" | "failed" | "cancelled";
-
-export interface RecordingComposed {
-  recordingId: string;
-  state: ComposeState;
-  progress: number;
-  error: string | null;
-}
-
-export interface TrackStopped {
-  trackId: string;
-  source: TrackSource;
-  reason: "muted_by_host" | "moderation";
-}
+// What docs/protocol.md says in section 8 and src/proto.rs does not generate yet.
 
 export type MatchMode = "video" | "text";
 export type MatchStage = "strict" | "interests" | "language" | "fallback";
@@ -109,17 +54,12 @@ export interface MatchEnded {
 
 export type ClientBody =
   | GeneratedBody
-  | { type: "call.offer"; data: CallOffer & { acceptRecording?: boolean } }
   | { type: "match.start"; data: MatchStart }
   | { type: "match.confirm"; data: { matchId: string; accept: boolean } }
   | { type: "match.next"; data: object }
   | { type: "match.stop"; data: object };
 
 type Body =
-  | { type: "recording.starting"; data: RecordingStarting }
-  | { type: "recording.started"; data: RecordingStarted }
-  | { type: "recording.stopped"; data: RecordingStopped }
-  | { type: "recording.composed"; data: RecordingComposed }
   | { type: "match.searching"; data: MatchSearching }
   | { type: "match.found"; data: MatchFound }
   | { type: "match.ready"; data: MatchReady }

@@ -46,5 +46,5 @@ test("who comes later knows from the call's state; a countdown that was heard go
     startedBy: "ada",
     startsAt: null,
   });
-  expect(recordingOf({}, after(starting))).toBeNull();
+  expect(recordingOf({ recording: null }, after(starting))).toBeNull();
 });
