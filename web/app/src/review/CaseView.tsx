@@ -57,7 +57,8 @@ function Opened({ details }: { details: CaseDetails }) {
   const { caseId, claimedBy, subject, label, source } = details;
   const other = claimedBy && claimedBy.userId !== user?.id ? claimedBy : null;
   const open = isOpen(details);
-  const claim = useClaim(caseId, open && !other && done === null);
+  const barred = useBarred(details);
+  const claim = useClaim(caseId, open && !other && !barred && done === null);
   const { next, goNext } = useNextCase(caseId);
   useKeys({ n: next ? goNext : undefined });
 
@@ -65,7 +66,7 @@ function Opened({ details }: { details: CaseDetails }) {
   useEffect(() => heading.current?.focus(), []);
 
   const onDone = (action: CaseAction) => {
-    if (action !== "escalate") claim.settle();
+    claim.settle();
     setDone(action);
     void queries.invalidateQueries({ queryKey: ["review"] });
   };
@@ -104,12 +105,24 @@ function Opened({ details }: { details: CaseDetails }) {
       <EvidencePanel evidence={details.evidence} label={label} />
       <Reports reports={details.reports} />
       {open && !(done && done !== "escalate") ? (
-        <Decide details={details} locked={other !== null} onDone={onDone} />
+        barred ? (
+          <p data-testid="barred">{barred}</p>
+        ) : (
+          <Decide details={details} locked={other !== null} onDone={onDone} />
+        )
       ) : null}
       <History subject={subject} history={details.history} />
       <Events events={details.events} />
     </article>
   );
+}
+
+/** Why it is not for this moderator to decide. The server holds to it; this only keeps buttons away that it would refuse. */
+function useBarred({ status, subject }: CaseDetails): string | null {
+  const { t } = useTranslation();
+  const { user } = useSession();
+  if (subject.userId === user?.id) return t("review.decide.yourself");
+  return status === "escalated" && user?.role !== "administrator" ? t("review.decide.escalated") : null;
 }
 
 /** The first of the open cases that is not this one, nor anybody else's. */

@@ -125,7 +125,7 @@ export function Done({
       <p>
         <span className="font-medium">{by?.nickname ?? t("review.events.server")}</span>{" "}
         {word("events", action)}
-        {subject ? ` ${subject.nickname}` : ""}
+        {subject ? ` · ${subject.nickname}` : ""}
         {durationS ? ` (${duration(durationS)})` : ""}{" "}
         <time dateTime={when} className="text-sm text-soft">
           {at(when)}
