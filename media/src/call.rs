@@ -59,8 +59,10 @@ impl Shard {
         let tracks: Vec<TrackKey> = wanted.iter().map(|(track, _)| *track).collect();
         let after = slots::assign(&current, &tracks, |track| self.paired_place(key, kind, track));
         for (at, place) in places.into_iter().enumerate() {
-            if after[at] != current[at] {
-                self.remap(key, place, after[at]);
+            let stream = &self.peers[key].slots[place].stream;
+            let after = after[at].filter(|track| stream.takes(self.tracks[*track].codec));
+            if after != current[at] {
+                self.remap(key, place, after);
             }
         }
         for (track, width) in wanted {
@@ -99,7 +101,10 @@ impl Shard {
         let call = &self.calls[peer.call];
         let shown = |track: &TrackKey| {
             let track_ref = &self.tracks[*track];
-            track_ref.source.kind() == Kind::Video && track_ref.publisher != key && self.is_on(*track)
+            track_ref.source.kind() == Kind::Video
+                && track_ref.publisher != key
+                && self.is_on(*track)
+                && peer.slots.iter().any(|slot| slot.stream.takes(track_ref.codec))
         };
         if let Some(view) = &peer.view {
             let mut wanted: Vec<(TrackKey, u16)> = Vec::new();

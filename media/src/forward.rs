@@ -11,7 +11,7 @@ use crate::ring::Packet;
 use crate::rtp;
 use crate::seqmap::SeqMap;
 use crate::srtp::Sealer;
-use crate::track::{Kind, Track, TrackKey};
+use crate::track::{Codec, Kind, Track, TrackKey};
 
 /// Packets in one run: the kernel's limit (UDP_MAX_SEGMENTS is 64 up to Linux 6.8).
 const MOST_SEGMENTS: usize = 64;
@@ -137,6 +137,8 @@ struct Feed {
     timestamp: u32,
     picture: u16,
     tl0: u8,
+    payload_type: u8,
+    rtx_payload_type: Option<u8>,
 }
 
 impl Feed {
@@ -153,13 +155,31 @@ impl Feed {
     }
 }
 
+/// A codec under the receiver's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Format {
+    pub codec: Codec,
+    pub payload_type: u8,
+    pub rtx_payload_type: Option<u8>,
+}
+
+/// What a receiver can take in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Formats(pub Format, pub Option<Format>);
+
+impl Formats {
+    fn of(&self, codec: Codec) -> Option<Format> {
+        [Some(self.0), self.1].into_iter().flatten().find(|format| format.codec == codec)
+    }
+}
+
 /// The wire side of a slot: one outbound stream, continuous over all changes of what feeds it.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub ssrc: u32,
-    pub payload_type: u8,
-    /// SSRC and payload type of the retransmission stream, for video.
-    pub rtx: Option<(u32, u8)>,
+    /// SSRC of the retransmission stream, for video.
+    pub rtx_ssrc: Option<u32>,
+    formats: Formats,
     pub packets: u32,
     pub octets: u32,
     kind: Kind,
@@ -194,13 +214,13 @@ pub(crate) struct Forwarded {
 }
 
 impl Stream {
-    pub fn new(kind: Kind, ssrc: u32, payload_type: u8, rtx: Option<(u32, u8)>, seeds: Seeds) -> Stream {
+    pub fn new(kind: Kind, (ssrc, rtx_ssrc): (u32, Option<u32>), formats: Formats, seeds: Seeds) -> Stream {
         // Sequence numbers start in the lower half, so that the first rollover cannot be missed (RFC 3711 §3.3.1).
         let first = u64::from(seeds.sequence & 0x7fff) + 1;
         Stream {
             ssrc,
-            payload_type,
-            rtx,
+            rtx_ssrc,
+            formats,
             packets: 0,
             octets: 0,
             kind,
@@ -215,6 +235,11 @@ impl Stream {
             rtx_next: u64::from(seeds.rtx_sequence & 0x7fff) + 1,
             rtx_recent: Vec::new(),
         }
+    }
+
+    /// Whether the receiver can take this codec here.
+    pub fn takes(&self, codec: Codec) -> bool {
+        self.formats.of(codec).is_some()
     }
 
     /// The layer that feeds the stream now.
@@ -291,7 +316,7 @@ impl Stream {
         if packet.vp8.keyframe_start {
             self.keyframe_us = packet.arrived_us;
         }
-        let numbers = (self.payload_type, index, self.ssrc);
+        let numbers = (feed.payload_type, index, self.ssrc);
         forwarded.bytes += write(&feed, self.kind, numbers, None, packet, payload, sealer, to, out) as u64;
         forwarded.packets += 1;
         self.octets = self.octets.wrapping_add(payload.len() as u32);
@@ -307,11 +332,14 @@ impl Stream {
             let ticks = (elapsed_us * u64::from(self.kind.clock_hz()) / 1_000_000) as u32;
             self.last_timestamp.wrapping_add(ticks.max(1))
         };
+        let format = self.formats.of(track.codec).unwrap_or(self.formats.0);
         let feed = Feed {
             source,
             timestamp: timestamp.wrapping_sub(packet.timestamp),
             picture: self.last_picture.wrapping_add(1).wrapping_sub(packet.vp8.picture_id),
             tl0: self.last_tl0.wrapping_add(1).wrapping_sub(packet.vp8.tl0),
+            payload_type: format.payload_type,
+            rtx_payload_type: format.rtx_payload_type,
         };
         self.map.switch(feed, packet.index);
         self.current = Some(feed);
@@ -375,12 +403,12 @@ impl Stream {
     ) {
         let Some((feed, _, index)) = self.map.source_of(sequence) else { return };
         out.close_run();
-        let (numbers, original) = match self.rtx {
+        let (numbers, original) = match self.rtx_ssrc.zip(feed.rtx_payload_type) {
             Some((ssrc, payload_type)) => {
                 self.rtx_next += 1;
                 ((payload_type, self.rtx_next, ssrc), Some(sequence))
             }
-            None => ((self.payload_type, index, self.ssrc), None),
+            None => ((feed.payload_type, index, self.ssrc), None),
         };
         write(&feed, self.kind, numbers, original, packet, payload, sealer, to, out);
     }

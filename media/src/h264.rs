@@ -145,7 +145,7 @@ impl Bits<'_> {
     fn take(&mut self, count: u32) -> Option<u32> {
         let mut value = 0;
         for _ in 0..count {
-            if self.at % 8 == 0 {
+            if self.at.is_multiple_of(8) {
                 self.skip_prevention();
             }
             let byte = *self.bytes.get(self.at / 8)?;

@@ -2,7 +2,7 @@
 //! same participant replaces the old one.
 
 use crate::call::Call;
-use crate::forward::{Seeds, Stream};
+use crate::forward::{Format, Formats, Seeds, Stream};
 use crate::ice::Agent;
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::peer::{FIRST_RTT_US, MOST_RESEND_CREDIT, Peer, Section, low_to_high};
@@ -68,6 +68,7 @@ impl Shard {
     ) -> Result<Answered, OfferError> {
         let now_us = self.us(now);
         let offer = Offer::parse(sdp)?;
+        let offer = if self.config.h264 { offer } else { offer.without_h264()? };
         if offer.senders().count() > MOST_TRACKS || offer.slots().count() > MOST_SLOTS {
             return Err(SdpError::TooManyMedia.into());
         }
@@ -180,8 +181,7 @@ impl Shard {
         let (participant, call) = (peer.participant, peer.call);
         let epoch = self.epochs + 1;
         self.epochs += MOST_LAYERS as u64;
-        let kind = kind_of(media);
-        let coded = if kind == Kind::Audio { Codec::Opus } else { Codec::Vp8 };
+        let coded = codec_of(codec.name);
         let track = Track::new(offered.track, participant, key, offered.source, coded, rids.len(), epoch);
         let track = self.tracks.insert(track);
         self.by_track.insert(offered.track, track);
@@ -206,13 +206,19 @@ impl Shard {
     fn add_slot(&mut self, key: PeerKey, media: &OfferedMedia) {
         let kind = kind_of(media);
         let slots = &self.peers[key].slots;
-        let Some(codec) = &media.codec else { return };
         if slots.len() == MOST_SLOTS || slots.iter().any(|slot| slot.mid == media.mid) {
             return;
         }
         let number = slots.iter().filter(|slot| slot.kind == kind).count();
         let ssrc = self.random_u32();
-        let rtx = codec.rtx_payload_type.map(|payload_type| (self.random_u32(), payload_type));
+        let rtx_ssrc = media.codecs().any(|codec| codec.rtx_payload_type.is_some()).then(|| self.random_u32());
+        let mut formats = media.codecs().map(|codec| Format {
+            codec: codec_of(codec.name),
+            payload_type: codec.payload_type,
+            rtx_payload_type: codec.rtx_payload_type,
+        });
+        let Some(format) = formats.next() else { return };
+        let formats = Formats(format, formats.next());
         let random = self.random_u32();
         let seeds =
             Seeds { sequence: random as u16, rtx_sequence: (random >> 16) as u16, timestamp: self.random_u32() };
@@ -220,7 +226,7 @@ impl Shard {
             mid: media.mid.clone(),
             kind,
             number,
-            stream: Stream::new(kind, ssrc, codec.payload_type, rtx, seeds),
+            stream: Stream::new(kind, (ssrc, rtx_ssrc), formats, seeds),
             track: None,
             target: 0,
             width: 0,
@@ -240,7 +246,7 @@ impl Shard {
             };
             SlotLine {
                 ssrc: slot.stream.ssrc,
-                rtx_ssrc: slot.stream.rtx.map(|(ssrc, _)| ssrc),
+                rtx_ssrc: slot.stream.rtx_ssrc,
                 // Audio slot n and video slot n are one stream to the browser, which plays them in step.
                 stream: format!("slot{}", slot.number),
                 track: format!("{kind}{}", slot.number),
@@ -311,6 +317,14 @@ impl Shard {
     fn random_text(&mut self, len: usize) -> String {
         const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         (0..len).map(|_| LETTERS[(self.random_u32() >> 26) as usize] as char).collect()
+    }
+}
+
+fn codec_of(name: sdp::CodecName) -> Codec {
+    match name {
+        sdp::CodecName::Opus => Codec::Opus,
+        sdp::CodecName::Vp8 => Codec::Vp8,
+        sdp::CodecName::H264 => Codec::H264,
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Config {
     pub most_participants: usize,
     /// How often a key frame of each camera and screen is told ([`Event::Sampled`]); `None`: never.
     pub sample_every: Option<Duration>,
+    /// Take H.264 from those who have no VP8, and show it to those who can see it.
+    pub h264: bool,
 }
 
 impl Default for Config {
@@ -42,6 +44,7 @@ impl Default for Config {
             ice_timeout: Duration::from_secs(20),
             most_participants: 128,
             sample_every: None,
+            h264: true,
         }
     }
 }

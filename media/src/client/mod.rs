@@ -36,6 +36,10 @@ pub mod numbers {
     pub const VP8: u8 = 96;
     /// Retransmissions of VP8.
     pub const RTX: u8 = 97;
+    /// H.264, baseline, packetization mode 1.
+    pub const H264: u8 = 106;
+    /// Retransmissions of H.264.
+    pub const H264_RTX: u8 = 107;
     /// `urn:ietf:params:rtp-hdrext:ssrc-audio-level`.
     pub const AUDIO_LEVEL: u8 = 1;
     /// Transport-wide sequence numbers.
@@ -57,6 +61,8 @@ pub struct Plan {
     pub audio_slots: usize,
     /// Receive-only video sections behind those.
     pub video_slots: usize,
+    /// The video slots take H.264 as well as VP8.
+    pub sees_h264: bool,
     /// The SRTP profile to get. AES-CM is offered alone, since the server prefers the other one; else both are, in Chromium's
     /// order.
     pub profile: Profile,
@@ -69,7 +75,15 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         let lines = vec![Line::Audio, Line::simulcast(&["q", "h", "f"]), Line::video()];
-        Self { lines, audio_slots: 4, video_slots: 9, profile: Profile::AeadAes128Gcm, history: 0, seed: 1 }
+        Self {
+            lines,
+            audio_slots: 4,
+            video_slots: 9,
+            sees_h264: false,
+            profile: Profile::AeadAes128Gcm,
+            history: 0,
+            seed: 1,
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Line {
         /// Up to 16 letters or digits each.
         rids: Vec<String>,
     },
+    /// H.264 in one stream, and nothing else.
+    H264,
 }
 
 impl Line {
@@ -64,13 +66,15 @@ pub(super) fn write(plan: &Plan, streams: &[Vec<SendStream>], ice: (&str, &str),
     line(&mut sdp, format_args!("a=fingerprint:{fingerprint}\r\na=setup:active"));
     for (streams, what) in streams.iter().zip(&plan.lines) {
         let kind = if *what == Line::Audio { Kind::Audio } else { Kind::Video };
-        section(&mut sdp, kind, &streams[0].mid, "sendonly");
+        let codecs: &[Codec] = if *what == Line::H264 { &[H264] } else { &[VP8] };
+        section(&mut sdp, kind, codecs, &streams[0].mid, "sendonly");
         announce(&mut sdp, streams);
     }
     let kinds = std::iter::repeat_n(Kind::Audio, plan.audio_slots);
     let kinds = kinds.chain(std::iter::repeat_n(Kind::Video, plan.video_slots));
     for (kind, mid) in kinds.zip(&mids[plan.lines.len()..]) {
-        section(&mut sdp, kind, mid, "recvonly");
+        let codecs: &[Codec] = if plan.sees_h264 { &[VP8, H264] } else { &[VP8] };
+        section(&mut sdp, kind, codecs, mid, "recvonly");
     }
     sdp
 }
@@ -79,11 +83,20 @@ fn line(sdp: &mut String, text: std::fmt::Arguments<'_>) {
     write!(sdp, "{text}\r\n").expect("a String takes all text");
 }
 
-fn section(sdp: &mut String, kind: Kind, mid: &str, direction: &str) {
-    use numbers::{AUDIO_LEVEL, MID, OPUS, REPAIRED_RID, RID, RTX, TRANSPORT_CC, VP8};
+/// A video codec: its payload type, that of its retransmissions, its name, its parameters.
+type Codec = (u8, u8, &'static str, Option<&'static str>);
+const VP8: Codec = (numbers::VP8, numbers::RTX, "VP8", None);
+const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+const H264: Codec = (numbers::H264, numbers::H264_RTX, "H264", Some(H264_PARAMETERS));
+
+fn section(sdp: &mut String, kind: Kind, codecs: &[Codec], mid: &str, direction: &str) {
+    use numbers::{AUDIO_LEVEL, MID, OPUS, REPAIRED_RID, RID, TRANSPORT_CC};
     match kind {
         Kind::Audio => line(sdp, format_args!("m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}")),
-        _ => line(sdp, format_args!("m=video 9 UDP/TLS/RTP/SAVPF {VP8} {RTX}")),
+        _ => {
+            let numbers: Vec<String> = codecs.iter().map(|(number, rtx, ..)| format!("{number} {rtx}")).collect();
+            line(sdp, format_args!("m=video 9 UDP/TLS/RTP/SAVPF {}", numbers.join(" ")));
+        }
     }
     line(sdp, format_args!("c=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\na=rtcp-rsize"));
     line(sdp, format_args!("a=extmap:{MID} urn:ietf:params:rtp-hdrext:sdes:mid"));
@@ -100,9 +113,15 @@ fn section(sdp: &mut String, kind: Kind, mid: &str, direction: &str) {
     } else {
         line(sdp, format_args!("a=extmap:{RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"));
         line(sdp, format_args!("a=extmap:{REPAIRED_RID} urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"));
-        line(sdp, format_args!("a=rtpmap:{VP8} VP8/90000\r\na=rtpmap:{RTX} rtx/90000\r\na=fmtp:{RTX} apt={VP8}"));
-        for feedback in ["transport-cc", "nack", "nack pli", "ccm fir"] {
-            line(sdp, format_args!("a=rtcp-fb:{VP8} {feedback}"));
+        for (number, rtx, name, parameters) in codecs {
+            line(sdp, format_args!("a=rtpmap:{number} {name}/90000"));
+            line(sdp, format_args!("a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={number}"));
+            if let Some(parameters) = parameters {
+                line(sdp, format_args!("a=fmtp:{number} {parameters}"));
+            }
+            for feedback in ["transport-cc", "nack", "nack pli", "ccm fir"] {
+                line(sdp, format_args!("a=rtcp-fb:{number} {feedback}"));
+            }
         }
     }
 }

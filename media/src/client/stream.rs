@@ -73,6 +73,7 @@ pub(super) fn of(at: usize, line: &Line, random: &mut Random) -> Vec<SendStream>
     };
     match line {
         Line::Audio => vec![stream(None, numbers::OPUS, false)],
+        Line::H264 => vec![stream(None, numbers::H264, true)],
         Line::Video { rids } if rids.is_empty() => vec![stream(None, numbers::VP8, true)],
         Line::Video { rids } => rids.iter().map(|rid| stream(Some(rid), numbers::VP8, true)).collect(),
     }
@@ -126,7 +127,8 @@ impl SendStream {
         packet.clear();
         packet.resize(FIXED_LEN, 0);
         let Kept { timestamp, marker, .. } = self.history[kept];
-        rtp::write_header(packet, numbers::RTX, marker, index as u16, timestamp, ssrc);
+        let number = if self.payload_type == numbers::H264 { numbers::H264_RTX } else { numbers::RTX };
+        rtp::write_header(packet, number, marker, index as u16, timestamp, ssrc);
         let header_len = self.extend(packet, numbers::REPAIRED_RID, None, *transport_sequence);
         packet.extend_from_slice(&sequence.to_be_bytes());
         packet.extend_from_slice(&self.history[kept].payload);

@@ -65,19 +65,19 @@ pub(super) fn write(offer: &Offer, answer: &Answer) -> String {
     let mut slots = answer.slots.iter();
     let mut candidates_are_due = true;
     for media in &offer.media {
-        let Some(codec) = media.codec.as_ref().filter(|_| media.is_accepted()) else {
+        if !media.is_accepted() {
             refuse(&mut sdp, media);
             continue;
-        };
+        }
         let slot = if media.is_slot() { slots.next() } else { None };
-        accept(&mut sdp, media, codec);
+        accept(&mut sdp, media);
         if std::mem::take(&mut candidates_are_due) {
             candidates(&mut sdp, answer);
         }
         transport(&mut sdp, media, answer);
         extensions(&mut sdp, media);
         sdp.line(format_args!("a={}", direction(media, slot.is_some())));
-        formats(&mut sdp, media, codec);
+        media.codecs().for_each(|codec| formats(&mut sdp, media, codec));
         layers(&mut sdp, media);
         if let Some(slot) = slot {
             announce(&mut sdp, slot);
@@ -102,12 +102,11 @@ fn refuse(sdp: &mut Sdp, media: &OfferedMedia) {
     sdp.line(format_args!("a=inactive"));
 }
 
-fn accept(sdp: &mut Sdp, media: &OfferedMedia, codec: &Codec) {
+fn accept(sdp: &mut Sdp, media: &OfferedMedia) {
     let (kind, protocol) = (&media.line.media, &media.line.protocol);
-    match codec.rtx_payload_type {
-        Some(rtx) => sdp.line(format_args!("m={kind} 9 {protocol} {} {rtx}", codec.payload_type)),
-        None => sdp.line(format_args!("m={kind} 9 {protocol} {}", codec.payload_type)),
-    }
+    let numbers = media.codecs().flat_map(|codec| [Some(codec.payload_type), codec.rtx_payload_type]).flatten();
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    sdp.line(format_args!("m={kind} 9 {protocol} {}", numbers.join(" ")));
     sdp.line(format_args!("c=IN IP4 0.0.0.0"));
 }
 
@@ -178,12 +177,19 @@ fn formats(sdp: &mut Sdp, media: &OfferedMedia, codec: &Codec) {
             sdp.line(format_args!("a=fmtp:{payload_type} minptime=10;useinbandfec=1"));
         }
         CodecName::Vp8 => sdp.line(format_args!("a=rtpmap:{payload_type} VP8/90000")),
+        CodecName::H264 => {
+            sdp.line(format_args!("a=rtpmap:{payload_type} H264/90000"));
+            let level = &codec.fmtp;
+            sdp.line(format_args!(
+                "a=fmtp:{payload_type} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={level}"
+            ));
+        }
     }
     let offered = codec.feedback;
     // Slots carry no transport-wide sequence numbers, so there is nothing to feed back.
     let transport_cc = offered.transport_cc && media.extensions.transport_cc.is_some() && !media.is_slot();
     // A lost packet of audio would come too late, and a picture loss is a matter of video.
-    let video = codec.name == CodecName::Vp8;
+    let video = codec.name != CodecName::Opus;
     let feedback = [
         (transport_cc, "transport-cc"),
         (video && offered.nack, "nack"),

@@ -35,8 +35,8 @@ pub enum SdpError {
     /// More than [`MAX_MEDIA`] sections.
     #[error("the offer has more than {MAX_MEDIA} media sections")]
     TooManyMedia,
-    /// No section has Opus or VP8.
-    #[error("the offer has neither Opus nor VP8")]
+    /// No section has Opus, VP8, or H.264 where that is forwarded.
+    #[error("the offer has none of the codecs Opus, VP8 and H.264 (baseline, packetization mode 1)")]
     UnsupportedCodecs,
 }
 
@@ -65,6 +65,19 @@ impl Offer {
     /// See [`SdpError`].
     pub fn parse(sdp: &str) -> Result<Self, SdpError> {
         parse::offer(sdp)
+    }
+
+    /// The offer as if it had no H.264, for a server that cannot look at such pictures.
+    ///
+    /// # Errors
+    ///
+    /// [`SdpError::UnsupportedCodecs`] when nothing is left.
+    pub fn without_h264(mut self) -> Result<Self, SdpError> {
+        for media in &mut self.media {
+            media.second = None;
+            media.codec.take_if(|codec| codec.name == CodecName::H264);
+        }
+        if self.media.iter().any(OfferedMedia::is_accepted) { Ok(self) } else { Err(SdpError::UnsupportedCodecs) }
     }
 
     /// The answer: SDP with lines ended by CRLF.
@@ -115,6 +128,8 @@ pub enum CodecName {
     Opus,
     /// RFC 7741.
     Vp8,
+    /// RFC 6184, baseline, packetization mode 1.
+    H264,
 }
 
 /// A codec under the offer's numbers.
@@ -128,7 +143,7 @@ pub struct Codec {
     pub rtx_payload_type: Option<u8>,
     /// Units of the RTP timestamp a second.
     pub clock_rate: u32,
-    /// The parameters as offered: what the client can receive.
+    /// The parameters as offered: what the client can receive. For H.264 only `profile-level-id`.
     pub fmtp: String,
     /// The RTCP feedback offered.
     pub feedback: Feedback,
@@ -184,6 +199,8 @@ pub struct OfferedMedia {
     pub rejected: bool,
     /// The codec that the answer takes; `None` when there is none for us, and then the answer refuses the section.
     pub codec: Option<Codec>,
+    /// What a slot can show beside that. Who sends sends one codec: VP8 where it can.
+    pub second: Option<Codec>,
     /// Header extensions.
     pub extensions: Extensions,
     /// The simulcast layers that the client sends, in the order of its `a=simulcast`, without `~`. Empty for a single stream.
@@ -210,6 +227,11 @@ struct Line {
 }
 
 impl OfferedMedia {
+    /// The codecs that the answer takes: one, or for a slot also two.
+    pub(crate) fn codecs(&self) -> impl Iterator<Item = &Codec> {
+        self.codec.iter().chain(&self.second)
+    }
+
     /// Whether the answer takes this section.
     #[must_use]
     pub fn is_accepted(&self) -> bool {

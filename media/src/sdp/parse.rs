@@ -167,12 +167,20 @@ fn read_section(section: &Section<'_>, session: &Attributes<'_>) -> Result<Offer
     }
     let [media, protocol, format] = line.map(str::to_owned);
     let (extensions, sendonly_extensions) = extensions(attributes, session);
+    let names: &[CodecName] = match kind {
+        Kind::Audio => &[CodecName::Opus],
+        Kind::Video => &[CodecName::Vp8, CodecName::H264],
+        Kind::Other => &[],
+    };
+    let mut codecs = names.iter().filter_map(|name| codec(section, *name));
+    let (codec, second) = (codecs.next(), codecs.next().filter(|_| direction == Direction::RecvOnly));
     Ok(OfferedMedia {
         mid: mid.to_owned(),
         kind,
         direction,
         rejected,
-        codec: codec(section, kind),
+        codec,
+        second,
         extensions,
         send_rids: send_rids(attributes),
         ssrcs: ssrcs(attributes),
@@ -194,12 +202,12 @@ fn direction(attributes: &Attributes<'_>) -> Option<Direction> {
     })
 }
 
-/// The first payload type of the m-line that is a codec of ours.
-fn codec(section: &Section<'_>, kind: Kind) -> Option<Codec> {
-    let (name, encoding) = match kind {
-        Kind::Audio => (CodecName::Opus, "opus/48000/2"),
-        Kind::Video => (CodecName::Vp8, "VP8/90000"),
-        Kind::Other => return None,
+/// The first payload type of the m-line that is that codec.
+fn codec(section: &Section<'_>, name: CodecName) -> Option<Codec> {
+    let encoding = match name {
+        CodecName::Opus => "opus/48000/2",
+        CodecName::Vp8 => "VP8/90000",
+        CodecName::H264 => "H264/90000",
     };
     if !section.protocol.ends_with("/SAVPF") && !section.protocol.ends_with("/SAVP") {
         return None;
@@ -209,7 +217,14 @@ fn codec(section: &Section<'_>, kind: Kind) -> Option<Codec> {
     let is = |payload_type: u8, encoding: &str| {
         attributes.of_payload("rtpmap", payload_type).any(|found| found.eq_ignore_ascii_case(encoding))
     };
-    let payload_type = payload_types().find(|payload_type| is(*payload_type, encoding))?;
+    let level_of = |payload_type: u8| attributes.of_payload("fmtp", payload_type).find_map(baseline_level);
+    // The constrained baseline profile first: it is what encoders for calls make.
+    let rank = |payload_type: &u8| level_of(*payload_type).map(|level| !level.to_ascii_lowercase().starts_with("42e0"));
+    let mut fitting = payload_types().filter(|payload_type| is(*payload_type, encoding));
+    let payload_type = match name {
+        CodecName::H264 => fitting.filter(|it| rank(it).is_some()).min_by_key(rank)?,
+        CodecName::Opus | CodecName::Vp8 => fitting.next()?,
+    };
     let rtx_payload_type = payload_types().find(|rtx| {
         is(*rtx, "rtx/90000")
             && attributes.of_payload("fmtp", *rtx).any(|parameters| apt(parameters) == Some(payload_type))
@@ -225,7 +240,11 @@ fn codec(section: &Section<'_>, kind: Kind) -> Option<Codec> {
             _ => {}
         }
     }
-    let fmtp = attributes.of_payload("fmtp", payload_type).next().filter(|fmtp| fmtp.len() <= MAX_TEXT_LEN);
+    let fmtp = match name {
+        CodecName::H264 => level_of(payload_type),
+        _ => attributes.of_payload("fmtp", payload_type).next(),
+    };
+    let fmtp = fmtp.filter(|fmtp| fmtp.len() <= MAX_TEXT_LEN);
     Some(Codec {
         name,
         payload_type,
@@ -234,6 +253,17 @@ fn codec(section: &Section<'_>, kind: Kind) -> Option<Codec> {
         fmtp: fmtp.unwrap_or_default().to_owned(),
         feedback,
     })
+}
+
+/// The `profile-level-id` of H.264 parameters (RFC 6184 §8.1) that everybody can decode and that allow packets as large as the
+/// network's: a baseline profile in packetization mode 1.
+fn baseline_level(parameters: &str) -> Option<&str> {
+    let parameter = |name: &str| {
+        parameters.split(';').find_map(|it| it.trim().strip_prefix(name)?.strip_prefix('=')).map(str::trim)
+    };
+    let level = parameter("profile-level-id")?;
+    let is_hexadecimal = level.len() == 6 && level.bytes().all(|digit| digit.is_ascii_hexdigit());
+    (parameter("packetization-mode") == Some("1") && is_hexadecimal && level.starts_with("42")).then_some(level)
 }
 
 /// The payload type that retransmissions with these parameters belong to.

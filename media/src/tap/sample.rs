@@ -209,7 +209,7 @@ impl Shard {
         }
         let targets = track.subscribers.iter().map(|(peer, slot)| self.peers[*peer].slots[usize::from(*slot)].target);
         let highest = targets.map(usize::from).filter(|layer| track.is_sent(*layer)).max();
-        highest.or_else(|| sent.last()).or(Some(lowest))
+        highest.or_else(|| sent.next_back()).or(Some(lowest))
     }
 
     /// Several times a second: asks for key frames that are due, and tells of tracks that do not give any.

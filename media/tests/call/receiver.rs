@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use parlor_media::client::{Client, Slot};
+use parlor_media::client::{Client, Slot, numbers};
 use parlor_media::rtp::Header;
 use parlor_media::sdp::Kind;
 
@@ -18,7 +18,8 @@ const MOST_TRIES: u32 = 12;
 pub struct Got {
     pub timestamp: u32,
     pub marker: bool,
-    /// The video content; `None` for audio.
+    pub payload_type: u8,
+    /// The VP8 content; `None` for everything else.
     pub content: Option<Content>,
     /// Who sent the audio.
     pub who: u8,
@@ -75,8 +76,10 @@ impl Receiver {
         }
         self.highest = Some(highest.max(index));
         self.missing.remove(&index);
-        let content = if self.video { Some(Content::read(payload).expect("a payload of the test")) } else { None };
-        let got = Got { timestamp: header.timestamp, marker: header.marker, content, who: payload[0], at: now };
+        let is_vp8 = matches!(header.payload_type, numbers::VP8 | numbers::RTX);
+        let content = is_vp8.then(|| Content::read(payload).expect("a payload of the test"));
+        let (timestamp, marker, payload_type) = (header.timestamp, header.marker, header.payload_type);
+        let got = Got { timestamp, marker, payload_type, content, who: payload[0], at: now };
         if let Some(before) = self.packets.get(&index) {
             assert_eq!(
                 (before.timestamp, before.content, before.marker),
@@ -85,7 +88,7 @@ impl Receiver {
             );
             return;
         }
-        self.decodes |= content.is_some_and(|content| content.keyframe && content.part == 0);
+        self.decodes |= !is_vp8 || content.is_some_and(|content| content.keyframe && content.part == 0);
         self.wants_keyframe = if self.decodes { None } else { self.wants_keyframe.or(Some(now + RETRY)) };
         self.repaired += u64::from(repaired);
         self.packets.insert(index, got);

@@ -150,7 +150,13 @@ impl World {
     /// The same in another call.
     pub fn join_call(&mut self, call: CallId, rids: &[&str], video_slots: usize, link: Link) -> usize {
         let camera = if rids.is_empty() { Line::video() } else { Line::simulcast(rids) };
+        self.join_with(call, camera, false, video_slots, link)
+    }
+
+    /// The same with another camera, and with slots that take H.264 as well.
+    pub fn join_with(&mut self, call: CallId, camera: Line, sees_h264: bool, video_slots: usize, link: Link) -> usize {
         let plan = Plan {
+            sees_h264,
             lines: vec![Line::Audio, camera],
             audio_slots: 3,
             video_slots,
