@@ -236,6 +236,10 @@ impl Shard {
             if !rtx {
                 track.layers[place].receive_padding(index, now_us);
                 track.fresh.push(crate::track::Fresh { layer, padding: true, index });
+                if self.calls[call].recorded {
+                    let padding = Packet::new(index, header.timestamp, false, vp8::Descriptor::EMPTY, now_us);
+                    self.copy_padding(track_key, place, &padding);
+                }
                 self.mark(track_key);
             }
             return Err(Drop::Padding);

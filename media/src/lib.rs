@@ -36,6 +36,7 @@ mod twcc;
 mod vp8;
 
 pub use forward::Path;
+pub use h264::dimensions as h264_dimensions;
 pub use id::{CallId, ParticipantId, TrackId};
 pub use offer::{Answered, OfferError, OfferedTrack};
 pub use peer::View;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use parlor_media::dtls::Certificate;
 use parlor_media::sdp::SdpError;
 use parlor_media::{OfferError as MediaOfferError, Source, Stats};
-pub use tap::{Codec, Recorded, RecordedEvent, RecordedPacket, Sampled, Taps};
+pub use tap::{Codec, Recorded, RecordedEvent, RecordedPacket, Sampled, Taps, h264_dimensions};
 
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
@@ -312,6 +312,8 @@ impl Sfu {
                 candidates: reachable.map(|address| SocketAddr::new(*address, port)).collect(),
                 ice_timeout: Duration::from_millis(config.ice_timeout_ms),
                 sample_every,
+                // Who looks at pictures must be able to decode them.
+                h264: cfg!(feature = "h264") || sample_every.is_none(),
                 ..parlor_media::Config::default()
             };
             let (commands, inbox) = std::sync::mpsc::sync_channel(MOST_COMMANDS);

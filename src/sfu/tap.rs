@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+pub use parlor_media::h264_dimensions;
 use parlor_media::{Recorded as CoreRecorded, RecordedEvent as CoreEvent};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -112,7 +113,7 @@ pub struct RecordedPacket {
     pub source: TrackSource,
     /// What the payload is.
     pub codec: Codec,
-    /// Another number is another stream (a layer, a restarted encoder) with indexes and timestamps of its own; video begins with
+    /// Another number is another stream (a layer, a restarted encoder, an end of muting) with indexes and timestamps of its own; video begins with
     /// the first packet of a key frame.
     pub stream: u64,
     /// Sequence number with the rollovers counted.
@@ -127,7 +128,7 @@ pub struct RecordedPacket {
     pub arrived_us: i64,
     /// Capture, µs of the publisher's clock, the same for all its tracks; `None` before its first sender report.
     pub captured_us: Option<i64>,
-    /// The payload, in the batch's bytes.
+    /// The payload, in the batch's bytes. Empty for padding, which only says that its index is not missing.
     pub payload: Range<usize>,
 }
 

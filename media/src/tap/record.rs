@@ -6,11 +6,14 @@
 use std::ops::Range;
 
 use crate::id::{CallId, ParticipantId, TrackId};
+use crate::ring::Packet;
 use crate::shard::Shard;
-use crate::track::{Codec, Kind, Source, TrackKey};
+use crate::track::{Codec, Kind, Source, Track, TrackKey};
 
 /// Payload bytes that a batch has at most: a quarter of a second of 50 cameras at 1.5 Mbit/s. What comes beyond it is dropped.
 const MOST_BATCH: usize = 4 * 1024 * 1024;
+/// Events that a batch has at most: as many packets of a hundred bytes.
+const MOST_EVENTS: usize = 40_000;
 
 /// What was copied of a call since the last time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +48,8 @@ pub struct RecordedPacket {
     pub source: Source,
     /// What the payload is.
     pub codec: Codec,
-    /// Which stream of the track: another number (a layer, a restarted encoder) begins with a key frame, with indexes and
-    /// timestamps of its own.
+    /// Which stream of the track: another number (a layer, a restarted encoder, an end of muting) begins with a key frame, with
+    /// indexes and timestamps of its own.
     pub stream: u64,
     /// Sequence number with the rollovers counted.
     pub index: u64,
@@ -60,7 +63,7 @@ pub struct RecordedPacket {
     pub arrived_us: u64,
     /// Capture, µs of the publisher's clock, which all its tracks share; `None` before its first sender report.
     pub captured_us: Option<i64>,
-    /// The payload, in the batch's bytes.
+    /// The payload, in the batch's bytes. Empty for padding, which only says that its index is not missing.
     pub payload: Range<usize>,
 }
 
@@ -81,6 +84,8 @@ pub(crate) struct Copying {
     layer: u8,
     epoch: u64,
     from: u64,
+    /// What the recorder calls it.
+    stream: u64,
 }
 
 impl Recorder {
@@ -159,8 +164,8 @@ impl Shard {
     pub(crate) fn copy(&mut self, key: TrackKey, place: usize, index: u64) {
         let track = &mut self.tracks[key];
         let layer = &track.layers[place];
-        let here = Copying { layer: place as u8, epoch: layer.epoch, from: index };
-        let goes_on = track.copying.filter(|it| (it.layer, it.epoch) == (here.layer, here.epoch));
+        let here = (place as u8, layer.epoch);
+        let goes_on = track.copying.filter(|it| (it.layer, it.epoch) == here);
         let last = match goes_on {
             Some(copying) if index < copying.from => return,
             Some(_) => index,
@@ -169,7 +174,10 @@ impl Shard {
                 if track.source.kind() == Kind::Video && !(begins && track.highest_sent() == Some(place)) {
                     return;
                 }
-                track.copying = Some(here);
+                self.epochs += 1;
+                let (layer, epoch) = here;
+                track.copying = Some(Copying { layer, epoch, from: index, stream: self.epochs });
+                let layer = &track.layers[place];
                 // Packets of the key frame that have overtaken its first one.
                 layer.highest()
             }
@@ -179,34 +187,21 @@ impl Shard {
         }
     }
 
+    /// An index of a recorded call's track has come without content.
+    pub(crate) fn copy_padding(&mut self, key: TrackKey, place: usize, packet: &Packet) {
+        let track = &self.tracks[key];
+        let here = (place as u8, track.layers[place].epoch);
+        if track.copying.is_some_and(|it| (it.layer, it.epoch) == here && packet.index >= it.from) {
+            let call = self.calls[self.peers[track.publisher].call].id;
+            append(&mut self.recorders, call, track, place, packet, &[]);
+        }
+    }
+
     fn copy_one(&mut self, key: TrackKey, place: usize, index: u64) {
         let track = &self.tracks[key];
-        let layer = &track.layers[place];
-        let Some((packet, payload)) = layer.ring.find(index) else { return };
+        let Some((packet, payload)) = track.layers[place].ring.find(index) else { return };
         let call = self.calls[self.peers[track.publisher].call].id;
-        let recorder = self.recorders.iter_mut().find(|recorder| recorder.call == call && !recorder.over);
-        let Some(recorder) = recorder else { return };
-        if recorder.bytes.len() + payload.len() > MOST_BATCH {
-            recorder.dropped += 1;
-            return;
-        }
-        let start = recorder.bytes.len();
-        recorder.bytes.extend_from_slice(payload);
-        recorder.events.push(RecordedEvent::Packet(RecordedPacket {
-            participant: track.participant,
-            track: track.id,
-            source: track.source,
-            codec: track.codec,
-            stream: layer.epoch,
-            index,
-            timestamp: packet.timestamp,
-            marker: packet.marker,
-            keyframe_start: packet.vp8.keyframe_start,
-            arrived_us: packet.arrived_us,
-            captured_us: layer.captured_us(packet.timestamp),
-            payload: start..recorder.bytes.len(),
-        }));
-        self.stats.recorded += 1;
+        self.stats.recorded += u64::from(append(&mut self.recorders, call, track, place, packet, payload));
     }
 
     /// Several times a second: a recorded picture is to be in its highest layer.
@@ -229,4 +224,38 @@ impl Shard {
             recorder.events.push(RecordedEvent::Ended(track));
         }
     }
+}
+
+/// Puts a packet behind the others of its call; false when there is no room or nobody records.
+fn append(
+    recorders: &mut [Recorder],
+    call: CallId,
+    track: &Track,
+    place: usize,
+    packet: &Packet,
+    payload: &[u8],
+) -> bool {
+    let recorder = recorders.iter_mut().find(|recorder| recorder.call == call && !recorder.over);
+    let (Some(recorder), Some(copying)) = (recorder, track.copying) else { return false };
+    if recorder.bytes.len() + payload.len() > MOST_BATCH || recorder.events.len() >= MOST_EVENTS {
+        recorder.dropped += 1;
+        return false;
+    }
+    let start = recorder.bytes.len();
+    recorder.bytes.extend_from_slice(payload);
+    recorder.events.push(RecordedEvent::Packet(RecordedPacket {
+        participant: track.participant,
+        track: track.id,
+        source: track.source,
+        codec: track.codec,
+        stream: copying.stream,
+        index: packet.index,
+        timestamp: packet.timestamp,
+        marker: packet.marker,
+        keyframe_start: packet.vp8.keyframe_start,
+        arrived_us: packet.arrived_us,
+        captured_us: track.layers[place].captured_us(packet.timestamp),
+        payload: start..recorder.bytes.len(),
+    }));
+    true
 }
