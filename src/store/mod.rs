@@ -3,19 +3,28 @@
 //! Whatever belongs to a room's stream goes through the one writer ([`writer`]), which gives out what it committed in the
 //! order of the offsets.
 
+mod cases;
 mod claims;
+mod evidence;
 mod families;
 mod members;
 mod messages;
+mod modlog;
 mod pool;
+mod recordings;
+mod reports;
 mod rooms;
 mod streams;
 mod users;
 mod writer;
 
+pub use cases::{CaseFilter, CaseKey, NewCase, NewDecision};
+pub use evidence::Found;
 pub use families::{Redeemed, Refreshed};
 pub use members::Membership;
 pub use messages::NewMessage;
+pub use recordings::Sight;
+pub use reports::{Filed, NewReport, Reputation};
 pub use rooms::RoomRecord;
 pub use streams::{RESUME_LIMIT, Recovery, STATE_MESSAGES};
 pub use users::Person;
