@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::signal::Signal;
 use crate::workload::{Workload, chromium_trace};
-use crate::{forward, join, memory};
+use crate::{bitrate, forward, join, memory, recorded, sampled};
 
 /// What `parlor-loadgen bench` is told.
 #[derive(clap::Args)]
@@ -62,7 +62,7 @@ struct Part {
     measure: fn(&Options, &Signal) -> anyhow::Result<Vec<Figure>>,
 }
 
-const PARTS: [Part; 5] = [
+const PARTS: &[Part] = &[
     Part {
         figures: &["forward_vs_floor_20k", "forward_us_20k", "floor_us_20k", "forward_p50_us", "forward_p99_us"],
         measure: |options, signal| forward::measure("20k", &bursts(20), options, signal),
@@ -76,6 +76,9 @@ const PARTS: [Part; 5] = [
         measure: |options, signal| forward::measure("browser", &Workload::Trace(chromium_trace()), options, signal),
     },
     Part { figures: &["peer_kb"], measure: memory::measure },
+    Part { figures: &["sampling_media_cpu_pct", "sampling_media_noise_pct"], measure: sampled::measure },
+    Part { figures: &["sampling_extra_bitrate_pct", "sampling_bitrate_kbps"], measure: bitrate::measure },
+    Part { figures: &["record_cpu_vs_forward", "record_us", "forward_us_recorded"], measure: recorded::measure },
     Part { figures: &["join_extra_ms_p50", "join_ms_p50", "join_direct_ms_p50"], measure: join::measure },
 ];
 

@@ -146,7 +146,7 @@ fn floor_run(workload: &Workload, options: &Options) -> anyhow::Result<Window> {
     window
 }
 
-fn wait(reached: impl Fn() -> bool) -> anyhow::Result<()> {
+pub(crate) fn wait(reached: impl Fn() -> bool) -> anyhow::Result<()> {
     let start = Instant::now();
     while !reached() {
         ensure!(start.elapsed() < Duration::from_secs(10), "nothing more happens");

@@ -1,6 +1,7 @@
 //! Load generator and benchmarks of Parlor: `parlor-loadgen bench` measures the figures of `docs/benchmarks.md`.
 
 mod bench;
+mod bitrate;
 mod drain;
 mod floor;
 mod forward;
@@ -9,6 +10,8 @@ mod memory;
 mod peer;
 mod process;
 mod publisher;
+mod recorded;
+mod sampled;
 mod server;
 mod signal;
 mod subscribers;

@@ -21,6 +21,8 @@ pub(crate) struct Place {
     pub server: String,
     /// The room.
     pub room: String,
+    /// The access token of its owner.
+    pub token: String,
 }
 
 impl Place {
@@ -28,7 +30,7 @@ impl Place {
     pub(crate) fn make<'a>(server: &str, signal: &'a Signal, seats: usize) -> anyhow::Result<(Self, Socket<'a>)> {
         let (socket, token) = signal.enter(server, "publisher")?;
         let room = signal.create_room(server, &token, seats)?;
-        Ok((Self { server: server.to_owned(), room }, socket))
+        Ok((Self { server: server.to_owned(), room, token }, socket))
     }
 }
 

@@ -9,10 +9,23 @@ use anyhow::Context as _;
 /// nanoseconds, not clock ticks. A thread that has ended is no longer in it; neither the server nor the floor ends one
 /// while it is measured.
 pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    cpu_time_of(pid, "")
+}
+
+/// The same of those threads alone whose name begins so.
+pub(crate) fn cpu_time_of(pid: u32, name: &str) -> anyhow::Result<Duration> {
     let mut total_ns = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} has ended"))? {
+        let folder = task?.path();
         // The first number of schedstat is the time on the CPU; a thread may end between the listing and here.
-        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        let (Ok(own), Ok(text)) =
+            (fs::read_to_string(folder.join("comm")), fs::read_to_string(folder.join("schedstat")))
+        else {
+            continue;
+        };
+        if !own.starts_with(name) {
+            continue;
+        }
         total_ns += text.split(' ').next().and_then(|n| n.parse::<u64>().ok()).context("an unreadable schedstat")?;
     }
     Ok(Duration::from_nanos(total_ns))
@@ -40,5 +53,6 @@ mod tests {
         }
         assert!(resident_bytes(pid).unwrap() > 100_000);
         assert!(cpu_time(u32::MAX).is_err());
+        assert_eq!(cpu_time_of(pid, "no thread is called so").unwrap(), Duration::ZERO);
     }
 }

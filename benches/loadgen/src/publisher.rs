@@ -26,6 +26,8 @@ const CLOCK_HZ: f64 = 90_000.0;
 pub(crate) struct Publisher {
     pub peer: Peer,
     pub sockets: Arc<Sockets>,
+    /// How many times as many packets a key frame has as another frame.
+    pub key_factor: usize,
 }
 
 /// A publisher that sends; dropping it ends that.
@@ -56,7 +58,7 @@ impl Publisher {
     pub(crate) fn new(identity: &Identity) -> anyhow::Result<Self> {
         let sockets = Sockets::bind(1)?;
         let plan = Plan { lines: vec![Line::video()], audio_slots: 0, video_slots: 0, seed: 1, ..Plan::default() };
-        Ok(Self { peer: Peer::new(plan, identity, &sockets, 0), sockets })
+        Ok(Self { peer: Peer::new(plan, identity, &sockets, 0), sockets, key_factor: 1 })
     }
 
     /// Sends the workload from a thread of its own, beginning with a key frame.
@@ -65,9 +67,10 @@ impl Publisher {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let Self { mut peer, sockets } = self;
+            let Self { mut peer, sockets, key_factor } = self;
             let mut reader = Reader::new(sockets);
-            let mut source = Source { pacer, start: Instant::now(), picture: 0, first: true, want_key: true };
+            let start = Instant::now();
+            let mut source = Source { pacer, start, picture: 0, first: true, want_key: true, key_factor };
             while !stopped.load(Ordering::Relaxed) {
                 source.wait(&mut peer, &mut reader);
                 source.send_round(&mut peer);
@@ -85,6 +88,7 @@ struct Source {
     /// The next packet is the first of its picture.
     first: bool,
     want_key: bool,
+    key_factor: usize,
 }
 
 impl Source {
@@ -119,8 +123,13 @@ impl Source {
             // A key frame once asked for begins with the next picture.
             let key = self.first && std::mem::take(&mut self.want_key);
             write_vp8(&mut payload, self.picture, self.first, key);
-            send(&mut peer.client, shape, timestamp, &mut payload);
-            peer.flush();
+            let more = if key { (self.key_factor - 1) * round.len() } else { 0 };
+            for packet in 0..=more {
+                let shape = Shape { marker: shape.marker && packet == more, ..*shape };
+                send(&mut peer.client, &shape, timestamp, &mut payload);
+                peer.flush();
+                write_vp8(&mut payload, self.picture, false, false);
+            }
             self.first = shape.marker;
             self.picture = self.picture.wrapping_add(u16::from(shape.marker)) & 0x7fff;
         }

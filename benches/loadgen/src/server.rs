@@ -24,8 +24,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the binary and waits until it is ready. `announced` is the address that answers offer for media.
+    /// Starts the binary and waits until it is ready. `announced` is the address that answers offer for media. Nobody looks at
+    /// pictures: those of the load generator are none, and what looking costs is a figure of its own.
     pub(crate) fn start(binary: &Path, signal: &Signal, announced: IpAddr) -> anyhow::Result<Self> {
+        Self::start_with(binary, signal, announced, &[("PARLOR_SAMPLE_EVERY_MS", "0")])
+    }
+
+    /// The same with other settings.
+    pub(crate) fn start_with(
+        binary: &Path,
+        signal: &Signal,
+        announced: IpAddr,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         ensure!(binary.is_file(), "there is no server at {}; build it first (make bench does)", binary.display());
         let folder = tempfile::tempdir()?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.to_string();
@@ -42,6 +53,7 @@ impl Server {
             // One publisher and fifty subscribers are one more than the default allows.
             .env("PARLOR_ROOMS__MAX_PARTICIPANTS", "64")
             .env("PARLOR_LOG", "warn")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -69,7 +69,14 @@ impl Signal {
         Ok(id.and_then(Value::as_str).context("the new room has no id")?.to_owned())
     }
 
-    fn post(&self, url: &str, token: Option<&str>, body: &Value) -> anyhow::Result<Value> {
+    pub(crate) fn get(&self, url: &str, token: &str) -> anyhow::Result<Value> {
+        self.runtime.block_on(async {
+            let answer = self.http.get(url).bearer_auth(token).send().await?.error_for_status()?;
+            Ok(answer.json().await?)
+        })
+    }
+
+    pub(crate) fn post(&self, url: &str, token: Option<&str>, body: &Value) -> anyhow::Result<Value> {
         let mut request = self.http.post(url).json(body);
         if let Some(token) = token {
             request = request.bearer_auth(token);

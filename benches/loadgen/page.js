@@ -1,4 +1,4 @@
-// What join.mjs runs in its pages.
+// What the scripts beside it run in their pages.
 import { Call, Parlor } from "/bench/index.js";
 
 const parlor = new Parlor();
@@ -15,7 +15,8 @@ const once = (emitter, event, test) =>
     });
   });
 
-const camera = async () => (await navigator.mediaDevices.getUserMedia({ video: wanted })).getVideoTracks()[0];
+const camera = async (size = wanted) =>
+  (await navigator.mediaDevices.getUserMedia({ video: size })).getVideoTracks()[0];
 
 export async function enter(nickname) {
   await parlor.api.enter({ nickname, birthYear: 1990, adult: true });
@@ -35,10 +36,10 @@ async function callOf(roomId) {
 }
 
 /** Makes a room and sends a camera into its call; gives the room's id. */
-export async function publish() {
+export async function publish(size = wanted) {
   const { id } = await parlor.api.createRoom({ kind: "call", name: "join", visibility: "public" });
   kept = await callOf(id);
-  await kept.call.publish("camera", await camera());
+  await kept.call.publish("camera", await camera(size));
   const connected = once(kept.call, "change", ({ phase }) => phase === "connected");
   await kept.call.join();
   await connected;
@@ -90,4 +91,57 @@ export async function direct() {
   track.stop();
   video.srcObject = null;
   return took;
+}
+
+/** Shows somebody's camera of a room as large as it comes, until the page ends. */
+export async function watch(roomId) {
+  kept = await callOf(roomId);
+  video.style.width = "1280px";
+  const shown = new Promise((resolve) => {
+    let attached = false;
+    kept.call.on("change", ({ participants }) => {
+      const track = participants.flatMap(({ tracks }) => tracks).find(({ source, active }) => source === "camera" && active);
+      if (!track || attached) return;
+      attached = true;
+      kept.call.attach(track.trackId, video, { onShown: (is) => is && resolve() });
+    });
+  });
+  await kept.call.join();
+  await shown;
+}
+
+const NativePeerConnection = globalThis.RTCPeerConnection;
+const connections = [];
+globalThis.RTCPeerConnection = class extends NativePeerConnection {
+  constructor(...options) {
+    super(...options);
+    connections.push(this);
+  }
+};
+
+/** Bytes of media that this page's camera has sent so far, in how many layers, with how many key frames. */
+export async function sent() {
+  const streams = [];
+  for (const connection of connections) {
+    for (const stats of (await connection.getStats()).values()) {
+      if (stats.type === "outbound-rtp" && stats.kind === "video" && stats.framesEncoded > 0) streams.push(stats);
+    }
+  }
+  const sum = (of) => streams.reduce((total, stats) => total + of(stats), 0);
+  return {
+    ms: performance.now(),
+    bytes: sum((stats) => stats.bytesSent - (stats.retransmittedBytesSent ?? 0)),
+    keyframes: sum((stats) => stats.keyFramesEncoded ?? 0),
+    layers: streams.length,
+    limited: streams.some((stats) => stats.qualityLimitationReason === "bandwidth"),
+  };
+}
+
+/** Waits until so many layers are sent and nothing but the layers' own bounds limits them. */
+export async function settled(layers) {
+  for (;;) {
+    const now = await sent();
+    if (now.layers === layers && !now.limited) return;
+    await new Promise((rested) => setTimeout(rested, 500));
+  }
 }
