@@ -8,8 +8,8 @@ use parlor_turn::stun::DropReason;
 use std::sync::OnceLock;
 
 use crate::metrics::{
-    MEDIA_BYTES, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS,
-    TRACKS, describe,
+    MEDIA_BYTES, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, MEDIA_RECORDED, MEDIA_SAMPLES, SHARD_LAG_SECONDS,
+    STUN_ANSWERED, STUN_DROPS, TRACKS, describe,
 };
 use crate::sfu::{Sfu, ShardStats};
 
@@ -70,6 +70,13 @@ fn media(shards: &[ShardStats]) {
     both(MEDIA_BYTES, sum(|s| s.media.bytes_in), sum(|s| s.media.bytes_out));
     both(MEDIA_NACKS, sum(|s| s.media.nacks_in), sum(|s| s.media.nacks_out));
     both(MEDIA_PLIS, sum(|s| s.media.plis_in), sum(|s| s.media.plis_out));
+    for (name, copied, lost) in [
+        (MEDIA_SAMPLES, sum(|s| s.media.sampled), sum(|s| s.samples_lost)),
+        (MEDIA_RECORDED, sum(|s| s.media.recorded), sum(|s| s.recorded_lost)),
+    ] {
+        metrics::counter!(name, "result" => "handed_over").absolute(copied.saturating_sub(lost));
+        metrics::counter!(name, "result" => "lost").absolute(lost);
+    }
     for (index, layer) in ["audio", "one", "two", "three"].into_iter().enumerate() {
         let tracks: u64 = shards.iter().map(|shard| shard.media.tracks[index]).sum();
         metrics::gauge!(TRACKS, "layer" => layer).set(tracks as f64);

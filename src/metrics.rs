@@ -56,6 +56,8 @@ metrics! {
     MEDIA_DROPS = Counter "parlor_media_drops_total" ["reason"] "Datagrams and packets dropped, by reason.";
     MEDIA_NACKS = Counter "parlor_media_nacks_total" ["direction"] "Packets asked for again, by us (out) and of us (in).";
     MEDIA_PLIS = Counter "parlor_media_plis_total" ["direction"] "Keyframes asked for, by us (out) and of us (in).";
+    MEDIA_SAMPLES = Counter "parlor_media_samples_total" ["result"] "Key frames taken out to be looked at: handed over, or lost because nobody had room.";
+    MEDIA_RECORDED = Counter "parlor_media_recorded_packets_total" ["result"] "Packets copied for recordings: handed over, or lost because nobody had room.";
     SHARD_LAG_SECONDS = Gauge "parlor_shard_lag_seconds" ["shard"] "Longest round of a shard's loop since the last reading.";
     STUN_ANSWERED = Counter "parlor_stun_answered_total" [] "STUN requests that the responder answered.";
     STUN_DROPS = Counter "parlor_stun_drops_total" ["reason"] "Datagrams that the STUN responder dropped, by reason.";
