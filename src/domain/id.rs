@@ -80,6 +80,8 @@ ids! {
     SessionId;
     /// A login and all refresh tokens that grew out of it.
     FamilyId;
+    /// One ban of one person.
+    BanId;
     /// Something that a moderator has to decide.
     CaseId;
     /// A picture or messages that a case rests on.
@@ -92,6 +94,10 @@ ids! {
     RecordingId;
     /// One file of a recording.
     FileId;
+    /// One search for a stranger.
+    TicketId;
+    /// Two strangers whom the server put together.
+    MatchId;
 }
 
 #[cfg(test)]

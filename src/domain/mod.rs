@@ -3,12 +3,14 @@
 //! They serialise to the JSON of the wire (camelCase), so a message looks the same in a frame, in a REST answer, in the
 //! table of events and on the bus.
 
+pub mod ban;
 pub mod call;
 pub mod case;
 pub mod deed;
 pub mod event;
 pub mod evidence;
 mod id;
+pub mod matching;
 pub mod message;
 pub mod notice;
 pub mod recording;
@@ -20,10 +22,11 @@ mod time;
 pub mod user;
 
 pub use call::{CallRecording, TrackSource, View};
+pub use deed::{Deed, LogEntry};
 pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
 pub use id::{
-    CallId, CaseId, EvidenceId, FamilyId, FileId, LogId, MessageId, ParticipantId, RecordingId, ReportId, RoomId,
-    SessionId, TrackId, UserId,
+    BanId, CallId, CaseId, EvidenceId, FamilyId, FileId, LogId, MatchId, MessageId, ParticipantId, RecordingId, ReportId, RoomId,
+    SessionId, TicketId, TrackId, UserId,
 };
 pub use message::Message;
 pub use notice::{Addressee, Notice, Told};

@@ -1,0 +1,3 @@
+//! Putting strangers together.
+
+pub mod matcher;
