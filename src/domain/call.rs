@@ -198,6 +198,23 @@ pub struct Speaker {
 }
 
 impl TrackSource {
+    /// Every one.
+    pub const ALL: [TrackSource; 3] = [TrackSource::Microphone, TrackSource::Camera, TrackSource::Screen];
+
+    /// The name that the database and the wire use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TrackSource::Microphone => "microphone",
+            TrackSource::Camera => "camera",
+            TrackSource::Screen => "screen",
+        }
+    }
+
+    /// The source of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
+    }
+
     /// Whether it is seen rather than heard.
     pub const fn is_picture(self) -> bool {
         matches!(self, TrackSource::Camera | TrackSource::Screen)

@@ -71,9 +71,11 @@ pub(super) struct MessageRow {
     pub(super) deleted_at: Option<i64>,
 }
 
-impl From<MessageRow> for Message {
-    fn from(row: MessageRow) -> Self {
-        let message = Message {
+impl MessageRow {
+    /// The message with its text, though it be deleted: for those who have to judge it.
+    pub(super) fn as_it_was(self) -> Message {
+        let row = self;
+        Message {
             id: MessageId::from_uuid(row.id),
             room_id: RoomId::from_uuid(row.room_id),
             sender: Author { id: UserId::from_uuid(row.sender_id), nickname: row.sender_nickname },
@@ -82,9 +84,15 @@ impl From<MessageRow> for Message {
             reply_to: row.reply_to.map(MessageId::from_uuid),
             created_at: Time::from_ms(row.created_at),
             edited_at: row.edited_at.map(Time::from_ms),
-            deleted: false,
-        };
-        if row.deleted_at.is_some() { message.emptied() } else { message }
+            deleted: row.deleted_at.is_some(),
+        }
+    }
+}
+
+impl From<MessageRow> for Message {
+    fn from(row: MessageRow) -> Self {
+        let message = row.as_it_was();
+        if message.deleted { message.emptied() } else { message }
     }
 }
 

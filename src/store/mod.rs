@@ -4,6 +4,7 @@
 //! order of the offsets.
 
 mod cases;
+mod bans;
 mod claims;
 mod evidence;
 mod families;
@@ -20,7 +21,8 @@ mod writer;
 
 pub use cases::{CaseFilter, CaseKey, NewCase, NewDecision};
 pub use evidence::Found;
-pub use families::{Redeemed, Refreshed};
+pub use bans::{ADDRESS_KEPT, Bound, NewBan};
+pub use families::{Redeemed, Refreshed, Trace};
 pub use members::Membership;
 pub use messages::NewMessage;
 pub use recordings::Sight;
