@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { runInThisContext } from "node:vm";
 import type { BrowserContext } from "@playwright/test";
 
 export interface MediaOptions {
@@ -10,6 +11,8 @@ export interface MediaOptions {
   fps?: number;
   /** What this page's screen shows, 32 to 63. */
   screenId?: number;
+  /** Sharp blocks; the same out of focus, which the classifier never takes for a drawing; or a drawing, which shows no id. */
+  picture?: "blocks" | "soft" | "drawing";
   /** getUserMedia is refused, as by a user who says no. */
   refuse?: boolean;
 }
@@ -22,7 +25,26 @@ export interface Picture {
   width: number;
 }
 
+/** What a picture looks like as a whole. */
+export interface Look {
+  /** Mean brightness and its standard deviation, 0 to 255. */
+  light: number;
+  spread: number;
+  /** The largest step between neighbours in a row: small when all is blurred. */
+  edge: number;
+}
+
+/** The test picture, apart from any page: see blocks.js. */
+interface Blocks {
+  WIDTH: number;
+  HEIGHT: number;
+  read(light: (point: number) => number): Omit<Picture, "width"> | null;
+  frequencyOf(id: number): number;
+  amplitude(samples: ArrayLike<number>, rate: number, frequency: number): number;
+}
+
 declare global {
+  var __blocks: Blocks;
   var __media: {
     options: Required<MediaOptions>;
     /** How many offers the page has made. */
@@ -32,12 +54,20 @@ declare global {
     /** A camera of any id. */
     canvasTrack(id: number, width: number, height: number, fps: number): MediaStreamTrack;
     readVideo(video: HTMLVideoElement): Picture | null;
+    look(address: string): Promise<Look>;
     hear(stream: MediaStream): { polls: number; tones: Record<number, number> };
     frequencyOf(id: number): number;
   };
 }
 
-const script = readFileSync(fileURLToPath(new URL("page.js", import.meta.url)), "utf8");
+const source = (name: string) => readFileSync(fileURLToPath(new URL(name, import.meta.url)), "utf8");
+const script = ["blocks.js", "drawing.js", "page.js"].map(source).join("\n");
+
+/** The test picture, for frames that no page shows. */
+export function blocks(): Blocks {
+  globalThis.__blocks ?? runInThisContext(source("blocks.js"));
+  return globalThis.__blocks;
+}
 
 /** Gives every page of this context a camera, a microphone and a screen of our own making. */
 export async function installMedia(context: BrowserContext, options: MediaOptions): Promise<void> {

@@ -1,50 +1,44 @@
 // Runs in every page before its own scripts: replaces camera, microphone and screen by media that can be told apart from the
 // other side. Plain JavaScript, because it is injected as text.
-//
-// The picture is a grid of 8 × 5 black or white cells, so coarse that it survives VP8 at 80 × 45:
-//
-//   row 0       white while the beep sounds (the flash), else black
-//   rows 1–3    24 bits: id (6), counter (10), CRC-8 of both
-//   row 4       1 0 1 0 0 1 0 1, which gives the threshold and shows that this is our picture
-//
-// The sound is a tone of 400 + 130 × id Hz, half a second in every second.
+// What the picture and the tone are: blocks.js.
 (() => {
-  const COLUMNS = 8;
-  const ROWS = 5;
-  const MARK = [1, 0, 1, 0, 0, 1, 0, 1];
+  const { COLUMNS, ROWS, WIDTH, HEIGHT, cellsOf, read, frequencyOf, amplitude } = globalThis.__blocks;
   const options = Object.assign(
-    { id: 1, width: 320, height: 180, fps: 15, screenId: 33 },
+    { id: 1, width: 320, height: 180, fps: 15, screenId: 33, picture: "blocks" },
     globalThis.__mediaOptions,
   );
 
-  const crc8 = (bytes) => {
-    let crc = 0xff;
-    for (const byte of bytes) {
-      crc ^= byte;
-      for (let bit = 0; bit < 8; bit += 1) crc = crc & 0x80 ? ((crc << 1) ^ 0x07) & 0xff : (crc << 1) & 0xff;
-    }
-    return crc;
-  };
-
-  const cellsOf = (id, counter, flash) => {
-    const word = ((id & 0x3f) << 10) | (counter & 0x3ff);
-    const bits = (word << 8) | crc8([word >> 8, word & 0xff]);
-    const cells = Array(COLUMNS).fill(flash ? 1 : 0);
-    for (let bit = 23; bit >= 0; bit -= 1) cells.push((bits >> bit) & 1);
-    return cells.concat(MARK);
-  };
-
-  const frequencyOf = (id) => 400 + 130 * (id % 32);
-
-  const paint = (canvas, context, id, counter, flash) => {
-    const width = canvas.width / COLUMNS;
-    const height = canvas.height / ROWS;
+  const blocks = (context, id, counter, flash) => {
+    const width = context.canvas.width / COLUMNS;
+    const height = context.canvas.height / ROWS;
     cellsOf(id, counter, flash).forEach((cell, index) => {
       context.fillStyle = cell ? "#fff" : "#000";
       const x = (index % COLUMNS) * width;
       const y = Math.floor(index / COLUMNS) * height;
       context.fillRect(x, y, Math.ceil(width), Math.ceil(height));
     });
+  };
+
+  const canvasOf = (width, height, willReadFrequently = false) => {
+    const canvas = document.createElement("canvas");
+    canvas.width = width;
+    canvas.height = height;
+    return canvas.getContext("2d", { alpha: false, willReadFrequently });
+  };
+
+  /** How a camera paints: sharp blocks; the same out of focus, which no classifier takes for a drawing; or a drawing. */
+  const painters = {
+    blocks: () => blocks,
+    soft: (context) => {
+      const sharp = canvasOf(context.canvas.width, context.canvas.height);
+      context.filter = `blur(${(8 * context.canvas.height) / 180}px)`;
+      return (_, ...what) => {
+        blocks(sharp, ...what);
+        context.drawImage(sharp.canvas, 0, 0);
+      };
+    },
+    drawing: () => (context, _, counter) =>
+      globalThis.__draw(context, context.canvas.width, context.canvas.height, counter),
   };
 
   // Firefox's AudioContext stays suspended on a machine without a sound card (Chromium has a null device), so there the tone is a
@@ -61,15 +55,13 @@
   // Flash and tone begin together.
   const beeping = () => (tone ? tone.currentTime % 1 < 0.5 : performance.now() % 1000 < 500);
 
-  const canvasTrack = (id, width, height, fps) => {
-    const canvas = document.createElement("canvas");
-    canvas.width = width;
-    canvas.height = height;
-    const context = canvas.getContext("2d", { alpha: false });
+  const canvasTrack = (id, width, height, fps, picture = "blocks") => {
+    const context = canvasOf(width, height);
+    const paint = painters[picture](context);
     let counter = 0;
-    const draw = () => paint(canvas, context, id, counter++, beeping());
+    const draw = () => paint(context, id, counter++, beeping());
     draw();
-    const [track] = canvas.captureStream(fps).getVideoTracks();
+    const [track] = context.canvas.captureStream(fps).getVideoTracks();
     const timer = setInterval(
       () => (track.readyState === "ended" ? clearInterval(timer) : draw()),
       1000 / fps,
@@ -150,7 +142,8 @@
     const deviceId = deviceOf(constraint) ?? "camera-1";
     // The second camera shows another id, so that a switch can be seen from the other side.
     const id = deviceId === "camera-2" ? options.id + 16 : options.id;
-    return named(canvasTrack(id, options.width, options.height, options.fps), deviceId, `Test ${deviceId}`);
+    const { width, height, fps, picture } = options;
+    return named(canvasTrack(id, width, height, fps, picture), deviceId, `Test ${deviceId}`);
   };
   const microphone = async (constraint) => {
     const deviceId = deviceOf(constraint) ?? "microphone-1";
@@ -178,36 +171,34 @@
       }));
   }
 
-  const reading = document.createElement("canvas");
-  reading.width = 80;
-  reading.height = 45;
+  const reading = canvasOf(WIDTH, HEIGHT, true);
 
   /** What a <video> shows now: {id, counter, flash, width}, or null when the picture is not ours or not readable. */
   const readVideo = (video) => {
     if (!video.videoWidth) return null;
-    const context = reading.getContext("2d", { alpha: false, willReadFrequently: true });
-    context.drawImage(video, 0, 0, reading.width, reading.height);
-    const { data } = context.getImageData(0, 0, reading.width, reading.height);
-    const light = [];
-    for (let row = 0; row < ROWS; row += 1) {
-      for (let column = 0; column < COLUMNS; column += 1) {
-        let sum = 0;
-        for (let y = row * 9 + 3; y < row * 9 + 6; y += 1) {
-          for (let x = column * 10 + 3; x < column * 10 + 7; x += 1) sum += data[(y * 80 + x) * 4 + 1];
-        }
-        light.push(sum / 12);
-      }
+    reading.drawImage(video, 0, 0, WIDTH, HEIGHT);
+    const { data } = reading.getImageData(0, 0, WIDTH, HEIGHT);
+    const picture = read((point) => data[point * 4 + 1]);
+    return picture && { ...picture, width: video.videoWidth };
+  };
+
+  /** What an encoded picture (a screenshot, as a data: address) looks like: brightness and its spread, 0 to 255, and how sharp the sharpest edge is. */
+  const look = async (address) => {
+    const image = new Image();
+    image.src = address;
+    await image.decode();
+    const context = canvasOf(image.naturalWidth, image.naturalHeight, true);
+    context.drawImage(image, 0, 0);
+    const { data, width, height } = context.getImageData(0, 0, image.naturalWidth, image.naturalHeight);
+    let [sum, squares, edge] = [0, 0, 0];
+    for (let point = 0; point < width * height; point += 1) {
+      const light = data[point * 4 + 1];
+      sum += light;
+      squares += light * light;
+      if (point % width > 0) edge = Math.max(edge, Math.abs(light - data[point * 4 - 3]));
     }
-    const mark = light.slice(32);
-    const white = mark.filter((_, index) => MARK[index] === 1);
-    const black = mark.filter((_, index) => MARK[index] === 0);
-    if (Math.min(...white) - Math.max(...black) < 60) return null;
-    const threshold = (Math.min(...white) + Math.max(...black)) / 2;
-    const cells = light.map((value) => (value > threshold ? 1 : 0));
-    const bits = cells.slice(8, 32).reduce((value, cell) => (value << 1) | cell, 0);
-    const word = bits >> 8;
-    if (crc8([word >> 8, word & 0xff]) !== (bits & 0xff)) return null;
-    return { id: word >> 10, counter: word & 0x3ff, flash: cells[0] === 1, width: video.videoWidth };
+    const mean = sum / (width * height);
+    return { light: mean, spread: Math.sqrt(Math.max(0, squares / (width * height) - mean * mean)), edge };
   };
 
   const analyse = (stream, heard) => {
@@ -227,14 +218,6 @@
           heard.tones[id] = performance.now();
       }
     }, 50);
-  };
-
-  /** The amplitude of one frequency in samples (Goertzel's algorithm). */
-  const amplitude = (samples, rate, frequency) => {
-    const coefficient = 2 * Math.cos((2 * Math.PI * frequency) / rate);
-    let [last, before] = [0, 0];
-    for (const sample of samples) [last, before] = [sample + coefficient * last - before, last];
-    return (2 * Math.sqrt(last * last + before * before - coefficient * last * before)) / samples.length;
   };
 
   const record = async (stream, heard) => {
@@ -316,6 +299,7 @@
       for (const connection of connections) connection.dispatchEvent(new Event("connectionstatechange"));
     },
     readVideo,
+    look,
     hear,
     frequencyOf,
   };

@@ -5,11 +5,13 @@ import { installMedia } from "../media/index.ts";
 
 // The measuring tool measures itself first: a page calls itself without any server, and must read its own id and tone.
 for (const kind of ["chromium", "firefox"] as Kind[]) {
-  for (const size of [
-    { width: 320, height: 180 },
-    { width: 80, height: 45 },
-  ]) {
-    test(`test media survives VP8 and Opus at ${size.width} in ${kind}`, async ({ browsers }) => {
+  for (const options of [
+    { width: 320, height: 180, picture: "blocks" },
+    { width: 80, height: 45, picture: "blocks" },
+    { width: 320, height: 180, picture: "soft" },
+  ] as const) {
+    const { width, picture } = options;
+    test(`test media survives VP8 and Opus at ${width} in ${kind}, ${picture}`, async ({ browsers }) => {
       const web = createServer((_, response) => {
         response.setHeader("content-type", "text/html");
         response.end("<!doctype html><title>loopback</title>");
@@ -17,7 +19,7 @@ for (const kind of ["chromium", "firefox"] as Kind[]) {
       await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
       const context = await (await browsers(kind)).newContext();
       try {
-        await installMedia(context, { id: 5, ...size });
+        await installMedia(context, { id: 5, ...options });
         const page = await context.newPage();
         await page.goto(`http://localhost:${(web.address() as AddressInfo).port}/`);
         await page.evaluate(async () => {
