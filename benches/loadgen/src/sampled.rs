@@ -45,7 +45,7 @@ pub(crate) fn measure(options: &Options, signal: &Signal) -> anyhow::Result<Vec<
 
 /// CPU time of the media threads for each packet that a viewer would have got without samples: key frames asked for are extra.
 fn media_us(options: &Options, signal: &Signal, sample_every_ms: &str) -> anyhow::Result<f64> {
-    let settings = [("PARLOR_SAMPLE_EVERY_MS", sample_every_ms), ("PARLOR_MODERATION__MODELS_DIR", "/nonexistent")];
+    let settings = [("PARLOR_SAMPLE_EVERY_MS", sample_every_ms), ("PARLOR_MODELS_DIR", "/nonexistent")];
     let server = Server::start_with(&options.server(), signal, LOOPBACK, &settings)?;
     let identity = Identity::new(&Certificate::generate()?)?;
     let (mut readings, mut publishings) = (Vec::new(), Vec::new());
