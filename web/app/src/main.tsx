@@ -18,12 +18,18 @@ const queries = new QueryClient({
 // The call's code is fetched when a room is opened, not on the way in.
 const room = async () => ({ Component: (await import("./pages/RoomPage.tsx")).RoomPage });
 const claim = async () => ({ Component: (await import("./pages/Claim.tsx")).Claim });
+const match = async () => ({ Component: (await import("./match/MatchPage.tsx")).MatchPage });
+const recordings = async () => ({
+  Component: (await import("./recordings/RecordingsPage.tsx")).RecordingsPage,
+});
 const review = async () => ({ Component: (await import("./review/ReviewPage.tsx")).ReviewPage });
 
 const router = createBrowserRouter([
   { path: "/", element: <Home />, errorElement: <Broken /> },
   { path: "/r/:roomId", lazy: room, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
   { path: "/claim/:secret", lazy: claim, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
+  { path: "/match", lazy: match, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
+  { path: "/recordings", lazy: recordings, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
   { path: "/review/*", lazy: review, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
   { path: "*", element: <NotFound /> },
 ]);

@@ -1,4 +1,4 @@
-import { Parlor, type User, type UserEntry } from "@parlor/sdk";
+import { type Banned, bannedOf, CloseCode, Parlor, type User, type UserEntry } from "@parlor/sdk";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 
 /** The one client of the page. */
@@ -9,6 +9,10 @@ interface Session {
   user: User | null;
   /** The close code that ended the session for good. */
   ended: number | null;
+  /** The ban that keeps the user out. */
+  banned: Banned | null;
+  /** The user wants to try again. */
+  forgetBan: () => void;
   enter: (entry: UserEntry) => Promise<void>;
   claim: (secret: string) => Promise<void>;
   leave: () => Promise<void>;
@@ -25,8 +29,10 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     localStorage.getItem(ENTERED) ? "loading" : "out",
   );
   const [ended, setEnded] = useState<number | null>(null);
+  const [banned, setBanned] = useState<Banned | null>(null);
 
   const become = useCallback((next: User | null) => {
+    setBanned(next ? null : parlor.api.banned);
     setUser(next);
     setStatus(next ? "in" : "out");
     if (next) {
@@ -45,11 +51,19 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       parlor.api.restore().then(become, () => {
         timer = setTimeout(restore, 3_000);
       });
+    // The close code says that it is over, the server's answer says why: a ban with its reason, or another end.
+    const farewell = async () => {
+      parlor.api.invalidate();
+      const left = await parlor.api.restore().catch(() => parlor.api.user);
+      if (left) setEnded(CloseCode.Removed);
+      else become(null);
+    };
     if (localStorage.getItem(ENTERED) && !parlor.api.user) void restore();
     const offs = [
       parlor.socket.on("authenticated", (event) => setUser(event.user)),
       parlor.socket.on("stopped", ({ code }) => {
-        if (code === 4401) become(null);
+        if (code === CloseCode.Unauthenticated) become(null);
+        else if (code === CloseCode.Removed) void farewell();
         else setEnded(code);
       }),
     ];
@@ -69,7 +83,16 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       status,
       user,
       ended,
-      enter: async (entry) => become(await parlor.api.enter(entry)),
+      banned,
+      forgetBan: () => setBanned(null),
+      enter: async (entry) => {
+        try {
+          become(await parlor.api.enter(entry));
+        } catch (error) {
+          setBanned(bannedOf(error));
+          throw error;
+        }
+      },
       claim: async (secret) => {
         const claimed = await parlor.api.claim(secret);
         // The socket's session still has the old role.
@@ -82,7 +105,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         await parlor.api.leave().catch(() => undefined);
       },
     }),
-    [status, user, ended, become],
+    [status, user, ended, banned, become],
   );
   return <Context value={session}>{children}</Context>;
 }

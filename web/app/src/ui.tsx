@@ -89,6 +89,11 @@ export function Field({
   );
 }
 
+/** What a menu opens with, and one of its items. */
+export const MENU = "z-40 min-w-52 rounded-xl border border-line bg-surface p-1 shadow-xl";
+export const MENU_ITEM =
+  "flex min-h-11 cursor-pointer items-center rounded-lg px-3 text-ink outline-none data-highlighted:bg-sunken data-disabled:opacity-50";
+
 /** A modal dialog. The browser's own: it traps the focus, closes on Escape and needs no style of its own in the page. */
 export function Dialog({
   title,

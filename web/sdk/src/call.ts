@@ -138,7 +138,7 @@ export class Call extends Emitter<CallEvents> {
 
   leave(): void {
     if (this.#phase === "ended") return;
-    this.#room.socket.send("call.leave", { roomId: this.#room.id });
+    if (this.#phase !== "idle") this.#room.socket.send("call.leave", { roomId: this.#room.id });
     this.#become("ended");
     for (const off of this.#off) off();
     clearTimeout(this.#mending);

@@ -101,7 +101,7 @@ export function Controls({
         data-testid="people"
       >
         <Users aria-hidden className="size-5" />
-        <Badge count={people} />
+        <Unread count={people} />
       </IconButton>
       <IconButton
         round
@@ -112,7 +112,7 @@ export function Controls({
         data-testid="chat"
       >
         <MessageSquare aria-hidden className="size-5" />
-        <Badge count={unread} loud />
+        <Unread count={unread} loud />
       </IconButton>
       <IconButton
         round
@@ -128,7 +128,8 @@ export function Controls({
   );
 }
 
-function Badge({ count, loud = false }: { count: number; loud?: boolean }) {
+/** How many there are, at a button's corner. */
+export function Unread({ count, loud = false }: { count: number; loud?: boolean }) {
   if (count === 0) return null;
   const tone = loud ? "bg-danger text-white" : "bg-ink text-ground";
   return (

@@ -4,7 +4,7 @@ import { Alert, Button, Page } from "../ui.tsx";
 import { CaptureButtons } from "./Controls.tsx";
 import { DevicePickers } from "./Devices.tsx";
 import { useCapture } from "./hooks.ts";
-import { canCapture, type LocalMedia } from "./media.ts";
+import { type Capture, canCapture, type LocalMedia } from "./media.ts";
 import { Preview } from "./Tile.tsx";
 
 /** Before the call: how one looks, and which devices are used. Nobody sees anything yet. */
@@ -14,22 +14,7 @@ export function Lobby({ name, media, onJoin }: { name: string; media: LocalMedia
   return (
     <Page title={name}>
       <div className="grid items-center gap-6 md:grid-cols-[3fr_2fr] md:gap-10">
-        <section aria-label={t("lobby.preview")}>
-          <div className="relative aspect-video w-full overflow-hidden rounded-2xl bg-tile">
-            <Preview track={capture.camera} />
-            {capture.camera ? null : (
-              <p className="absolute inset-0 grid place-items-center text-white">
-                <span className="grid justify-items-center gap-2">
-                  <VideoOff aria-hidden className="size-8" />
-                  {t("lobby.cameraOff")}
-                </span>
-              </p>
-            )}
-            <div className="absolute inset-x-0 bottom-3 flex justify-center gap-3">
-              <CaptureButtons media={media} capture={capture} />
-            </div>
-          </div>
-        </section>
+        <Mirror media={media} capture={capture} />
         <div className="grid gap-5">
           <div>
             <p className="text-soft">{t("lobby.title")}</p>
@@ -43,5 +28,28 @@ export function Lobby({ name, media, onJoin }: { name: string; media: LocalMedia
         </div>
       </div>
     </Page>
+  );
+}
+
+/** How one looks, and the buttons to change it. */
+export function Mirror({ media, capture }: { media: LocalMedia; capture: Capture }) {
+  const { t } = useTranslation();
+  return (
+    <section aria-label={t("lobby.preview")}>
+      <div className="relative aspect-video w-full overflow-hidden rounded-2xl bg-tile">
+        <Preview track={capture.camera} />
+        {capture.camera ? null : (
+          <p className="absolute inset-0 grid place-items-center text-white">
+            <span className="grid justify-items-center gap-2">
+              <VideoOff aria-hidden className="size-8" />
+              {t("lobby.cameraOff")}
+            </span>
+          </p>
+        )}
+        <div className="absolute inset-x-0 bottom-3 flex justify-center gap-3">
+          <CaptureButtons media={media} capture={capture} />
+        </div>
+      </div>
+    </section>
   );
 }

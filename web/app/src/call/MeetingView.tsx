@@ -4,6 +4,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Chat } from "../chat/Chat.tsx";
 import type { Ending } from "../pages/RoomPage.tsx";
+import { Safety } from "../safety/Safety.tsx";
 import { useSession } from "../session.tsx";
 import { IconButton, Spinner, useTitle } from "../ui.tsx";
 import { Controls, type Panel } from "./Controls.tsx";
@@ -17,9 +18,13 @@ import {
   usePublishing,
   useRoom,
   useSocketState,
+  useUnread,
 } from "./hooks.ts";
+import { Moderated } from "./Moderated.tsx";
 import type { LocalMedia } from "./media.ts";
 import { People } from "./People.tsx";
+import { ConsentDialog, RecordButton, RecordingMark, RecordingNotice } from "./Recording.tsx";
+import { keepsOrder } from "./rights.ts";
 import { Sounds } from "./Sounds.tsx";
 import { Stage } from "./Stage.tsx";
 
@@ -43,63 +48,90 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
   const { room, call } = meeting;
   const capture = useCapture(media);
   const snapshot = useCall(call);
-  const { messages } = useRoom(room);
+  const { messages, role } = useRoom(room);
   const wide = useMedia("(min-width: 64rem)");
   const [panel, setPanel] = useState<Panel>(wide ? "chat" : null);
   const [choosing, setChoosing] = useState(false);
   const [notice, setNotice] = useNotice(call);
   const unread = useUnread(messages.length, panel === "chat");
+  const mayRecord = keepsOrder(role, user?.role ?? "member");
+  const leave = () => onEnd({ kind: "left" });
   usePublishing(call, capture);
   useEnding(meeting, onEnd);
 
   return (
-    <div className="flex h-dvh flex-col overflow-hidden">
-      <TopBar
-        name={name}
-        notice={notice ?? (capture.screen ? t("call.sharing") : null)}
-        onNotice={setNotice}
-      />
-      <Banner meeting={meeting} />
-      <Sounds slots={snapshot.audio} speakerId={capture.speakerId} />
-      <main id="content" className="relative flex min-h-0 flex-1">
-        <Stage call={call} snapshot={snapshot} capture={capture} nickname={user?.nickname ?? ""} />
-        {panel ? (
-          <SidePanel
-            title={t(panel === "chat" ? "chat.title" : "people.title")}
-            onClose={() => setPanel(null)}
-          >
-            {panel === "chat" ? (
-              <Chat room={room} />
-            ) : (
-              <People room={room} call={call} snapshot={snapshot} onProblem={setNotice} />
-            )}
-          </SidePanel>
-        ) : null}
-      </main>
-      <footer>
-        <Controls
-          media={media}
-          capture={capture}
-          panel={panel}
-          unread={unread}
-          people={snapshot.participants.length}
-          onPanel={setPanel}
-          onDevices={() => setChoosing(true)}
-          onLeave={() => onEnd({ kind: "left" })}
+    <Safety onNotice={setNotice}>
+      <div className="flex h-dvh flex-col overflow-hidden">
+        <TopBar
+          name={name}
+          notice={notice ?? (capture.screen ? t("call.sharing") : null)}
+          mark={<RecordingMark recording={snapshot.recording} />}
+          record={mayRecord ? <RecordButton snapshot={snapshot} onProblem={setNotice} /> : null}
+          onNotice={setNotice}
         />
-      </footer>
-      {choosing ? <DevicesDialog media={media} capture={capture} onClose={() => setChoosing(false)} /> : null}
-    </div>
+        <Banner meeting={meeting} />
+        <RecordingNotice
+          call={call}
+          snapshot={snapshot}
+          mayRecord={mayRecord}
+          userId={user?.id ?? ""}
+          onLeave={leave}
+        />
+        <Moderated sources={snapshot.moderated} />
+        <Sounds slots={snapshot.audio} speakerId={capture.speakerId} />
+        <main id="content" className="relative flex min-h-0 flex-1">
+          <Stage
+            call={call}
+            snapshot={snapshot}
+            capture={capture}
+            nickname={user?.nickname ?? ""}
+            roomId={room.id}
+          />
+          {panel ? (
+            <SidePanel
+              title={t(panel === "chat" ? "chat.title" : "people.title")}
+              onClose={() => setPanel(null)}
+            >
+              {panel === "chat" ? (
+                <Chat room={room} />
+              ) : (
+                <People room={room} call={call} snapshot={snapshot} onProblem={setNotice} />
+              )}
+            </SidePanel>
+          ) : null}
+        </main>
+        <footer>
+          <Controls
+            media={media}
+            capture={capture}
+            panel={panel}
+            unread={unread}
+            people={snapshot.participants.length}
+            onPanel={setPanel}
+            onDevices={() => setChoosing(true)}
+            onLeave={leave}
+          />
+        </footer>
+        {choosing ? (
+          <DevicesDialog media={media} capture={capture} onClose={() => setChoosing(false)} />
+        ) : null}
+        {snapshot.phase === "consent" ? (
+          <ConsentDialog onAccept={() => void call.acceptRecording()} onDecline={leave} />
+        ) : null}
+      </div>
+    </Safety>
   );
 }
 
 interface TopBarProps {
   name: string;
   notice: string | null;
+  mark: ReactNode;
+  record: ReactNode;
   onNotice: (notice: string) => void;
 }
 
-function TopBar({ name, notice, onNotice }: TopBarProps) {
+function TopBar({ name, notice, mark, record, onNotice }: TopBarProps) {
   const { t } = useTranslation();
   const copyLink = async () => {
     await navigator.clipboard?.writeText(location.href).catch(() => undefined);
@@ -112,6 +144,8 @@ function TopBar({ name, notice, onNotice }: TopBarProps) {
       <p role="status" aria-live="polite" className="truncate text-sm text-soft" data-testid="notice">
         {notice}
       </p>
+      {mark}
+      {record}
       <IconButton label={t("call.copyLink")} onClick={() => void copyLink()} data-testid="copy-link">
         <Link2 aria-hidden className="size-5" />
       </IconButton>
@@ -130,7 +164,7 @@ function useEnding({ room, call }: Meeting, onEnd: (ending: Ending) => void): vo
     else if (state === "refused") onEnd({ kind: "refused", reason: reason?.message ?? "" });
     else if (phase === "failed") {
       onEnd({ kind: "refused", reason: t("call.failed", { reason: refusal?.message ?? "" }) });
-    } else if (ended !== null) onEnd({ kind: "refused", reason: t("call.stopped") });
+    } else if (ended !== null) onEnd({ kind: "refused", reason: t("call.sessionEnded") });
   }, [state, reason, phase, refusal, ended, onEnd, t]);
 }
 
@@ -144,7 +178,7 @@ function Banner({ meeting: { room, call } }: { meeting: Meeting }) {
   const text =
     lost && phase !== "idle"
       ? t("call.reconnecting")
-      : phase === "idle" || phase === "connecting"
+      : phase === "idle" || phase === "connecting" || phase === "consent"
         ? t("call.connecting")
         : "";
   return (
@@ -190,7 +224,10 @@ function useNotice(call: Call): [string | null, (text: string) => void] {
   const [notice, setNotice] = useState<string | null>(null);
   useEffect(
     () =>
-      call.on("stopped", ({ source }) => setNotice(t("call.mutedByHost", { source: t(`call.${source}`) }))),
+      call.on("stopped", ({ source, reason }) => {
+        const words = t(`call.${source}`);
+        setNotice(t(reason === "moderation" ? "call.moderated" : "call.mutedByHost", { source: words }));
+      }),
     [call, t],
   );
   useEffect(() => {
@@ -199,14 +236,4 @@ function useNotice(call: Call): [string | null, (text: string) => void] {
     return () => clearTimeout(timer);
   }, [notice]);
   return [notice, setNotice];
-}
-
-/** How many messages came since the chat was last open. */
-function useUnread(count: number, open: boolean): number {
-  const [seen, setSeen] = useState<number | null>(null);
-  useEffect(() => {
-    // What was there at the entry is not news.
-    if (open || (seen === null && count > 0) || (seen !== null && count < seen)) setSeen(count);
-  }, [count, open, seen]);
-  return open || seen === null ? 0 : Math.max(0, count - seen);
 }

@@ -12,7 +12,8 @@ import { DropdownMenu } from "radix-ui";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { sentence } from "../errors.ts";
-import { Alert, Button, Dialog, Field, IconButton } from "../ui.tsx";
+import { SafetyItems } from "../safety/SafetyItems.tsx";
+import { Alert, Button, Dialog, Field, IconButton, MENU, MENU_ITEM } from "../ui.tsx";
 import { useRoom } from "./hooks.ts";
 import { NONE, type Rights, rank, rightsOver } from "./rights.ts";
 
@@ -40,8 +41,9 @@ export function People({ room, call, snapshot, onProblem }: PeopleProps) {
           const rights = mine ? NONE : rightsOver(member, role, room.me?.role ?? "member");
           return (
             <Person key={member.userId} member={member} participant={participant} mine={mine}>
-              {rights.mute ? (
+              {mine ? null : (
                 <Actions
+                  roomId={room.id}
                   member={member}
                   participant={participant}
                   rights={rights}
@@ -49,7 +51,7 @@ export function People({ room, call, snapshot, onProblem }: PeopleProps) {
                   onRole={(next) => act(room.setRole(member.userId, next))}
                   onRemove={() => setRemoving(member)}
                 />
-              ) : null}
+              )}
             </Person>
           );
         })}
@@ -111,10 +113,8 @@ function Person({
   );
 }
 
-const ITEM =
-  "flex min-h-11 cursor-pointer items-center rounded-lg px-3 outline-none data-highlighted:bg-sunken data-disabled:opacity-50";
-
 interface ActionsProps {
+  roomId: string;
   member: Member;
   participant: Participant | null;
   rights: Rights;
@@ -123,7 +123,7 @@ interface ActionsProps {
   onRemove: () => void;
 }
 
-function Actions({ member, participant, rights, onMute, onRole, onRemove }: ActionsProps) {
+function Actions({ roomId, member, participant, rights, onMute, onRole, onRemove }: ActionsProps) {
   const { t } = useTranslation();
   const labels = {
     microphone: [t("people.muteMicrophone"), t("people.unmuteMicrophone")],
@@ -139,19 +139,14 @@ function Actions({ member, participant, rights, onMute, onRole, onRemove }: Acti
           <EllipsisVertical aria-hidden className="size-5" />
         </IconButton>
       </DropdownMenu.Trigger>
-      <DropdownMenu.Content
-        align="end"
-        sideOffset={4}
-        collisionPadding={8}
-        className="z-40 min-w-52 rounded-xl border border-line bg-surface p-1 shadow-xl"
-      >
+      <DropdownMenu.Content align="end" sideOffset={4} collisionPadding={8} className={MENU}>
         {(["microphone", "camera", "screen"] as const).map((source) => {
           const track = participant && trackOf(participant, source);
-          if (!track || (!track.active && !track.mutedByHost)) return null;
+          if (!rights.mute || !track || (!track.active && !track.mutedByHost)) return null;
           return (
             <DropdownMenu.Item
               key={source}
-              className={ITEM}
+              className={MENU_ITEM}
               onSelect={() => onMute(track.trackId, !track.mutedByHost)}
               data-testid={`mute-${source}`}
             >
@@ -161,7 +156,7 @@ function Actions({ member, participant, rights, onMute, onRole, onRemove }: Acti
         })}
         {rights.setRole ? (
           <DropdownMenu.Item
-            className={ITEM}
+            className={MENU_ITEM}
             onSelect={() => onRole(member.role === "moderator" ? "member" : "moderator")}
             data-testid="set-role"
           >
@@ -169,10 +164,16 @@ function Actions({ member, participant, rights, onMute, onRole, onRemove }: Acti
           </DropdownMenu.Item>
         ) : null}
         {rights.remove ? (
-          <DropdownMenu.Item className={`${ITEM} text-danger-ink`} onSelect={onRemove} data-testid="remove">
+          <DropdownMenu.Item
+            className={`${MENU_ITEM} text-danger-ink`}
+            onSelect={onRemove}
+            data-testid="remove"
+          >
             {t("people.remove")}
           </DropdownMenu.Item>
         ) : null}
+        {rights.mute ? <DropdownMenu.Separator className="mx-2 my-1 h-px bg-line" /> : null}
+        <SafetyItems target={{ userId: member.userId, nickname: member.nickname, roomId }} />
       </DropdownMenu.Content>
     </DropdownMenu.Root>
   );

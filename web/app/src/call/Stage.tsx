@@ -18,10 +18,11 @@ interface StageProps {
   snapshot: CallSnapshot;
   capture: Capture;
   nickname: string;
+  roomId: string;
 }
 
 /** Everybody's picture: a grid, or one shared screen with the people beside it. */
-export function Stage({ call, snapshot, capture, nickname }: StageProps) {
+export function Stage({ call, snapshot, capture, nickname, roomId }: StageProps) {
   const { t } = useTranslation();
   const [page, setPage] = useState(0);
   const own =
@@ -47,6 +48,7 @@ export function Stage({ call, snapshot, capture, nickname }: StageProps) {
           camera={capture.camera}
           microphoneOn={capture.microphoneOn}
           own={own}
+          moderated={snapshot.moderated}
           speaking={capture.microphoneOn && speaking.has(snapshot.participantId ?? "")}
         />
       ),
@@ -59,6 +61,7 @@ export function Stage({ call, snapshot, capture, nickname }: StageProps) {
           participant={participant}
           source="camera"
           speaking={speaking.has(participant.participantId)}
+          roomId={roomId}
         />
       ),
     })),

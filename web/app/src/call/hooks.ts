@@ -36,15 +36,15 @@ export interface Meeting {
   call: Call;
 }
 
-/** Joins the room and its call for as long as the component lives. */
-export function useMeeting(roomId: string): Meeting | null {
+/** Joins the room, and its call where there is one to take part in, for as long as the component lives. */
+export function useMeeting(roomId: string, calls = true): Meeting | null {
   const [meeting, setMeeting] = useState<Meeting | null>(null);
   useEffect(() => {
     const room = parlor.room(roomId);
     const call = new Call(room);
     // The call needs the room: it is joined with the first state that comes, again when the room refused at first.
     const off = room.on("state", () => {
-      if (call.snapshot.phase === "idle") void call.join();
+      if (calls && call.snapshot.phase === "idle") void call.join();
     });
     room.join();
     setMeeting({ room, call });
@@ -59,7 +59,7 @@ export function useMeeting(roomId: string): Meeting | null {
       leave();
       setMeeting(null);
     };
-  }, [roomId]);
+  }, [roomId, calls]);
   return meeting;
 }
 
@@ -107,4 +107,14 @@ export function useMedia(query: string): boolean {
     ),
     () => matchMedia(query).matches,
   );
+}
+
+/** How many messages came since the chat was last open. */
+export function useUnread(count: number, open: boolean): number {
+  const [seen, setSeen] = useState<number | null>(null);
+  useEffect(() => {
+    // What was there at the entry is not news.
+    if (open || (seen === null && count > 0) || (seen !== null && count < seen)) setSeen(count);
+  }, [count, open, seen]);
+  return open || seen === null ? 0 : Math.max(0, count - seen);
 }

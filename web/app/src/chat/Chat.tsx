@@ -13,17 +13,20 @@ import { useTranslation } from "react-i18next";
 import { useRoom } from "../call/hooks.ts";
 import { keepsOrder } from "../call/rights.ts";
 import { sentence } from "../errors.ts";
+import { type ReportTarget, useSafety } from "../safety/Safety.tsx";
 import { Alert, Button, IconButton } from "../ui.tsx";
 import { MessageItem } from "./MessageItem.tsx";
 
-/** The server's limit for a call room's message, in Unicode scalars. */
+/** The server's limits for a message, in Unicode scalars: in a call, and between strangers. */
 const LONGEST = 4_000;
+const LONGEST_MATCH = 1_000;
 /** Closer to the end than this, in CSS pixels, the log follows new messages. */
 const AT_END = 48;
 
 export function Chat({ room }: { room: Room }) {
   const { t } = useTranslation();
-  const { messages, hasOlder, typing, role } = useRoom(room);
+  const { report } = useSafety();
+  const { messages, hasOlder, typing, role, info } = useRoom(room);
   const [problem, setProblem] = useState<string | null>(null);
   const log = useLog(messages.at(-1)?.key);
   const act = async (work: () => Promise<void>) => {
@@ -60,6 +63,7 @@ export function Chat({ room }: { room: Room }) {
               mayDelete={keepsOrder(role, room.me?.role ?? "member")}
               onEdit={(text) => act(() => room.edit(entry.message.id, text))}
               onDelete={() => act(() => room.delete(entry.message.id))}
+              onReport={() => report(aboutMessage(entry))}
               onRetry={() => room.retry(entry.message.clientId)}
               onDiscard={() => room.discard(entry.message.clientId)}
             />
@@ -75,9 +79,17 @@ export function Chat({ room }: { room: Room }) {
           <Alert>{problem}</Alert>
         </div>
       ) : null}
-      <Composer onTyping={() => room.typing()} onSend={(text) => room.send(text)} />
+      <Composer
+        longest={info?.kind === "match" ? LONGEST_MATCH : LONGEST}
+        onTyping={() => room.typing()}
+        onSend={(text) => room.send(text)}
+      />
     </div>
   );
+}
+
+function aboutMessage({ message: { id, roomId, sender } }: Entry): ReportTarget {
+  return { userId: sender.id, nickname: sender.nickname, roomId, messageId: id };
 }
 
 /** A log follows new messages while it is at its end, and stays where it is while somebody reads further up. */
@@ -139,10 +151,16 @@ function Newest({ onClick }: { onClick: () => void }) {
   );
 }
 
-function Composer({ onTyping, onSend }: { onTyping: () => void; onSend: (text: string) => void }) {
+interface ComposerProps {
+  longest: number;
+  onTyping: () => void;
+  onSend: (text: string) => void;
+}
+
+function Composer({ longest, onTyping, onSend }: ComposerProps) {
   const { t } = useTranslation();
   const [text, setText] = useState("");
-  const over = [...text.normalize("NFC")].length - LONGEST;
+  const over = [...text.normalize("NFC")].length - longest;
   const field = useRef<HTMLTextAreaElement>(null);
 
   // The field grows with its text, up to some lines.

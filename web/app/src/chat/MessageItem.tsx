@@ -1,5 +1,5 @@
 import type { Entry, Message } from "@parlor/sdk";
-import { Pencil, Trash2 } from "lucide-react";
+import { Flag, Pencil, Trash2 } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Button, IconButton } from "../ui.tsx";
@@ -12,6 +12,7 @@ interface MessageItemProps {
   mayDelete: boolean;
   onEdit: (text: string) => Promise<void>;
   onDelete: () => Promise<void>;
+  onReport: () => void;
   onRetry: () => void;
   onDiscard: () => void;
 }
@@ -23,6 +24,7 @@ export function MessageItem({
   mayDelete,
   onEdit,
   onDelete,
+  onReport,
   onRetry,
   onDiscard,
 }: MessageItemProps) {
@@ -60,8 +62,12 @@ export function MessageItem({
           </Button>
         </div>
       ) : null}
-      {settled && !editing && (mine || mayDelete) ? (
-        <Actions onEdit={mine ? () => setEditing(true) : null} onDelete={() => void onDelete()} />
+      {settled && !editing ? (
+        <Actions
+          onEdit={mine ? () => setEditing(true) : null}
+          onDelete={mine || mayDelete ? () => void onDelete() : null}
+          onReport={mine ? null : onReport}
+        />
       ) : null}
     </li>
   );
@@ -99,18 +105,33 @@ function Text({ message, sending }: { message: Message; sending: boolean }) {
 }
 
 /** Shown when the message is pointed at or has the focus; always where there is nothing to point with. */
-function Actions({ onEdit, onDelete }: { onEdit: (() => void) | null; onDelete: () => void }) {
+function Actions({
+  onEdit,
+  onDelete,
+  onReport,
+}: {
+  onEdit: (() => void) | null;
+  onDelete: (() => void) | null;
+  onReport: (() => void) | null;
+}) {
   const { t } = useTranslation();
   return (
-    <div className="absolute -top-4 right-1 flex rounded-xl border border-line bg-surface opacity-0 shadow-sm group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:static pointer-coarse:w-fit pointer-coarse:border-0 pointer-coarse:bg-transparent pointer-coarse:opacity-100 pointer-coarse:shadow-none">
+    <div className="absolute -top-4 right-1 flex rounded-xl border border-line bg-surface opacity-0 shadow-sm group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:static pointer-coarse:-my-1.5 pointer-coarse:w-fit pointer-coarse:border-0 pointer-coarse:bg-transparent pointer-coarse:opacity-100 pointer-coarse:shadow-none">
       {onEdit ? (
         <IconButton label={t("chat.edit")} onClick={onEdit} data-testid="edit">
           <Pencil aria-hidden className="size-4" />
         </IconButton>
       ) : null}
-      <IconButton label={t("chat.delete")} onClick={onDelete} data-testid="delete">
-        <Trash2 aria-hidden className="size-4" />
-      </IconButton>
+      {onDelete ? (
+        <IconButton label={t("chat.delete")} onClick={onDelete} data-testid="delete">
+          <Trash2 aria-hidden className="size-4" />
+        </IconButton>
+      ) : null}
+      {onReport ? (
+        <IconButton label={t("safety.reportMessage")} onClick={onReport} data-testid="report-message">
+          <Flag aria-hidden className="size-4" />
+        </IconButton>
+      ) : null}
     </div>
   );
 }

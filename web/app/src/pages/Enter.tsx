@@ -1,21 +1,23 @@
 import type { UserEntry } from "@parlor/sdk";
-import { MessageSquare, UserRoundX, Video } from "lucide-react";
+import { MessageSquare, Shuffle, UserRoundX, Video } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { sentence } from "../errors.ts";
 import { useSession } from "../session.tsx";
 import { Alert, Button, Field, Page } from "../ui.tsx";
+import { BannedNotice } from "./BannedNotice.tsx";
 
 type Problem = "nickname" | "birthYear" | "adult";
 
 /** The door: shown in place of any page that needs a name. */
 export function Enter() {
   const { t } = useTranslation();
+  const { banned, forgetBan } = useSession();
   return (
     <Page title={t("enter.title")}>
       <div className="grid items-center gap-8 lg:grid-cols-2 lg:gap-16">
         <Welcome />
-        <EnterForm />
+        {banned ? <BannedNotice banned={banned} onRetry={forgetBan} /> : <EnterForm />}
       </div>
     </Page>
   );
@@ -122,6 +124,7 @@ function Welcome() {
   const { t } = useTranslation();
   const points = [
     { icon: Video, text: t("enter.pointCalls") },
+    { icon: Shuffle, text: t("enter.pointMatch") },
     { icon: MessageSquare, text: t("enter.pointChat") },
     { icon: UserRoundX, text: t("enter.pointAnonymous") },
   ];

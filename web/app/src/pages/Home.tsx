@@ -1,7 +1,7 @@
 import type { ListedRoom } from "@parlor/sdk";
 import { useQuery } from "@tanstack/react-query";
-import { LogOut, Plus, RefreshCw, Users } from "lucide-react";
-import { useState } from "react";
+import { CircleDot, LogOut, Plus, RefreshCw, ShieldCheck, Shuffle, Users } from "lucide-react";
+import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { sentence } from "../errors.ts";
@@ -41,6 +41,7 @@ function Rooms() {
         </div>
       }
     >
+      <Sections reviews={user?.role !== "member"} />
       <div className="mb-5 flex flex-wrap items-center gap-2">
         <h1 className="mr-auto text-3xl font-bold">{t("home.title")}</h1>
         <IconButton label={t("home.refresh")} onClick={() => void refetch()} disabled={isFetching}>
@@ -65,6 +66,48 @@ function Rooms() {
       </ul>
       {creating ? <CreateRoom onClose={() => setCreating(false)} /> : null}
     </Page>
+  );
+}
+
+/** What there is beside the rooms. */
+function Sections({ reviews }: { reviews: boolean }) {
+  const { t } = useTranslation();
+  return (
+    <nav aria-label={t("home.sections")} className="mb-8 flex flex-wrap gap-3">
+      <Link
+        to="/match"
+        className="flex min-h-16 flex-1 basis-72 items-center gap-4 rounded-2xl bg-accent px-5 py-3 text-on-accent shadow-sm hover:bg-accent-strong"
+        data-testid="go-match"
+      >
+        <Shuffle aria-hidden className="size-7 shrink-0" />
+        <span>
+          <span className="block text-lg font-semibold">{t("home.match")}</span>
+          <span className="block text-sm">{t("home.matchHint")}</span>
+        </span>
+      </Link>
+      <SectionLink to="/recordings" testId="go-recordings">
+        <CircleDot aria-hidden className="size-5 text-accent" />
+        {t("home.recordings")}
+      </SectionLink>
+      {reviews ? (
+        <SectionLink to="/review" testId="go-review">
+          <ShieldCheck aria-hidden className="size-5 text-accent" />
+          {t("home.review")}
+        </SectionLink>
+      ) : null}
+    </nav>
+  );
+}
+
+function SectionLink({ to, testId, children }: { to: string; testId: string; children: ReactNode }) {
+  return (
+    <Link
+      to={to}
+      className="inline-flex min-h-14 flex-1 items-center justify-center gap-2 rounded-2xl border border-line bg-surface px-5 font-semibold shadow-sm hover:bg-sunken sm:flex-none"
+      data-testid={testId}
+    >
+      {children}
+    </Link>
   );
 }
 
