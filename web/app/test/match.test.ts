@@ -33,6 +33,8 @@ test("each stage says whom the search looks for", () => {
   expect(say(searching("strict", ["chess"]))).toContain("shares an interest");
   expect(say(searching("interests", ["chess"]))).toContain("whatever their interests");
   expect(say(searching("language"))).toBe("Anybody, in any language.");
+  expect(stageText(t, searching("strict"), null)).toBe("Anybody, in any language.");
+  expect(stageText(t, searching("strict", ["chess"]), null)).toContain("shares an interest");
   expect(say(searching("fallback"))).toContain("a few minutes");
 });
 
@@ -54,6 +56,7 @@ test("each end says why", () => {
   expect(title("partner_next")).toBe("bob went on to somebody else");
   expect(title("partner_lost")).toBe("bob lost the connection");
   expect(title("violation")).toBe("A moderator ended this conversation");
+  expect(title("replaced")).toBe("You went on in another window");
   expect(title("unconfirmed")).toContain("in time");
 });
 

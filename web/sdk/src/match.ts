@@ -5,8 +5,8 @@ export interface Wishes {
   mode: MatchMode;
   /** Up to 10, of up to 32 characters each. */
   interests: string[];
-  /** BCP 47 primary tag. */
-  language: string;
+  /** BCP 47 primary tag; null: any. */
+  language: string | null;
   /** Both say yes before they meet. */
   confirm: boolean;
 }
@@ -121,7 +121,10 @@ function told(before: MatchSnapshot, frame: ServerFrame, now: number): MatchSnap
       return { ...before, ...NO_SEARCH, phase: "ready", match };
     }
     case "match.ended":
-      return before.match?.matchId === frame.data.matchId ? ended(before, frame.data.reason) : before;
+      // A search ends like a match, when it was begun again in another page of ours.
+      return (before.match?.matchId ?? null) === frame.data.matchId
+        ? ended(before, frame.data.reason)
+        : before;
     case "match.timeout":
       return before.phase === "searching" ? { ...before, ...NO_SEARCH, phase: "timeout" } : before;
     default:

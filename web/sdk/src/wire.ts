@@ -14,12 +14,13 @@ export type MatchEnd =
   | "reported"
   | "violation"
   | "declined"
-  | "unconfirmed";
+  | "unconfirmed"
+  | "replaced";
 
 export interface MatchStart {
   mode: MatchMode;
   interests: string[];
-  language: string;
+  language: string | null;
   confirm: boolean;
   fallback: boolean;
 }
@@ -48,7 +49,8 @@ export interface MatchReady {
 }
 
 export interface MatchEnded {
-  matchId: string;
+  /** `null` when it was a search that ended. */
+  matchId: string | null;
   reason: MatchEnd;
 }
 

@@ -101,6 +101,13 @@ test("the end of an earlier match does not end this one", () => {
   expect(after(searching(), ended("old", "next")).stage).toBe("strict");
 });
 
+test("begun again in another page of ours, it is over in this one", () => {
+  const replaced = { type: "match.ended", data: { matchId: null, reason: "replaced" } };
+  expect(after(searching(), replaced)).toMatchObject({ phase: "ended", reason: "replaced", match: null });
+  expect(after(searching(), found("m", "r"), replaced).phase).toBe("ready");
+  expect(after(searching(), found("m", "r"), ended("m", "replaced")).phase).toBe("ended");
+});
+
 test("who looks for nobody is told nothing", () => {
   const frame = found("m", "r") as ServerFrame;
   expect(matchAfter(IDLE, { type: "frame", frame, now: NOW })).toBe(IDLE);

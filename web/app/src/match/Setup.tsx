@@ -190,8 +190,8 @@ function LanguageField({
   language,
   onLanguage,
 }: {
-  language: string;
-  onLanguage: (language: string) => void;
+  language: string | null;
+  onLanguage: (language: string | null) => void;
 }) {
   const { t, i18n } = useTranslation();
   const id = useId();
@@ -204,10 +204,11 @@ function LanguageField({
       <select
         id={id}
         className="field"
-        value={language}
-        onChange={(event) => onLanguage(event.target.value)}
+        value={language ?? ""}
+        onChange={(event) => onLanguage(event.target.value || null)}
         data-testid="language"
       >
+        <option value="">{t("match.anyLanguage")}</option>
         {languages.map(({ tag, name }) => (
           <option key={tag} value={tag}>
             {name}

@@ -24,9 +24,10 @@ function Panel({ title, children }: { title: string; children: ReactNode }) {
 export function Searching({ snapshot, onStop }: { snapshot: MatchSnapshot; onStop: () => void }) {
   const { t, i18n } = useTranslation();
   const { wishes, reason, estimatedWaitMs } = snapshot;
+  const tag = wishes?.language ?? null;
   const language = useMemo(
-    () => new Intl.DisplayNames(i18n.language, { type: "language" }).of(wishes?.language ?? "en") ?? "",
-    [i18n.language, wishes?.language],
+    () => (tag === null ? null : (new Intl.DisplayNames(i18n.language, { type: "language" }).of(tag) ?? tag)),
+    [i18n.language, tag],
   );
   return (
     <Panel title={t("match.searching")}>

@@ -3,12 +3,13 @@ import type { TFunction } from "i18next";
 
 type T = TFunction<"page">;
 
-/** Whom the search looks for at this stage. */
-export function stageText(t: T, { stage, wishes }: MatchSnapshot, language: string): string {
+/** Whom the search looks for at this stage. `language`: its name, when one is wished for. */
+export function stageText(t: T, { stage, wishes }: MatchSnapshot, language: string | null): string {
   if (stage === null) return t("match.stages.asking");
-  if (stage === "strict" && wishes && wishes.interests.length > 0)
-    return t("match.stages.strictInterests", { language });
-  return t(`match.stages.${stage}`, { language });
+  const interested = stage === "strict" && wishes !== null && wishes.interests.length > 0;
+  if (language === null && stage !== "fallback")
+    return t(interested ? "match.stages.anyInterests" : "match.stages.language");
+  return t(interested ? "match.stages.strictInterests" : `match.stages.${stage}`, { language });
 }
 
 /** How long it usually takes. Nobody believes "7 seconds" after the fact: round, and say about. */
@@ -55,6 +56,7 @@ export function endingText(
       return { title: t(`match.endings.${reason}`, { name }), hint: "" };
     case "violation":
     case "lost":
+    case "replaced":
       return { title: t(`match.endings.${reason}`), hint: t(`match.endingHints.${reason}`) };
     default:
       return { title: t("match.endings.over"), hint: "" };
