@@ -1,0 +1,225 @@
+//! Whose clock says what: from a publisher's capture times to the recording's own time.
+//!
+//! A publisher dates all its tracks by one clock. [`PublisherClock`] puts that clock beside the server's by the packets that travelled
+//! fastest, so that camera and microphone stay in step and different people nearly so. Within a track the RTP timestamps count;
+//! [`VideoClock`] and [`AudioClock`] steer them slowly toward what the publisher's clock says.
+//!
+//! All times are µs; those without another name are of the recording, which begins at 0.
+
+/// The first packets of a publisher are looked at for so long before its clock is trusted: one of them travelled well.
+const SETTLE_US: i64 = 500_000;
+/// A packet this much earlier than it can be, or this much later, has another clock: the publisher's was set anew.
+const EARLY_US: i64 = 500_000;
+const LATE_US: i64 = 5_000_000;
+/// Clocks of one publisher that are remembered: its tracks learn of a change seconds apart.
+const MOST_EPOCHS: usize = 4;
+/// How far the clocks have drifted apart is seen from the fastest packet of so long a time …
+const WINDOW_US: i64 = 10_000_000;
+/// … and made good by so much a second: nobody sees that.
+const FOLLOW_US: i64 = 5_000;
+/// A difference that is not worth following.
+const NEAR_US: i64 = 5_000;
+
+/// A track that is this far from where it should be jumps there; otherwise it glides.
+const SNAP_US: i64 = 500_000;
+/// Pictures of one track are at least this far apart: the file counts milliseconds.
+const PICTURE_STEP_US: i64 = 1_000;
+
+/// Sound is moved when it is this far off, and until it is within a quarter of it.
+const SOUND_OFF_US: i64 = 8_000;
+/// Sound is moved by so much at a time, which nobody hears …
+const SOUND_STEP_US: i64 = 1_000;
+/// … once in this time, or, when it is further off than [`SOUND_FAR_US`], in a tenth of it.
+const SOUND_STEP_EVERY_US: i64 = 1_000_000;
+const SOUND_FAR_US: i64 = 20_000;
+/// How far sound is off is averaged over this time: sender reports tremble by some milliseconds.
+const SOUND_AVERAGE_US: i64 = 2_000_000;
+/// Sound that overlaps what is there by up to this is put behind it; what overlaps more is dropped.
+const SOUND_OVERLAP_US: i64 = 10_000;
+
+/// A publisher's clock beside the server's.
+#[derive(Debug, Default)]
+pub struct PublisherClock {
+    epochs: Vec<Epoch>,
+}
+
+/// From one setting of the publisher's clock to the next.
+#[derive(Debug)]
+struct Epoch {
+    /// What to add to the publisher's time.
+    offset_us: i64,
+    first_us: i64,
+    /// The fastest packet since `window_us`, against the offset.
+    least_us: i64,
+    window_us: i64,
+    /// What is still to be made good, and when some of it was.
+    behind_us: i64,
+    followed_us: i64,
+}
+
+impl PublisherClock {
+    /// A frame whose first packet came then was captured then, by the publisher's clock.
+    pub fn note(&mut self, arrived_us: i64, captured_us: i64) {
+        let travelled_us = arrived_us.saturating_sub(captured_us);
+        let Some(at) = self.epoch(arrived_us, captured_us) else {
+            if self.epochs.len() == MOST_EPOCHS {
+                self.epochs.remove(0);
+            }
+            self.epochs.push(Epoch::new(arrived_us, travelled_us));
+            return;
+        };
+        let is_only = self.epochs.len() == 1;
+        self.epochs[at].note(arrived_us, travelled_us, is_only);
+    }
+
+    /// Whether enough packets have been seen.
+    pub fn is_settled(&self, now_us: i64) -> bool {
+        self.epochs.first().is_some_and(|epoch| now_us >= epoch.first_us + SETTLE_US)
+    }
+
+    /// The recording's time of a capture, told by a packet that came then. It is not before [`PublisherClock::note`] was.
+    pub fn place(&self, arrived_us: i64, captured_us: i64) -> Option<i64> {
+        self.epoch(arrived_us, captured_us).map(|at| captured_us.saturating_add(self.epochs[at].offset_us))
+    }
+
+    /// The latest setting of the clock that makes sense of a packet.
+    fn epoch(&self, arrived_us: i64, captured_us: i64) -> Option<usize> {
+        self.epochs.iter().rposition(|epoch| {
+            let late_us = arrived_us.saturating_sub(captured_us.saturating_add(epoch.offset_us));
+            (-EARLY_US..=LATE_US).contains(&late_us)
+        })
+    }
+}
+
+impl Epoch {
+    fn new(arrived_us: i64, offset_us: i64) -> Epoch {
+        let (first_us, window_us, followed_us) = (arrived_us, arrived_us, arrived_us);
+        Epoch { offset_us, first_us, least_us: i64::MAX, window_us, behind_us: 0, followed_us }
+    }
+
+    fn note(&mut self, arrived_us: i64, travelled_us: i64, is_only: bool) {
+        if is_only && arrived_us < self.first_us + SETTLE_US {
+            self.offset_us = self.offset_us.min(travelled_us);
+            return;
+        }
+        self.least_us = self.least_us.min(travelled_us.saturating_sub(self.offset_us));
+        if arrived_us >= self.window_us + WINDOW_US {
+            self.behind_us = if self.least_us.abs() > NEAR_US { self.least_us } else { 0 };
+            (self.least_us, self.window_us) = (i64::MAX, arrived_us);
+        }
+        if self.behind_us != 0 && arrived_us >= self.followed_us + 1_000_000 {
+            let step_us = self.behind_us.clamp(-FOLLOW_US, FOLLOW_US);
+            self.offset_us += step_us;
+            self.behind_us -= step_us;
+            self.followed_us = arrived_us;
+            self.least_us = self.least_us.saturating_sub(step_us);
+        }
+    }
+}
+
+/// Times of a track's pictures.
+#[derive(Debug, Default)]
+pub struct VideoClock {
+    anchor: Option<Anchor>,
+    /// No picture may be earlier.
+    free_us: i64,
+}
+
+/// An RTP timestamp and its time.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    ticks: i64,
+    time_us: i64,
+}
+
+impl Anchor {
+    fn time_of(&self, ticks: i64, clock_hz: i64) -> i64 {
+        self.time_us.saturating_add(ticks.wrapping_sub(self.ticks).saturating_mul(1_000_000) / clock_hz)
+    }
+}
+
+impl VideoClock {
+    /// The time of the picture with this timestamp (rollovers counted), which should be `aim_us`.
+    pub fn place(&mut self, ticks: i64, clock_hz: i64, aim_us: i64) -> i64 {
+        let counted_us = self.anchor.map_or(aim_us, |anchor| anchor.time_of(ticks, clock_hz));
+        let off_us = aim_us.saturating_sub(counted_us);
+        let glide_us = counted_us.saturating_sub(self.free_us).max(0) / 2;
+        let time_us =
+            if off_us.abs() > SNAP_US { aim_us } else { counted_us.saturating_add(off_us.clamp(-glide_us, glide_us)) };
+        let time_us = time_us.max(self.free_us);
+        self.anchor = Some(Anchor { ticks, time_us });
+        self.free_us = time_us + PICTURE_STEP_US;
+        time_us
+    }
+
+    /// Another stream with timestamps of its own goes on here.
+    pub fn rejoin(&mut self) {
+        self.anchor = None;
+    }
+}
+
+/// Times of a track's sound: packets that follow one another in timestamps do so in time, to the microsecond.
+#[derive(Debug, Default)]
+pub struct AudioClock {
+    anchor: Option<Anchor>,
+    /// Where the last packet ends.
+    end_us: i64,
+    /// How far the sound is from where it should be, averaged.
+    off_us: i64,
+    moving: bool,
+    moved_us: i64,
+}
+
+impl AudioClock {
+    /// The time of the packet with this timestamp (rollovers counted), which should be `aim_us`. `is_news`: from now on the aim comes
+    /// from a better source. `None`: the time is taken.
+    pub fn place(&mut self, ticks: i64, clock_hz: i64, duration_us: i64, aim_us: i64, is_news: bool) -> Option<i64> {
+        let counted_us = self.anchor.map_or(aim_us, |anchor| anchor.time_of(ticks, clock_hz));
+        let off_us = aim_us.saturating_sub(counted_us);
+        let mut time_us = counted_us;
+        if self.anchor.is_none() || off_us.abs() > SNAP_US {
+            time_us = aim_us;
+            (self.off_us, self.moving) = (0, false);
+        } else if is_news {
+            self.off_us = off_us;
+        } else {
+            let weight = duration_us.min(SOUND_AVERAGE_US);
+            self.off_us += (off_us - self.off_us) * weight / SOUND_AVERAGE_US;
+        }
+        if time_us < self.end_us - SOUND_OVERLAP_US {
+            self.anchor = Some(Anchor { ticks, time_us });
+            return None;
+        }
+        let silence_us = (time_us - self.end_us).max(0);
+        time_us += self.correction(silence_us, time_us);
+        if silence_us == 0 && time_us < self.end_us - SOUND_STEP_US {
+            self.off_us -= self.end_us - time_us;
+            time_us = self.end_us;
+        }
+        self.anchor = Some(Anchor { ticks, time_us });
+        self.end_us = time_us + duration_us;
+        Some(time_us)
+    }
+
+    /// By how much to move the packet: as far as a silence before it allows, else a step at a time.
+    fn correction(&mut self, silence_us: i64, now_us: i64) -> i64 {
+        let off_us = self.off_us;
+        let step_us = if silence_us > 0 {
+            if off_us.abs() > SOUND_OFF_US / 4 { off_us.clamp(-silence_us, silence_us) } else { 0 }
+        } else {
+            self.moving = off_us.abs() > if self.moving { SOUND_OFF_US / 4 } else { SOUND_OFF_US };
+            let every_us = if off_us.abs() > SOUND_FAR_US { SOUND_STEP_EVERY_US / 10 } else { SOUND_STEP_EVERY_US };
+            if self.moving && now_us >= self.moved_us + every_us { off_us.signum() * SOUND_STEP_US } else { 0 }
+        };
+        if step_us != 0 {
+            self.off_us -= step_us;
+            self.moved_us = now_us;
+        }
+        step_us
+    }
+
+    /// Another stream with timestamps of its own goes on here.
+    pub fn rejoin(&mut self) {
+        self.anchor = None;
+    }
+}
