@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
-use crate::{auth, files, hub, limit, rooms, sfu, store};
+use crate::{auth, files, hub, limit, recording, rooms, sfu, store};
 
 /// Bytes of the secret that signs tokens.
 pub const SECRET_BYTES: usize = 32;
@@ -69,6 +69,8 @@ pub struct Config {
     pub limit: limit::Config,
     /// Rooms.
     pub rooms: rooms::Config,
+    /// Recordings of calls.
+    pub recording: recording::Config,
     /// The media side.
     pub sfu: sfu::Config,
     /// The database.
@@ -103,6 +105,7 @@ impl Default for Config {
             hub: hub::Config::default(),
             limit: limit::Config::default(),
             rooms: rooms::Config::default(),
+            recording: recording::Config::default(),
             sfu: sfu::Config::default(),
             store: store::Config::default(),
             turn: parlor_turn::Config::default(),
@@ -218,6 +221,12 @@ impl Config {
         self.data_dir.join("files")
     }
 
+    /// The folder of what is being recorded, on this machine wherever finished files go.
+    #[must_use]
+    pub fn recordings_folder(&self) -> PathBuf {
+        self.data_dir.join("recordings")
+    }
+
     /// The settings of the database, its address included.
     #[must_use]
     pub fn store(&self) -> store::Config {
@@ -240,6 +249,18 @@ impl Config {
         }
         let path = url.strip_prefix("sqlite:").unwrap_or(&url);
         Some(path.strip_prefix("//").unwrap_or(path).into())
+    }
+
+    /// The settings of logins, with the addresses that many people share.
+    #[must_use]
+    pub fn auth(&self) -> auth::Config {
+        auth::Config { shared: [&self.trusted_proxies[..], &self.limit_exempt].concat(), ..self.auth.clone() }
+    }
+
+    /// The settings of rooms, with whether anybody looks at pictures.
+    #[must_use]
+    pub fn rooms(&self) -> rooms::Config {
+        rooms::Config { sampled: self.sample_every_ms > 0, ..self.rooms.clone() }
     }
 
     /// The rates, with those who are exempt.

@@ -11,8 +11,11 @@ mod figures;
 pub mod files;
 pub mod hub;
 pub mod limit;
+pub mod matching;
 pub mod metrics;
+pub mod moderation;
 pub mod proto;
+pub mod recording;
 pub mod rooms;
 pub mod sfu;
 pub mod store;
@@ -37,12 +40,13 @@ use config::{Config, SECRET_BYTES};
 use files::Files;
 use hub::Hub;
 use limit::Limits;
+use recording::Recordings;
 use rooms::Rooms;
-use sfu::{CallEvent, Sfu};
+use sfu::{CallEvent, Sfu, Taps};
 use store::Store;
 
-/// How often logins that ended are forgotten.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How often logins that ended, and addresses of yesterday, are forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 /// A server that runs.
 pub struct Running {
@@ -54,6 +58,7 @@ pub struct Running {
     pub admin_link: Option<String>,
     served: api::Served,
     core: Core,
+    recordings: Recordings,
     sfu: Sfu,
     figures: JoinHandle<()>,
 }
@@ -71,10 +76,12 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let listener = listener.with_context(|| format!("{} cannot be listened on (PARLOR_LISTEN)", config.listen))?;
     let secret = secret(&config.secret_file())?;
     let files = Files::open(&config.files, &config.files_folder()).context("files cannot be kept (PARLOR_FILES__…)")?;
-    tokio::spawn(try_files(files));
-    let (sfu, call_events, _taps) = Sfu::start(config.media_port, &config.announced_address, &config.sfu())
+    tokio::spawn(try_files(files.clone()));
+    let (sfu, call_events, taps) = Sfu::start(config.media_port, &config.announced_address, &config.sfu())
         .context("media cannot be served (PARLOR_MEDIA_PORT)")?;
-    let core = Core::start(core_config(&config, secret), sfu.clone(), call_events).await?;
+    let Taps { samples: _samples, recorded } = taps;
+    let core = Core::start(core_config(&config, secret.clone()), sfu.clone(), call_events).await?;
+    let recordings = start_recordings(&config, &core, files, sfu.clone(), recorded, &secret)?;
     let stun = parlor_turn::serve_stun(&config.turn).unwrap_or_else(|error| {
         tracing::warn!(%error, "STUN is not served; calls work without it where clients reach the media ports directly");
         None
@@ -91,6 +98,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
         auth: auth.clone(),
         rooms: rooms.clone(),
         chat: chat.clone(),
+        recordings: recordings.clone(),
         hub: hub.clone(),
         limits: limits.clone(),
         announced,
@@ -98,7 +106,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     };
     let served = api::serve(app, listener)?;
     tracing::info!(%address, media_ports = ?sfu.ports(), "serving");
-    Ok(Running { address, page_url, admin_link, served, core, sfu, figures })
+    Ok(Running { address, page_url, admin_link, served, core, recordings, sfu, figures })
 }
 
 /// A bucket that does not answer keeps nobody from talking: it is told, and tried again with each file.
@@ -108,22 +116,44 @@ async fn try_files(files: Files) {
     }
 }
 
+fn start_recordings(
+    config: &Config,
+    core: &Core,
+    files: Files,
+    sfu: Sfu,
+    recorded: mpsc::Receiver<sfu::Recorded>,
+    secret: &[u8],
+) -> anyhow::Result<Recordings> {
+    let (rooms, store, bus) = (core.rooms.clone(), core.store.clone(), core.bus.clone());
+    let ground = recording::Ground { rooms, store, files, sfu, bus };
+    let folder = config.recordings_folder();
+    Recordings::start(config.recording.clone(), &folder, ground, recorded, secret)
+        .with_context(|| format!("the folder of recordings {} cannot be used", folder.display()))
+}
+
 fn core_config(config: &Config, secret: Vec<u8>) -> CoreConfig {
     CoreConfig {
         store: config.store(),
-        auth: config.auth.clone(),
+        auth: config.auth(),
         limit: config.limits(),
         hub: config.hub.clone(),
-        rooms: config.rooms.clone(),
+        rooms: config.rooms(),
         secret,
     }
 }
 
 impl Running {
+    /// What the edge calls.
+    #[must_use]
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// Stops in order: clients are told, requests are answered, what was acknowledged is in the database anyway.
     pub async fn stop(self) {
-        let Self { served, core, sfu, figures, .. } = self;
-        served.stop().await;
+        let Self { served, core, recordings, sfu, figures, .. } = self;
+        // Together: everybody is still told that the recordings stop, and nobody waits for files.
+        tokio::join!(recordings.stop(), served.stop());
         figures.abort();
         // It waits for threads.
         tokio::task::spawn_blocking(move || sfu.stop()).await.ok();
@@ -161,6 +191,7 @@ pub struct Core {
     /// How fast they may.
     pub limits: Limits,
     store: Store,
+    bus: Bus,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -178,17 +209,19 @@ impl Core {
         let (auth, mut logins) = Auth::new(store.clone(), limits.clone(), &config.auth, &config.secret);
         let rooms = Rooms::new(config.rooms, store.clone(), bus.clone(), sfu, limits.clone());
         let chat = Chat::new(store.clone(), bus.clone(), limits.clone());
+        let carrier = bus.clone();
         let carry = async move {
             while let Some(event) = committed.recv().await {
-                bus.publish_durable(event).await;
+                carrier.publish_durable(event).await;
             }
         };
         let follow_logins = {
             let (hub, rooms) = (hub.clone(), rooms.clone());
             async move {
                 while let Some(change) = logins.recv().await {
-                    hub.login_changed(change);
-                    rooms.login_changed(change);
+                    // Rooms first: they know why somebody is gone, which the end of a session does not say.
+                    rooms.login_changed(&change);
+                    hub.login_changed(&change);
                 }
             }
         };
@@ -203,7 +236,7 @@ impl Core {
         };
         let follow = rooms.clone().follow(sessions, calls);
         let tasks = vec![tokio::spawn(carry), tokio::spawn(follow), tokio::spawn(follow_logins), tokio::spawn(sweep)];
-        Ok(Self { auth, rooms, chat, hub, limits, store, tasks })
+        Ok(Self { auth, rooms, chat, hub, limits, store, bus, tasks })
     }
 
     /// Writes what is still queued and closes the store. The edge has told the clients before, by [`Hub::go_away`].

@@ -2,8 +2,10 @@
 
 mod access;
 mod auth;
+mod bans;
 mod calls;
 mod client;
+mod download;
 mod error;
 mod frames;
 mod headers;
@@ -13,6 +15,7 @@ mod members;
 mod messages;
 mod openapi;
 mod pages;
+mod recordings;
 mod rooms;
 mod tls;
 mod webrtc;
@@ -33,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use uuid::Uuid;
 
 use crate::auth::Auth;
@@ -42,6 +46,7 @@ use crate::domain::Refusal;
 use crate::hub::Hub;
 use crate::limit::Limits;
 use crate::metrics::{HTTP_REQUESTS, HTTP_SECONDS};
+use crate::recording::Recordings;
 use crate::rooms::Rooms;
 
 pub use openapi::document as openapi;
@@ -66,6 +71,8 @@ pub struct App {
     pub rooms: Rooms,
     /// Messages.
     pub chat: Chat,
+    /// Recordings.
+    pub recordings: Recordings,
     /// The sockets of this node.
     pub hub: Hub,
     /// Rates.
@@ -154,7 +161,9 @@ impl std::ops::Deref for Shared {
 /// Everything under one roof: REST, the socket, the page.
 fn router(shared: Shared) -> Router {
     let (rest, document) = openapi::router();
-    let rest = rest.layer(DefaultBodyLimit::max(MAX_BODY)).layer(CompressionLayer::new());
+    // Pictures that move are as small as they get, and a part of a file must stay that part.
+    let worth_it = DefaultPredicate::new().and(NotForContentType::new("video/"));
+    let rest = rest.layer(DefaultBodyLimit::max(MAX_BODY)).layer(CompressionLayer::new().compress_when(worth_it));
     let pages = pages::router(&shared.config.web_dir).layer(CompressionLayer::new());
     Router::new()
         .merge(rest)

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{Shared, auth, calls, health, members, messages, rooms, webrtc};
+use super::{Shared, auth, bans, calls, download, health, members, messages, recordings, rooms, webrtc};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,8 @@ use super::{Shared, auth, calls, health, members, messages, rooms, webrtc};
         (name = "messages", description = "What was written"),
         (name = "members", description = "Who is in a room, and roles"),
         (name = "calls", description = "Calls and what they need"),
+        (name = "recordings", description = "Recording calls, and what came of it"),
+        (name = "moderation", description = "Keeping order on the site"),
         (name = "operate", description = "For operators"),
     )
 )]
@@ -73,6 +75,14 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(calls::show))
         .routes(routes!(calls::mute_track))
         .routes(routes!(webrtc::ice_servers))
+        .routes(routes!(recordings::of_call, recordings::start, recordings::stop))
+        .routes(routes!(recordings::list))
+        .routes(routes!(recordings::show, recordings::delete))
+        .routes(routes!(download::file, recordings::delete_file))
+        .routes(routes!(recordings::link))
+        .routes(routes!(recordings::composed, recordings::compose, recordings::cancel))
+        .routes(routes!(bans::list))
+        .routes(routes!(bans::lift))
 }
 
 fn operate() -> OpenApiRouter<Shared> {

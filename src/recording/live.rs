@@ -1,0 +1,281 @@
+//! A recording from its announcement to its stop.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Recordings, lock, speakers::Speakers};
+use crate::domain::{
+    Action, CallId, CallRecording, Caller, Fact, ParticipantId, RecordingId, Refusal, RoomId, RoomKind, Standing, Time,
+    UserId, Visibility,
+    call::RecordingPhase,
+    can,
+    recording::{Recording, RecordingState, RecordingStop},
+};
+use crate::store::Membership;
+
+/// How often a recording looks whether anybody is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks in a row that find nobody before the recording is over: a page that is loaded again comes back within them.
+const EMPTY_LOOKS: u32 = 5;
+/// Looks between two times that the list of speakers is written: a crash costs as much of it.
+const SPEAKERS_EVERY: u32 = 10;
+/// People whom a recording remembers at most, beyond any room's size, for those who come and go.
+const PEOPLE_LIMIT: usize = 10_000;
+
+/// A recording of which something may still be written.
+pub(super) struct Live {
+    pub(super) id: RecordingId,
+    pub(super) call: CallId,
+    pub(super) room: RoomId,
+    by: UserId,
+    phase: Mutex<Phase>,
+    /// Cancelled with the stop.
+    stopped: CancellationToken,
+    /// Whose connections there were.
+    people: Mutex<HashMap<ParticipantId, (UserId, String)>>,
+    pub(super) speakers: Mutex<Speakers>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Running(Time),
+    Stopped,
+}
+
+impl Live {
+    pub(super) fn is_stopped(&self) -> bool {
+        *lock(&self.phase) == Phase::Stopped
+    }
+
+    /// Since when packets are written.
+    pub(super) fn since(&self) -> Option<Time> {
+        match *lock(&self.phase) {
+            Phase::Running(at) => Some(at),
+            Phase::Starting | Phase::Stopped => None,
+        }
+    }
+
+    pub(super) fn meet(&self, participant: ParticipantId, user: UserId, nickname: &str) {
+        let mut people = lock(&self.people);
+        if people.len() < PEOPLE_LIMIT {
+            people.insert(participant, (user, nickname.to_owned()));
+        }
+    }
+
+    pub(super) fn person(&self, participant: ParticipantId) -> Option<(UserId, String)> {
+        lock(&self.people).get(&participant).cloned()
+    }
+}
+
+impl Recordings {
+    /// Announces a recording of a call; it begins by itself a moment later.
+    ///
+    /// # Errors
+    /// `feature_off`, `not_found` (no such call, or one in a private room of others), `forbidden`, `not_in_call` (nobody is in
+    /// the call), `conflict` (it is being recorded), `disk_full`, `internal`.
+    pub async fn start_recording(&self, caller: &Caller, call: CallId) -> Result<Recording, Refusal> {
+        if !self.0.config.enabled {
+            return Err(Refusal::FeatureOff { feature: "recording" });
+        }
+        let room = self.0.ground.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?.room;
+        self.permit(caller, room.id, room.visibility).await?;
+        if room.kind == RoomKind::Match {
+            return Err(Refusal::FeatureOff { feature: "recording of strangers" });
+        }
+        let present = self.0.ground.rooms.participants(call);
+        if present.is_empty() {
+            return Err(Refusal::NotInCall);
+        }
+        self.check_space().await?;
+        let recording = Recording {
+            recording_id: RecordingId::new(),
+            call_id: call,
+            room_id: room.id,
+            room_name: room.name,
+            state: RecordingState::Starting,
+            started_at: None,
+            ended_at: None,
+            started_by: caller.user.id,
+            stop_reason: None,
+            files: Vec::new(),
+            composed: None,
+        };
+        let live = Live {
+            id: recording.recording_id,
+            call,
+            room: room.id,
+            by: caller.user.id,
+            phase: Mutex::new(Phase::Starting),
+            stopped: CancellationToken::new(),
+            people: Mutex::default(),
+            speakers: Mutex::default(),
+        };
+        for participant in &present {
+            live.meet(participant.participant_id, participant.user_id, &participant.nickname);
+        }
+        let (recordings, live, new) = (self.clone(), Arc::new(live), recording.clone());
+        // To its end even if whoever asked goes away: row and announcement must agree.
+        let announced = tokio::spawn(async move { recordings.announce(&live, &new).await });
+        announced.await.unwrap_or_else(|panic| Err(Refusal::Internal(panic.to_string())))?;
+        Ok(recording)
+    }
+
+    async fn announce(&self, live: &Arc<Live>, new: &Recording) -> Result<(), Refusal> {
+        // Before the row: whoever finishes what crashes left takes a row without this for one of those.
+        self.live().insert(live.id, live.clone());
+        match self.0.ground.store.create_recording(new, Time::now()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.live().remove(&live.id);
+                return Err(Refusal::Taken("This call is being recorded already."));
+            }
+            Err(error) => {
+                self.live().remove(&live.id);
+                return Err(error.into());
+            }
+        }
+        let starts_in_ms = self.0.config.notice_ms;
+        self.mark(live, RecordingPhase::Starting, None);
+        let fact = Fact::RecordingStarting { recording: live.id, starts_in_ms, by: live.by };
+        self.0.ground.rooms.tell_call(live.call, fact);
+        tokio::spawn(self.clone().run(live.clone()));
+        Ok(())
+    }
+
+    fn mark(&self, live: &Live, state: RecordingPhase, started_at: Option<Time>) {
+        let shown = CallRecording { recording_id: live.id, state, started_at, started_by: live.by };
+        self.0.ground.rooms.set_recording(live.call, Some(shown));
+    }
+
+    /// Waits out the notice, then keeps an eye on the recording until it is stopped.
+    async fn run(self, live: Arc<Live>) {
+        let notice = Duration::from_millis(self.0.config.notice_ms);
+        tokio::select! {
+            () = live.stopped.cancelled() => return,
+            () = tokio::time::sleep(notice) => {}
+        }
+        if let Err(error) = self.begin(&live).await {
+            tracing::error!(%error, "a recording could not begin");
+            self.halt(&live, RecordingStop::Failed).await.ok();
+            return;
+        }
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut empty = 0;
+        for look in 0_u32.. {
+            tokio::select! {
+                () = live.stopped.cancelled() => return,
+                _ = looks.tick() => {}
+            }
+            empty = if self.0.ground.rooms.participants(live.call).is_empty() { empty + 1 } else { 0 };
+            if empty >= EMPTY_LOOKS {
+                self.halt(&live, RecordingStop::CallEnded).await.ok();
+                return;
+            }
+            if look % SPEAKERS_EVERY == SPEAKERS_EVERY - 1 {
+                self.write_speakers(&live).await;
+            }
+        }
+    }
+
+    /// The notice is over: from now on packets are written, unless somebody stopped it meanwhile.
+    async fn begin(&self, live: &Live) -> Result<(), Refusal> {
+        let folder = self.local_folder(live.id);
+        let made = tokio::fs::create_dir_all(&folder).await;
+        made.map_err(|error| Refusal::Internal(format!("a recording's folder cannot be made: {error}")))?;
+        let at = Time::now();
+        self.0.ground.store.run_recording(live.id, at).await?;
+        let mut phase = lock(&live.phase);
+        if *phase == Phase::Stopped {
+            return Ok(());
+        }
+        *phase = Phase::Running(at);
+        self.with_engine(|engine| engine.open(live.id, live.call, folder, at));
+        self.0.ground.sfu.record(live.call, true);
+        self.mark(live, RecordingPhase::Running, Some(at));
+        self.0.ground.rooms.tell_call(live.call, Fact::RecordingStarted { recording: live.id, at });
+        Ok(())
+    }
+
+    /// Stops the recording of a call.
+    ///
+    /// # Errors
+    /// `not_found` (no such call, one in a private room of others, or it is not being recorded), `forbidden`, `internal`.
+    pub async fn stop_recording(&self, caller: &Caller, call: CallId) -> Result<Recording, Refusal> {
+        let room = self.0.ground.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?.room;
+        self.permit(caller, room.id, room.visibility).await?;
+        let live = self.live_of_call(call).ok_or(Refusal::NotFound)?;
+        let (recordings, live) = (self.clone(), live.clone());
+        let halted = tokio::spawn(async move { recordings.halt(&live, RecordingStop::Stopped).await });
+        halted.await.unwrap_or_else(|panic| Err(Refusal::Internal(panic.to_string())))
+    }
+
+    /// Stops a recording and tells everybody; its files are finished after that. One that has not begun leaves nothing behind.
+    ///
+    /// # Errors
+    /// `not_found` (it was stopped before), `internal`.
+    pub(super) async fn halt(&self, live: &Live, reason: RecordingStop) -> Result<Recording, Refusal> {
+        let was = self.halt_now(live, reason).ok_or(Refusal::NotFound)?;
+        let store = &self.0.ground.store;
+        if was == Phase::Starting {
+            self.live().remove(&live.id);
+            let stopped = store.recording(live.id).await?.ok_or(Refusal::NotFound)?;
+            store.forget_recording(live.id).await?;
+            let (state, ended_at) = (RecordingState::Ready, Some(Time::now()));
+            return Ok(Recording { state, ended_at, stop_reason: Some(reason), ..stopped });
+        }
+        self.write_speakers(live).await;
+        store.stop_recording(live.id, reason, Time::now()).await?;
+        store.recording(live.id).await?.ok_or(Refusal::NotFound)
+    }
+
+    /// What of a stop must not wait. What it was before; `None`: it was stopped already.
+    fn halt_now(&self, live: &Live, reason: RecordingStop) -> Option<Phase> {
+        let mut phase = lock(&live.phase);
+        let was = std::mem::replace(&mut *phase, Phase::Stopped);
+        if was == Phase::Stopped {
+            return None;
+        }
+        live.stopped.cancel();
+        if let Phase::Running(since) = was {
+            lock(&live.speakers).stop(since);
+            self.0.ground.sfu.record(live.call, false);
+            self.with_engine(|engine| engine.close(live.id));
+        }
+        self.0.ground.rooms.set_recording(live.call, None);
+        self.0.ground.rooms.tell_call(live.call, Fact::RecordingStopped { recording: live.id, reason });
+        Some(was)
+    }
+
+    /// Stops them all: the server does.
+    pub(super) async fn stop_all(&self) {
+        let all: Vec<_> = self.live().values().cloned().collect();
+        for live in all {
+            if let Err(error) = self.halt(&live, RecordingStop::ServerStopped).await
+                && error != Refusal::NotFound
+            {
+                tracing::error!(%error, "a recording was stopped, but the database does not know");
+            }
+        }
+    }
+
+    /// Whether somebody may record in a room.
+    async fn permit(&self, caller: &Caller, room: RoomId, visibility: Visibility) -> Result<(), Refusal> {
+        const ACTION: Action = Action::Record;
+        let membership = self.0.ground.store.membership(room, caller.user.id).await?;
+        let role = match membership {
+            Membership::Member(role) => Some(role),
+            Membership::None | Membership::Removed => None,
+        };
+        if can(Standing { room: role, site: caller.user.role }, ACTION) {
+            return Ok(());
+        }
+        // Who may not see the room is not told that there is a call.
+        let is_hidden = role.is_none() && visibility == Visibility::Private;
+        Err(if is_hidden { Refusal::NotFound } else { Refusal::Forbidden { action: ACTION } })
+    }
+}
