@@ -97,8 +97,8 @@ export const en = {
     mutedByHost: "The host muted your {{source}}.",
     moderated:
       "A moderator stopped your {{source}}: it breaks the rules of this server. Nobody sees or hears it any more, for the rest of this call.",
+    moderatedShort: "A moderator stopped your {{source}}.",
     blurred: "Blurred until the server has looked at it",
-    tileBlurred: "{{name}}, blurred",
     microphone: "microphone",
     camera: "camera",
     screen: "screen",
@@ -120,6 +120,7 @@ export const en = {
     sessionEnded: "This session was ended. Reload the page to come back.",
   },
   recording: {
+    notices: "About the recording",
     start: "Record",
     stop: "Stop recording",
     mark: "Recording",
@@ -132,7 +133,6 @@ export const en = {
     callOff: "Call off",
     leave: "Leave the call",
     running: "This call is being recorded.",
-    stopped: "The recording was stopped.",
     ended: {
       stopped: "The recording was stopped. What was recorded is under Recordings.",
       call_ended: "The recording ended with the call.",

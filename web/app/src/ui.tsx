@@ -106,17 +106,22 @@ export function Dialog({
 }) {
   const { t } = useTranslation();
   const ref = useRef<HTMLDialogElement>(null);
+  const body = useRef<HTMLDivElement>(null);
   const heading = useId();
   useEffect(() => {
     const dialog = ref.current;
     if (!dialog?.open) dialog?.showModal();
-    // The first thing to fill in, not the button that closes.
-    dialog?.querySelector<HTMLElement>("input, select, textarea")?.focus();
+    // The first thing to fill in or to answer, not the button that closes.
+    const first = ["input, select, textarea", "button, a"]
+      .map((what) => body.current?.querySelector<HTMLElement>(what))
+      .find(Boolean);
+    (first ?? dialog)?.focus();
     return () => dialog?.close();
   }, []);
   return (
     <dialog
       ref={ref}
+      tabIndex={-1}
       aria-labelledby={heading}
       onClose={onClose}
       className="w-[min(28rem,calc(100vw-1.5rem))] rounded-2xl border border-line bg-surface p-5 shadow-xl"
@@ -129,7 +134,7 @@ export function Dialog({
           <X aria-hidden />
         </IconButton>
       </div>
-      {children}
+      <div ref={body}>{children}</div>
     </dialog>
   );
 }

@@ -138,10 +138,15 @@ function TopBar({ name, notice, mark, record, onNotice }: TopBarProps) {
     onNotice(t("call.copied"));
   };
   return (
-    <header className="flex min-h-14 shrink-0 items-center gap-2 border-b border-line bg-surface px-3">
+    <header className="flex min-h-14 shrink-0 flex-wrap items-center gap-x-2 border-b border-line bg-surface px-3">
       <img src="/icon.svg" alt="" className="size-7" />
       <h1 className="min-w-0 flex-1 truncate text-lg font-semibold">{name}</h1>
-      <p role="status" aria-live="polite" className="truncate text-sm text-soft" data-testid="notice">
+      <p
+        role="status"
+        aria-live="polite"
+        className="order-last w-full pb-1 text-sm text-soft empty:pb-0 sm:order-none sm:pb-0 sm:w-auto sm:min-w-0 sm:truncate"
+        data-testid="notice"
+      >
         {notice}
       </p>
       {mark}
@@ -178,7 +183,7 @@ function Banner({ meeting: { room, call } }: { meeting: Meeting }) {
   const text =
     lost && phase !== "idle"
       ? t("call.reconnecting")
-      : phase === "idle" || phase === "connecting" || phase === "consent"
+      : phase === "idle" || phase === "connecting"
         ? t("call.connecting")
         : "";
   return (
@@ -226,7 +231,7 @@ function useNotice(call: Call): [string | null, (text: string) => void] {
     () =>
       call.on("stopped", ({ source, reason }) => {
         const words = t(`call.${source}`);
-        setNotice(t(reason === "moderation" ? "call.moderated" : "call.mutedByHost", { source: words }));
+        setNotice(t(reason === "moderation" ? "call.moderatedShort" : "call.mutedByHost", { source: words }));
       }),
     [call, t],
   );

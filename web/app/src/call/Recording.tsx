@@ -61,7 +61,10 @@ export function RecordingMark({ recording }: { recording: RecordingNow | null })
         aria-hidden
         className={`size-3 ${running ? "fill-current motion-safe:animate-pulse" : "text-danger-ink"}`}
       />
-      {t(running ? "recording.mark" : "recording.markStarting")}
+      {/* Before it starts, the notice has the words where there is little room. */}
+      <span className={running ? "" : "max-sm:sr-only"}>
+        {t(running ? "recording.mark" : "recording.markStarting")}
+      </span>
     </p>
   );
 }
@@ -91,7 +94,7 @@ export function RecordingNotice({ call, snapshot, mayRecord, userId, onLeave }: 
         ? t(`recording.ended.${ended}`)
         : "";
   return (
-    <div>
+    <section aria-label={t("recording.notices")}>
       <p role="status" className="sr-only">
         {spoken}
       </p>
@@ -136,7 +139,7 @@ export function RecordingNotice({ call, snapshot, mayRecord, userId, onLeave }: 
           </IconButton>
         </div>
       ) : null}
-    </div>
+    </section>
   );
 }
 

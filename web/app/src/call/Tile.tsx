@@ -82,7 +82,7 @@ function TileMenu({ participant, roomId }: { participant: Participant; roomId: s
         <IconButton
           round
           label={t("safety.actions", { name: nickname })}
-          className="!absolute top-1 right-1 bg-black/60 text-white opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 hover:bg-black/80 focus-visible:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100"
+          className="!absolute top-1 right-1 bg-black/60 text-white opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 hover:bg-black/80! focus-visible:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100"
           data-testid="tile-actions"
         >
           <EllipsisVertical aria-hidden className="size-5" />

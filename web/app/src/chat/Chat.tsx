@@ -130,7 +130,7 @@ function useLog(last: string | undefined) {
 function Older({ onClick }: { onClick: () => void }) {
   const { t } = useTranslation();
   return (
-    <Button tone="quiet" className="w-full text-accent" onClick={onClick} data-testid="older">
+    <Button tone="quiet" className="w-full text-accent!" onClick={onClick} data-testid="older">
       {t("chat.older")}
     </Button>
   );

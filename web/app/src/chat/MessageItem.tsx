@@ -34,7 +34,7 @@ export function MessageItem({
   const settled = state === "sent" && !message.deleted;
   return (
     <li
-      className={`group relative rounded-lg px-2 py-0.5 focus-within:bg-sunken hover:bg-sunken ${first ? "mt-3" : ""}`}
+      className={`group relative rounded-lg px-2 py-0.5 focus-within:bg-sunken hover:bg-sunken ${first ? "mt-3" : ""} ${mine ? "" : "pointer-coarse:min-h-11"} ${mine ? "" : mayDelete ? "pointer-coarse:pr-24" : "pointer-coarse:pr-12"}`}
       data-testid="message"
       data-state={state}
     >
@@ -116,7 +116,9 @@ function Actions({
 }) {
   const { t } = useTranslation();
   return (
-    <div className="absolute -top-4 right-1 flex rounded-xl border border-line bg-surface opacity-0 shadow-sm group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:static pointer-coarse:-my-1.5 pointer-coarse:w-fit pointer-coarse:border-0 pointer-coarse:bg-transparent pointer-coarse:opacity-100 pointer-coarse:shadow-none">
+    <div
+      className={`absolute -top-4 right-1 flex rounded-xl border border-line bg-surface opacity-0 shadow-sm group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:border-0 pointer-coarse:bg-transparent pointer-coarse:opacity-100 pointer-coarse:shadow-none ${onEdit ? "pointer-coarse:static pointer-coarse:w-fit" : "pointer-coarse:top-0"}`}
+    >
       {onEdit ? (
         <IconButton label={t("chat.edit")} onClick={onEdit} data-testid="edit">
           <Pencil aria-hidden className="size-4" />

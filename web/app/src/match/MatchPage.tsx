@@ -32,7 +32,12 @@ const STATES: Record<MatchPhase, string> = {
   timeout: "timeout",
 };
 
-type Mine = { userId: string; act: "blocked" | "reported" };
+/** What we did about a stranger. */
+interface Mine {
+  userId: string;
+  blocked: boolean;
+  reported: boolean;
+}
 
 function Matching() {
   const { t } = useTranslation();
@@ -57,9 +62,14 @@ function Matching() {
     void matcher?.start(wanted, fallback);
   };
   const stop = () => matcher?.stop();
-  const blocked = ({ userId }: Person, now: boolean) => setMine(now ? { userId, act: "blocked" } : null);
-  const reported = ({ userId }: Person) => setMine((was) => was ?? { userId, act: "reported" });
-  const did = match && mine?.userId === match.partner.userId ? mine.act : null;
+  const did = ({ userId }: Person, part: Partial<Mine>) =>
+    setMine((was) => ({
+      blocked: false,
+      reported: false,
+      ...(was?.userId === userId ? was : {}),
+      userId,
+      ...part,
+    }));
 
   const panel = {
     idle: () => <Setup wishes={wishes} problem={snapshot.problem} onWishes={setWishes} onStart={start} />,
@@ -78,7 +88,8 @@ function Matching() {
       <Ended
         key={match?.matchId}
         snapshot={snapshot}
-        mine={did}
+        blocked={mine?.userId === match?.partner.userId && mine?.blocked === true}
+        reported={mine?.userId === match?.partner.userId && mine?.reported === true}
         notice={notice}
         onStart={() => start(wishes)}
         onChange={stop}
@@ -90,7 +101,11 @@ function Matching() {
   }[phase]();
 
   return (
-    <Safety onNotice={setNotice} onBlocked={blocked} onReported={reported}>
+    <Safety
+      onNotice={setNotice}
+      onBlocked={(person, blocked) => did(person, { blocked })}
+      onReported={(person) => did(person, { reported: true })}
+    >
       <div data-testid="match" data-state={STATES[phase]} className="h-full">
         {isTalking(phase, match) ? (
           <MatchView

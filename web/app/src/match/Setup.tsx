@@ -67,7 +67,7 @@ export function Setup({ wishes, problem, onWishes, onStart }: SetupProps) {
       <p className="text-sm text-soft">{t("match.tip")}</p>
       <Button
         tone="quiet"
-        className="-ml-3 justify-self-start text-accent"
+        className="-ml-3 justify-self-start text-accent!"
         onClick={() => setShowBlocked(true)}
         data-testid="show-blocked"
       >

@@ -125,18 +125,19 @@ export function Shared({ interests }: { interests: string[] }) {
 interface EndedProps {
   snapshot: MatchSnapshot;
   /** What we did about the other one. */
-  mine: "blocked" | "reported" | null;
+  blocked: boolean;
+  reported: boolean;
   notice: string | null;
   onStart: () => void;
   onChange: () => void;
 }
 
 /** Why it is over. What happened a moment ago can still be reported. */
-export function Ended({ snapshot, mine, notice, onStart, onChange }: EndedProps) {
+export function Ended({ snapshot, blocked, reported, notice, onStart, onChange }: EndedProps) {
   const { t } = useTranslation();
   const { report, block } = useSafety();
   const { match, reason } = snapshot;
-  const { title, hint } = endingText(t, snapshot, mine);
+  const { title, hint } = endingText(t, snapshot, blocked ? "blocked" : reported ? "reported" : null);
   return (
     <Panel title={title}>
       <div className="grid gap-5" data-testid="match-ended" data-reason={reason ?? ""}>
@@ -151,17 +152,19 @@ export function Ended({ snapshot, mine, notice, onStart, onChange }: EndedProps)
         </div>
         {match?.roomId ? (
           <div className="flex flex-wrap gap-2 border-t border-line pt-4">
-            <Button
-              tone="quiet"
-              onClick={() => report({ ...match.partner, roomId: match.roomId ?? "" })}
-              data-testid="report"
-            >
-              <Flag aria-hidden className="size-5" />
-              {t("match.reportOf", { name: match.partner.nickname })}
-            </Button>
-            <Button tone="quiet" onClick={() => block(match.partner, mine !== "blocked")} data-testid="block">
+            {reported ? null : (
+              <Button
+                tone="quiet"
+                onClick={() => report({ ...match.partner, roomId: match.roomId ?? "" })}
+                data-testid="report"
+              >
+                <Flag aria-hidden className="size-5" />
+                {t("match.reportOf", { name: match.partner.nickname })}
+              </Button>
+            )}
+            <Button tone="quiet" onClick={() => block(match.partner, !blocked)} data-testid="block">
               <Ban aria-hidden className="size-5" />
-              {mine === "blocked"
+              {blocked
                 ? t("safety.unblockOf", { name: match.partner.nickname })
                 : t("match.blockOf", { name: match.partner.nickname })}
             </Button>

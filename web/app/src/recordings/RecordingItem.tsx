@@ -48,7 +48,7 @@ export function RecordingItem({ recording, onChanged }: RecordingItemProps) {
           <Compose recording={recording} onChanged={onChanged} />
           <Button
             tone="quiet"
-            className="ml-auto text-danger-ink"
+            className="ml-auto text-danger-ink!"
             onClick={() => setDeleting("all")}
             data-testid="delete"
           >
@@ -183,7 +183,7 @@ function Progress({ queued, progress, busy, onCancel }: ProgressProps) {
         max={100}
         // Without a value it is a bar of unknown length.
         value={queued ? undefined : percent}
-        className="h-3 min-w-24 flex-1 accent-accent"
+        className="bar min-w-24 flex-1"
         data-testid="compose-progress"
       />
       <Button tone="plain" disabled={busy} onClick={onCancel} data-testid="compose-cancel">

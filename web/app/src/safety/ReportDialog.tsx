@@ -110,6 +110,7 @@ function ReportForm({ name, busy, problem, onSend, onClose }: ReportFormProps) {
   const [block, setBlock] = useState(false);
   const [missing, setMissing] = useState<"reason" | "description" | null>(null);
   const described = reason === "harassment" || reason === "other";
+  const form = useRef<HTMLFormElement>(null);
   const id = useId();
 
   const submit = (event: FormEvent) => {
@@ -117,42 +118,50 @@ function ReportForm({ name, busy, problem, onSend, onClose }: ReportFormProps) {
     const words = described ? description.trim() : "";
     const found = !reason ? "reason" : reason === "other" && !words ? "description" : null;
     setMissing(found);
-    if (!found && reason) onSend({ reason, block, ...(words ? { description: words } : {}) });
+    if (found) form.current?.querySelector<HTMLElement>(found === "reason" ? "input" : "textarea")?.focus();
+    else if (reason) onSend({ reason, block, ...(words ? { description: words } : {}) });
   };
 
   return (
-    <form onSubmit={submit} noValidate className="grid gap-4">
+    <form ref={form} onSubmit={submit} noValidate className="grid gap-4">
       <fieldset aria-describedby={missing === "reason" ? `${id}-missing` : undefined}>
         <legend className="mb-2">{t("safety.reportIntro", { name })}</legend>
+        {missing === "reason" ? (
+          <p id={`${id}-missing`} role="alert" className="text-danger-ink">
+            {t("safety.needReason")}
+          </p>
+        ) : null}
         {REPORT_REASONS.map((value) => (
-          <label
-            key={value}
-            className="flex min-h-11 items-center gap-3 rounded-lg px-2 hover:bg-sunken has-checked:bg-tint"
-          >
-            <input
-              type="radio"
-              name="reason"
-              className="size-5 shrink-0 accent-accent"
-              checked={reason === value}
-              onChange={() => setReason(value)}
-              data-testid={`report-reason-${value}`}
-            />
-            {t(`safety.reasons.${value}`)}
-          </label>
+          <div key={value} className="rounded-lg has-[input:checked]:bg-tint">
+            <label className="flex min-h-11 items-center gap-3 rounded-lg px-2 hover:bg-sunken">
+              <input
+                type="radio"
+                name="reason"
+                className="size-5 shrink-0 accent-accent"
+                checked={reason === value}
+                onChange={() => {
+                  setReason(value);
+                  setMissing(null);
+                }}
+                data-testid={`report-reason-${value}`}
+              />
+              {t(`safety.reasons.${value}`)}
+            </label>
+            {reason === value && value === "selfHarm" ? (
+              <p role="status" className="px-10 pb-2 text-sm">
+                {t("safety.selfHarmHint")}
+              </p>
+            ) : null}
+            {reason === value && described ? (
+              <Description
+                value={description}
+                missing={missing === "description"}
+                onChange={setDescription}
+              />
+            ) : null}
+          </div>
         ))}
       </fieldset>
-      {reason === "selfHarm" ? (
-        <p role="status" className="rounded-xl bg-warn-ground px-3 py-2 text-warn-ink">
-          {t("safety.selfHarmHint")}
-        </p>
-      ) : null}
-      {described ? (
-        <Description
-          value={description}
-          missing={missing === "description"}
-          onChange={(value) => setDescription(value)}
-        />
-      ) : null}
       <label className="flex min-h-11 items-center gap-3 px-2">
         <input
           type="checkbox"
@@ -163,11 +172,6 @@ function ReportForm({ name, busy, problem, onSend, onClose }: ReportFormProps) {
         />
         <span className="min-w-0 wrap-anywhere">{t("safety.alsoBlock", { name })}</span>
       </label>
-      {missing === "reason" ? (
-        <p id={`${id}-missing`} role="alert" className="text-danger-ink">
-          {t("safety.needReason")}
-        </p>
-      ) : null}
       {problem ? <Alert>{problem}</Alert> : null}
       <div className="sticky -bottom-5 -mx-5 -mb-5 flex justify-end gap-2 border-t border-line bg-surface px-5 py-3">
         <Button tone="plain" onClick={onClose}>
@@ -194,7 +198,7 @@ function Description({
   const id = useId();
   const left = LONGEST - [...value].length;
   return (
-    <div className="grid gap-1">
+    <div className="grid gap-1 px-2 pb-2">
       <label htmlFor={id} className="font-medium">
         {t("safety.description")}
       </label>
