@@ -6,6 +6,7 @@ use super::{
     Rooms,
     call::{Beginning, NoSeat},
     lobby::{LiveRoom, Lobby},
+    orders::Orders,
     to_its_end,
 };
 use crate::domain::{
@@ -303,6 +304,9 @@ impl Rooms {
         }
         let limit = room.record.room.max_participants;
         let call = room.record.call;
+        if !sources.is_empty() && orders.get(&call).is_some_and(Orders::is_write_only) {
+            return Err(Refusal::bad_request("tracks", "These two meet in writing: their call carries no tracks."));
+        }
         if orders.get_mut(&call).is_some_and(|orders| !orders.admit(seat.user().id, agrees)) {
             return Err(Refusal::RecordingConsent);
         }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Listed, call::CallSeats, orders::Orders};
+use tokio::sync::mpsc;
+
+use super::{Listed, call::CallSeats, orders::Orders, strangers::Leaving};
 use crate::domain::{
     CallId, Caller, Member, Refusal, Role, Room, RoomId, Seat, Session, SessionId, SiteRole, Standing, User,
     UserId,
@@ -24,6 +26,8 @@ pub(super) struct Lobby {
     /// Where each call takes place.
     pub(super) calls: HashMap<CallId, RoomId>,
     /// What holds for calls, also for those that nobody is in now.
+    /// Where to tell who leaves a room of strangers.
+    pub(super) leavings: Option<mpsc::UnboundedSender<Leaving>>,
     pub(super) orders: HashMap<CallId, Orders>,
     /// Sessions whose socket is gone.
     pub(super) lost: HashSet<SessionId>,

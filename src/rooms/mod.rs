@@ -9,6 +9,7 @@ mod lobby;
 mod members;
 mod orders;
 mod seats;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod watched;
@@ -27,6 +28,7 @@ use crate::sfu::{CallEvent, Sfu};
 use crate::store::{Membership, RoomRecord, Store};
 use lobby::Lobby;
 
+pub use strangers::Leaving;
 pub use watched::Published;
 
 /// The longest name of a room, in characters.
@@ -42,6 +44,9 @@ pub struct Config {
     pub max_participants: u32,
     /// People in any other room at once.
     pub max_present: u32,
+    /// Whether the server looks at pictures (`PARLOR_SAMPLE_EVERY_MS`). If not, strangers' pictures wait for nothing.
+    #[serde(skip)]
+    pub sampled: bool,
 }
 
 impl Default for Config {

@@ -13,11 +13,22 @@ pub(super) struct Orders {
     recording: Option<CallRecording>,
     /// Who was there when the recording was announced, or has agreed since.
     agreed: HashSet<UserId>,
+    /// Whether no tracks may be published.
+    write_only: bool,
 }
 
 impl Orders {
     pub(super) fn is_empty(&self) -> bool {
-        self.stopped.is_empty() && self.recording.is_none()
+        self.stopped.is_empty() && self.recording.is_none() && !self.write_only
+    }
+
+    /// No tracks may be published.
+    pub(super) fn write_only(&mut self) {
+        self.write_only = true;
+    }
+
+    pub(super) fn is_write_only(&self) -> bool {
+        self.write_only
     }
 
     /// Nothing that this person sends from there is let through any more.

@@ -120,11 +120,15 @@ impl Rooms {
 
     pub(super) fn rise_in(&self, lobby: &mut Lobby, session: SessionId, id: RoomId, reason: LeftReason) -> bool {
         self.leave_call_in(lobby, session, id, reason);
+        let of_strangers = lobby.is_of_strangers(id);
         match lobby.rise(session, id) {
             None => false,
             Some(Risen::Stays) => true,
             Some(Risen::Gone { user, stay }) => {
                 self.0.bus.publish(&Event::ephemeral(id, Fact::MemberLeft { user, reason, stay }));
+                if of_strangers {
+                    lobby.tell_leaving(id, user, reason);
+                }
                 true
             }
         }

@@ -159,7 +159,8 @@ impl Store {
     }
 
     /// A message and up to `around` others before and as many after it, in order, as they are now; deleted ones with the text that
-    /// they had. `None`: the room has no such message.
+    /// they had. A room of strangers remembers them while it is open, and for two minutes after. `None`: the room has no such
+    /// message.
     ///
     /// # Errors
     /// When the database fails.
@@ -174,6 +175,9 @@ impl Store {
             (select event_offset from messages where room_id = $1 and id = $2) order by event_offset desc limit $3";
         const AFTER: &str = "select * from messages where room_id = $1 and event_offset > \
             (select event_offset from messages where room_id = $1 and id = $2) order by event_offset limit $3";
+        if let Some(found) = self.memory.around(room, message, around) {
+            return Ok(Some(found));
+        }
         let mut tx = self.read.snapshot().await?;
         let one: Option<MessageRow> = on_tx!(&mut tx, db => sqlx::query_as(ONE)
             .bind(room.as_uuid()).bind(message.as_uuid()).fetch_optional(db))?;

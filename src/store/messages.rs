@@ -103,6 +103,9 @@ impl Store {
     /// When the database fails.
     pub async fn message(&self, room: RoomId, id: MessageId) -> Result<Option<Message>, Error> {
         const SQL: &str = "select * from messages where room_id = $1 and id = $2";
+        if let Some(message) = self.memory.message(room, id) {
+            return Ok(message);
+        }
         let row: Option<MessageRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
             .bind(room.as_uuid()).bind(id.as_uuid()).fetch_optional(db))?;
         Ok(row.map(Message::from))
@@ -119,6 +122,9 @@ impl Store {
         before: Option<MessageId>,
     ) -> Result<Option<Vec<Message>>, Error> {
         const PLACE: &str = "select event_offset from messages where room_id = $1 and id = $2";
+        if let Some(messages) = self.memory.messages(room, limit, before) {
+            return Ok(messages);
+        }
         let mut tx = self.read.snapshot().await?;
         let mut below = i64::MAX;
         if let Some(before) = before {

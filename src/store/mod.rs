@@ -5,10 +5,13 @@
 
 mod cases;
 mod bans;
+mod blocks;
 mod claims;
 mod evidence;
 mod families;
+mod matches;
 mod members;
+mod memory;
 mod messages;
 mod modlog;
 mod pool;
@@ -22,7 +25,9 @@ mod writer;
 pub use cases::{CaseFilter, CaseKey, NewCase, NewDecision};
 pub use evidence::Found;
 pub use bans::{ADDRESS_KEPT, Bound, NewBan};
+pub use blocks::{BLOCKS, Block};
 pub use families::{Redeemed, Refreshed, Trace};
+pub use matches::{Ending, Meeting};
 pub use members::Membership;
 pub use messages::NewMessage;
 pub use recordings::Sight;
@@ -36,6 +41,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::domain::{Event, Refusal};
+use memory::Memory;
 use pool::Pool;
 use writer::Writer;
 
@@ -93,6 +99,7 @@ pub struct Store {
     write: Pool,
     read: Pool,
     writer: Writer,
+    memory: Memory,
 }
 
 impl Store {
@@ -104,13 +111,15 @@ impl Store {
     pub async fn open(config: &Config) -> Result<(Self, mpsc::Receiver<Event>), Error> {
         let (write, read) = pool::connect(config).await?;
         write.migrate().await?;
-        let (writer, committed) = Writer::start(write.clone());
-        Ok((Self { write, read, writer }, committed))
+        let (committed, receiver) = mpsc::channel(writer::COMMITTED);
+        let writer = Writer::start(write.clone(), committed.clone());
+        Ok((Self { write, read, writer, memory: Memory::new(committed) }, receiver))
     }
 
     /// Writes what is queued and closes the connections.
     pub async fn close(&self) {
         self.writer.stop().await;
+        self.memory.stop();
         self.read.close().await;
         self.write.close().await;
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Store,
-    pool::{execute, on_pool},
+    pool::{Tx, execute, on_pool},
 };
 use crate::domain::{CallId, Epoch, Role, Room, RoomId, RoomKind, Time, UserId, Visibility};
 
@@ -57,25 +57,12 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn create_room(&self, record: &RoomRecord) -> Result<(), Error> {
-        const ROOM: &str = "insert into rooms (id, kind, name, visibility, max_participants, call_id, created_by, created_at) \
-            values ($1, $2, $3, $4, $5, $6, $7, $8)";
         const STREAM: &str = "insert into room_streams (room_id, epoch, last_offset) values ($1, $2, 0)";
         const OWNER: &str = "insert into members (room_id, user_id, role, joined_at) values ($1, $2, $3, $4)";
         let room = &record.room;
         let (id, owner, at_ms) = (room.id.as_uuid(), record.created_by.as_uuid(), room.created_at.as_ms());
         let mut tx = self.write.begin().await?;
-        execute!(
-            &mut tx,
-            sqlx::query(ROOM)
-                .bind(id)
-                .bind(room.kind.as_str())
-                .bind(&room.name)
-                .bind(room.visibility.as_str())
-                .bind(i64::from(room.max_participants))
-                .bind(record.call.as_uuid())
-                .bind(owner)
-                .bind(at_ms)
-        )?;
+        insert_room(&mut tx, record).await?;
         execute!(&mut tx, sqlx::query(STREAM).bind(id).bind(Epoch::new().as_uuid()))?;
         execute!(&mut tx, sqlx::query(OWNER).bind(id).bind(owner).bind(Role::Owner.as_str()).bind(at_ms))?;
         tx.commit().await?;
@@ -89,7 +76,7 @@ impl Store {
     pub async fn room(&self, id: RoomId) -> Result<Option<RoomRecord>, Error> {
         let row: Option<RoomRow> = on_pool!(&self.read, db => sqlx::query_as("select * from rooms where id = $1")
             .bind(id.as_uuid()).fetch_optional(db))?;
-        row.map(RoomRecord::try_from).transpose()
+        row.map(RoomRecord::try_from).transpose().map(|record| self.if_open(record))
     }
 
     /// The room of that call.
@@ -99,7 +86,7 @@ impl Store {
     pub async fn room_of_call(&self, call: CallId) -> Result<Option<RoomRecord>, Error> {
         let row: Option<RoomRow> = on_pool!(&self.read, db => sqlx::query_as("select * from rooms where call_id = $1")
             .bind(call.as_uuid()).fetch_optional(db))?;
-        row.map(RoomRecord::try_from).transpose()
+        row.map(RoomRecord::try_from).transpose().map(|record| self.if_open(record))
     }
 
     /// Public rooms, newest first; those made before `before`, if it is given.
@@ -114,4 +101,29 @@ impl Store {
             .bind(before).bind(i64::from(limit)).fetch_all(db))?;
         rows.into_iter().map(RoomRecord::try_from).collect()
     }
+
+    /// A room of strangers is there as long as its stream is, which is in memory.
+    fn if_open(&self, record: Option<RoomRecord>) -> Option<RoomRecord> {
+        record.filter(|record| record.room.kind != RoomKind::Match || self.memory.is_open(record.room.id))
+    }
+}
+
+/// Keeps a new room.
+pub(super) async fn insert_room(tx: &mut Tx, record: &RoomRecord) -> Result<(), sqlx::Error> {
+    const SQL: &str = "insert into rooms (id, kind, name, visibility, max_participants, call_id, created_by, created_at) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let room = &record.room;
+    execute!(
+        tx,
+        sqlx::query(SQL)
+            .bind(room.id.as_uuid())
+            .bind(room.kind.as_str())
+            .bind(&room.name)
+            .bind(room.visibility.as_str())
+            .bind(i64::from(room.max_participants))
+            .bind(record.call.as_uuid())
+            .bind(record.created_by.as_uuid())
+            .bind(room.created_at.as_ms())
+    )?;
+    Ok(())
 }

@@ -47,6 +47,9 @@ impl Store {
     /// When the database fails.
     pub async fn recover(&self, room: RoomId, known: Option<Position>) -> Result<Option<Recovery>, Error> {
         const SQL: &str = "select epoch, last_offset from room_streams where room_id = $1";
+        if let Some(recovery) = self.memory.recover(room, known) {
+            return Ok(Some(recovery));
+        }
         let mut tx = self.read.snapshot().await?;
         let stream: Option<StreamRow> =
             on_tx!(&mut tx, db => sqlx::query_as(SQL).bind(room.as_uuid()).fetch_optional(db))?;

@@ -29,7 +29,7 @@ const LOOKS: u32 = 60;
 /// … and how long between.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Committed events that may wait for the bus. The writer waits when it is full.
-const COMMITTED: usize = 4_096;
+pub(super) const COMMITTED: usize = 4_096;
 
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ pub type Written = Result<Committed, Refusal>;
 
 /// A change of a room's stream.
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     Send(NewMessage),
     Edit { message: MessageId, by: UserId, text: String },
     Delete { message: MessageId, by: UserId, anybodys: bool },
@@ -70,11 +70,11 @@ enum Order {
 pub(super) struct Writer(mpsc::Sender<Order>);
 
 impl Writer {
-    pub(super) fn start(pool: Pool) -> (Self, mpsc::Receiver<Event>) {
+    /// What it commits it gives to `committed`.
+    pub(super) fn start(pool: Pool, committed: mpsc::Sender<Event>) -> Self {
         let (orders, inbox) = mpsc::channel(QUEUE);
-        let (committed, receiver) = mpsc::channel(COMMITTED);
         tokio::spawn(run(pool, inbox, committed));
-        (Self(orders), receiver)
+        Self(orders)
     }
 
     /// Returns once all that was queued before is written.
@@ -100,7 +100,7 @@ impl Store {
     /// # Errors
     /// `conflict` (other content), `not_found` (no such room), `internal`.
     pub async fn send_message(&self, message: NewMessage, origin: Option<Origin>) -> Written {
-        self.writer.write(message.room, origin, Change::Send(message)).await
+        self.change(message.room, origin, Change::Send(message)).await
     }
 
     /// Gives a message another text, for its author.
@@ -115,7 +115,7 @@ impl Store {
         text: String,
         origin: Option<Origin>,
     ) -> Written {
-        self.writer.write(room, origin, Change::Edit { message, by, text }).await
+        self.change(room, origin, Change::Edit { message, by, text }).await
     }
 
     /// Deletes a message: its author's own, or, with `anybodys`, whosever it is.
@@ -130,7 +130,7 @@ impl Store {
         anybodys: bool,
         origin: Option<Origin>,
     ) -> Written {
-        self.writer.write(room, origin, Change::Delete { message, by, anybodys }).await
+        self.change(room, origin, Change::Delete { message, by, anybodys }).await
     }
 
     /// Gives a member of a room a role.
@@ -138,7 +138,15 @@ impl Store {
     /// # Errors
     /// `not_found` (no such member), `internal`.
     pub async fn set_member_role(&self, room: RoomId, user: UserId, role: Role, origin: Option<Origin>) -> Written {
-        self.writer.write(room, origin, Change::Role { user, role }).await
+        self.change(room, origin, Change::Role { user, role }).await
+    }
+
+    /// By the memory, for rooms whose stream is there; by the writer otherwise.
+    async fn change(&self, room: RoomId, origin: Option<Origin>, change: Change) -> Written {
+        match self.memory.change(room, origin.as_ref(), &change).await {
+            Some(written) => written,
+            None => self.writer.write(room, origin, change).await,
+        }
     }
 }
 
