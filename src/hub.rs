@@ -26,7 +26,7 @@ pub use outbox::{Outbox, Outgoing};
 
 use crate::bus::{News, Subscription};
 use crate::domain::{
-    Addressee, Caller, Event, FamilyId, LoginChange, Notice, Refusal, RoomId, Session, SessionChange, SessionId,
+    Addressee, Caller, Event, FamilyId, LoginChange, Notice, Refusal, RoomId, Session, SessionChange, SessionId, Told,
     UserId, room::Entered,
 };
 use crate::metrics::{SESSIONS_LOST, SOCKETS};
@@ -227,15 +227,27 @@ impl Hub {
         self.end_in(self.sessions(), session.id, session.socket);
     }
 
-    /// A login that is revoked takes its sessions with it; their sockets are closed, and the client has to log in anew.
-    pub fn login_changed(&self, change: LoginChange) {
-        let LoginChange::Revoked(family) = change else { return };
-        let of_family = |(id, live): (&SessionId, &Live)| (live.family == family).then_some((*id, live.socket));
-        let ended: Vec<_> = self.sessions().all.iter().filter_map(of_family).collect();
+    /// A login that is revoked takes its sessions with it; their sockets are closed, and the client has to log in anew. Who is
+    /// banned is told so before.
+    pub fn login_changed(&self, change: &LoginChange) {
+        match change {
+            LoginChange::Revoked(family) => self.close_where(CloseCode::Unauthenticated, |live| live.family == *family),
+            LoginChange::Banned { user, reason, until } => {
+                self.notify(&Notice::to_user(*user, Told::Banned { reason: reason.clone(), until: *until }));
+                self.close_where(CloseCode::Removed, |live| live.user == *user);
+            }
+            LoginChange::SiteRole(..) => {}
+        }
+    }
+
+    /// Ends the sessions for which that holds; their sockets close after what is queued.
+    fn close_where(&self, code: CloseCode, holds: impl Fn(&Live) -> bool) {
+        let found = |(id, live): (&SessionId, &Live)| holds(live).then_some((*id, live.socket));
+        let ended: Vec<_> = self.sessions().all.iter().filter_map(found).collect();
         for (id, socket) in ended {
             let sessions = self.sessions();
             if let Some(lane) = sessions.all.get(&id).and_then(|live| live.lane.as_ref()) {
-                lane.close(CloseCode::Unauthenticated);
+                lane.close(code);
             }
             self.end_in(sessions, id, socket);
         }

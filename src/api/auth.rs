@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, request};
+use axum::http::{HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,17 @@ use super::Shared;
 use super::access::{Anyone, Known, bearer, verify};
 use super::client::Client;
 use super::error::{Body, Error, Problem};
-use crate::auth::{Entered, Entry};
+use crate::auth::{Entered, Entry, Whence};
 use crate::domain::{Refusal, User};
 
 /// Carries the refresh token for pages: HttpOnly, so that no script sees it; SameSite=Strict and the path, so that it goes to
 /// our REST calls from our own pages alone.
 const COOKIE: &str = "parlor_refresh";
 const COOKIE_PATH: &str = "/api";
+/// By what a device is known, so that a ban can bind it: random, and of no use to anybody else.
+const DEVICE_COOKIE: &str = "parlor_device";
+/// How long a device is known, in seconds: a year.
+const DEVICE_LIVES_S: u64 = 365 * 24 * 3600;
 
 /// Who wants to enter.
 #[derive(Deserialize, ToSchema)]
@@ -85,7 +89,9 @@ pub(crate) async fn enter(
     Body(entrance): Body<Entrance>,
 ) -> Result<Response, Error> {
     let Entrance { nickname, birth_year, adult, cookie } = entrance;
-    let entered = shared.auth.enter_anonymous(Entry { nickname, birth_year, adult }, client.address).await?;
+    let device = jar.get(DEVICE_COOKIE).map(|cookie| cookie.value().to_owned());
+    let whence = Whence { address: client.address, device: device.as_deref() };
+    let entered = shared.auth.enter_anonymous(Entry { nickname, birth_year, adult }, whence).await?;
     Ok((StatusCode::CREATED, hand_out(entered, cookie, jar, &client)).into_response())
 }
 
@@ -105,8 +111,10 @@ pub(crate) async fn refresh(
     match shared.auth.refresh(&token, client.address).await {
         Ok(entered) => Ok(hand_out(entered, by_cookie, jar, &client)),
         // A cookie that will never work again is taken back.
-        Err(refusal @ (Refusal::TokenInvalid | Refusal::TokenExpired | Refusal::TokenReused)) if by_cookie => {
-            Ok((jar.remove(cookie(String::new(), 0, &client)), Error::from(refusal)).into_response())
+        Err(
+            refusal @ (Refusal::TokenInvalid | Refusal::TokenExpired | Refusal::TokenReused | Refusal::Banned { .. }),
+        ) if by_cookie => {
+            Ok((jar.remove(cookie(COOKIE, String::new(), 0, &client)), Error::from(refusal)).into_response())
         }
         Err(refusal) => Err(refusal.into()),
     }
@@ -130,11 +138,11 @@ pub(crate) async fn logout(
     if let Some(token) = bearer(&parts) {
         match verify(token, &client, &shared).await {
             Ok(access) => shared.auth.logout(&access).await?,
-            Err(Refusal::TokenInvalid | Refusal::TokenExpired | Refusal::TokenReused) => {}
+            Err(Refusal::TokenInvalid | Refusal::TokenExpired | Refusal::TokenReused | Refusal::Banned { .. }) => {}
             Err(refusal) => return Err(refusal.into()),
         }
     }
-    Ok((jar.remove(cookie(String::new(), 0, &client)), StatusCode::NO_CONTENT).into_response())
+    Ok((jar.remove(cookie(COOKIE, String::new(), 0, &client)), StatusCode::NO_CONTENT).into_response())
 }
 
 /// Get a ticket for a socket whose client cannot send a first frame.
@@ -172,18 +180,23 @@ pub(crate) struct Claimed {
 
 /// Answers with the pair, its refresh token in the body or in the cookie.
 fn hand_out(entered: Entered, by_cookie: bool, jar: CookieJar, client: &Client) -> Response {
-    let Entered { access_token, expires_in_s, refresh_token, refresh_expires_in_s, user } = entered;
+    let Entered { access_token, expires_in_s, refresh_token, refresh_expires_in_s, device, user } = entered;
     let (jar, refresh_token) = if by_cookie {
-        (jar.add(cookie(refresh_token, refresh_expires_in_s, client)), None)
+        (jar.add(cookie(COOKIE, refresh_token, refresh_expires_in_s, client)), None)
     } else {
         (jar, Some(refresh_token))
     };
-    (jar, Json(Tokens { access_token, expires_in_s, refresh_token, user })).into_response()
+    let mut response = (jar, Json(Tokens { access_token, expires_in_s, refresh_token, user })).into_response();
+    let device = device.map(|device| cookie(DEVICE_COOKIE, device, DEVICE_LIVES_S, client).to_string());
+    if let Some(Ok(device)) = device.map(HeaderValue::try_from) {
+        response.headers_mut().append(header::SET_COOKIE, device);
+    }
+    response
 }
 
-fn cookie(token: String, lives_s: u64, client: &Client) -> Cookie<'static> {
+fn cookie(name: &'static str, value: String, lives_s: u64, client: &Client) -> Cookie<'static> {
     let lives = std::time::Duration::from_secs(lives_s);
-    Cookie::build((COOKIE, token))
+    Cookie::build((name, value))
         .path(COOKIE_PATH)
         .http_only(true)
         .same_site(SameSite::Strict)

@@ -9,7 +9,7 @@ use super::Shared;
 use super::access::verify;
 use super::client::Client;
 use super::error::body_of;
-use super::ws::PING_EVERY;
+use super::ws::{PING_EVERY, code_of};
 use crate::auth::Access;
 use crate::chat::{Draft, Gone, Sent};
 use crate::domain::{Position, Refusal, Session, Time};
@@ -69,6 +69,14 @@ impl Conversation {
         let talk = Self { shared, client, session, resume_token, token };
         talk.greet(id, resumed);
         (talk, outbox)
+    }
+
+    /// Closes the session again if its login ended while it was opened: who ended it has not found it.
+    pub(super) async fn confirm(&self) {
+        if let Err(refusal) = self.shared.auth.confirm(&self.session.caller).await {
+            self.reply(ServerFrame::error(None, body_of(&refusal)));
+            self.close(code_of(&refusal));
+        }
     }
 
     fn greet(&self, id: Option<String>, resumed: bool) {
@@ -142,9 +150,10 @@ impl Conversation {
             Ok(None) => {}
             Err(refusal) => {
                 self.reply(ServerFrame::error(id, body_of(&refusal)));
-                let is_over = renews && matches!(refusal, Refusal::TokenInvalid | Refusal::TokenReused);
-                if is_over {
-                    self.close(CloseCode::Unauthenticated);
+                let is_over =
+                    matches!(refusal, Refusal::TokenInvalid | Refusal::TokenReused | Refusal::Banned { .. });
+                if renews && is_over {
+                    self.close(code_of(&refusal));
                     return Next::Over;
                 }
             }

@@ -137,13 +137,18 @@ impl Refused {
     }
 
     fn because(refusal: &Refusal, id: Option<String>) -> Self {
-        let code = match refusal {
-            Refusal::TokenExpired => CloseCode::TokenExpired,
-            Refusal::TokenInvalid | Refusal::TokenReused | Refusal::Unauthenticated => CloseCode::Unauthenticated,
-            // The login may be good: the database does not answer, or there are too many at once. Try again.
-            _ => CloseCode::Internal,
-        };
-        Self { error: Some(ServerFrame::error(id, body_of(refusal))), code }
+        Self { error: Some(ServerFrame::error(id, body_of(refusal))), code: code_of(refusal) }
+    }
+}
+
+/// With which code a login closes that does not hold.
+pub(super) fn code_of(refusal: &Refusal) -> CloseCode {
+    match refusal {
+        Refusal::TokenExpired => CloseCode::TokenExpired,
+        Refusal::TokenInvalid | Refusal::TokenReused | Refusal::Unauthenticated => CloseCode::Unauthenticated,
+        Refusal::Banned { .. } => CloseCode::Removed,
+        // The login may be good: the database does not answer, or there are too many at once. Try again.
+        _ => CloseCode::Internal,
     }
 }
 
@@ -203,6 +208,7 @@ async fn converse(
     let Login { access, id, resume } = login;
     let idle = Duration::from_millis(shared.config.http.idle_timeout_ms);
     let (mut talk, mut outbox) = Conversation::open(shared, client, access, id, resume.as_deref());
+    talk.confirm().await;
     let over = CancellationToken::new();
     let ((), code) = tokio::join!(read(stream, &mut talk, idle, &over), write_all(sink, &mut outbox, &over));
     talk.gone(&outbox);
@@ -360,6 +366,7 @@ mod tests {
             (Refusal::TokenInvalid, CloseCode::Unauthenticated),
             (Refusal::Unauthenticated, CloseCode::Unauthenticated),
             (Refusal::TokenExpired, CloseCode::TokenExpired),
+            (Refusal::Banned { reason: "spam".to_owned(), until: None }, CloseCode::Removed),
             (Refusal::Internal("the disk is full".to_owned()), CloseCode::Internal),
             (Refusal::RateLimited { limit: "frame", retry_after_ms: 1 }, CloseCode::Internal),
         ] {

@@ -1,11 +1,13 @@
-//! Who somebody is: entering, access tokens, refreshing with reuse detection, tickets, and roles on the site.
+//! Who somebody is: entering, access tokens, refreshing with reuse detection, tickets, roles on the site, and bans.
 
+mod bans;
 mod claim;
 mod jwt;
 mod tickets;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
@@ -18,7 +20,9 @@ use crate::domain::{
     user::{Nickname, is_adult},
 };
 use crate::limit::{Limits, Rule};
-use crate::store::{Person, Redeemed, Store};
+use crate::store::{Person, Redeemed, Store, Trace};
+use bans::Addresses;
+pub use bans::{LIST_LIMIT, NewBan, Whence};
 use jwt::Tokens;
 use tickets::Tickets;
 
@@ -35,11 +39,14 @@ pub struct Config {
     pub refresh_idle_s: u64,
     /// The life of a socket ticket, in seconds.
     pub ticket_s: u64,
+    /// Addresses that many people share, so that no ban binds them (`PARLOR_TRUSTED_PROXIES`, `PARLOR_LIMIT_EXEMPT`).
+    #[serde(skip)]
+    pub shared: Vec<IpNet>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { access_token_s: 15 * 60, refresh_idle_s: 24 * 3600, ticket_s: 60 }
+        Self { access_token_s: 15 * 60, refresh_idle_s: 24 * 3600, ticket_s: 60, shared: Vec::new() }
     }
 }
 
@@ -52,6 +59,7 @@ struct Inner {
     limits: Limits,
     tokens: Tokens,
     tickets: Tickets,
+    addresses: Addresses,
     /// Unbounded, yet each change costs somebody a request that is limited.
     changes: mpsc::UnboundedSender<LoginChange>,
     access_life: Duration,
@@ -80,6 +88,8 @@ pub struct Entered {
     pub refresh_token: String,
     /// For how long that may wait, in seconds.
     pub refresh_expires_in_s: u64,
+    /// What their device is to be known by from now on; `None`: as before.
+    pub device: Option<String>,
     /// Who they are.
     pub user: User,
 }
@@ -108,6 +118,7 @@ impl Auth {
             limits,
             tokens: Tokens::new(secret),
             tickets: Tickets::new(Duration::from_secs(config.ticket_s)),
+            addresses: Addresses::new(secret, config.shared.clone()),
             changes,
             access_life: Duration::from_secs(config.access_token_s),
             refresh_idle: Duration::from_secs(config.refresh_idle_s),
@@ -118,9 +129,9 @@ impl Auth {
     /// Lets somebody in without an account.
     ///
     /// # Errors
-    /// `rate_limited`, `underage` (nothing is stored then), `bad_request` (`nickname`, `birthYear`), `internal`.
-    pub async fn enter_anonymous(&self, entry: Entry, from: IpAddr) -> Result<Entered, Refusal> {
-        self.0.limits.check_address(Rule::Register, from)?;
+    /// `rate_limited`, `underage` (nothing is stored then), `bad_request` (`nickname`, `birthYear`), `banned`, `internal`.
+    pub async fn enter_anonymous(&self, entry: Entry, from: Whence<'_>) -> Result<Entered, Refusal> {
+        self.0.limits.check_address(Rule::Register, from.address)?;
         let now = Time::now();
         if !entry.adult || !is_adult(entry.birth_year, now.year()) {
             return Err(Refusal::Underage);
@@ -129,25 +140,37 @@ impl Auth {
             return Err(Refusal::bad_request("birthYear", "This year of birth cannot be right."));
         }
         let nickname = Nickname::parse(&entry.nickname)?;
+        self.refuse_banned(from, now).await?;
         let user = User { id: UserId::new(), nickname: nickname.as_str().to_owned(), role: SiteRole::Member };
         self.0.store.create_user(user.id, &nickname, user.role, now).await?;
         let (family, refresh_token) = (FamilyId::new(), new_secret());
-        let hash = hash_of(&refresh_token);
-        self.0.store.create_family(family, user.id, &hash, now, self.0.refresh_idle).await?;
-        Ok(self.entered(user, family, refresh_token, now))
+        let device = from.device.filter(|device| is_secret(device)).map_or_else(new_secret, str::to_owned);
+        let (hash, device_hash, address) =
+            (hash_of(&refresh_token), hash_of(&device), self.0.addresses.hash(from.address));
+        let trace = Trace { device: Some(&device_hash), address: address.as_deref() };
+        self.0.store.create_family(family, user.id, &hash, trace, now, self.0.refresh_idle).await?;
+        // Once more: a ban that began meanwhile has either ended this login or is seen here.
+        if let Err(refusal) = self.refuse_banned(from, now).await {
+            self.0.store.revoke_family(family, now).await?;
+            return Err(refusal);
+        }
+        Ok(Entered { device: Some(device), ..self.entered(user, family, refresh_token, now) })
     }
 
     /// Goes on with a login. A token that comes a second time ends the login for everybody who holds a part of it.
     ///
     /// # Errors
-    /// `rate_limited`, `token_invalid`, `token_expired`, `token_reused`, `internal`.
+    /// `rate_limited`, `token_invalid`, `token_expired`, `token_reused`, `banned`, `internal`.
     pub async fn refresh(&self, refresh_token: &str, from: IpAddr) -> Result<Entered, Refusal> {
         self.0.limits.check_address(Rule::Refresh, from)?;
         let (now, next) = (Time::now(), new_secret());
         let (hash, next_hash) = (hash_of(refresh_token), hash_of(&next));
-        match self.0.store.redeem_refresh_token(&hash, &next_hash, now, self.0.refresh_idle).await? {
+        let address = self.0.addresses.hash(from);
+        let idle = self.0.refresh_idle;
+        match self.0.store.redeem_refresh_token(&hash, &next_hash, address.as_deref(), now, idle).await? {
             Redeemed::Good(refreshed) => Ok(self.entered(refreshed.person.user, refreshed.family, next, now)),
             Redeemed::Unknown => Err(Refusal::TokenInvalid),
+            Redeemed::Revoked(family) => Err(self.refusal_of_login(family).await),
             Redeemed::Expired => Err(Refusal::TokenExpired),
             Redeemed::Reused(family) => {
                 self.changed(LoginChange::Revoked(family));
@@ -160,7 +183,7 @@ impl Auth {
     /// of this moment.
     ///
     /// # Errors
-    /// `token_invalid`, `token_expired`, `internal`.
+    /// `token_invalid`, `token_expired`, `banned`, `internal`.
     pub async fn verify(&self, access_token: &str, from: IpAddr) -> Result<Access, Refusal> {
         let claims = self.0.tokens.read(access_token)?;
         self.access(claims.sub, claims.sid, Time::from_ms(claims.exp.saturating_mul(1000)), from).await
@@ -204,18 +227,32 @@ impl Auth {
     /// What a ticket proves. It is used up by this.
     ///
     /// # Errors
-    /// `token_invalid` (unknown, used or too old), `internal`.
+    /// `token_invalid` (unknown, used or too old), `banned`, `internal`.
     pub async fn redeem(&self, ticket: &str, from: IpAddr) -> Result<Access, Refusal> {
         let access = self.0.tickets.take(ticket).ok_or(Refusal::TokenInvalid)?;
         self.access(access.caller.user.id, access.caller.family, access.expires_at, from).await
     }
 
-    /// Forgets logins that ended. How many.
+    /// Looks once more whether a login holds, now that something is open by it: whoever ended it meanwhile has either closed that or
+    /// is seen here.
+    ///
+    /// # Errors
+    /// `token_invalid`, `banned`, `internal`.
+    pub async fn confirm(&self, caller: &Caller) -> Result<(), Refusal> {
+        match self.0.store.family(caller.family).await? {
+            Some(_) => Ok(()),
+            None => Err(self.refusal_of_login(caller.family).await),
+        }
+    }
+
+    /// Forgets logins that ended, and where people came from a day ago. How many.
     ///
     /// # Errors
     /// `internal`.
     pub async fn sweep(&self) -> Result<u64, Refusal> {
-        Ok(self.0.store.sweep_families(Time::now()).await?)
+        let now = Time::now();
+        let forgotten = self.0.store.forget_addresses(now).await?;
+        Ok(self.0.store.sweep_families(now).await? + forgotten)
     }
 
     async fn access(
@@ -229,7 +266,8 @@ impl Auth {
             Some(Person { user: owner, known_since }) if owner.id == user => {
                 Ok(Access { caller: Caller { user: owner, known_since, family, address }, expires_at })
             }
-            _ => Err(Refusal::TokenInvalid),
+            Some(_) => Err(Refusal::TokenInvalid),
+            None => Err(self.refusal_of_login(family).await),
         }
     }
 
@@ -244,6 +282,7 @@ impl Auth {
             expires_in_s: self.0.access_life.as_secs(),
             refresh_token,
             refresh_expires_in_s: self.0.refresh_idle.as_secs(),
+            device: None,
             user,
         }
     }
@@ -256,6 +295,11 @@ fn new_secret() -> String {
     let (high, low) = bytes.split_at(16);
     let number = |half: &[u8]| u128::from_be_bytes(half.try_into().expect("16 bytes"));
     format!("{:032x}{:032x}", number(high), number(low))
+}
+
+/// Whether a text may be what [`new_secret`] made.
+fn is_secret(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// What the database keeps of a secret. The secrets are random, so a fast hash is enough.

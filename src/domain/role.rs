@@ -77,14 +77,16 @@ pub enum Action {
     DecideEscalated,
     /// Go past the rate limits.
     PassLimits,
+    /// Keep somebody out of the site, whom one outranks; let them in again.
+    Ban,
     /// Give a role on the site.
     SetSiteRole,
 }
 
 /// Per action: the least role in the room, and the least role on the site, that allows it. Either is enough.
-const TABLE: [(Action, Option<Role>, Option<SiteRole>); 17] = {
+const TABLE: [(Action, Option<Role>, Option<SiteRole>); 18] = {
     use Action::{
-        CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MuteTrack,
+        Ban, CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MuteTrack,
         PassLimits, ReadHistory, Record, RemoveMember, Report, ReviewCases, SendMessage, SetMemberRole, SetSiteRole,
         Type,
     };
@@ -105,6 +107,7 @@ const TABLE: [(Action, Option<Role>, Option<SiteRole>); 17] = {
         (ReviewCases, None, Some(SiteRole::Moderator)),
         (DecideEscalated, None, Some(SiteRole::Administrator)),
         (PassLimits, None, Some(SiteRole::Moderator)),
+        (Ban, None, Some(SiteRole::Moderator)),
         (SetSiteRole, None, Some(SiteRole::Administrator)),
     ]
 };

@@ -69,10 +69,19 @@ impl Caller {
 }
 
 /// What became of logins and of those who have them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoginChange {
     /// A login is over before its time: nothing that it opened may go on.
     Revoked(FamilyId),
+    /// Somebody is kept out of the site: nothing that any login of theirs opened may go on.
+    Banned {
+        /// Who.
+        user: UserId,
+        /// Why.
+        reason: String,
+        /// Until when; `None`: for good.
+        until: Option<Time>,
+    },
     /// Somebody has another role on the site.
     SiteRole(UserId, SiteRole),
 }

@@ -73,7 +73,7 @@ impl Rooms {
         }
         let Lobby { rooms, orders, .. } = &mut *lobby;
         let room = rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
-        let (orders, kind) = (orders.get(&call), room.record.room.kind);
+        let (orders, kind, sampled) = (orders.get(&call), room.record.room.kind, self.0.config.sampled);
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
@@ -87,7 +87,7 @@ impl Rooms {
         // Nobody sees a stranger's picture before the server has.
         let begins = |user, source: TrackSource| Beginning {
             stopped: orders.is_some_and(|orders| orders.is_stopped(user, source)),
-            cleared: kind != RoomKind::Match || !source.is_picture(),
+            cleared: !sampled || kind != RoomKind::Match || !source.is_picture(),
         };
         match room.call.publish(seat.session.id, &offered, answer.fresh, begins) {
             Ok(None) => return Err(Refusal::NotInCall),

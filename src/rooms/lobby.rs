@@ -7,8 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{Listed, call::CallSeats, orders::Orders, strangers::Leaving};
 use crate::domain::{
-    CallId, Caller, Member, Refusal, Role, Room, RoomId, Seat, Session, SessionId, SiteRole, Standing, User,
-    UserId,
+    CallId, Caller, Member, Refusal, Role, Room, RoomId, Seat, Session, SessionId, SiteRole, Standing, User, UserId,
     call::Call,
 };
 use crate::metrics::{ROOMS, SEATS};
@@ -26,9 +25,9 @@ pub(super) struct Lobby {
     /// Where each call takes place.
     pub(super) calls: HashMap<CallId, RoomId>,
     /// What holds for calls, also for those that nobody is in now.
+    pub(super) orders: HashMap<CallId, Orders>,
     /// Where to tell who leaves a room of strangers.
     pub(super) leavings: Option<mpsc::UnboundedSender<Leaving>>,
-    pub(super) orders: HashMap<CallId, Orders>,
     /// Sessions whose socket is gone.
     pub(super) lost: HashSet<SessionId>,
     /// Counts the times that somebody came into a room.
@@ -135,6 +134,12 @@ impl Lobby {
     pub(super) fn sessions_of(&self, id: RoomId, user: UserId) -> Vec<SessionId> {
         let presence = self.rooms.get(&id).and_then(|room| room.people.get(&user));
         presence.map(|presence| presence.sessions.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// All seats of one person, in all rooms.
+    pub(super) fn seats_of(&self, user: UserId) -> Vec<(SessionId, RoomId)> {
+        let theirs = self.rooms.iter().filter_map(|(id, room)| Some((*id, room.people.get(&user)?)));
+        theirs.flat_map(|(id, presence)| presence.sessions.iter().map(move |session| (*session, id))).collect()
     }
 
     pub(super) fn listed(&self, room: Room) -> Listed {

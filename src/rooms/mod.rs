@@ -51,7 +51,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_participants: 50, max_present: 10_000 }
+        Self { max_participants: 50, max_present: 10_000, sampled: true }
     }
 }
 

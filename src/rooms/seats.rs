@@ -140,10 +140,17 @@ impl Rooms {
         self.lobby().set_site_role(user.id, user.role);
     }
 
-    /// Roles on the site hold at once.
-    pub fn login_changed(&self, change: LoginChange) {
-        if let LoginChange::SiteRole(user, role) = change {
-            self.lobby().set_site_role(user, role);
+    /// Roles on the site hold at once, and so do bans.
+    pub fn login_changed(&self, change: &LoginChange) {
+        match change {
+            LoginChange::SiteRole(user, role) => self.lobby().set_site_role(*user, *role),
+            LoginChange::Banned { user, .. } => {
+                let mut lobby = self.lobby();
+                for (session, room) in lobby.seats_of(*user) {
+                    self.rise_in(&mut lobby, session, room, LeftReason::Removed);
+                }
+            }
+            LoginChange::Revoked(_) => {}
         }
     }
 

@@ -117,7 +117,7 @@ fn session(caller: Caller) -> Session {
 
 #[tokio::test]
 async fn a_room_is_refused_for_what_is_wrong_with_it() {
-    let house = House::with(Config { max_participants: 10, max_present: 20 }).await;
+    let house = House::with(Config { max_participants: 10, max_present: 20, ..Config::default() }).await;
     let ada = house.caller("ada").await;
     let good = NewRoom {
         kind: RoomKind::Call,
@@ -335,9 +335,9 @@ async fn a_role_on_the_site_holds_on_live_sockets() {
     house.enter(&guard, room).await.unwrap();
     let may = |house: &House| can(house.seat(&guard, room).standing(), Action::RemoveMember);
     assert!(!may(&house));
-    house.rooms.login_changed(LoginChange::SiteRole(guard.caller.user.id, SiteRole::Moderator));
+    house.rooms.login_changed(&LoginChange::SiteRole(guard.caller.user.id, SiteRole::Moderator));
     assert!(may(&house));
-    house.rooms.login_changed(LoginChange::SiteRole(guard.caller.user.id, SiteRole::Member));
+    house.rooms.login_changed(&LoginChange::SiteRole(guard.caller.user.id, SiteRole::Member));
     assert!(!may(&house));
     let user = User { role: SiteRole::Moderator, ..guard.caller.user.clone() };
     house.rooms.renew(&guard.renewed(Caller { user, ..guard.caller.clone() }));
@@ -417,3 +417,4 @@ async fn a_site_moderator_keeps_order_without_being_a_member() {
 }
 
 mod calls;
+mod watched;

@@ -17,8 +17,10 @@ use crate::domain::{FamilyId, Time, UserId};
 pub enum Redeemed {
     /// It was good, and is used up now.
     Good(Refreshed),
-    /// No such token, or its family was revoked.
+    /// No such token.
     Unknown,
+    /// Its family was revoked.
+    Revoked(FamilyId),
     /// Its time was over.
     Expired,
     /// It had been used before: the whole family is revoked now.
@@ -32,6 +34,15 @@ pub struct Refreshed {
     pub family: FamilyId,
     /// Whose.
     pub person: Person,
+}
+
+/// Where a login comes from, as far as it is kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trace<'a> {
+    /// The hash of the device's cookie.
+    pub device: Option<&'a [u8]>,
+    /// The keyed hash of the address.
+    pub address: Option<&'a [u8]>,
 }
 
 #[derive(FromRow)]
@@ -54,6 +65,7 @@ impl Store {
         id: FamilyId,
         user: UserId,
         token_hash: &[u8],
+        trace: Trace<'_>,
         at: Time,
         idle: Duration,
     ) -> Result<(), Error> {
@@ -61,11 +73,17 @@ impl Store {
         let expires_at = at.after(idle);
         execute!(
             &mut tx,
-            sqlx::query("insert into families (id, user_id, created_at, expires_at) values ($1, $2, $3, $4)")
-                .bind(id.as_uuid())
-                .bind(user.as_uuid())
-                .bind(at.as_ms())
-                .bind(expires_at.as_ms())
+            sqlx::query(
+                "insert into families (id, user_id, created_at, expires_at, device_hash, address_hash, address_at) \
+                 values ($1, $2, $3, $4, $5, $6, $7)"
+            )
+            .bind(id.as_uuid())
+            .bind(user.as_uuid())
+            .bind(at.as_ms())
+            .bind(expires_at.as_ms())
+            .bind(trace.device)
+            .bind(trace.address)
+            .bind(trace.address.map(|_| at.as_ms()))
         )?;
         insert_token(&mut tx, id, token_hash, expires_at).await?;
         tx.commit().await?;
@@ -73,7 +91,7 @@ impl Store {
     }
 
     /// Takes a refresh token and puts the next one in its place, in one transaction: of two that bring the same token at
-    /// once, one succeeds and the other revokes the family.
+    /// once, one succeeds and the other revokes the family. `address` is the keyed hash of where it came from.
     ///
     /// # Errors
     /// When the database fails.
@@ -81,6 +99,7 @@ impl Store {
         &self,
         hash: &[u8],
         next_hash: &[u8],
+        address: Option<&[u8]>,
         at: Time,
         idle: Duration,
     ) -> Result<Redeemed, Error> {
@@ -94,7 +113,7 @@ impl Store {
         };
         let family = FamilyId::from_uuid(row.family_id);
         if row.revoked_at.is_some() {
-            return Ok(Redeemed::Unknown);
+            return Ok(Redeemed::Revoked(family));
         }
         if fresh.is_none() && row.used_at.is_some() {
             revoke(&mut tx, family, at).await?;
@@ -108,9 +127,11 @@ impl Store {
         insert_token(&mut tx, family, next_hash, expires_at).await?;
         execute!(
             &mut tx,
-            sqlx::query("update families set expires_at = $2 where id = $1")
+            sqlx::query("update families set expires_at = $2, address_hash = $3, address_at = $4 where id = $1")
                 .bind(family.as_uuid())
                 .bind(expires_at.as_ms())
+                .bind(address)
+                .bind(address.map(|_| at.as_ms()))
         )?;
         tx.commit().await?;
         Ok(Redeemed::Good(Refreshed { family, person: row.person.try_into()? }))

@@ -7,7 +7,7 @@ use parlor::domain::{
     UserId, Visibility, message::Author, user::Nickname,
 };
 use parlor::store::{
-    self, Committed, Config, Membership, NewMessage, Recovery, Redeemed, RoomRecord, STATE_MESSAGES, Store,
+    self, Committed, Config, Membership, NewMessage, Recovery, Redeemed, RoomRecord, STATE_MESSAGES, Store, Trace,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
@@ -23,7 +23,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = folder.path().join("parlor.db").to_str().unwrap().to_owned();
         Self { config: Config { url, ..Config::default() }, _folder: Some(folder) }
@@ -56,6 +56,8 @@ macro_rules! on_both_databases {
         }
     };
 }
+
+pub(crate) use on_both_databases;
 
 on_both_databases!(
     what_is_stored_survives_a_restart,
@@ -340,8 +342,8 @@ async fn a_refresh_token_is_good_once(database: Database) {
     let (store, _events) = database.open().await;
     let ada = person(&store, "ada").await;
     let (family, now) = (FamilyId::new(), Time::now());
-    store.create_family(family, ada.id, b"first", now, DAY).await.unwrap();
-    let redeem = |hash: &'static [u8], next: &'static [u8], at| store.redeem_refresh_token(hash, next, at, DAY);
+    store.create_family(family, ada.id, b"first", Trace::default(), now, DAY).await.unwrap();
+    let redeem = |hash: &'static [u8], next: &'static [u8], at| store.redeem_refresh_token(hash, next, None, at, DAY);
     assert_eq!(redeem(b"none", b"x", now).await.unwrap(), Redeemed::Unknown);
     assert_eq!(redeem(b"first", b"x", now.after(DAY)).await.unwrap(), Redeemed::Expired);
     let Redeemed::Good(refreshed) = redeem(b"first", b"second", now).await.unwrap() else { panic!("it is good") };
@@ -352,14 +354,14 @@ async fn a_refresh_token_is_good_once(database: Database) {
 
     assert_eq!(redeem(b"second", b"stolen", later).await.unwrap(), Redeemed::Reused(family));
     assert!(store.family(family).await.unwrap().is_none(), "the login is over for the thief and the owner");
-    assert_eq!(redeem(b"third", b"x", later).await.unwrap(), Redeemed::Unknown);
-    assert_eq!(redeem(b"stolen", b"x", later).await.unwrap(), Redeemed::Unknown);
+    assert_eq!(redeem(b"third", b"x", later).await.unwrap(), Redeemed::Revoked(family));
+    assert_eq!(redeem(b"stolen", b"x", later).await.unwrap(), Redeemed::Unknown, "it never came to be");
 
     let other = FamilyId::new();
-    store.create_family(other, ada.id, b"other", now, DAY).await.unwrap();
+    store.create_family(other, ada.id, b"other", Trace::default(), now, DAY).await.unwrap();
     assert_eq!(store.revoke_family_of_token(b"other", now).await.unwrap(), Some(other));
     assert_eq!(store.revoke_family_of_token(b"nothing", now).await.unwrap(), None);
-    assert_eq!(redeem(b"other", b"x", now).await.unwrap(), Redeemed::Unknown);
+    assert_eq!(redeem(b"other", b"x", now).await.unwrap(), Redeemed::Revoked(other));
     assert_eq!(store.sweep_families(now).await.unwrap(), 0);
     assert_eq!(store.sweep_families(now.after(2 * DAY)).await.unwrap(), 2);
 }
@@ -370,11 +372,11 @@ async fn two_refreshes_at_once_end_the_login(database: Database) {
     let now = Time::now();
     for round in 0..10 {
         let (family, token) = (FamilyId::new(), format!("token-{round}"));
-        store.create_family(family, ada.id, token.as_bytes(), now, DAY).await.unwrap();
+        store.create_family(family, ada.id, token.as_bytes(), Trace::default(), now, DAY).await.unwrap();
         let (one, other) = (format!("one-{round}"), format!("other-{round}"));
         let (one, other) = tokio::join!(
-            store.redeem_refresh_token(token.as_bytes(), one.as_bytes(), now, DAY),
-            store.redeem_refresh_token(token.as_bytes(), other.as_bytes(), now, DAY),
+            store.redeem_refresh_token(token.as_bytes(), one.as_bytes(), None, now, DAY),
+            store.redeem_refresh_token(token.as_bytes(), other.as_bytes(), None, now, DAY),
         );
         let outcomes = [one.unwrap(), other.unwrap()];
         assert_eq!(outcomes.iter().filter(|it| matches!(it, Redeemed::Good(_))).count(), 1, "{outcomes:?}");
@@ -399,7 +401,7 @@ async fn a_claim_is_good_once_and_while_nobody_is_administrator(database: Databa
     let (now, family) = (Time::now(), FamilyId::new());
     assert!(store.replace_claim(b"more", now).await.unwrap());
     for (user, family) in [(ada.id, family), (ben.id, FamilyId::new())] {
-        store.create_family(family, user, user.to_string().as_bytes(), now, DAY).await.unwrap();
+        store.create_family(family, user, user.to_string().as_bytes(), Trace::default(), now, DAY).await.unwrap();
     }
     assert!(!store.replace_claim(b"others", now).await.unwrap());
     assert!(!store.use_claim(b"more", ben.id).await.unwrap() && !store.use_claim(b"others", ben.id).await.unwrap());

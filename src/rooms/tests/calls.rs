@@ -23,7 +23,7 @@ fn connection(house: &House, room: RoomId, answer: &Answer) -> u64 {
 }
 
 /// The offer of another connection of the same browser.
-fn another_offer() -> String {
+pub(super) fn another_offer() -> String {
     let line = |line: &str| match line.split_once(':') {
         Some((name @ "a=ice-ufrag", _)) => format!("{name}:othr"),
         Some((name @ "a=ice-pwd", _)) => format!("{name}:anotherpasswordofthesame"),
