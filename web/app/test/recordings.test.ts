@@ -30,6 +30,7 @@ const recording: Recording = {
   stopReason: "stopped",
   files: [file],
   composed: null,
+  mayManage: true,
 };
 
 test("a download is named so that every file system takes it", () => {

@@ -182,6 +182,11 @@ export class Api {
     return this.#authorized((token) => this.#send<T>(method, path, body, token));
   }
 
+  /** The whole address of a path on the server. */
+  address(path: string): string {
+    return `${this.#base}${path}`;
+  }
+
   /** A file that needs the token, which an element's `src` cannot send. */
   file(path: string): Promise<Blob> {
     return this.#authorized(async (token) => (await this.#fetched("GET", path, undefined, token)).blob());

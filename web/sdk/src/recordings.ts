@@ -14,7 +14,7 @@ export interface RecordingFile {
   state: "recording" | "finishing" | "ready" | "failed";
   /** The server stopped in the middle, and the file was finished later. */
   interrupted: boolean;
-  container: "webm" | "matroska" | "mp4";
+  container: "webm" | "matroska";
   /** Where it begins on the recording's clock. */
   startsAtMs: number;
   durationMs: number | null;
@@ -35,7 +35,7 @@ export interface Recording {
   recordingId: string;
   callId: string;
   roomId: string;
-  roomName: string | null;
+  roomName: string;
   state: RecordingState;
   startedAt: string | null;
   endedAt: string | null;
@@ -43,8 +43,8 @@ export interface Recording {
   stopReason: RecordingStop | null;
   files: RecordingFile[];
   composed: Composition | null;
-  /** Whether the asker may delete and compose it; not every server says so. */
-  mayManage?: boolean;
+  /** Whether the asker may delete and compose it. */
+  mayManage: boolean;
 }
 
 /** An address that opens one file, without a token, for an hour. */
@@ -86,7 +86,8 @@ export class Recordings extends Emitter<{ composed: RecordingComposed }> {
 
   /** For a `<video>` or a download, which can send no token. */
   async link(recordingId: string, fileId: string): Promise<FileLink> {
-    return this.#api.request("POST", `${ofFile(recordingId, fileId)}/link`);
+    const link = await this.#api.request<FileLink>("POST", `${ofFile(recordingId, fileId)}/link`);
+    return { ...link, url: this.#api.address(link.url) };
   }
 
   async delete(recordingId: string): Promise<void> {

@@ -5,6 +5,7 @@ import type { Socket } from "../src/socket.js";
 import type { ServerFrame } from "../src/wire.js";
 
 function setUp(answer: unknown = undefined) {
+  const address = (path: string) => `https://parlor.example${path}`;
   const request = vi.fn(async (..._: unknown[]) => answer);
   let say: (frame: ServerFrame) => void = () => undefined;
   const socket = {
@@ -12,7 +13,7 @@ function setUp(answer: unknown = undefined) {
       say = listener;
     },
   };
-  const recordings = new Recordings({ request } as unknown as Api, socket as unknown as Socket);
+  const recordings = new Recordings({ request, address } as unknown as Api, socket as unknown as Socket);
   return { recordings, asked: () => request.mock.calls, say: (frame: object) => say(frame as ServerFrame) };
 }
 
@@ -40,6 +41,11 @@ test("each act has its call", async () => {
     ["GET", "/recordings/x/composed"],
     ["DELETE", "/recordings/x/composed"],
   ]);
+});
+
+test("a link leads to the server, wherever the page is from", async () => {
+  const { recordings } = setUp({ url: "/api/v1/file?signature=s", expiresAt: "" });
+  expect((await recordings.link("x", "f")).url).toBe("https://parlor.example/api/v1/file?signature=s");
 });
 
 test("who asked for one file of all hears how far it is", () => {

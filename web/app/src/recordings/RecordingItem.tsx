@@ -18,8 +18,8 @@ interface RecordingItemProps {
 export function RecordingItem({ recording, onChanged }: RecordingItemProps) {
   const { t } = useTranslation();
   const [deleting, setDeleting] = useState<RecordingFile | "all" | null>(null);
-  const { recordingId, files, state, stopReason, mayManage = true } = recording;
-  const name = recording.roomName ?? t("recordings.unnamed");
+  const { recordingId, files, state, stopReason, mayManage } = recording;
+  const name = recording.roomName || t("recordings.unnamed");
   const odd = stopReason && stopReason !== "stopped" && stopReason !== "call_ended" ? stopReason : null;
 
   return (
