@@ -16,7 +16,7 @@ const MOST_EPOCHS: usize = 4;
 /// How far the clocks have drifted apart is seen from the fastest packet of so long a time …
 const WINDOW_US: i64 = 10_000_000;
 /// … and made good by so much a second: nobody sees that.
-const FOLLOW_US: i64 = 5_000;
+const FOLLOW_US: i64 = 2_000;
 /// A difference that is not worth following.
 const NEAR_US: i64 = 5_000;
 
@@ -29,8 +29,9 @@ const PICTURE_STEP_US: i64 = 1_000;
 const SOUND_OFF_US: i64 = 8_000;
 /// Sound is moved by so much at a time, which nobody hears …
 const SOUND_STEP_US: i64 = 1_000;
-/// … once in this time, or, when it is further off than [`SOUND_FAR_US`], in a tenth of it.
-const SOUND_STEP_EVERY_US: i64 = 1_000_000;
+/// … once in this time, which is faster than any clock drifts, or when it is further off than [`SOUND_FAR_US`], in this.
+const SOUND_STEP_EVERY_US: i64 = 250_000;
+const SOUND_HURRY_EVERY_US: i64 = 100_000;
 const SOUND_FAR_US: i64 = 20_000;
 /// How far sound is off is averaged over this time: sender reports tremble by some milliseconds.
 const SOUND_AVERAGE_US: i64 = 2_000_000;
@@ -58,7 +59,7 @@ struct Epoch {
 }
 
 impl PublisherClock {
-    /// A frame whose first packet came then was captured then, by the publisher's clock.
+    /// A packet that came just now was captured then, by the publisher's clock.
     pub fn note(&mut self, arrived_us: i64, captured_us: i64) {
         let travelled_us = arrived_us.saturating_sub(captured_us);
         let Some(at) = self.epoch(arrived_us, captured_us) else {
@@ -208,7 +209,7 @@ impl AudioClock {
             if off_us.abs() > SOUND_OFF_US / 4 { off_us.clamp(-silence_us, silence_us) } else { 0 }
         } else {
             self.moving = off_us.abs() > if self.moving { SOUND_OFF_US / 4 } else { SOUND_OFF_US };
-            let every_us = if off_us.abs() > SOUND_FAR_US { SOUND_STEP_EVERY_US / 10 } else { SOUND_STEP_EVERY_US };
+            let every_us = if off_us.abs() > SOUND_FAR_US { SOUND_HURRY_EVERY_US } else { SOUND_STEP_EVERY_US };
             if self.moving && now_us >= self.moved_us + every_us { off_us.signum() * SOUND_STEP_US } else { 0 }
         };
         if step_us != 0 {

@@ -17,6 +17,8 @@ mod opus;
 mod reel;
 mod reorder;
 mod take;
+#[cfg(test)]
+mod tests;
 mod track;
 mod vp8;
 mod webm;

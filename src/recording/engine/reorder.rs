@@ -87,7 +87,7 @@ impl Reorder {
     fn take_first(&mut self, gap: u64) -> Option<Kept> {
         let (index, kept) = self.kept.pop_first()?;
         self.bytes -= kept.payload.len();
-        self.lost += gap;
+        self.lost += if gap > WIDEST_GAP { 0 } else { gap };
         self.next = Some(index.saturating_add(1));
         self.look_behind();
         Some(Kept { after_loss: gap > 0, ..kept })
@@ -99,6 +99,12 @@ impl Reorder {
         if first.is_some() && first != self.next {
             self.gap_since_us = self.kept.values().map(|kept| kept.meta.arrived_us).min().unwrap_or(self.gap_since_us);
         }
+    }
+
+    /// Payload bytes that wait.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Forgets everything: another stream begins.

@@ -73,7 +73,7 @@ impl Take {
     pub fn tick(&mut self, now_us: i64, steps: &mut Vec<Step>) {
         self.now_us = self.now_us.max(now_us);
         for ((id, _), track) in &mut self.tracks {
-            if let Some(publisher) = self.publishers.get_mut(&track.participant) {
+            if let Some(publisher) = self.publishers.get(&track.participant) {
                 track.tick(self.now_us, publisher);
             }
             if track.wants_keyframe(self.now_us) {
@@ -92,6 +92,12 @@ impl Take {
         self.write(true, steps);
         steps.extend(self.reels.iter().filter_map(Reel::close));
         self.take_counts()
+    }
+
+    /// Bytes that have come and are not in a cluster.
+    #[cfg(test)]
+    pub fn waiting_bytes(&self) -> usize {
+        self.tracks.values().map(Track::waiting_bytes).sum()
     }
 
     /// What was counted since the last time.
@@ -186,7 +192,7 @@ impl Take {
 
     fn end_one(&mut self, key: TrackKey) {
         let Some(track) = self.tracks.get_mut(&key).filter(|track| !track.ended) else { return };
-        if let Some(publisher) = self.publishers.get_mut(&track.participant) {
+        if let Some(publisher) = self.publishers.get(&track.participant) {
             track.end(self.now_us, publisher);
         }
         if self.ended.len() >= MOST_ENDED {

@@ -87,6 +87,7 @@ pub struct Track {
     last_us: Option<i64>,
     asked_us: Option<i64>,
     key_us: i64,
+    now_us: i64,
     whole: Vec<Whole>,
     counts: Counts,
 }
@@ -121,6 +122,7 @@ impl Track {
             last_us: None,
             asked_us: None,
             key_us: now_us,
+            now_us,
             whole: Vec::new(),
             counts: Counts::default(),
         }
@@ -135,35 +137,54 @@ impl Track {
     pub fn take(&mut self, packet: &RecordedPacket, meta: Meta, payload: &[u8], publisher: &mut PublisherClock) {
         self.counts.packets += 1;
         self.heard_us = self.heard_us.max(meta.arrived_us);
+        self.now_us = self.now_us.max(meta.arrived_us);
         if self.stream != Some(packet.stream) {
-            self.begin_stream(meta.arrived_us, publisher);
+            self.begin_stream(publisher);
             self.stream = Some(packet.stream);
         }
+        self.compare(&meta, publisher);
         match self.reorder.offer(packet.index, &meta, payload) {
             Arrival::Next => {
                 self.feed(meta, false, payload, publisher);
-                self.drain(meta.arrived_us, publisher);
+                self.drain(publisher);
             }
-            Arrival::Kept => self.drain(meta.arrived_us, publisher),
+            Arrival::Kept => self.drain(publisher),
             Arrival::Useless => self.counts.late += 1,
         }
     }
 
     /// Time has passed: gives up what has been waited for long enough.
-    pub fn tick(&mut self, now_us: i64, publisher: &mut PublisherClock) {
-        self.drain(now_us, publisher);
-        let force = self.gathered.len() > MOST_GATHERED;
-        self.place(now_us, force, publisher);
+    pub fn tick(&mut self, now_us: i64, publisher: &PublisherClock) {
+        self.now_us = self.now_us.max(now_us);
+        self.drain(publisher);
+        self.place(self.is_full(), publisher);
     }
 
     /// No more packets come: what is here is all.
-    pub fn end(&mut self, now_us: i64, publisher: &mut PublisherClock) {
-        self.finish_stream(now_us, publisher);
+    pub fn end(&mut self, now_us: i64, publisher: &PublisherClock) {
+        self.now_us = self.now_us.max(now_us);
+        self.finish_stream(publisher);
         self.ended = true;
     }
 
-    fn begin_stream(&mut self, now_us: i64, publisher: &mut PublisherClock) {
-        self.finish_stream(now_us, publisher);
+    /// Notes what the packet tells of the clocks.
+    fn compare(&mut self, meta: &Meta, publisher: &mut PublisherClock) {
+        let ticks = self.count_rollovers(meta.timestamp);
+        self.ticks.get_or_insert(ticks);
+        match meta.captured_us {
+            Some(captured_us) => publisher.note(meta.arrived_us, captured_us),
+            None => self.arrivals.note(meta.arrived_us, self.us(ticks)),
+        }
+    }
+
+    fn count_rollovers(&self, timestamp: u32) -> i64 {
+        self.ticks.map_or(i64::from(timestamp), |last| {
+            last.wrapping_add(i64::from(timestamp.wrapping_sub(last as u32) as i32))
+        })
+    }
+
+    fn begin_stream(&mut self, publisher: &PublisherClock) {
+        self.finish_stream(publisher);
         self.reorder.begin_anew();
         match &mut self.pace {
             Pace::Video(clock) => clock.rejoin(),
@@ -171,26 +192,26 @@ impl Track {
         }
         (self.ticks, self.timed, self.arrivals) = (None, false, PublisherClock::default());
         // A stream begins with a key frame; it has yet to come in whole.
-        self.asked_us = Some(now_us);
+        self.asked_us = Some(self.now_us);
     }
 
     /// Everything that the stream has left, as good as it gets.
-    fn finish_stream(&mut self, now_us: i64, publisher: &mut PublisherClock) {
+    fn finish_stream(&mut self, publisher: &PublisherClock) {
         while let Some(kept) = self.reorder.pop_anyway() {
             self.feed(kept.meta, kept.after_loss, &kept.payload, publisher);
         }
         self.assembler.lose(&mut self.gathered);
-        self.place(now_us, true, publisher);
+        self.place(true, publisher);
     }
 
-    fn drain(&mut self, now_us: i64, publisher: &mut PublisherClock) {
-        while let Some(kept) = self.reorder.pop(now_us) {
+    fn drain(&mut self, publisher: &PublisherClock) {
+        while let Some(kept) = self.reorder.pop(self.now_us) {
             self.feed(kept.meta, kept.after_loss, &kept.payload, publisher);
         }
     }
 
     /// The next packet in order.
-    fn feed(&mut self, meta: Meta, after_loss: bool, payload: &[u8], publisher: &mut PublisherClock) {
+    fn feed(&mut self, meta: Meta, after_loss: bool, payload: &[u8], publisher: &PublisherClock) {
         let mut whole = std::mem::take(&mut self.whole);
         self.assembler.take(meta, after_loss, payload, &mut self.gathered, &mut whole);
         for frame in whole.drain(..) {
@@ -199,22 +220,15 @@ impl Track {
         self.whole = whole;
     }
 
-    fn queue(&mut self, whole: &Whole, publisher: &mut PublisherClock) {
-        let timestamp = whole.first.timestamp;
-        let ticks = self.ticks.map_or(i64::from(timestamp), |last| {
-            last.wrapping_add(i64::from(timestamp.wrapping_sub(last as u32) as i32))
-        });
+    fn queue(&mut self, whole: &Whole, publisher: &PublisherClock) {
+        let ticks = self.count_rollovers(whole.first.timestamp);
         self.ticks = Some(ticks);
-        if let Some(captured_us) = whole.first.captured_us {
-            publisher.note(whole.first.arrived_us, captured_us);
-        }
-        self.arrivals.note(whole.first.arrived_us, self.us(ticks));
         if whole.key {
             (self.asked_us, self.key_us) = (None, whole.arrived_us);
         }
         let Whole { first, arrived_us, bytes, key, duration_us } = *whole;
         self.frames.push_back(Frame { time_us: None, bytes, key, arrived_us, ticks, first, duration_us });
-        self.place(arrived_us, false, publisher);
+        self.place(false, publisher);
     }
 
     fn clock_hz(&self) -> i64 {
@@ -226,13 +240,13 @@ impl Track {
     }
 
     /// Gives frames their times, once it is known where the stream stands, or has to be guessed.
-    fn place(&mut self, now_us: i64, force: bool, publisher: &PublisherClock) {
+    fn place(&mut self, force: bool, publisher: &PublisherClock) {
         if !self.timed {
             let Some(first) = self.frames.get(self.placed) else { return };
             let reported =
                 self.frames.range(self.placed..).find_map(|frame| Some((frame.ticks, frame.first.captured_us?)));
-            let known = reported.is_some() && publisher.is_settled(now_us);
-            if !known && !force && now_us < first.arrived_us + HOLD_US {
+            let known = reported.is_some() && publisher.is_settled(self.now_us);
+            if !known && !force && self.now_us < first.arrived_us + HOLD_US {
                 return;
             }
             self.timed = true;
@@ -241,7 +255,7 @@ impl Track {
             }
         }
         while let Some(frame) = self.frames.get(self.placed).copied() {
-            let time_us = self.time_of(&frame, now_us, publisher);
+            let time_us = self.time_of(&frame, publisher);
             // A time that makes no sense: nothing is drawn from it, and a picture that is left out is missed by those that follow.
             let time_us = time_us.filter(|time_us| *time_us <= frame.arrived_us.saturating_add(AHEAD_US));
             match time_us {
@@ -270,9 +284,9 @@ impl Track {
         }
     }
 
-    fn time_of(&mut self, frame: &Frame, now_us: i64, publisher: &PublisherClock) -> Option<i64> {
+    fn time_of(&mut self, frame: &Frame, publisher: &PublisherClock) -> Option<i64> {
         let (arrived_us, hz) = (frame.first.arrived_us, self.clock_hz());
-        let captured_us = frame.first.captured_us.filter(|_| publisher.is_settled(now_us));
+        let captured_us = frame.first.captured_us.filter(|_| publisher.is_settled(self.now_us));
         let reported = captured_us.and_then(|captured_us| publisher.place(arrived_us, captured_us));
         let aim_us = reported.or_else(|| self.arrivals.place(arrived_us, self.us(frame.ticks))).unwrap_or(arrived_us);
         let is_news = reported.is_some() && !std::mem::replace(&mut self.by_report, reported.is_some());
@@ -287,8 +301,10 @@ impl Track {
         if self.codec == Codec::Opus || self.ended || now_us > self.heard_us + SILENT_US {
             return false;
         }
-        let wanted = self.assembler.is_lost() || now_us > self.key_us + JUMP_EVERY_US;
-        let asked = self.asked_us.is_some_and(|asked_us| now_us < asked_us + ASK_EVERY_US);
+        let lost = self.assembler.is_lost();
+        let wanted = lost || now_us > self.key_us + JUMP_EVERY_US;
+        let patience_us = if lost { ASK_EVERY_US } else { JUMP_EVERY_US / 3 };
+        let asked = self.asked_us.is_some_and(|asked_us| now_us < asked_us + patience_us);
         if wanted && !asked {
             self.asked_us = Some(now_us);
         }
@@ -340,6 +356,12 @@ impl Track {
     /// The picture's declaration, once there is a key frame.
     pub fn picture(&self) -> Option<&Picture> {
         self.assembler.picture()
+    }
+
+    /// Bytes that have come and are not written.
+    #[cfg(test)]
+    pub fn waiting_bytes(&self) -> usize {
+        self.gathered.len() + self.reorder.bytes()
     }
 
     /// What was counted since the last time.
