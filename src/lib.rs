@@ -152,7 +152,8 @@ impl Running {
     /// Stops in order: clients are told, requests are answered, what was acknowledged is in the database anyway.
     pub async fn stop(self) {
         let Self { served, core, recordings, sfu, figures, .. } = self;
-        // Together: everybody is still told that the recordings stop, and nobody waits for files.
+        // First, so that everybody is still told; then together, so that nobody waits for files.
+        recordings.stop_all().await;
         tokio::join!(recordings.stop(), served.stop());
         figures.abort();
         // It waits for threads.

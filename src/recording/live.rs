@@ -251,8 +251,8 @@ impl Recordings {
         Some(was)
     }
 
-    /// Stops them all: the server does.
-    pub(super) async fn stop_all(&self) {
+    /// Stops them all, and tells everybody: the server is about to stop.
+    pub async fn stop_all(&self) {
         let all: Vec<_> = self.live().values().cloned().collect();
         for live in all {
             if let Err(error) = self.halt(&live, RecordingStop::ServerStopped).await

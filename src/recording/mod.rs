@@ -149,7 +149,8 @@ impl Recordings {
         Ok(recordings)
     }
 
-    /// Stops every recording, finishes their files, and brings them to where they are kept, as far as there is time.
+    /// Finishes the files of what was stopped by [`Recordings::stop_all`], and brings them to where they are kept, as far as there is
+    /// time.
     pub async fn stop(&self) {
         self.stop_all().await;
         self.0.composer.stop();

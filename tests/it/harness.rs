@@ -219,6 +219,18 @@ impl Person {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// A GET under `/api/v1` whose answer is not text.
+    pub(crate) async fn fetch(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+        let request = self.http.get(format!("{}/api/v1{path}", self.base)).bearer_auth(&self.token);
+        let with = |request: reqwest::RequestBuilder, (name, value): &(&str, &str)| request.header(*name, *value);
+        headers.iter().fold(request, with).send().await.expect("the server answers")
+    }
+
+    /// The same login at another address: the server has moved, its state has not.
+    pub(crate) fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     /// Waits until the access token has ended; the refusal.
     pub(crate) async fn until_expired(&self) -> Answer {
         until("the token ends", async || {

@@ -4,21 +4,27 @@
 mod harness;
 
 mod api;
+mod bans;
 mod call;
 mod chat;
 mod check;
 mod connection;
 mod corpus;
 mod figures;
+mod film;
 mod network;
 mod offers;
 mod page;
 mod peer;
 mod postgres;
 mod process;
+mod program;
+mod projector;
+mod recording;
 mod relay;
 mod socket;
 mod store;
 mod store_wires;
+mod taps;
 mod tidy;
 mod tls;
