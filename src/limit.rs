@@ -39,6 +39,10 @@ pub enum Rule {
     Offer,
     /// What somebody wants to see of a call: told at each change of their layout.
     View,
+    /// Reports that are not critical.
+    Report,
+    /// Searches for strangers.
+    Match,
     /// Frames and requests of any kind, before anything is looked up for them.
     Frame,
     /// Everything else.
@@ -79,6 +83,10 @@ pub struct Config {
     pub offer: Rate,
     /// What somebody wants to see of a call.
     pub view: Rate,
+    /// Reports that are not critical.
+    pub report: Rate,
+    /// Searches for strangers.
+    pub search: Rate,
     /// Frames and requests of any kind.
     pub frame: Rate,
     /// Everything else.
@@ -104,6 +112,8 @@ impl Default for Config {
             refresh: rate(10, 5),
             offer: rate(30, 10),
             view: rate(300, 60),
+            report: rate(5, 5),
+            search: rate(30, 5),
             frame: rate(600, 200),
             request: rate(100, 50),
             address_factor: 20,
@@ -171,6 +181,11 @@ impl Limits {
         self.take_for_address(rule, address, now_ns)
     }
 
+    /// Whether no limit holds for somebody.
+    pub fn are_not_for(&self, caller: &Caller) -> bool {
+        can(caller.standing(), Action::PassLimits) || self.is_exempt(caller.address)
+    }
+
     /// Counts one deed of an address of which it is not known who is behind it.
     ///
     /// # Errors
@@ -220,6 +235,8 @@ impl Limits {
             Rule::Refresh => config.refresh,
             Rule::Offer => config.offer,
             Rule::View => config.view,
+            Rule::Report => config.report,
+            Rule::Match => config.search,
             Rule::Frame => config.frame,
             Rule::Request => config.request,
         }
@@ -247,6 +264,8 @@ impl Rule {
             Rule::Refresh => "refresh",
             Rule::Offer => "offer",
             Rule::View => "view",
+            Rule::Report => "report",
+            Rule::Match => "match",
             Rule::Frame => "frame",
             Rule::Request => "request",
         }

@@ -59,6 +59,14 @@ metrics! {
     MEDIA_SAMPLES = Counter "parlor_media_samples_total" ["result"] "Key frames taken out to be looked at: handed over, or lost because nobody had room.";
     MEDIA_RECORDED = Counter "parlor_media_recorded_packets_total" ["result"] "Packets copied for recordings: handed over, or lost because nobody had room.";
     SHARD_LAG_SECONDS = Gauge "parlor_shard_lag_seconds" ["shard"] "Longest round of a shard's loop since the last reading.";
+    SAMPLES = Counter "parlor_samples_total" ["result"] "Sampled frames, by what became of them.";
+    SAMPLE_SECONDS = Histogram "parlor_sample_seconds" [] "Time to decode and classify one frame, in seconds.";
+    TRACKS_UNSAMPLED = Gauge "parlor_tracks_unsampled" [] "Tracks of which nobody knows what they show.";
+    CASES = Counter "parlor_cases_total" ["source"] "Cases that began, by who brought them.";
+    MODERATION_DEGRADED = Gauge "parlor_moderation_degraded" [] "1 while not everything is looked at, else 0.";
+    MATCH_WAITING = Gauge "parlor_match_waiting" ["mode"] "People who search for a stranger.";
+    MATCHES = Counter "parlor_matches_total" ["mode"] "Strangers put together, in pairs.";
+    MATCH_WAIT_SECONDS = Histogram "parlor_match_wait_seconds" ["mode"] "Time that somebody searched who was found, in seconds.";
     STUN_ANSWERED = Counter "parlor_stun_answered_total" [] "STUN requests that the responder answered.";
     STUN_DROPS = Counter "parlor_stun_drops_total" ["reason"] "Datagrams that the STUN responder dropped, by reason.";
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::domain::{
     CallId, CaseId, LogEntry, MessageId, ParticipantId, RoomId, Time, TrackId, TrackSource, UserId,
     case::{Case, CaseSource, CaseStatus, Claim, Decision, Measure, Named, Place, Priority},
+    evidence::Label,
 };
 
 /// A case that is to begin, unless one with the same key waits already.
@@ -40,7 +41,7 @@ pub struct NewCase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaseKey {
     /// The classifier saw the same in the same track.
-    Seen(TrackId, String),
+    Seen(TrackId, Label),
     /// The same track yields no pictures.
     Unsampled(TrackId),
     /// The same person is reported.
@@ -120,7 +121,7 @@ macro_rules! select {
 impl CaseKey {
     fn text(&self) -> String {
         match self {
-            Self::Seen(track, label) => format!("seen:{track}:{label}"),
+            Self::Seen(track, label) => format!("seen:{track}:{}", label.as_str()),
             Self::Unsampled(track) => format!("unsampled:{track}"),
             Self::Person(user) => format!("user:{user}"),
             Self::Message(message) => format!("message:{message}"),

@@ -52,6 +52,8 @@ pub struct Filed {
     pub again: bool,
     /// How much the case presses now.
     pub priority: Priority,
+    /// Whether so many people say so that it is to be believed until somebody has decided.
+    pub is_weighty: bool,
 }
 
 /// What became of somebody's earlier reports.
@@ -116,9 +118,9 @@ impl Store {
                 new.id
             }
         };
-        let priority = weigh(&mut tx, id, new.reason).await?;
+        let (priority, is_weighty) = weigh(&mut tx, id, new.reason).await?;
         tx.commit().await?;
-        Ok(Filed { report, case: id, is_new_case, again: known.is_some(), priority })
+        Ok(Filed { report, case: id, is_new_case, again: known.is_some(), priority, is_weighty })
     }
 
     /// The reports of a case, oldest first, up to `limit`.
@@ -221,7 +223,7 @@ async fn aggravate(tx: &mut Tx, report: ReportId, new: &NewReport) -> Result<(),
 }
 
 /// Counts a case's reports anew, and what they weigh; it never presses less than before.
-async fn weigh(tx: &mut Tx, case: CaseId, reason: ReportReason) -> Result<Priority, Error> {
+async fn weigh(tx: &mut Tx, case: CaseId, reason: ReportReason) -> Result<(Priority, bool), Error> {
     const WEIGH: &str =
         "select count(*) as one, coalesce(cast(sum(weight) as bigint), 0) as other from reports where case_id = $1";
     const SQL: &str = "update cases set report_count = $2, \
@@ -229,8 +231,10 @@ async fn weigh(tx: &mut Tx, case: CaseId, reason: ReportReason) -> Result<Priori
         priority = case when $5 > priority then $5 else priority end where id = $1 returning priority";
     let row: Pair = on_tx!(tx, db => sqlx::query_as(WEIGH).bind(case.as_uuid()).fetch_one(db))?;
     let own = reason.priority();
-    let weighed = if row.other >= HIGH_WEIGHT { own.max(Priority::High) } else { own };
+    let is_weighty = row.other >= HIGH_WEIGHT;
+    let weighed = if is_weighty { own.max(Priority::High) } else { own };
     let priority: i64 = on_tx!(tx, db => sqlx::query_scalar(SQL)
         .bind(case.as_uuid()).bind(row.one).bind(own as i64).bind(reason.as_str()).bind(weighed as i64).fetch_one(db))?;
-    Ok(usize::try_from(priority).ok().and_then(|at| Priority::ALL.get(at).copied()).unwrap_or(weighed))
+    let priority = usize::try_from(priority).ok().and_then(|at| Priority::ALL.get(at).copied()).unwrap_or(weighed);
+    Ok((priority, is_weighty))
 }

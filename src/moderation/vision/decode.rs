@@ -77,6 +77,16 @@ impl Picture {
     }
 }
 
+/// Decodes a key frame, and throws the picture away: its width and height in pixels.
+///
+/// # Errors
+/// When it cannot be decoded.
+pub fn measure(coding: Coding, frame: &[u8]) -> Result<(u32, u32), FrameError> {
+    let mut picture = Picture::default();
+    picture.decode(coding, frame)?;
+    Ok((picture.width as u32, picture.height as u32))
+}
+
 /// A key frame as a file that any browser shows: VP8 as the WebP that it is inside, bit for bit; H.264 as a JPEG.
 ///
 /// # Errors

@@ -61,7 +61,10 @@ impl Manifest {
     fn check(&self) -> Result<(), String> {
         let model = &self.model;
         if model.input != [1, 3, SIDE, SIDE] {
-            return Err(format!("this version asks models with the input [1, 3, {SIDE}, {SIDE}], not {:?}", model.input));
+            return Err(format!(
+                "this version asks models with the input [1, 3, {SIDE}, {SIDE}], not {:?}",
+                model.input
+            ));
         }
         if !model.labels.iter().map(String::as_str).eq(Label::ALL.iter().map(|label| label.as_str())) {
             return Err(format!("the labels {:?} are not known, or not in this order", model.labels));
@@ -72,7 +75,9 @@ impl Manifest {
             }
         }
         match model.thresholds.iter().find(|(_, threshold)| !(0.0..=1.0).contains(*threshold)) {
-            Some((label, threshold)) => Err(format!("the threshold {threshold} of {} is not between 0 and 1", label.as_str())),
+            Some((label, threshold)) => {
+                Err(format!("the threshold {threshold} of {} is not between 0 and 1", label.as_str()))
+            }
             None => Ok(()),
         }
     }

@@ -25,7 +25,7 @@ mod probabilities;
 mod resize;
 
 pub use classifier::{Classifier, Eye};
-pub use decode::{MOST_FRAME_BYTES, MOST_PIXELS, MOST_SIDE, picture_file};
+pub use decode::{MOST_FRAME_BYTES, MOST_PIXELS, MOST_SIDE, measure, picture_file};
 pub use probabilities::probabilities;
 
 use std::path::PathBuf;

@@ -9,7 +9,8 @@ use crate::domain::evidence::{Label, Scores};
 /// [`ModelError::BadOutput`] when these are no probabilities: too few or many, not finite, not between 0 and 1, not 1 together.
 pub fn probabilities(output: &[f32]) -> Result<Scores, ModelError> {
     let five = <[f32; 5]>::try_from(output);
-    let five = five.map_err(|_| ModelError::BadOutput(format!("{} values for {} labels", output.len(), Label::ALL.len())));
+    let five =
+        five.map_err(|_| ModelError::BadOutput(format!("{} values for {} labels", output.len(), Label::ALL.len())));
     five.and_then(|five| Scores::checked(five).ok_or_else(|| ModelError::BadOutput(format!("{five:?}"))))
 }
 
