@@ -2,7 +2,7 @@ import "../src/i18n.ts";
 import type { Recording, RecordingFile } from "@parlor/sdk";
 import i18next from "i18next";
 import { expect, test } from "vitest";
-import { fileName, fileText, isMoving, lengthOf, sizeText } from "../src/recordings/words.ts";
+import { fileText, isMoving, lengthOf, sizeText } from "../src/recordings/words.ts";
 
 const t = i18next.t;
 const file: RecordingFile = {
@@ -32,15 +32,6 @@ const recording: Recording = {
   composed: null,
   mayManage: true,
 };
-
-test("a download is named so that every file system takes it", () => {
-  expect(fileName(recording, file)).toBe("Friday-2026-01-31-ada.webm");
-  expect(fileName(recording, { ...file, kind: "screen", container: "matroska" })).toBe(
-    "Friday-2026-01-31-ada-screen.mkv",
-  );
-  expect(fileName({ roomName: "../a b/ü", startedAt: null }, { ...file, nickname: null })).toBe("a-b-ü.webm");
-  expect(fileName({ roomName: "//", startedAt: null }, { ...file, nickname: null })).toBe("recording.webm");
-});
 
 test("files are called by what they show", () => {
   expect(fileText(t, file)).toBe("ada");

@@ -6,7 +6,7 @@ import { lengthText } from "../clock.ts";
 import { sentence } from "../errors.ts";
 import { parlor } from "../session.tsx";
 import { Alert, Button, IconButton } from "../ui.tsx";
-import { fileName, fileText, sizeText } from "./words.ts";
+import { fileText, sizeText } from "./words.ts";
 
 const ICONS = { participant: UserRound, screen: MonitorUp, composed: Clapperboard };
 
@@ -58,7 +58,7 @@ export function FileItem({ recording, file, onDelete }: FileItemProps) {
             </Button>
             <IconButton
               label={t("recordings.downloadOf", { file: name })}
-              onClick={() => void withLink((link) => save(link, fileName(recording, file)))}
+              onClick={() => void withLink(save)}
               data-testid="download"
             >
               <Download aria-hidden className="size-5" />
@@ -116,11 +116,11 @@ function Facts({ name, file }: { name: string; file: RecordingFile }) {
   );
 }
 
-/** Hands a file to the browser's downloads. */
-function save(url: string, name: string): void {
+/** Hands a file to the browser's downloads, under the name that the server gives it. */
+function save(url: string): void {
   const link = document.createElement("a");
   link.href = url;
-  link.download = name;
+  link.download = "";
   document.body.append(link);
   link.click();
   link.remove();

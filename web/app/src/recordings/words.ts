@@ -31,23 +31,6 @@ export function lengthOf({ startedAt, endedAt, files }: Recording): number | nul
   return ends.length > 0 ? Math.max(...ends) : null;
 }
 
-const ENDINGS = { webm: "webm", matroska: "mkv" } as const;
-
-/** What a download is called: by room, day and person, in characters that every file system takes. */
-export function fileName(
-  { roomName, startedAt }: Pick<Recording, "roomName" | "startedAt">,
-  { kind, nickname, container }: Pick<RecordingFile, "kind" | "nickname" | "container">,
-): string {
-  const parts = [roomName, startedAt?.slice(0, 10), nickname, kind === "participant" ? null : kind];
-  const name = parts
-    .filter((part) => part)
-    .map((part) => (part ?? "").normalize("NFC").replace(/[^\p{L}\p{N}_-]+/gu, "-"))
-    .map((part) => part.replace(/^-+|-+$/g, ""))
-    .filter((part) => part !== "")
-    .join("-");
-  return `${name || "recording"}.${ENDINGS[container]}`;
-}
-
 /** Whether something of it still changes by itself. */
 export function isMoving({ state, files, composed }: Recording): boolean {
   return (
