@@ -13,6 +13,7 @@ endif
 run:
 	@scripts/setup run
 	@scripts/web
+	@models/prepare || echo "Without the model the server starts, but looks at no picture: /ready says degraded." >&2
 	@cargo build --release --locked
 	@exec target/release/parlor serve
 

@@ -164,9 +164,11 @@ fn tidy_lock_files_name_no_other_registry() {
     for line in cargo.lines().filter(|line| line.starts_with("source = ")) {
         assert!(line.starts_with("source = \"registry+"), "Cargo.lock names a source that is no registry: {line}");
     }
-    let npm = fs::read_to_string(root().join("web/package-lock.json")).unwrap();
-    for line in npm.lines().filter(|line| line.trim_start().starts_with("\"resolved\":")) {
-        assert!(!line.contains("://"), "package-lock.json names a host: {line}");
+    for lock in ["web/package-lock.json", "models/parity/package-lock.json"] {
+        let npm = fs::read_to_string(root().join(lock)).unwrap();
+        for line in npm.lines().filter(|line| line.trim_start().starts_with("\"resolved\":")) {
+            assert!(!line.contains("://"), "{lock} names a host: {line}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Looks at pictures: a key frame goes in, five probabilities come out. No I/O but the model's files, no clock, no queue; what
 //! a hit means is decided elsewhere.
 //!
-//! The folder `models` (the setting `moderation.models_dir`) holds what `models/prepare` made: `manifest.toml`, which says what
+//! The folder `models` (the setting `models_dir`) holds what `models/prepare` made: `manifest.toml`, which says what
 //! the files must be, the model as ONNX, and the ONNX runtime's library. [`Classifier::open`] reads and checks them once;
 //! each worker thread then gets an [`Eye`] of its own.
 //!
