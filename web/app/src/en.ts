@@ -240,7 +240,7 @@ export const en = {
     },
     declined: "The other one did not want to start.",
     unconfirmed: "The other one did not answer in time.",
-    slowDown: "Not so fast",
+    slowDown: "One moment, please",
     slowDownText_one: "The search goes on in {{count}} second.",
     slowDownText_other: "The search goes on in {{count}} seconds.",
     cancel: "Cancel",

@@ -122,10 +122,11 @@ export class Matcher extends Emitter<MatcherEvents> {
     }
   }
 
-  /** Searches later, when it was too soon; else it is over. */
+  /** Searches later, when waiting helps; else it is over. */
   #refused({ code, message, retryAfterMs }: ParlorError): void {
     const turn = ++this.#turn;
-    if (code !== "rate_limited") return this.#apply({ type: "refuse", problem: { code, message } });
+    if (retryAfterMs === null && code !== "rate_limited")
+      return this.#apply({ type: "refuse", problem: { code, message } });
     const afterMs = retryAfterMs ?? RETRY_MS;
     this.#apply({ type: "wait", until: Date.now() + afterMs });
     this.#timer = setTimeout(() => {

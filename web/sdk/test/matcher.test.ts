@@ -100,6 +100,16 @@ test("who is too fast leaves the stranger all the same, and searches later", asy
   expect(phase()).toBe("searching");
 });
 
+test("a house that is full is tried again when the server says", async () => {
+  const { matcher, server, phase } = await setUp();
+  void matcher.start(wishes);
+  server().answer("match.start", refusal("unavailable", 5_000));
+  await tick();
+  expect(phase()).toBe("waiting");
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(server().of("match.start")).toHaveLength(2);
+});
+
 test("a stranger who was faster is no reason to stop searching", async () => {
   const { matcher, server } = await talking();
   void matcher.next();
