@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
-use crate::{auth, files, hub, limit, recording, rooms, sfu, store};
+use crate::{auth, files, hub, limit, matching, moderation, recording, rooms, sfu, store};
 
 /// Bytes of the secret that signs tokens.
 pub const SECRET_BYTES: usize = 32;
@@ -71,6 +71,8 @@ pub struct Config {
     pub rooms: rooms::Config,
     /// Recordings of calls.
     pub recording: recording::Config,
+    /// Strangers.
+    pub matching: matching::Config,
     /// The media side.
     pub sfu: sfu::Config,
     /// The database.
@@ -112,6 +114,7 @@ impl Default for Config {
         }
     }
 }
+            matching: matching::Config::default(),
 
 /// What `PARLOR_TLS` may say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

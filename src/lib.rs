@@ -40,6 +40,8 @@ use config::{Config, SECRET_BYTES};
 use files::Files;
 use hub::Hub;
 use limit::Limits;
+use matching::Matching;
+use moderation::{Moderation, Policy};
 use recording::Recordings;
 use rooms::Rooms;
 use sfu::{CallEvent, Sfu, Taps};
@@ -92,7 +94,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let page_url = config.page_url(address);
     let admin_link = core.auth.new_claim().await?.map(|secret| format!("{page_url}/claim/{secret}"));
     let announced = sfu.addresses().to_vec();
-    let Core { auth, rooms, chat, hub, limits, .. } = &core;
+    let Core { auth, rooms, chat, matching, hub, limits, .. } = &core;
     let app = api::App {
         config,
         auth: auth.clone(),
@@ -101,6 +103,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
         recordings: recordings.clone(),
         hub: hub.clone(),
         limits: limits.clone(),
+        matching: matching.clone(),
         announced,
         recorder,
     };
@@ -120,6 +123,20 @@ fn start_recordings(
     config: &Config,
     core: &Core,
     files: Files,
+fn start_moderation(
+    config: &Config,
+    policy: Policy,
+    core: &Core,
+    files: Files,
+    sfu: Sfu,
+    samples: mpsc::Receiver<sfu::Sampled>,
+) -> anyhow::Result<Moderation> {
+    let (store, rooms, auth) = (core.store.clone(), core.rooms.clone(), core.auth.clone());
+    let (matching, limits) = (core.matching.clone(), core.limits.clone());
+    let ground = moderation::Ground { store, files, rooms, auth, matching, sfu, limits };
+    Moderation::start(&config.moderation(), policy, ground, samples).context("pictures cannot be looked at")
+}
+
     sfu: Sfu,
     recorded: mpsc::Receiver<sfu::Recorded>,
     secret: &[u8],
@@ -140,6 +157,7 @@ fn core_config(config: &Config, secret: Vec<u8>) -> CoreConfig {
         rooms: config.rooms(),
         secret,
     }
+        matching: config.matching.clone(),
 }
 
 impl Running {
@@ -180,6 +198,8 @@ pub struct CoreConfig {
 }
 
 /// Everything below the edge, wired: what the edge's handlers call.
+    /// How strangers are put together.
+    pub matching: matching::Config,
 pub struct Core {
     /// Who somebody is.
     pub auth: Auth,
@@ -192,6 +212,8 @@ pub struct Core {
     /// How fast they may.
     pub limits: Limits,
     store: Store,
+    /// Strangers.
+    pub matching: Matching,
     bus: Bus,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -206,7 +228,7 @@ impl Core {
         let (store, mut committed) = Store::open(&config.store).await?;
         let limits = Limits::new(config.limit);
         let bus = Bus::local();
-        let (hub, sessions) = Hub::start(&config.hub, bus.subscribe());
+        let (hub, mut sessions) = Hub::start(&config.hub, bus.subscribe());
         let (auth, mut logins) = Auth::new(store.clone(), limits.clone(), &config.auth, &config.secret);
         let rooms = Rooms::new(config.rooms, store.clone(), bus.clone(), sfu, limits.clone());
         let chat = Chat::new(store.clone(), bus.clone(), limits.clone());
@@ -215,6 +237,8 @@ impl Core {
             while let Some(event) = committed.recv().await {
                 carrier.publish_durable(event).await;
             }
+        let matching =
+            Matching::open(config.matching, store.clone(), bus.clone(), rooms.clone(), limits.clone()).await?;
         };
         let follow_logins = {
             let (hub, rooms) = (hub.clone(), rooms.clone());
@@ -226,7 +250,7 @@ impl Core {
                 }
             }
         };
-        let sweeper = auth.clone();
+        let (sweeper, match_sweeper) = (auth.clone(), matching.clone());
         let sweep = async move {
             loop {
                 tokio::time::sleep(SWEEP_EVERY).await;
@@ -235,9 +259,30 @@ impl Core {
                 }
             }
         };
-        let follow = rooms.clone().follow(sessions, calls);
-        let tasks = vec![tokio::spawn(carry), tokio::spawn(follow), tokio::spawn(follow_logins), tokio::spawn(sweep)];
-        Ok(Self { auth, rooms, chat, hub, limits, store, bus, tasks })
+        let follow = rooms.clone().follow(sessions_of_rooms, calls);
+        let follow_strangers = matching.clone().follow(sessions_of_matching, rooms.leavings());
+        let tasks = vec![
+            tokio::spawn(carry),
+            tokio::spawn(tell_sessions),
+            tokio::spawn(follow),
+            tokio::spawn(follow_strangers),
+            tokio::spawn(follow_logins),
+            tokio::spawn(sweep),
+        ];
+        Ok(Self { auth, rooms, chat, matching, hub, limits, store, bus, tasks })
+                if let Err(error) = match_sweeper.sweep().await {
+                    tracing::warn!(?error, "old matches could not be swept");
+                }
+            }
+        };
+        // Unbounded, as the hub's own channel is, and for the same reason.
+        let (to_rooms, sessions_of_rooms) = mpsc::unbounded_channel();
+        let (to_matching, sessions_of_matching) = mpsc::unbounded_channel();
+        let tell_sessions = async move {
+            while let Some(change) = sessions.recv().await {
+                // Whoever is gone needs nothing.
+                let _ = to_rooms.send(change);
+                let _ = to_matching.send(change);
     }
 
     /// Writes what is still queued and closes the store. The edge has told the clients before, by [`Hub::go_away`].

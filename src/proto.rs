@@ -7,6 +7,7 @@ mod client;
 mod code;
 #[cfg(test)]
 mod examples;
+mod matching;
 mod recording;
 mod server;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub use client::{
     MuteTrack, RemoveMember, SendMessage, SetMemberRole, Typing, ViewTracks,
 };
 pub use code::{CloseCode, ErrorBody, ErrorCode};
+pub use matching::{MatchConfirm, MatchStart};
 pub use recording::{RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
 pub use server::{
     Authenticated, CallEnded, Deleted, Empty, GoAway, Left, MemberChanged, MessageBody, ParticipantBody,

@@ -108,6 +108,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::RoomFull
         | ErrorCode::NotInRoom
         | ErrorCode::NotInCall
+        | ErrorCode::NotInMatch
         | ErrorCode::Conflict
         | ErrorCode::RecordingConsent => StatusCode::CONFLICT,
         ErrorCode::MessageTooLong
@@ -249,6 +250,7 @@ mod tests {
             C::Removed,
             C::NotInRoom,
             C::NotInCall,
+            C::NotInMatch,
             C::MessageTooLong,
             C::MessageEmpty,
             C::Conflict,

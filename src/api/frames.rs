@@ -28,9 +28,9 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// A logged-in socket's side of the hub.
 pub(super) struct Conversation {
-    shared: Shared,
+    pub(super) shared: Shared,
     client: Client,
-    session: Arc<Session>,
+    pub(super) session: Arc<Session>,
     resume_token: String,
     token: Token,
 }
@@ -224,6 +224,10 @@ impl Conversation {
                 rooms.mute_track(&seat(it.room_id)?, it.track_id, it.muted)?;
             }
             ClientBody::CallLeave(it) => rooms.leave_call(&seat(it.room_id)?)?,
+            ClientBody::MatchStart(it) => return self.match_start(it, id).await.map(|()| None),
+            ClientBody::MatchNext(_) => return self.match_next(id).await.map(|()| None),
+            ClientBody::MatchConfirm(it) => self.match_confirm(&it)?,
+            ClientBody::MatchStop(_) => self.match_stop(),
         }
         // Nobody waits for the reply to a request without a name.
         Ok(id.map(|id| ServerFrame::ok(Some(id))))
@@ -274,5 +278,9 @@ fn kind(body: &ClientBody) -> &'static str {
         ClientBody::CallMute(_) => "call.mute",
         ClientBody::CallMuteTrack(_) => "call.mute_track",
         ClientBody::CallLeave(_) => "call.leave",
+        ClientBody::MatchStart(_) => "match.start",
+        ClientBody::MatchConfirm(_) => "match.confirm",
+        ClientBody::MatchNext(_) => "match.next",
+        ClientBody::MatchStop(_) => "match.stop",
     }
 }

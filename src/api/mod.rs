@@ -3,6 +3,7 @@
 mod access;
 mod auth;
 mod bans;
+mod blocks;
 mod calls;
 mod client;
 mod download;
@@ -11,6 +12,7 @@ mod frames;
 mod headers;
 mod health;
 mod listen;
+mod matching;
 mod members;
 mod messages;
 mod openapi;
@@ -47,6 +49,7 @@ use crate::hub::Hub;
 use crate::limit::Limits;
 use crate::metrics::{HTTP_REQUESTS, HTTP_SECONDS};
 use crate::recording::Recordings;
+use crate::matching::Matching;
 use crate::rooms::Rooms;
 
 pub use openapi::document as openapi;
@@ -76,6 +79,10 @@ pub struct App {
     /// The sockets of this node.
     pub hub: Hub,
     /// Rates.
+    /// Strangers.
+    pub matching: Matching,
+    /// The review desk.
+    pub moderation: Moderation,
     pub limits: Limits,
     /// Where clients reach this machine.
     pub announced: Vec<IpAddr>,

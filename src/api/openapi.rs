@@ -10,7 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{Shared, auth, bans, calls, download, health, members, messages, recordings, rooms, webrtc};
+use super::{
+    Shared, auth, bans, blocks, calls, download, health, members, messages, moderation, recordings, reports, rooms,
+    webrtc,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +28,7 @@ use super::{Shared, auth, bans, calls, download, health, members, messages, reco
         (name = "rooms", description = "Places to meet"),
         (name = "messages", description = "What was written"),
         (name = "members", description = "Who is in a room, and roles"),
+        (name = "strangers", description = "Whom one meets, and whom not; searching needs the WebSocket"),
         (name = "calls", description = "Calls and what they need"),
         (name = "recordings", description = "Recording calls, and what came of it"),
         (name = "moderation", description = "Keeping order on the site"),
@@ -72,6 +76,8 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(members::remove))
         .routes(routes!(members::set_role))
         .routes(routes!(members::set_site_role))
+        .routes(routes!(blocks::block, blocks::unblock))
+        .routes(routes!(blocks::list))
         .routes(routes!(calls::show))
         .routes(routes!(calls::mute_track))
         .routes(routes!(webrtc::ice_servers))

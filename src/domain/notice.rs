@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecordingId, SessionId, Time, UserId, recording::Composed};
+use super::{RecordingId, SessionId, Time, UserId, matching::MatchNews, recording::Composed};
 
 /// Something that somebody is told, wherever they are. Ephemeral: whoever has no socket at that moment is not told later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub enum Told {
         /// How far.
         composed: Composed,
     },
+    /// What became of their search for a stranger.
+    Match(MatchNews),
 }
 
 impl Notice {

@@ -138,6 +138,15 @@ pub enum Refusal {
         /// The file's size.
         size_bytes: u64,
     },
+    /// They are in no such match, or it is over.
+    #[error("This match is over.")]
+    NotInMatch,
+    /// Too many people do the same right now.
+    #[error("Too many people search right now. Try again in {}.", seconds(*retry_after_ms))]
+    Crowded {
+        /// When to try again, in milliseconds from now.
+        retry_after_ms: u64,
+    },
     /// Our fault. What it was is for the log, not for people.
     #[error("Something went wrong on our side.")]
     Internal(String),

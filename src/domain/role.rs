@@ -69,6 +69,8 @@ pub enum Action {
     RemoveMember,
     /// Give a role in the room; only one below one's own, to whom one outranks.
     SetMemberRole,
+    /// Search for a stranger.
+    MeetStrangers,
     /// Report a person or a message.
     Report,
     /// See the cases, what they rest on and what moderators did; take and decide cases about whom one outranks.
@@ -84,9 +86,9 @@ pub enum Action {
 }
 
 /// Per action: the least role in the room, and the least role on the site, that allows it. Either is enough.
-const TABLE: [(Action, Option<Role>, Option<SiteRole>); 18] = {
+const TABLE: [(Action, Option<Role>, Option<SiteRole>); 19] = {
     use Action::{
-        Ban, CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MuteTrack,
+        Ban, CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MeetStrangers, MuteTrack,
         PassLimits, ReadHistory, Record, RemoveMember, Report, ReviewCases, SendMessage, SetMemberRole, SetSiteRole,
         Type,
     };
@@ -103,6 +105,7 @@ const TABLE: [(Action, Option<Role>, Option<SiteRole>); 18] = {
         (Record, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (RemoveMember, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (SetMemberRole, Some(Role::Admin), Some(SiteRole::Administrator)),
+        (MeetStrangers, None, Some(SiteRole::Member)),
         (Report, None, Some(SiteRole::Member)),
         (ReviewCases, None, Some(SiteRole::Moderator)),
         (DecideEscalated, None, Some(SiteRole::Administrator)),

@@ -2,7 +2,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorCode, FRAME_LIMIT, LOGIN_FRAME_LIMIT, OFFER_FRAME_LIMIT, REQUEST_ID_LIMIT};
+use super::{
+    Empty, ErrorCode, FRAME_LIMIT, LOGIN_FRAME_LIMIT, MatchConfirm, MatchStart, OFFER_FRAME_LIMIT, REQUEST_ID_LIMIT,
+};
 use crate::domain::{
     Epoch, MessageId, Role, RoomId, TrackId, UserId,
     call::{OfferedSource, View},
@@ -71,6 +73,18 @@ pub enum ClientBody {
     /// Leave the call, but not the room.
     #[serde(rename = "call.leave")]
     CallLeave(InRoom),
+    /// Search for a stranger.
+    #[serde(rename = "match.start")]
+    MatchStart(MatchStart),
+    /// Say yes or no to a stranger.
+    #[serde(rename = "match.confirm")]
+    MatchConfirm(MatchConfirm),
+    /// Leave this stranger and search for the next one.
+    #[serde(rename = "match.next")]
+    MatchNext(Empty),
+    /// End the match or the search.
+    #[serde(rename = "match.stop")]
+    MatchStop(Empty),
 }
 
 /// Data of `authenticate`.
@@ -296,7 +310,7 @@ impl ClientFrame {
 
 impl ClientBody {
     /// Every type that a client's frame may have.
-    pub const TYPES: [&str; 16] = [
+    pub const TYPES: [&str; 20] = [
         "authenticate",
         "ping",
         "join_room",
@@ -313,6 +327,10 @@ impl ClientBody {
         "call.mute",
         "call.mute_track",
         "call.leave",
+        "match.start",
+        "match.confirm",
+        "match.next",
+        "match.stop",
     ];
 }
 
@@ -351,6 +369,13 @@ mod tests {
             of("call.mute", data(&format!(r#","trackId":"{message}","muted":true"#))),
             of("call.mute_track", data(&format!(r#","trackId":"{message}","muted":true"#))),
             of("call.leave", data("")),
+            of(
+                "match.start",
+                r#"{"mode":"video","interests":["chess"],"language":"en","confirm":false,"fallback":false}"#.to_owned(),
+            ),
+            of("match.confirm", format!(r#"{{"matchId":"{message}","accept":true}}"#)),
+            of("match.next", "{}".to_owned()),
+            of("match.stop", "{}".to_owned()),
         ]
     }
 

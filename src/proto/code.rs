@@ -76,6 +76,8 @@ pub enum ErrorCode {
     Unavailable,
     /// The file is shorter; `detail.sizeBytes`.
     RangeNotSatisfiable,
+    /// No such match, or it is over.
+    NotInMatch,
     /// Our fault; `detail.requestId` is in the server's log.
     Internal,
 }
@@ -223,6 +225,8 @@ impl From<&Refusal> for ErrorCode {
             Refusal::FfmpegMissing => Self::FfmpegMissing,
             Refusal::Unavailable { .. } => Self::Unavailable,
             Refusal::RangeNotSatisfiable { .. } => Self::RangeNotSatisfiable,
+            Refusal::NotInMatch => Self::NotInMatch,
+            Refusal::Crowded { .. } => Self::Unavailable,
             Refusal::Internal(_) => Self::Internal,
         }
     }
@@ -246,6 +250,7 @@ impl From<&Refusal> for ErrorBody {
             Refusal::RateLimited { limit, retry_after_ms } => {
                 Self { retry_after_ms: Some(*retry_after_ms), ..body.with("limit", *limit) }
             }
+            Refusal::Crowded { retry_after_ms } => Self { retry_after_ms: Some(*retry_after_ms), ..body },
             _ => body,
         }
     }
@@ -299,6 +304,8 @@ mod tests {
             Refusal::FfmpegMissing,
             Refusal::Unavailable { what: "The recordings" },
             Refusal::RangeNotSatisfiable { size_bytes: 1_000 },
+            Refusal::NotInMatch,
+            Refusal::Crowded { retry_after_ms: 2_000 },
             Refusal::Internal("disk on fire".to_owned()),
         ];
         let bodies: Vec<_> = refusals.iter().map(|it| serde_json::to_string(&ErrorBody::from(it)).unwrap()).collect();

@@ -10,13 +10,17 @@ use crate::domain::{
         Answer, AnsweredTrack, Call, CallRecording, EndReason, Participant, ParticipantState, RecordingPhase, Slot,
         SlotKind, Speaker, StopReason, Track, TrackSource,
     },
+    matching::{
+        MatchEnd, MatchEnded, MatchFound, MatchMode, MatchNews, MatchReady, MatchSearching, MatchStage, MatchTimeout,
+        Stranger,
+    },
     message::{Author, Content},
     recording::{Composed, ComposedState, RecordingStop},
     room::LeftReason,
 };
 
 /// Types that a server's frame may have.
-const TYPES: usize = 26;
+const TYPES: usize = 31;
 
 /// The n-th id of these examples, of whatever kind is wanted.
 fn id<T: From<u128>>(number: u128) -> T {
@@ -161,10 +165,31 @@ fn replies() -> Vec<ServerFrame> {
 
 /// What concerns a person outside of any room.
 fn notices() -> Vec<Notice> {
+    let news = |news| Notice::to_session(id(3), Told::Match(news));
+    let searching = MatchSearching {
+        ticket_id: id(30),
+        stage: MatchStage::Strict,
+        expires_in_ms: 20_000,
+        estimated_wait_ms: Some(3_000),
+    };
+    let found = MatchFound {
+        match_id: id(31),
+        mode: MatchMode::Video,
+        partner: Stranger { user_id: id(2), nickname: "ada".to_owned() },
+        shared_interests: vec!["chess".to_owned()],
+        room_id: Some(id(1)),
+        call_id: Some(id(4)),
+        confirm_within_ms: None,
+    };
     let composed = Composed { state: ComposedState::Running, progress: 0.42, error: None };
     vec![
         Notice::to_user(id(2), Told::Banned { reason: "spam".to_owned(), until: None }),
         Notice::to_user(id(2), Told::RecordingComposed { recording: id(20), composed }),
+        news(MatchNews::Searching(Some("7".to_owned()), searching)),
+        news(MatchNews::Found(found)),
+        news(MatchNews::Ready(MatchReady { match_id: id(31), room_id: id(1), call_id: id(4) })),
+        news(MatchNews::Ended(MatchEnded { match_id: Some(id(31)), reason: MatchEnd::PartnerNext })),
+        news(MatchNews::Timeout(MatchTimeout { ticket_id: id(30) })),
     ]
 }
 

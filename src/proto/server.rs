@@ -6,6 +6,7 @@ use crate::domain::{
     Epoch, Event, Fact, Member, Message, MessageId, Notice, ParticipantId, Position, Refusal, Role, Room, RoomId,
     SessionId, Time, Told, TrackId, User, UserId,
     call::{Answer, Call, EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
+    matching::{MatchEnded, MatchFound, MatchReady, MatchSearching, MatchTimeout},
     room::LeftReason,
 };
 
@@ -115,6 +116,21 @@ pub enum ServerBody {
     /// How far the one file of all is that you asked for.
     #[serde(rename = "recording.composed")]
     RecordingComposed(RecordingComposed),
+    /// You search for a stranger.
+    #[serde(rename = "match.searching")]
+    MatchSearching(MatchSearching),
+    /// A stranger was found.
+    #[serde(rename = "match.found")]
+    MatchFound(MatchFound),
+    /// Both have accepted.
+    #[serde(rename = "match.ready")]
+    MatchReady(MatchReady),
+    /// The match is over, or another place of yours searches now.
+    #[serde(rename = "match.ended")]
+    MatchEnded(MatchEnded),
+    /// Nobody was found.
+    #[serde(rename = "match.timeout")]
+    MatchTimeout(MatchTimeout),
     /// The server stops.
     #[serde(rename = "go_away")]
     GoAway(GoAway),
@@ -380,6 +396,7 @@ impl From<&Notice> for ServerFrame {
             Told::RecordingComposed { recording: recording_id, composed } => {
                 Self::new(ServerBody::RecordingComposed(RecordingComposed { recording_id, composed }))
             }
+            Told::Match(news) => news.into(),
         }
     }
 }

@@ -64,6 +64,11 @@ impl Store {
         self.memory.close(room);
     }
 
+    /// Forgets what was written in rooms of strangers that have been over for long enough.
+    pub fn forget_closed_rooms(&self) {
+        self.memory.forget();
+    }
+
     /// Keeps that two have met. Whether this or their end is told first does not matter.
     ///
     /// # Errors
