@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::api::{TlsError, TlsFiles};
 use crate::config::{Config, SECRET_BYTES, Tls};
 use crate::files::{self, Files};
+use crate::moderation::{Policy, vision::Classifier};
 use crate::store;
 
 /// Open files that hold up a busy evening.
@@ -52,6 +53,8 @@ pub async fn findings(config: &Config) -> Vec<Finding> {
     found.extend(page(&config.web_dir));
     found.extend(certificate(config));
     found.extend(cameras(config));
+    found.extend(policy(config));
+    found.extend(model(config).await);
     found.extend(media_ports(config));
     found.extend(announced(config));
     found.extend(turn(config));
@@ -190,6 +193,25 @@ fn cameras(config: &Config) -> Option<Finding> {
         "Cameras will not work, because http://{} is no secure context for browsers: {way_out}.",
         config.listen
     ))
+}
+
+fn policy(config: &Config) -> Option<Finding> {
+    let error = Policy::read(config.policy_file.as_deref()).err()?;
+    let text = error.to_string();
+    wrong(format!("{} (PARLOR_POLICY_FILE).", text.trim_end().trim_end_matches('.')))
+}
+
+/// Without a classifier calls go on, and nobody looks at them.
+async fn model(config: &Config) -> Option<Finding> {
+    if config.sample_every_ms == 0 {
+        return hint(
+            "Nobody looks at pictures, because PARLOR_SAMPLE_EVERY_MS is 0: nothing is found, and strangers see each other at once.",
+        );
+    }
+    let folder = config.models_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || Classifier::open(&folder).map(drop)).await.ok()?;
+    let error = opened.err()?;
+    wrong(format!("Nobody will look at pictures (PARLOR_MODELS_DIR): {error}."))
 }
 
 fn media_ports(config: &Config) -> Option<Finding> {

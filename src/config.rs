@@ -36,6 +36,10 @@ pub struct Config {
     pub announced_address: Vec<IpAddr>,
     /// How often a picture of each camera and screen is looked at, in milliseconds; 0: never.
     pub sample_every_ms: u64,
+    /// The folder that `models/prepare` filled: the classifier and what runs it.
+    pub models_dir: PathBuf,
+    /// What is to happen when the classifier sees something (TOML). Unset: the default, see `moderation::Policy`.
+    pub policy_file: Option<PathBuf>,
     /// Certificate chain (PEM), read again when it changes.
     pub tls_cert: Option<PathBuf>,
     /// The certificate's private key (PEM), read again when it changes.
@@ -67,12 +71,14 @@ pub struct Config {
     pub hub: hub::Config,
     /// Rates.
     pub limit: limit::Config,
-    /// Rooms.
-    pub rooms: rooms::Config,
-    /// Recordings of calls.
-    pub recording: recording::Config,
     /// Strangers.
     pub matching: matching::Config,
+    /// Rooms.
+    pub rooms: rooms::Config,
+    /// Looking at what is shown.
+    pub moderation: moderation::Config,
+    /// Recordings of calls.
+    pub recording: recording::Config,
     /// The media side.
     pub sfu: sfu::Config,
     /// The database.
@@ -93,6 +99,8 @@ impl Default for Config {
             media_port: 10_000,
             announced_address: Vec::new(),
             sample_every_ms: 5_000,
+            models_dir: "models".into(),
+            policy_file: None,
             tls_cert: None,
             tls_key: None,
             tls: Tls::default(),
@@ -106,7 +114,9 @@ impl Default for Config {
             auth: auth::Config::default(),
             hub: hub::Config::default(),
             limit: limit::Config::default(),
+            matching: matching::Config::default(),
             rooms: rooms::Config::default(),
+            moderation: moderation::Config::default(),
             recording: recording::Config::default(),
             sfu: sfu::Config::default(),
             store: store::Config::default(),
@@ -114,7 +124,6 @@ impl Default for Config {
         }
     }
 }
-            matching: matching::Config::default(),
 
 /// What `PARLOR_TLS` may say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -241,6 +250,16 @@ impl Config {
     #[must_use]
     pub fn sfu(&self) -> sfu::Config {
         sfu::Config { sample_every_ms: self.sample_every_ms, ..self.sfu.clone() }
+    }
+
+    /// The settings of looking at what is shown.
+    #[must_use]
+    pub fn moderation(&self) -> moderation::Config {
+        moderation::Config {
+            models_dir: self.models_dir.clone(),
+            sampling: self.sample_every_ms > 0,
+            ..self.moderation.clone()
+        }
     }
 
     /// The file of an SQLite database; `None` with PostgreSQL.

@@ -61,6 +61,7 @@ pub struct Running {
     served: api::Served,
     core: Core,
     recordings: Recordings,
+    moderation: Moderation,
     sfu: Sfu,
     figures: JoinHandle<()>,
 }
@@ -72,6 +73,7 @@ pub struct Running {
 /// reached, a certificate that cannot be used.
 pub async fn serve(config: Config) -> anyhow::Result<Running> {
     config.turn.check()?;
+    let policy = Policy::read(config.policy_file.as_deref())?;
     let recorder = figures::recorder();
     make_folder(&config.data_dir)?;
     let listener = TcpListener::bind(config.listen).await;
@@ -81,8 +83,9 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     tokio::spawn(try_files(files.clone()));
     let (sfu, call_events, taps) = Sfu::start(config.media_port, &config.announced_address, &config.sfu())
         .context("media cannot be served (PARLOR_MEDIA_PORT)")?;
-    let Taps { samples: _samples, recorded } = taps;
+    let Taps { samples, recorded } = taps;
     let core = Core::start(core_config(&config, secret.clone()), sfu.clone(), call_events).await?;
+    let moderation = start_moderation(&config, policy, &core, files.clone(), sfu.clone(), samples)?;
     let recordings = start_recordings(&config, &core, files, sfu.clone(), recorded, &secret)?;
     let stun = parlor_turn::serve_stun(&config.turn).unwrap_or_else(|error| {
         tracing::warn!(%error, "STUN is not served; calls work without it where clients reach the media ports directly");
@@ -100,16 +103,17 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
         auth: auth.clone(),
         rooms: rooms.clone(),
         chat: chat.clone(),
+        matching: matching.clone(),
         recordings: recordings.clone(),
+        moderation: moderation.clone(),
         hub: hub.clone(),
         limits: limits.clone(),
-        matching: matching.clone(),
         announced,
         recorder,
     };
     let served = api::serve(app, listener)?;
     tracing::info!(%address, media_ports = ?sfu.ports(), "serving");
-    Ok(Running { address, page_url, admin_link, served, core, recordings, sfu, figures })
+    Ok(Running { address, page_url, admin_link, served, core, recordings, moderation, sfu, figures })
 }
 
 /// A bucket that does not answer keeps nobody from talking: it is told, and tried again with each file.
@@ -119,10 +123,6 @@ async fn try_files(files: Files) {
     }
 }
 
-fn start_recordings(
-    config: &Config,
-    core: &Core,
-    files: Files,
 fn start_moderation(
     config: &Config,
     policy: Policy,
@@ -137,6 +137,10 @@ fn start_moderation(
     Moderation::start(&config.moderation(), policy, ground, samples).context("pictures cannot be looked at")
 }
 
+fn start_recordings(
+    config: &Config,
+    core: &Core,
+    files: Files,
     sfu: Sfu,
     recorded: mpsc::Receiver<sfu::Recorded>,
     secret: &[u8],
@@ -153,11 +157,11 @@ fn core_config(config: &Config, secret: Vec<u8>) -> CoreConfig {
         store: config.store(),
         auth: config.auth(),
         limit: config.limits(),
+        matching: config.matching.clone(),
         hub: config.hub.clone(),
         rooms: config.rooms(),
         secret,
     }
-        matching: config.matching.clone(),
 }
 
 impl Running {
@@ -169,10 +173,11 @@ impl Running {
 
     /// Stops in order: clients are told, requests are answered, what was acknowledged is in the database anyway.
     pub async fn stop(self) {
-        let Self { served, core, recordings, sfu, figures, .. } = self;
+        let Self { served, core, recordings, moderation, sfu, figures, .. } = self;
         // First, so that everybody is still told; then together, so that nobody waits for files.
         recordings.stop_all().await;
         tokio::join!(recordings.stop(), served.stop());
+        moderation.stop().await;
         figures.abort();
         // It waits for threads.
         tokio::task::spawn_blocking(move || sfu.stop()).await.ok();
@@ -193,13 +198,13 @@ pub struct CoreConfig {
     pub hub: hub::Config,
     /// How large rooms may be.
     pub rooms: rooms::Config,
+    /// How strangers are put together.
+    pub matching: matching::Config,
     /// What signs access tokens: 32 random bytes or more.
     pub secret: Vec<u8>,
 }
 
 /// Everything below the edge, wired: what the edge's handlers call.
-    /// How strangers are put together.
-    pub matching: matching::Config,
 pub struct Core {
     /// Who somebody is.
     pub auth: Auth,
@@ -207,13 +212,13 @@ pub struct Core {
     pub rooms: Rooms,
     /// What they write.
     pub chat: Chat,
+    /// Strangers.
+    pub matching: Matching,
     /// What they are told.
     pub hub: Hub,
     /// How fast they may.
     pub limits: Limits,
     store: Store,
-    /// Strangers.
-    pub matching: Matching,
     bus: Bus,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -232,13 +237,13 @@ impl Core {
         let (auth, mut logins) = Auth::new(store.clone(), limits.clone(), &config.auth, &config.secret);
         let rooms = Rooms::new(config.rooms, store.clone(), bus.clone(), sfu, limits.clone());
         let chat = Chat::new(store.clone(), bus.clone(), limits.clone());
+        let matching =
+            Matching::open(config.matching, store.clone(), bus.clone(), rooms.clone(), limits.clone()).await?;
         let carrier = bus.clone();
         let carry = async move {
             while let Some(event) = committed.recv().await {
                 carrier.publish_durable(event).await;
             }
-        let matching =
-            Matching::open(config.matching, store.clone(), bus.clone(), rooms.clone(), limits.clone()).await?;
         };
         let follow_logins = {
             let (hub, rooms) = (hub.clone(), rooms.clone());
@@ -257,19 +262,6 @@ impl Core {
                 if let Err(error) = sweeper.sweep().await {
                     tracing::warn!(?error, "old logins could not be swept");
                 }
-            }
-        };
-        let follow = rooms.clone().follow(sessions_of_rooms, calls);
-        let follow_strangers = matching.clone().follow(sessions_of_matching, rooms.leavings());
-        let tasks = vec![
-            tokio::spawn(carry),
-            tokio::spawn(tell_sessions),
-            tokio::spawn(follow),
-            tokio::spawn(follow_strangers),
-            tokio::spawn(follow_logins),
-            tokio::spawn(sweep),
-        ];
-        Ok(Self { auth, rooms, chat, matching, hub, limits, store, bus, tasks })
                 if let Err(error) = match_sweeper.sweep().await {
                     tracing::warn!(?error, "old matches could not be swept");
                 }
@@ -283,6 +275,19 @@ impl Core {
                 // Whoever is gone needs nothing.
                 let _ = to_rooms.send(change);
                 let _ = to_matching.send(change);
+            }
+        };
+        let follow = rooms.clone().follow(sessions_of_rooms, calls);
+        let follow_strangers = matching.clone().follow(sessions_of_matching, rooms.leavings());
+        let tasks = vec![
+            tokio::spawn(carry),
+            tokio::spawn(tell_sessions),
+            tokio::spawn(follow),
+            tokio::spawn(follow_strangers),
+            tokio::spawn(follow_logins),
+            tokio::spawn(sweep),
+        ];
+        Ok(Self { auth, rooms, chat, matching, hub, limits, store, bus, tasks })
     }
 
     /// Writes what is still queued and closes the store. The edge has told the clients before, by [`Hub::go_away`].

@@ -16,6 +16,7 @@ use super::access::Known;
 use super::client::Client;
 use super::error::{Error, Problem};
 use crate::domain::SiteRole;
+use crate::moderation::{Condition, Status};
 
 /// How the server is.
 #[derive(Serialize, ToSchema)]
@@ -26,18 +27,37 @@ pub(crate) struct Health {
     /// What is wrong, for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// How the sampling of video fares: calls go on without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moderation: Option<Watching>,
     /// The program's version.
     version: &'static str,
 }
 
-fn health(status: &'static str, reason: Option<String>) -> Json<Health> {
-    Json(Health { status, reason, version: env!("CARGO_PKG_VERSION") })
+/// How the sampling of video fares.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Watching {
+    state: Condition,
+    /// Why it is not `ok`, in sentences.
+    reasons: Vec<String>,
+    /// Tracks that nobody knows what they show.
+    unsampled_tracks: u64,
+}
+
+fn health(status: &'static str, reason: Option<String>, moderation: Option<Watching>) -> Json<Health> {
+    Json(Health { status, reason, moderation, version: env!("CARGO_PKG_VERSION") })
+}
+
+fn watching(shared: &Shared) -> Option<Watching> {
+    let Status { state, reasons, unsampled_tracks, .. } = shared.moderation.status();
+    Some(Watching { state, reasons, unsampled_tracks })
 }
 
 /// Does the process live? It answers, so it does: an orchestrator that gets no answer starts another.
 #[utoipa::path(get, path = "/health", tag = "operate", responses((status = 200, body = Health)))]
 pub(crate) async fn live() -> Json<Health> {
-    health("ok", None)
+    health("ok", None, None)
 }
 
 /// What `/ready` found last, so that many who ask do not make the database work.
@@ -62,12 +82,15 @@ impl Readiness {
     }
 }
 
-/// Can it serve? The database answers and the media threads run.
+/// Can it serve? The database answers and the media threads run. That nobody looks at pictures is told, and is no reason to restart.
 #[utoipa::path(get, path = "/ready", tag = "operate", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(crate) async fn ready(State(shared): State<Shared>) -> Response {
     match shared.readiness.find(&shared).await {
-        Ok(()) => health("ok", None).into_response(),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, health("unavailable", Some(reason))).into_response(),
+        Ok(()) => health("ok", None, watching(&shared)).into_response(),
+        Err(reason) => {
+            let body = health("unavailable", Some(reason), watching(&shared));
+            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        }
     }
 }
 

@@ -15,9 +15,11 @@ mod listen;
 mod matching;
 mod members;
 mod messages;
+mod moderation;
 mod openapi;
 mod pages;
 mod recordings;
+mod reports;
 mod rooms;
 mod tls;
 mod webrtc;
@@ -47,9 +49,10 @@ use crate::config::Config;
 use crate::domain::Refusal;
 use crate::hub::Hub;
 use crate::limit::Limits;
-use crate::metrics::{HTTP_REQUESTS, HTTP_SECONDS};
-use crate::recording::Recordings;
 use crate::matching::Matching;
+use crate::metrics::{HTTP_REQUESTS, HTTP_SECONDS};
+use crate::moderation::Moderation;
+use crate::recording::Recordings;
 use crate::rooms::Rooms;
 
 pub use openapi::document as openapi;
@@ -76,13 +79,13 @@ pub struct App {
     pub chat: Chat,
     /// Recordings.
     pub recordings: Recordings,
-    /// The sockets of this node.
-    pub hub: Hub,
-    /// Rates.
     /// Strangers.
     pub matching: Matching,
     /// The review desk.
     pub moderation: Moderation,
+    /// The sockets of this node.
+    pub hub: Hub,
+    /// Rates.
     pub limits: Limits,
     /// Where clients reach this machine.
     pub announced: Vec<IpAddr>,

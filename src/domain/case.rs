@@ -45,6 +45,22 @@ names! {
         Escalated = "escalated",
     }
 
+    /// Which cases a list shows.
+    CaseFilter {
+        /// Those that wait for a decision, taken or not.
+        Open = "open",
+        /// [`CaseStatus::Pending`].
+        Pending = "pending",
+        /// [`CaseStatus::Reviewing`].
+        Reviewing = "reviewing",
+        /// [`CaseStatus::Resolved`].
+        Resolved = "resolved",
+        /// [`CaseStatus::Dismissed`].
+        Dismissed = "dismissed",
+        /// [`CaseStatus::Escalated`].
+        Escalated = "escalated",
+    }
+
     /// How much a case presses; later ones go first.
     Priority {
         /// Whenever there is time.

@@ -11,13 +11,13 @@ use super::health::Status;
 use super::watch::Order;
 use crate::auth::NewBan;
 use crate::domain::ban::Ban;
-use crate::domain::case::{Case, CaseSource, CaseStatus, Measure, Report, Taken};
+use crate::domain::case::{Case, CaseFilter, CaseSource, CaseStatus, Measure, Report, Taken};
 use crate::domain::deed::Logged;
 use crate::domain::evidence::{Evidence, Label};
 use crate::domain::{
     Action, Caller, CaseId, Deed, EvidenceId, LogEntry, LogId, Refusal, SiteRole, Standing, Time, can,
 };
-use crate::store::{CaseFilter, NewDecision};
+use crate::store::NewDecision;
 
 /// Cases, or lines of the log, that one page has at most.
 pub const LIST_LIMIT: u32 = 100;

@@ -30,6 +30,7 @@ use crate::auth::Auth;
 use crate::domain::{Deed, LogEntry, Refusal, Time};
 use crate::files::Files;
 use crate::limit::Limits;
+use crate::matching::Matching;
 use crate::rooms::Rooms;
 use crate::sfu::{Sampled, Sfu};
 use crate::store::Store;
@@ -82,6 +83,7 @@ struct Inner {
     books: Books,
     rooms: Rooms,
     auth: Auth,
+    matching: Matching,
     limits: Limits,
     frames: Frames,
     health: Health,
@@ -101,6 +103,8 @@ pub struct Ground {
     pub rooms: Rooms,
     /// Who is kept out.
     pub auth: Auth,
+    /// Strangers who meet.
+    pub matching: Matching,
     /// Where the pictures come from.
     pub sfu: Sfu,
     /// How often somebody may report.
@@ -128,7 +132,7 @@ impl Moderation {
         samples: mpsc::Receiver<Sampled>,
         make: &MakeEye,
     ) -> std::io::Result<Self> {
-        let Ground { store, files, rooms, auth, sfu, limits } = ground;
+        let Ground { store, files, rooms, auth, matching, sfu, limits } = ground;
         let books = Books { store, files, evidence_life: policy.evidence_life() };
         let (queue, frames, health) = (Arc::<Queue>::default(), Frames::default(), Health::default());
         let (orders, orders_taken) = mpsc::unbounded_channel();
@@ -155,6 +159,7 @@ impl Moderation {
             books,
             rooms,
             auth,
+            matching,
             limits,
             frames,
             health,

@@ -118,14 +118,20 @@ impl Moderation {
         }
         self.hide(user, reason, &filed);
         let model = self.status().model;
+        // The report stands, even should there be no room for what it rests on.
+        let told = |refusal: &Refusal| tracing::error!(case = %filed.case, ?refusal, "evidence could not be kept");
         for frame in &frames {
-            self.0.books.keep_frame(filed.case, frame, None, model.clone()).await?;
+            let kept = self.0.books.keep_frame(filed.case, frame, None, model.clone()).await;
+            kept.unwrap_or_else(|refusal| told(&refusal));
         }
         if let Some(reported_id) = place.message_id.filter(|_| !messages.is_empty()) {
             let frozen = Frozen { reported_id, messages: &messages };
             let json = serde_json::to_vec(&frozen).map_err(|error| Refusal::Internal(error.to_string()))?;
-            self.0.books.keep_messages(filed.case, json, now).await?;
+            let kept = self.0.books.keep_messages(filed.case, json, now).await;
+            kept.unwrap_or_else(|refusal| told(&refusal));
         }
+        // Strangers part: nobody has to go on with whom they report.
+        self.0.matching.reported(caller.user.id, user);
         Ok(filed.report)
     }
 

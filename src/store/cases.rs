@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     CallId, CaseId, LogEntry, MessageId, ParticipantId, RoomId, Time, TrackId, TrackSource, UserId,
-    case::{Case, CaseSource, CaseStatus, Claim, Decision, Measure, Named, Place, Priority},
+    case::{Case, CaseFilter, CaseSource, CaseStatus, Claim, Decision, Measure, Named, Place, Priority},
     evidence::Label,
 };
 
@@ -48,15 +48,6 @@ pub enum CaseKey {
     Person(UserId),
     /// The same message is reported.
     Message(MessageId),
-}
-
-/// Which cases a list shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CaseFilter {
-    /// Those that wait for a decision, taken or not.
-    Open,
-    /// Those of that status.
-    Status(CaseStatus),
 }
 
 /// What somebody decides about a case.
@@ -225,9 +216,11 @@ impl Store {
         );
         let (status, taken) = match filter {
             CaseFilter::Open => (CaseStatus::Pending, 2_i64),
-            CaseFilter::Status(CaseStatus::Pending) => (CaseStatus::Pending, 0),
-            CaseFilter::Status(CaseStatus::Reviewing) => (CaseStatus::Pending, 1),
-            CaseFilter::Status(status) => (status, 2),
+            CaseFilter::Pending => (CaseStatus::Pending, 0),
+            CaseFilter::Reviewing => (CaseStatus::Pending, 1),
+            CaseFilter::Resolved => (CaseStatus::Resolved, 2),
+            CaseFilter::Dismissed => (CaseStatus::Dismissed, 2),
+            CaseFilter::Escalated => (CaseStatus::Escalated, 2),
         };
         let mut place = (i64::MAX, Uuid::nil());
         if let Some(before) = before {

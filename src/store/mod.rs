@@ -22,7 +22,7 @@ mod streams;
 mod users;
 mod writer;
 
-pub use cases::{CaseFilter, CaseKey, NewCase, NewDecision};
+pub use cases::{CaseKey, NewCase, NewDecision};
 pub use evidence::Found;
 pub use bans::{ADDRESS_KEPT, Bound, NewBan};
 pub use blocks::{BLOCKS, Block};
