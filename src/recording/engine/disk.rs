@@ -17,9 +17,9 @@ use super::{Event, Failure, FinishError, part_path};
 use crate::domain::{FileId, RecordingId};
 
 /// What is written reaches the disk itself within this time, or as soon as the disk can: a power failure loses no more.
-const SYNC_EVERY: Duration = Duration::from_millis(1_500);
+const SYNC_EVERY: Duration = Duration::from_millis(1_200);
 /// How often the thread looks at what is to be synced, while nothing is to be written.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(500);
 /// How often the free space is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

@@ -29,13 +29,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::domain::recording::{Container, FileKind};
 use crate::domain::{CallId, FileId, ParticipantId, RecordingId, Time, TrackId};
-use crate::sfu::Recorded;
+use crate::sfu::{Recorded, RecordedEvent};
 use disk::{Job, Run, Writer};
 use reel::Step;
 use take::Take;
@@ -44,14 +44,17 @@ pub use disk::free_bytes;
 pub use finish::{Finished, RepairError, Repaired, repair};
 pub use webm::Label;
 
-/// Batches that wait to be put together: at 20 batches a second and call, some seconds of a disk that stands still. More are dropped.
-const MOST_BATCHES: usize = 512;
+/// Bytes of batches that wait to be put together: some seconds of a disk that stands still while a call of fifty is recorded. What
+/// comes beyond them is dropped.
+const MOST_WAITING: usize = 96 * 1024 * 1024;
 /// Clusters that wait to be written. When there are more, nothing is put together until the disk goes on.
 const MOST_JOBS: usize = 64;
 /// Events that wait to be taken. When there are more, nothing is written until they are.
 const MOST_EVENTS: usize = 1024;
-/// How often recordings are looked at while nothing arrives.
-const TICK: Duration = Duration::from_millis(100);
+/// When so many bytes have been put in order, what they led to is written before more are.
+const MOST_AT_ONCE: usize = 4 * 1024 * 1024;
+/// How often what has arrived is put together. Waking up for each batch would cost more than the work.
+const TICK: Duration = Duration::from_millis(200);
 /// Arrivals are dated by a clock that goes on evenly from the start of the server. When the machine's clock has been set since, by
 /// more than this, a recording begins by the former.
 const CLOCK_SET_US: i64 = 2_000_000;
@@ -176,8 +179,14 @@ impl Engine {
         let (jobs, to_write) = mpsc::sync_channel(MOST_JOBS);
         let shared = Arc::new(Shared::default());
         let (writer, to_finish) = Writer::new(min_free_bytes, shared.bytes.clone(), events.clone());
-        let desk =
-            Desk { takes: HashMap::new(), jobs, events: events.clone(), shared: shared.clone(), steps: Vec::new() };
+        let desk = Desk {
+            takes: HashMap::new(),
+            jobs,
+            events: events.clone(),
+            shared: shared.clone(),
+            steps: Vec::new(),
+            taken: 0,
+        };
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(format!("recording-{name}")).spawn(work)
         };
@@ -193,14 +202,15 @@ impl Engine {
     /// call that is still open is closed.
     pub fn open(&self, recording: RecordingId, call: CallId, folder: PathBuf, started_at: Time) {
         let started_us = started_at.as_ms().saturating_mul(1_000);
-        let _ = self.inputs.send(Input::Open { recording, call, folder, started_us });
+        self.order(Input::Open { recording, call, folder, started_us });
     }
 
     /// Takes packets of any call; those of calls that are not recorded are thrown away. Never blocks: false when the engine is
     /// behind and the batch is dropped, which is counted.
     pub fn push(&self, recorded: Recorded) -> bool {
-        if self.shared.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_BATCHES {
-            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        let weight = weight(&recorded);
+        if self.shared.waiting.fetch_add(weight, Ordering::Relaxed) >= MOST_WAITING {
+            self.shared.waiting.fetch_sub(weight, Ordering::Relaxed);
             self.shared.batches_dropped.fetch_add(1, Ordering::Relaxed);
             return false;
         }
@@ -209,7 +219,15 @@ impl Engine {
 
     /// Ends a recording after everything that was pushed before.
     pub fn close(&self, recording: RecordingId) {
-        let _ = self.inputs.send(Input::Close(recording));
+        self.order(Input::Close(recording));
+    }
+
+    /// Says something that does not wait for the next look.
+    fn order(&self, input: Input) {
+        let _ = self.inputs.send(input);
+        if let Some(desk) = self.threads.first() {
+            desk.thread().unpark();
+        }
     }
 
     /// What was done since the start.
@@ -230,6 +248,9 @@ impl Engine {
     pub fn stop(self) {
         let Engine { inputs, threads, .. } = self;
         drop(inputs);
+        if let Some(desk) = threads.first() {
+            desk.thread().unpark();
+        }
         for thread in threads {
             let _ = thread.join();
         }
@@ -243,6 +264,8 @@ struct Desk {
     events: tokio::sync::mpsc::Sender<Event>,
     shared: Arc<Shared>,
     steps: Vec<Step>,
+    /// Bytes that were put in order since the last look.
+    taken: usize,
 }
 
 /// A recording that runs.
@@ -251,38 +274,25 @@ struct Open {
     started_us: i64,
     /// `None` until the first packets show what their clock says.
     take: Option<Take>,
+    /// When the last batch was taken in.
     heard: Instant,
 }
 
 impl Desk {
     fn run(mut self, inputs: &Receiver<Input>) {
-        let mut ticked = Instant::now();
         loop {
-            match inputs.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
-                Ok(Input::Open { recording, call, folder, started_us }) => {
-                    let run = Arc::new(Run { recording, folder, failed: AtomicBool::new(false) });
-                    let open = Open { run, started_us, take: None, heard: Instant::now() };
-                    if let Some(old) = self.takes.insert(call, open) {
-                        self.end(old);
-                    }
+            // An order wakes it up sooner; waking up in vain does no harm.
+            std::thread::park_timeout(TICK);
+            let alive = loop {
+                match inputs.try_recv() {
+                    Ok(input) => self.take_in(input),
+                    Err(TryRecvError::Empty) => break true,
+                    Err(TryRecvError::Disconnected) => break false,
                 }
-                Ok(Input::Batch(recorded)) => {
-                    self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-                    self.batch(&recorded);
-                }
-                Ok(Input::Close(recording)) => {
-                    let call =
-                        self.takes.iter().find(|(_, open)| open.run.recording == recording).map(|(call, _)| *call);
-                    if let Some(open) = call.and_then(|call| self.takes.remove(&call)) {
-                        self.end(open);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if ticked.elapsed() >= TICK {
-                ticked = Instant::now();
-                self.tick();
+            };
+            self.tick();
+            if !alive {
+                break;
             }
         }
         for (_, open) in std::mem::take(&mut self.takes) {
@@ -290,50 +300,70 @@ impl Desk {
         }
     }
 
+    fn take_in(&mut self, input: Input) {
+        match input {
+            Input::Open { recording, call, folder, started_us } => {
+                let run = Arc::new(Run { recording, folder, failed: AtomicBool::new(false) });
+                let open = Open { run, started_us, take: None, heard: Instant::now() };
+                if let Some(old) = self.takes.insert(call, open) {
+                    self.end(old);
+                }
+            }
+            Input::Batch(recorded) => {
+                let weight = weight(&recorded);
+                self.shared.waiting.fetch_sub(weight, Ordering::Relaxed);
+                self.batch(&recorded);
+                self.taken += weight;
+                if self.taken > MOST_AT_ONCE {
+                    self.tick();
+                }
+            }
+            Input::Close(recording) => {
+                let call = self.takes.iter().find(|(_, open)| open.run.recording == recording).map(|(call, _)| *call);
+                if let Some(open) = call.and_then(|call| self.takes.remove(&call)) {
+                    self.end(open);
+                }
+            }
+        }
+    }
+
     fn batch(&mut self, recorded: &Recorded) {
         let Some(open) = self.takes.get_mut(&recorded.call) else { return };
+        open.heard = Instant::now();
         if open.take.is_none() {
             open.take = first_arrival_us(recorded).map(|arrived_us| Take::new(zero_us(open.started_us, arrived_us)));
         }
-        self.with(recorded.call, |take, _, steps| take.push(recorded, steps));
+        self.with(recorded.call, |take, _| take.push(recorded));
     }
 
     fn tick(&mut self) {
+        self.taken = 0;
         let calls: Vec<_> = self.takes.keys().copied().collect();
         for call in calls {
-            if self.takes[&call].run.failed.load(Ordering::Relaxed) {
+            let open = &self.takes[&call];
+            if open.run.failed.load(Ordering::Relaxed) {
                 self.give_up(call);
                 continue;
             }
-            self.with(call, |take, quiet_us, steps| {
-                let now_us = take.now_us().saturating_add(quiet_us);
-                take.tick(now_us, steps);
-            });
+            let quiet_us = open.heard.elapsed().as_micros() as i64;
+            self.with(call, |take, steps| take.tick(take.heard_us().saturating_add(quiet_us), steps));
         }
     }
 
     /// Lets a take do something, and does what it says. A defect in it costs this recording and no other.
-    fn with(&mut self, call: CallId, work: impl FnOnce(&mut Take, i64, &mut Vec<Step>)) {
+    fn with(&mut self, call: CallId, work: impl FnOnce(&mut Take, &mut Vec<Step>)) {
         let Some(open) = self.takes.get_mut(&call) else { return };
         let Some(take) = open.take.as_mut() else { return };
         let steps = &mut self.steps;
-        // Batches that wait say better than the clock how late it is.
-        let behind = self.shared.waiting.load(Ordering::Relaxed) > 0;
-        let quiet_us = if behind { 0 } else { open.heard.elapsed().as_micros() as i64 };
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(take, quiet_us, steps)));
-        let counts = take.take_counts();
-        if outcome.is_err() {
+        if catch_unwind(AssertUnwindSafe(|| work(take, steps))).is_err() {
             self.steps.clear();
             self.give_up(call);
             return;
         }
+        let counts = take.take_counts();
         let run = open.run.clone();
         self.count(&counts);
         self.carry_out(call, &run);
-        // The disk may have held it up.
-        if let Some(open) = self.takes.get_mut(&call) {
-            open.heard = Instant::now();
-        }
     }
 
     fn give_up(&mut self, call: CallId) {
@@ -384,9 +414,14 @@ impl Desk {
     }
 }
 
+/// What a batch counts for while it waits.
+fn weight(recorded: &Recorded) -> usize {
+    recorded.bytes.len() + recorded.events.len() * size_of::<RecordedEvent>() + size_of::<Recorded>()
+}
+
 fn first_arrival_us(recorded: &Recorded) -> Option<i64> {
     recorded.events.iter().find_map(|event| match event {
-        crate::sfu::RecordedEvent::Packet(packet) => Some(packet.arrived_us),
+        RecordedEvent::Packet(packet) => Some(packet.arrived_us),
         _ => None,
     })
 }

@@ -10,8 +10,8 @@ use crate::sfu::Codec;
 
 /// How much time a cluster holds at most. Each is one write: what a dying process loses is what has not become a cluster.
 pub const SPAN_US: i64 = 500_000;
-/// A frame waits so long at most, from its arrival, for others that belong before it. With [`SPAN_US`] of them in a cluster and a look
-/// at it every tenth of a second, nothing is further from the disk than two seconds.
+/// A frame waits so long at most, from its arrival, for others that belong before it. With a look at it every fifth of a second, and
+/// batches that come twenty times a second, nothing is further from the disk than two seconds.
 pub const DEADLINE_US: i64 = 1_400_000;
 /// A file whose tracks are all over stays open for so long: cameras are switched off and on.
 const IDLE_US: i64 = 5_000_000;

@@ -24,6 +24,7 @@ const MOST_ENDED: usize = 4096;
 pub struct Take {
     /// When it began, µs since 1970, by the clock that dates arrivals.
     zero_us: i64,
+    heard_us: i64,
     now_us: i64,
     publishers: HashMap<ParticipantId, PublisherClock>,
     tracks: HashMap<TrackKey, Track>,
@@ -39,6 +40,7 @@ impl Take {
     pub fn new(zero_us: i64) -> Take {
         Take {
             zero_us,
+            heard_us: 0,
             now_us: 0,
             publishers: HashMap::new(),
             tracks: HashMap::new(),
@@ -49,8 +51,8 @@ impl Take {
         }
     }
 
-    /// Takes what has arrived.
-    pub fn push(&mut self, recorded: &Recorded, steps: &mut Vec<Step>) {
+    /// Takes what has arrived. What it leads to, [`Take::tick`] says.
+    pub fn push(&mut self, recorded: &Recorded) {
         for event in &recorded.events {
             match event {
                 RecordedEvent::Packet(packet) => match recorded.bytes.get(packet.payload.clone()) {
@@ -61,15 +63,14 @@ impl Take {
                 RecordedEvent::Dropped(count) => self.counts.lost += count,
             }
         }
-        self.tick(self.now_us, steps);
     }
 
-    /// How late it is, µs of the recording.
-    pub fn now_us(&self) -> i64 {
-        self.now_us
+    /// When the last packet came, µs of the recording.
+    pub fn heard_us(&self) -> i64 {
+        self.heard_us
     }
 
-    /// Time has passed; it is now so late, µs of the recording.
+    /// Time has passed; it is now so late, µs of the recording. Called a few times a second.
     pub fn tick(&mut self, now_us: i64, steps: &mut Vec<Step>) {
         self.now_us = self.now_us.max(now_us);
         for ((id, _), track) in &mut self.tracks {
@@ -135,27 +136,30 @@ impl Take {
         if meta.arrived_us < 0 {
             return;
         }
+        self.heard_us = self.heard_us.max(meta.arrived_us);
         self.now_us = self.now_us.max(meta.arrived_us);
         let key = (packet.track, packet.codec);
-        if !self.tracks.contains_key(&key) && !self.admit(key, packet) {
-            self.refused += 1;
-            return;
+        let mut track = self.tracks.get_mut(&key);
+        if track.is_none() {
+            self.admit(key, packet);
+            track = self.tracks.get_mut(&key);
         }
         let publisher = self.publishers.get_mut(&packet.participant);
-        if let (Some(track), Some(publisher)) = (self.tracks.get_mut(&key), publisher) {
-            track.take(packet, meta, payload, publisher);
+        match (track, publisher) {
+            (Some(track), Some(publisher)) => track.take(packet, meta, payload, publisher),
+            _ => self.refused += 1,
         }
     }
 
-    /// Makes room for a track that has not been seen; false: there is none.
-    fn admit(&mut self, key: TrackKey, packet: &RecordedPacket) -> bool {
+    /// Makes room for a track that has not been seen, if there is any.
+    fn admit(&mut self, key: TrackKey, packet: &RecordedPacket) {
         let known = self.publishers.contains_key(&packet.participant);
         if self.ended.contains(&key)
             || self.tracks.len() >= MOST_TRACKS
             || !known && self.publishers.len() >= MOST_PUBLISHERS
             || (packet.codec == Codec::Opus) != (packet.source == TrackSource::Microphone)
         {
-            return false;
+            return;
         }
         // One camera, one microphone and one screen a participant: another one takes the place of the first.
         let same =
@@ -170,18 +174,17 @@ impl Take {
         };
         if self.reels.iter_mut().find(fits).is_none() {
             if self.reels.len() >= MOST_REELS {
-                return false;
+                return;
             }
             self.reels.push(Reel::new(packet.participant, kind));
         }
-        let Some(reel) = self.reels.iter_mut().find(fits) else { return false };
+        let Some(reel) = self.reels.iter_mut().find(fits) else { return };
         reel.tracks.push(key);
         if packet.codec != Codec::Opus {
             reel.picture_codec = Some(packet.codec);
         }
         self.publishers.entry(packet.participant).or_default();
         self.tracks.insert(key, Track::new(packet, self.now_us));
-        true
     }
 
     fn end_track(&mut self, track: TrackId) {

@@ -280,6 +280,7 @@ pub(super) struct Files {
     pub bytes: HashMap<FileId, Vec<u8>>,
     pub closed: Vec<FileId>,
     pub wanted: Vec<TrackId>,
+    look: i64,
 }
 
 /// A block as a reader sees it.
@@ -292,6 +293,17 @@ pub(super) struct Block {
 }
 
 impl Files {
+    /// One more batch, and a look at it as often as the engine does.
+    pub fn take_in(&mut self, take: &mut Take, batch: &Recorded, steps: &mut Vec<Step>) {
+        take.push(batch);
+        let look = take.heard_us() / 200_000;
+        if look != self.look {
+            self.look = look;
+            take.tick(take.heard_us(), steps);
+            self.carry_out(steps);
+        }
+    }
+
     pub fn carry_out(&mut self, steps: &mut Vec<Step>) {
         for step in steps.drain(..) {
             match step {
@@ -350,8 +362,7 @@ pub(super) fn of(track: u8, blocks: &[Block]) -> Vec<Block> {
 pub(super) fn record(sent: Vec<Sent>) -> Files {
     let (mut take, mut files, mut steps) = (Take::new(ZERO_US), Files::default(), Vec::new());
     for batch in batches(sent) {
-        take.push(&batch, &mut steps);
-        files.carry_out(&mut steps);
+        files.take_in(&mut take, &batch, &mut steps);
     }
     take.end(&mut steps);
     files.carry_out(&mut steps);

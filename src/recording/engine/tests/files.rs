@@ -6,14 +6,14 @@ use crate::domain::recording::Container;
 fn push(take: &mut Take, files: &mut Files, sent: Vec<Sent>) {
     let mut steps = Vec::new();
     for batch in batches(sent) {
-        take.push(&batch, &mut steps);
-        files.carry_out(&mut steps);
+        files.take_in(take, &batch, &mut steps);
     }
 }
 
 fn say(take: &mut Take, files: &mut Files, event: RecordedEvent) {
     let mut steps = Vec::new();
-    take.push(&Recorded { call: CallId::new(), events: vec![event], bytes: Vec::new() }, &mut steps);
+    take.push(&Recorded { call: CallId::new(), events: vec![event], bytes: Vec::new() });
+    take.tick(take.heard_us(), &mut steps);
     files.carry_out(&mut steps);
 }
 
@@ -90,8 +90,8 @@ fn who_leaves_leaves_a_whole_file() {
     push(&mut take, &mut files, late);
     assert_eq!(files.blocks().len(), 100, "a track that is over does not begin anew");
     let mut steps = Vec::new();
-    take.tick(take.now_us() + 6_000_000, &mut steps);
-    take.tick(take.now_us() + 6_000_000, &mut steps);
+    take.tick(take.heard_us() + 6_000_000, &mut steps);
+    take.tick(take.heard_us() + 6_000_000, &mut steps);
     files.carry_out(&mut steps);
     assert_eq!(files.closed, files.order);
     // Back again: another file.

@@ -92,7 +92,8 @@ proptest! {
             if dice.chance(5) {
                 events.push(RecordedEvent::Ended(lines[dice.below(lines.len() as u64) as usize].track));
             }
-            take.push(&Recorded { call: CallId::new(), events, bytes }, &mut steps);
+            take.push(&Recorded { call: CallId::new(), events, bytes });
+        take.tick(take.heard_us(), &mut steps);
             files.carry_out(&mut steps);
         }
         take.end(&mut steps);
@@ -124,9 +125,8 @@ fn a_dying_process_loses_two_seconds_at_most() {
         sent.extend(more);
         let (mut take, mut files, mut steps) = (Take::new(ZERO_US), Files::default(), Vec::new());
         for batch in batches(sent) {
-            take.push(&batch, &mut steps);
-            files.carry_out(&mut steps);
-            let now_us = take.now_us();
+            files.take_in(&mut take, &batch, &mut steps);
+            let now_us = take.heard_us();
             if now_us % 500_000 > 60_000 || now_us < 2_000_000 {
                 continue;
             }
@@ -191,7 +191,8 @@ fn memory_has_an_end() {
                 payload,
             }));
         }
-        take.push(&Recorded { call: CallId::new(), events, bytes }, &mut steps);
+        take.push(&Recorded { call: CallId::new(), events, bytes });
+        take.tick(take.heard_us(), &mut steps);
         for step in steps.drain(..) {
             if let Step::Append { bytes, .. } = step {
                 written += bytes.len();
