@@ -334,6 +334,8 @@ export class Call extends Emitter<CallEvents> {
         const frame = await this.#room.socket.request("call.offer", data);
         const answer = expectType(frame, "call.answer").data;
         if (this.#peer !== peer) return;
+        // At once: what is told of somebody while the browser takes the answer is newer than this list.
+        this.#everyone(answer.participants);
         await peer.answer(answer.sdp);
         this.#answered(answer, offer.tracks);
         // An ICE restart can mend the path without any change of state.
@@ -346,7 +348,7 @@ export class Call extends Emitter<CallEvents> {
     return this.#negotiation;
   }
 
-  #answered({ callId, participantId, tracks, participants }: Answer, offered: OfferedSource[]): void {
+  #answered({ callId, participantId, tracks }: Answer, offered: OfferedSource[]): void {
     this.#callId = callId;
     this.#participantId = participantId;
     this.#accepts = false;
@@ -355,7 +357,6 @@ export class Call extends Emitter<CallEvents> {
       const trackId = tracks.find((track) => track.mid === mid)?.trackId;
       if (trackId) this.#trackIds.set(source, trackId);
     }
-    this.#everyone(participants);
     for (const source of this.#local.keys()) this.#tellMuted(source);
     for (const tile of this.#tiles) this.#showTile(tile);
     this.#changed();
