@@ -18,7 +18,7 @@ export function Log() {
       {data && entries.length === 0 ? <p className="text-soft">{t("review.logNone")}</p> : null}
       <ol className="grid gap-3" data-testid="log-entries">
         {entries.map(({ entryId, caseId, ...entry }) => (
-          <div key={entryId} className="flex items-start gap-3 rounded-xl border border-line bg-surface p-3">
+          <li key={entryId} className="flex items-start gap-3 rounded-xl border border-line bg-surface p-3">
             <div className="min-w-0 flex-1">
               <Done {...entry} />
             </div>
@@ -30,7 +30,7 @@ export function Log() {
                 {t("review.ban.case")}
               </Link>
             ) : null}
-          </div>
+          </li>
         ))}
       </ol>
       {hasNextPage ? (

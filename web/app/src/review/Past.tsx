@@ -101,7 +101,9 @@ export function Events({ events }: { events: CaseEvent[] }) {
       {events.length === 0 ? <p className="text-soft">{t("review.events.none")}</p> : null}
       <ol className="grid gap-2">
         {events.map((event) => (
-          <Done key={`${event.at} ${event.action}`} {...event} />
+          <li key={`${event.at} ${event.action}`}>
+            <Done {...event} />
+          </li>
         ))}
       </ol>
     </Section>
@@ -121,7 +123,7 @@ export function Done({
   const { at } = useTimes();
   const duration = useDuration();
   return (
-    <li className="wrap-anywhere" data-testid="event" data-action={action}>
+    <div className="wrap-anywhere" data-testid="event" data-action={action}>
       <p>
         <span className="font-medium">{by?.nickname ?? t("review.events.server")}</span>{" "}
         {word("events", action)}
@@ -132,6 +134,6 @@ export function Done({
         </time>
       </p>
       {reason ? <p className="text-soft">{reason}</p> : null}
-    </li>
+    </div>
   );
 }
