@@ -27,12 +27,16 @@ const PICTURE_STEP_US: i64 = 1_000;
 
 /// Sound is moved when it is this far off, and until it is within a quarter of it.
 const SOUND_OFF_US: i64 = 8_000;
-/// Sound is moved by so much at a time, which nobody hears …
+/// Sound is moved by so much at a time, which nobody hears: once in this time, which is faster than any clock drifts …
 const SOUND_STEP_US: i64 = 1_000;
-/// … once in this time, which is faster than any clock drifts, or when it is further off than [`SOUND_FAR_US`], in this.
 const SOUND_STEP_EVERY_US: i64 = 250_000;
-const SOUND_HURRY_EVERY_US: i64 = 100_000;
+/// … when it is further off than this, once in a tenth of a second …
 const SOUND_FAR_US: i64 = 20_000;
+const SOUND_HURRY_EVERY_US: i64 = 100_000;
+/// … and with each packet when it comes later than it should by more than this. Sound that would come that much too early jumps
+/// instead: its publisher was too busy to capture any, and there was a silence.
+const SOUND_GAP_US: i64 = 80_000;
+const SOUND_RUSH_EVERY_US: i64 = 20_000;
 /// How far sound is off is averaged over this time: sender reports tremble by some milliseconds.
 const SOUND_AVERAGE_US: i64 = 2_000_000;
 /// Sound that overlaps what is there by up to this is put behind it; what overlaps more is dropped.
@@ -178,7 +182,7 @@ impl AudioClock {
         let counted_us = self.anchor.map_or(aim_us, |anchor| anchor.time_of(ticks, clock_hz));
         let off_us = aim_us.saturating_sub(counted_us);
         let mut time_us = counted_us;
-        if self.anchor.is_none() || off_us.abs() > SNAP_US {
+        if self.anchor.is_none() || !(-SNAP_US..=SOUND_GAP_US).contains(&off_us) {
             time_us = aim_us;
             (self.off_us, self.moving) = (0, false);
         } else if is_news {
@@ -209,7 +213,11 @@ impl AudioClock {
             if off_us.abs() > SOUND_OFF_US / 4 { off_us.clamp(-silence_us, silence_us) } else { 0 }
         } else {
             self.moving = off_us.abs() > if self.moving { SOUND_OFF_US / 4 } else { SOUND_OFF_US };
-            let every_us = if off_us.abs() > SOUND_FAR_US { SOUND_HURRY_EVERY_US } else { SOUND_STEP_EVERY_US };
+            let every_us = match off_us.abs() {
+                ..=SOUND_FAR_US => SOUND_STEP_EVERY_US,
+                ..=SOUND_GAP_US => SOUND_HURRY_EVERY_US,
+                _ => SOUND_RUSH_EVERY_US,
+            };
             if self.moving && now_us >= self.moved_us + every_us { off_us.signum() * SOUND_STEP_US } else { 0 }
         };
         if step_us != 0 {
