@@ -27,8 +27,8 @@ pub(crate) struct Shown {
 }
 
 impl From<Seen> for Shown {
-    fn from(Seen { recording, may_manage }: Seen) -> Self {
-        Self { recording, may_manage }
+    fn from(Seen { recording, right }: Seen) -> Self {
+        Self { recording, may_manage: right.may_manage() }
     }
 }
 

@@ -11,6 +11,9 @@ use crate::domain::{
 };
 use crate::sfu::Recorded;
 
+/// Rooms whose loudest is remembered. When there are more, all are forgotten: the next change is told anyway.
+const LOUDEST_LIMIT: usize = 10_000;
+
 impl Recordings {
     /// Hands packets to the engine, which never makes anybody wait.
     pub(super) async fn follow_packets(self, mut recorded: mpsc::Receiver<Recorded>) {
@@ -39,6 +42,7 @@ impl Recordings {
             }
             Fact::CallSpeakers(speakers) => {
                 let loudest = speakers.first().map(|speaker| speaker.participant_id);
+                self.remember_loudest(event.room, loudest);
                 self.each_live(event.room, |live| {
                     let Some(since) = live.since() else { return };
                     let person = |id: ParticipantId| live.person(id).map(|(user, _)| (id, user));
@@ -47,6 +51,18 @@ impl Recordings {
             }
             _ => {}
         }
+    }
+
+    /// Speakers are told when they change, so a recording that begins in the middle of a sentence has to know who was told last.
+    fn remember_loudest(&self, room: RoomId, loudest: Option<ParticipantId>) {
+        let mut known = lock(&self.0.loudest);
+        if known.len() >= LOUDEST_LIMIT {
+            known.clear();
+        }
+        match loudest {
+            Some(participant) => known.insert(room, participant),
+            None => known.remove(&room),
+        };
     }
 
     fn each_live(&self, room: RoomId, tell: impl Fn(&super::Live)) {

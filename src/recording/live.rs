@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Recordings, lock, speakers::Speakers};
+use super::{Recordings, Right, lock, speakers::Speakers};
 use crate::domain::{
-    Action, CallId, CallRecording, Caller, Fact, ParticipantId, RecordingId, Refusal, RoomId, RoomKind, Standing, Time,
-    UserId, Visibility,
+    Action, CallId, CallRecording, Caller, Fact, ParticipantId, RecordingId, Refusal, RoomId, RoomKind, Time, UserId,
+    Visibility,
     call::RecordingPhase,
-    can,
+    deed::Deed,
     recording::{Recording, RecordingState, RecordingStop},
 };
 use crate::store::Membership;
@@ -82,7 +82,7 @@ impl Recordings {
             return Err(Refusal::FeatureOff { feature: "recording" });
         }
         let room = self.0.ground.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?.room;
-        self.permit(caller, room.id, room.visibility).await?;
+        let right = self.permit(caller, room.id, room.visibility).await?;
         if room.kind == RoomKind::Match {
             return Err(Refusal::FeatureOff { feature: "recording of strangers" });
         }
@@ -121,6 +121,9 @@ impl Recordings {
         // To its end even if whoever asked goes away: row and announcement must agree.
         let announced = tokio::spawn(async move { recordings.announce(&live, &new).await });
         announced.await.unwrap_or_else(|panic| Err(Refusal::Internal(panic.to_string())))?;
+        if right == Right::Site {
+            self.log(caller, Deed::StartRecording, &recording).await?;
+        }
         Ok(recording)
     }
 
@@ -194,6 +197,9 @@ impl Recordings {
             return Ok(());
         }
         *phase = Phase::Running(at);
+        let loudest = lock(&self.0.loudest).get(&live.room).copied();
+        let person = loudest.and_then(|id| live.person(id).map(|(user, _)| (id, user)));
+        lock(&live.speakers).change(person, 0);
         self.with_engine(|engine| engine.open(live.id, live.call, folder, at));
         self.0.ground.sfu.record(live.call, true);
         self.mark(live, RecordingPhase::Running, Some(at));
@@ -207,11 +213,15 @@ impl Recordings {
     /// `not_found` (no such call, one in a private room of others, or it is not being recorded), `forbidden`, `internal`.
     pub async fn stop_recording(&self, caller: &Caller, call: CallId) -> Result<Recording, Refusal> {
         let room = self.0.ground.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?.room;
-        self.permit(caller, room.id, room.visibility).await?;
+        let right = self.permit(caller, room.id, room.visibility).await?;
         let live = self.live_of_call(call).ok_or(Refusal::NotFound)?;
         let (recordings, live) = (self.clone(), live.clone());
         let halted = tokio::spawn(async move { recordings.halt(&live, RecordingStop::Stopped).await });
-        halted.await.unwrap_or_else(|panic| Err(Refusal::Internal(panic.to_string())))
+        let halted = halted.await.unwrap_or_else(|panic| Err(Refusal::Internal(panic.to_string())))?;
+        if right == Right::Site {
+            self.log(caller, Deed::StopRecording, &halted).await?;
+        }
+        Ok(halted)
     }
 
     /// Stops a recording and tells everybody; its files are finished after that. One that has not begun leaves nothing behind.
@@ -263,16 +273,16 @@ impl Recordings {
         }
     }
 
-    /// Whether somebody may record in a room.
-    async fn permit(&self, caller: &Caller, room: RoomId, visibility: Visibility) -> Result<(), Refusal> {
+    /// By what right somebody records in a room.
+    async fn permit(&self, caller: &Caller, room: RoomId, visibility: Visibility) -> Result<Right, Refusal> {
         const ACTION: Action = Action::Record;
         let membership = self.0.ground.store.membership(room, caller.user.id).await?;
         let role = match membership {
             Membership::Member(role) => Some(role),
             Membership::None | Membership::Removed => None,
         };
-        if can(Standing { room: role, site: caller.user.role }, ACTION) {
-            return Ok(());
+        if let Some(right) = Right::to_record(role, caller.user.role) {
+            return Ok(right);
         }
         // Who may not see the room is not told that there is a call.
         let is_hidden = role.is_none() && visibility == Visibility::Private;

@@ -1,17 +1,25 @@
 //! Who sees recordings, and what they may do with them.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::Recordings;
+use super::{Recordings, lock};
 use crate::domain::{
-    Action, CallId, Caller, FileId, RecordingId, Refusal, SiteRole, Standing, User, Visibility, can,
+    Action, CallId, Caller, FileId, RecordingId, Refusal, Role, SiteRole, Standing, User, UserId, Visibility, can,
+    deed::{Deed, LogEntry},
     recording::{FileKind, FileState, RecordedFile, Recording, RecordingState},
 };
 use crate::files::{self, Key};
 use crate::store::{Membership, Sight};
 
+/// How long one look at a file lasts, as the log sees it.
+const ONE_LOOK: Duration = Duration::from_secs(600);
+/// Looks that are remembered before old ones are swept out.
+const LOOKS_LIMIT: usize = 1_000;
 /// Recordings that one page has at most.
 pub const LIST_LIMIT: u32 = 100;
 
@@ -20,8 +28,36 @@ pub const LIST_LIMIT: u32 = 100;
 pub struct Seen {
     /// The recording.
     pub recording: Recording,
-    /// Whether they may delete it and make one file of all.
-    pub may_manage: bool,
+    /// By what right.
+    pub right: Right,
+}
+
+/// By what right somebody deals with a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// They are in it: they may look.
+    Recorded,
+    /// They keep order in the room: they may do everything.
+    Host,
+    /// They keep order on the site: they may do everything, and what they do is written down.
+    Site,
+}
+
+impl Right {
+    /// The right to record that these roles give, if they do.
+    pub(super) fn to_record(role: Option<Role>, site: SiteRole) -> Option<Self> {
+        let may = |room, site| can(Standing { room, site }, Action::Record);
+        if may(role, SiteRole::Member) {
+            Some(Self::Host)
+        } else {
+            may(None, site).then_some(Self::Site)
+        }
+    }
+
+    /// Whether they may delete it and have one file made of all.
+    pub fn may_manage(self) -> bool {
+        self != Self::Recorded
+    }
 }
 
 /// A file that can be read.
@@ -84,7 +120,12 @@ impl Recordings {
     /// # Errors
     /// `not_found` (no such file, or not for them), `unavailable` (it is not ready), `internal`.
     pub async fn file(&self, caller: &Caller, recording: RecordingId, file: FileId) -> Result<Found, Refusal> {
-        find(self.see(&caller.user, recording).await?.recording, file)
+        let Seen { recording, right } = self.see(&caller.user, recording).await?;
+        let found = find(recording.clone(), file)?;
+        if right == Right::Site && self.0.looks.is_new(caller.user.id, file) {
+            self.log(caller, Deed::ViewRecording, &recording).await?;
+        }
+        Ok(found)
     }
 
     /// What a file says in that range, piece by piece.
@@ -107,7 +148,10 @@ impl Recordings {
         self.manage(caller, id).await?;
         self.0.composer.cancel(id);
         let _alone = self.0.keeping.lock().await;
-        let recording = self.manage(caller, id).await?;
+        let (recording, right) = self.manage(caller, id).await?;
+        if right == Right::Site {
+            self.log(caller, Deed::DeleteRecording, &recording).await?;
+        }
         for file in &recording.files {
             self.0.ground.files.delete(Key::Recording(id, file.file_id)).await?;
         }
@@ -125,10 +169,13 @@ impl Recordings {
     /// `not_found`, `forbidden`, `conflict` (it is still being written), `unavailable`, `internal`.
     pub async fn delete_file(&self, caller: &Caller, id: RecordingId, file: FileId) -> Result<(), Refusal> {
         let _alone = self.0.keeping.lock().await;
-        let recording = self.manage(caller, id).await?;
+        let (recording, right) = self.manage(caller, id).await?;
         let found = recording.files.iter().find(|it| it.file_id == file).ok_or(Refusal::NotFound)?;
         if !matches!(found.state, FileState::Ready | FileState::Failed) {
             return Err(Refusal::Taken("This file is still being written."));
+        }
+        if right == Right::Site {
+            self.log(caller, Deed::DeleteRecording, &recording).await?;
         }
         self.0.ground.files.delete(Key::Recording(id, file)).await?;
         self.0.ground.store.forget_recorded_file(file).await?;
@@ -136,9 +183,9 @@ impl Recordings {
     }
 
     /// The recording, for whoever may delete it and for a time at which that is possible.
-    pub(super) async fn manage(&self, caller: &Caller, id: RecordingId) -> Result<Recording, Refusal> {
-        let Seen { recording, may_manage } = self.see(&caller.user, id).await?;
-        if !may_manage {
+    pub(super) async fn manage(&self, caller: &Caller, id: RecordingId) -> Result<(Recording, Right), Refusal> {
+        let Seen { recording, right } = self.see(&caller.user, id).await?;
+        if !right.may_manage() {
             return Err(Refusal::Forbidden { action: Action::Record });
         }
         if self.live().contains_key(&id)
@@ -146,7 +193,7 @@ impl Recordings {
         {
             return Err(Refusal::Taken("This recording is still being written."));
         }
-        Ok(recording)
+        Ok((recording, right))
     }
 
     pub(super) async fn see(&self, user: &User, id: RecordingId) -> Result<Seen, Refusal> {
@@ -162,13 +209,35 @@ impl Recordings {
                 Membership::Member(role) => Some(role),
                 Membership::None | Membership::Removed => None,
             };
-            let may_manage = can(Standing { room: role, site: user.role }, Action::Record);
-            if may_manage || recording.files.iter().any(|file| file.user_id == Some(user.id)) {
+            let is_recorded = recording.files.iter().any(|file| file.user_id == Some(user.id));
+            if let Some(right) = Right::to_record(role, user.role).or(is_recorded.then_some(Right::Recorded)) {
                 self.0.composer.refresh(&mut recording);
-                seen.push(Seen { recording, may_manage });
+                seen.push(Seen { recording, right });
             }
         }
         Ok(seen)
+    }
+
+    /// Writes down what a moderator of the site does with other people's recordings.
+    pub(super) async fn log(&self, caller: &Caller, deed: Deed, recording: &Recording) -> Result<(), Refusal> {
+        let entry = LogEntry::by(caller.user.id, deed).in_room(Some(recording.room_id));
+        self.0.ground.store.log(&entry.because(format!("recording {}", recording.recording_id))).await?;
+        Ok(())
+    }
+}
+
+/// Who of the site's moderators looked at which file lately: a player asks for a file in many parts, and that is one look.
+#[derive(Default)]
+pub(super) struct Looks(Mutex<HashMap<(UserId, FileId), Instant>>);
+
+impl Looks {
+    fn is_new(&self, user: UserId, file: FileId) -> bool {
+        let mut looks = lock(&self.0);
+        if looks.len() >= LOOKS_LIMIT {
+            looks.retain(|_, at| at.elapsed() < ONE_LOOK);
+        }
+        let before = looks.insert((user, file), Instant::now());
+        before.is_none_or(|at| at.elapsed() >= ONE_LOOK)
     }
 }
 

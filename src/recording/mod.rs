@@ -24,7 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::bus::Bus;
-use crate::domain::{CallId, FileId, RecordingId, Refusal};
+use crate::domain::{CallId, FileId, ParticipantId, RecordingId, Refusal, RoomId};
 use crate::files::Files;
 use crate::rooms::Rooms;
 use crate::sfu::{Recorded, Sfu};
@@ -33,9 +33,10 @@ use compose::Composer;
 use engine::Engine;
 use link::Signer;
 use live::Live;
+use look::Looks;
 
 pub use link::{Link, Linked};
-pub use look::{Found, Seen};
+pub use look::{Found, Right, Seen};
 
 /// How long a stop waits for files to be brought to where they are kept; the next start goes on with the rest.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -105,6 +106,9 @@ struct Inner {
     wake: Notify,
     signer: Signer,
     composer: Composer,
+    looks: Looks,
+    /// Who was the loudest in a room when that was told last.
+    loudest: Mutex<HashMap<RoomId, ParticipantId>>,
     /// What runs by itself.
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -136,6 +140,8 @@ impl Recordings {
             wake: Notify::new(),
             signer: Signer::new(secret),
             composer,
+            looks: Looks::default(),
+            loudest: Mutex::default(),
             tasks: Mutex::default(),
         }));
         let tasks = [

@@ -372,6 +372,7 @@ async fn a_full_disk_ends_the_recording_and_not_the_call() {
     let call = call_of(&olga, &room).await;
     let mut host = Projector::start(&olga, &room, colour("red", 440)).await;
     let id = start(&olga, &mut host.socket, &call).await;
+    grown(&program.data(), &id, 1, 20_000).await;
     program.fill_disk(3);
     assert_eq!(host.socket.next_of("recording.stopped").await["data"], json!({"recordingId": id, "reason": "disk_full"}));
     let problem = olga.post(&format!("/calls/{call}/recording"), json!({})).await.refused(507, "disk_full");

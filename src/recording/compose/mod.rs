@@ -84,7 +84,7 @@ impl Recordings {
     /// `not_found`, `forbidden`, `conflict` (it is being made, or the recording is not ready or has no files), `ffmpeg_missing`,
     /// `unavailable` (too many wait), `internal`.
     pub async fn compose(&self, caller: &Caller, id: RecordingId) -> Result<Composed, Refusal> {
-        let recording = self.manage(caller, id).await?;
+        let (recording, _) = self.manage(caller, id).await?;
         if recording.state != RecordingState::Ready {
             return Err(Refusal::Taken("This recording is not finished yet."));
         }
@@ -128,7 +128,7 @@ impl Recordings {
     /// # Errors
     /// `not_found` (also when none is being made), `forbidden`, `internal`.
     pub async fn cancel_composing(&self, caller: &Caller, id: RecordingId) -> Result<(), Refusal> {
-        if !self.see(&caller.user, id).await?.may_manage {
+        if !self.see(&caller.user, id).await?.right.may_manage() {
             return Err(Refusal::Forbidden { action: Action::Record });
         }
         if self.0.composer.cancel(id) { Ok(()) } else { Err(Refusal::NotFound) }
