@@ -1,7 +1,7 @@
 import type { Browser } from "@playwright/test";
 import { test as base, expect, type Kind } from "./browsers.ts";
 import { Person } from "./person.ts";
-import { type Server, startServer } from "./server.ts";
+import { type Server, type Settings, startServer } from "./server.ts";
 
 type Options = Parameters<typeof Person.open>[3];
 
@@ -14,14 +14,16 @@ interface Meeting {
 
 interface Worker {
   browsers: (kind: Kind) => Promise<Browser>;
+  /** How the server of a test file is set; files that set it alike share one. */
+  settings: Settings;
   shared: Server;
 }
 
 export const test = base.extend<Meeting, Worker>({
+  settings: [{}, { option: true, scope: "worker" }],
   shared: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixture's needs from this pattern.
-    async ({}, use) => {
-      const server = await startServer();
+    async ({ settings }, use) => {
+      const server = await startServer(settings);
       await use(server);
       await server.stop();
     },

@@ -1,7 +1,8 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Browser, BrowserContext, Locator, Page } from "@playwright/test";
 import { expect, type Kind } from "./browsers.ts";
-import { installMedia, type MediaOptions, type Picture } from "./media/index.ts";
+import { installMedia, type Look, type MediaOptions, type Picture } from "./media/index.ts";
+import type { Login } from "./rest.ts";
 
 /** What a page has seen in one tile: the id it shows, and how many of its frames. */
 interface Seen {
@@ -9,6 +10,19 @@ interface Seen {
   frames: number;
   width: number;
 }
+
+/** In Firefox, Playwright adds and removes the style `body {}` for a screenshot; the page's policy forbids it by this name. */
+const STYLE_OF_SCREENSHOTS = "sha256-YjaKGiklmzC6wjXA513HAMmzus8VE61XCOT+SmwNZWA=";
+
+/** Part of an element, each from 0 to 1. */
+export interface Part {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+const WHOLE: Part = { x: 0, y: 0, width: 1, height: 1 };
 
 interface PersonOptions extends Partial<MediaOptions> {
   id: number;
@@ -33,7 +47,8 @@ export class Person {
     this.#context = context;
     this.page = page;
     page.on("console", (message) => {
-      if (message.type() === "error") this.complaints.push(`${message.text()} (${message.location().url})`);
+      if (message.type() === "error" && !message.text().includes(STYLE_OF_SCREENSHOTS))
+        this.complaints.push(`${message.text()} (${message.location().url})`);
     });
     page.on("pageerror", (error) => this.complaints.push(error.message));
   }
@@ -104,6 +119,34 @@ export class Person {
     );
     expect(seen.frames, `${this.name} looks at ${name}: advancing frames`).toBeGreaterThanOrEqual(frames);
     return { id, frames: seen.frames, width: seen.width };
+  }
+
+  /** What an element looks like on the screen, whatever its video knows: blurred, covered, or black. */
+  async looksLike(element: Locator, part = WHOLE): Promise<Look> {
+    const box = await element.boundingBox();
+    if (!box) throw new Error(`${this.name} does not see the element`);
+    const clip = {
+      x: box.x + box.width * part.x,
+      y: box.y + box.height * part.y,
+      width: box.width * part.width,
+      height: box.height * part.height,
+    };
+    const picture = await this.page.screenshot({ clip });
+    return this.page.evaluate(
+      (address) => globalThis.__media.look(address),
+      `data:image/png;base64,${picture.toString("base64")}`,
+    );
+  }
+
+  /** The page's own login, renewed under the page's lock: two renewals at a time would look like a theft. */
+  async session(): Promise<Login> {
+    return this.page.evaluate(async () =>
+      navigator.locks.request("parlor-refresh", async () => {
+        const answer = await fetch("/api/v1/auth/refresh", { method: "POST" });
+        if (!answer.ok) throw new Error(`no login: ${answer.status}`);
+        return (await answer.json()) as Login;
+      }),
+    );
   }
 
   /** What somebody's tile shows at this moment. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +24,20 @@ export interface Server {
   stop: () => Promise<void>;
 }
 
+/** What a test wants otherwise than the server does by itself. */
+export interface Settings {
+  /** The text of a policy file: what is done about what is seen. */
+  policy?: string;
+  /** How often each picture is looked at. */
+  sampleEveryMs?: number;
+}
+
+/** Drawings are looked for, and every picture is looked at twice a second: no test waits long, and nothing explicit is needed. */
+export const WATCHFUL: Settings = {
+  policy: "suspected_every_ms = 300\n[labels]\nDrawing = 0.7\n",
+  sampleEveryMs: 500,
+};
+
 /** A TCP line to the server: what goes over it can be cut. Media does not go over it. */
 export interface Line {
   url: string;
@@ -35,7 +49,7 @@ export interface Line {
   close: () => Promise<void>;
 }
 
-export async function startServer(): Promise<Server> {
+export async function startServer({ policy, sampleEveryMs }: Settings = {}): Promise<Server> {
   if (!existsSync(binary))
     throw new Error(`${binary} is missing: run \`cargo build\` first, or set PARLOR_BIN.`);
   const data = mkdtempSync(join(tmpdir(), "parlor-e2e-"));
@@ -49,6 +63,9 @@ export async function startServer(): Promise<Server> {
     PARLOR_ANNOUNCED_ADDRESS: hostAddress(),
     PARLOR_LIMIT_EXEMPT: "127.0.0.0/8,::1/128",
     PARLOR_TURN__STUN_LISTEN: "off",
+    PARLOR_MODELS_DIR: join(root, "models"),
+    ...(sampleEveryMs === undefined ? {} : { PARLOR_SAMPLE_EVERY_MS: String(sampleEveryMs) }),
+    ...(policy === undefined ? {} : { PARLOR_POLICY_FILE: fileOf(data, "policy.toml", policy) }),
     PARLOR_LOG: process.env.PARLOR_LOG ?? "info",
   };
   let output = "";
@@ -129,6 +146,12 @@ async function openLine(port: number): Promise<Line> {
       return new Promise((resolve) => proxy.close(() => resolve()));
     },
   };
+}
+
+function fileOf(folder: string, name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
 }
 
 /** Resolves when the server says that it is ready; rejects when it has ended, with what it wrote. */

@@ -30,8 +30,10 @@ export interface Look {
   /** Mean brightness and its standard deviation, 0 to 255. */
   light: number;
   spread: number;
-  /** The largest step between neighbours in a row: small when all is blurred. */
+  /** The largest step between neighbours: small when all is blurred. */
   edge: number;
+  /** What the blocks in it say, when it shows ours from border to border. */
+  picture: Omit<Picture, "width"> | null;
 }
 
 /** The test picture, apart from any page: see blocks.js. */

@@ -31,7 +31,7 @@
     blocks: () => blocks,
     soft: (context) => {
       const sharp = canvasOf(context.canvas.width, context.canvas.height);
-      context.filter = `blur(${(8 * context.canvas.height) / 180}px)`;
+      context.filter = `blur(${(4 * context.canvas.height) / 180}px)`;
       return (_, ...what) => {
         blocks(sharp, ...what);
         context.drawImage(sharp.canvas, 0, 0);
@@ -86,38 +86,38 @@
     return track;
   };
 
-  /** One second of the tone as a WAV file: half beep, half silence. */
+  /** Beeps for half an hour as a WAV file: a second of half beep, half silence, again and again. Not looped: a loop's clock jumps. */
   const wavOf = (id) => {
-    const rate = 16_000;
-    const view = new DataView(new ArrayBuffer(44 + rate * 2));
+    const rate = 8_000;
+    const seconds = 1_800;
+    const header = new DataView(new ArrayBuffer(44));
     const text = (at, value) => {
       for (let index = 0; index < value.length; index += 1)
-        view.setUint8(at + index, value.charCodeAt(index));
+        header.setUint8(at + index, value.charCodeAt(index));
     };
     text(0, "RIFF");
-    view.setUint32(4, 36 + rate * 2, true);
+    header.setUint32(4, 36 + rate * seconds * 2, true);
     text(8, "WAVEfmt ");
-    view.setUint32(16, 16, true);
-    view.setUint16(20, 1, true);
-    view.setUint16(22, 1, true);
-    view.setUint32(24, rate, true);
-    view.setUint32(28, rate * 2, true);
-    view.setUint16(32, 2, true);
-    view.setUint16(34, 16, true);
+    header.setUint32(16, 16, true);
+    header.setUint16(20, 1, true);
+    header.setUint16(22, 1, true);
+    header.setUint32(24, rate, true);
+    header.setUint32(28, rate * 2, true);
+    header.setUint16(32, 2, true);
+    header.setUint16(34, 16, true);
     text(36, "data");
-    view.setUint32(40, rate * 2, true);
+    header.setUint32(40, rate * seconds * 2, true);
+    const second = new DataView(new ArrayBuffer(rate * 2));
     for (let index = 0; index < rate / 2; index += 1) {
       const sample = 9000 * Math.sin((2 * Math.PI * frequencyOf(id) * index) / rate);
-      view.setInt16(44 + index * 2, sample, true);
+      second.setInt16(index * 2, sample, true);
     }
-    return new Blob([view.buffer], { type: "audio/wav" });
+    return new Blob([header, ...Array(seconds).fill(second)], { type: "audio/wav" });
   };
 
   let tone;
   const wavTrack = async (id) => {
-    const url = URL.createObjectURL(wavOf(id));
-    tone = new Audio(url);
-    tone.loop = true;
+    tone = new Audio(URL.createObjectURL(wavOf(id)));
     const stream = tone.mozCaptureStream();
     await tone.play();
     while (stream.getAudioTracks().length === 0) {
@@ -173,16 +173,19 @@
 
   const reading = canvasOf(WIDTH, HEIGHT, true);
 
+  const readFrom = (source) => {
+    reading.drawImage(source, 0, 0, WIDTH, HEIGHT);
+    const { data } = reading.getImageData(0, 0, WIDTH, HEIGHT);
+    return read((point) => data[point * 4 + 1]);
+  };
+
   /** What a <video> shows now: {id, counter, flash, width}, or null when the picture is not ours or not readable. */
   const readVideo = (video) => {
-    if (!video.videoWidth) return null;
-    reading.drawImage(video, 0, 0, WIDTH, HEIGHT);
-    const { data } = reading.getImageData(0, 0, WIDTH, HEIGHT);
-    const picture = read((point) => data[point * 4 + 1]);
+    const picture = video.videoWidth ? readFrom(video) : null;
     return picture && { ...picture, width: video.videoWidth };
   };
 
-  /** What an encoded picture (a screenshot, as a data: address) looks like: brightness and its spread, 0 to 255, and how sharp the sharpest edge is. */
+  /** What a screenshot, given as a data: address, looks like: see `Look`. */
   const look = async (address) => {
     const image = new Image();
     image.src = address;
@@ -196,9 +199,11 @@
       sum += light;
       squares += light * light;
       if (point % width > 0) edge = Math.max(edge, Math.abs(light - data[point * 4 - 3]));
+      if (point >= width) edge = Math.max(edge, Math.abs(light - data[(point - width) * 4 + 1]));
     }
     const mean = sum / (width * height);
-    return { light: mean, spread: Math.sqrt(Math.max(0, squares / (width * height) - mean * mean)), edge };
+    const spread = Math.sqrt(Math.max(0, squares / (width * height) - mean * mean));
+    return { light: mean, spread, edge, picture: readFrom(context.canvas) };
   };
 
   const analyse = (stream, heard) => {
@@ -222,6 +227,10 @@
 
   const record = async (stream, heard) => {
     for (;;) {
+      if (!stream.active) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        continue;
+      }
       const recorder = new MediaRecorder(new MediaStream(stream.getAudioTracks()), {
         mimeType: "audio/webm;codecs=opus",
       });

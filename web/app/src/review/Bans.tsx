@@ -15,7 +15,7 @@ export function Bans() {
   const [lifting, setLifting] = useState<Ban | null>(null);
   return (
     <div className="mx-auto grid w-full max-w-3xl gap-4 p-4 sm:p-6 lg:overflow-y-auto">
-      <h1 className="text-2xl font-bold">{t("review.bans")}</h1>
+      <h2 className="text-2xl font-bold">{t("review.bans")}</h2>
       {error ? <Alert>{sentence(error)}</Alert> : null}
       {isPending ? <Spinner /> : null}
       {data?.length === 0 ? <p className="text-soft">{t("review.ban.none")}</p> : null}
@@ -28,7 +28,7 @@ export function Bans() {
             data-nickname={ban.user.nickname}
           >
             <div className="min-w-0 flex-1 basis-48 wrap-anywhere">
-              <h2 className="font-semibold">{ban.user.nickname}</h2>
+              <h3 className="font-semibold">{ban.user.nickname}</h3>
               <p>{ban.reason}</p>
               <p>
                 <BanTimes ban={ban} />

@@ -29,9 +29,9 @@ export function CaseList({ openId }: { openId: string | null }) {
   return (
     <section aria-labelledby={`${filterId}-title`} className="p-3">
       <div className="mb-3 flex items-center gap-3">
-        <h1 id={`${filterId}-title`} className="mr-auto text-xl font-bold">
+        <h2 id={`${filterId}-title`} className="mr-auto text-xl font-bold">
           {t("review.cases")}
-        </h1>
+        </h2>
         <label htmlFor={filterId} className="text-soft">
           {t("review.filter")}
         </label>

@@ -12,7 +12,7 @@ export function Log() {
   const entries = data?.pages.flat() ?? [];
   return (
     <div className="mx-auto grid w-full max-w-3xl gap-4 p-4 sm:p-6 lg:overflow-y-auto">
-      <h1 className="text-2xl font-bold">{t("review.log")}</h1>
+      <h2 className="text-2xl font-bold">{t("review.log")}</h2>
       {error ? <Alert>{sentence(error)}</Alert> : null}
       {isPending ? <Spinner /> : null}
       {data && entries.length === 0 ? <p className="text-soft">{t("review.logNone")}</p> : null}

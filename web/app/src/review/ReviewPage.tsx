@@ -57,6 +57,7 @@ function Desk() {
             <img src="/icon.svg" alt="" className="size-8" />
             {t("app.name")}
           </Link>
+          <h1 className="sr-only">{t("review.title")}</h1>
           <nav aria-label={t("review.nav")} className="order-1 flex w-full gap-1 sm:order-none sm:w-auto">
             <Tab to="/review" current={path === "" || caseId !== undefined} data-testid="tab-cases">
               <span aria-hidden>{t("review.cases")}</span>
