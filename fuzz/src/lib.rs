@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use parlor::moderation::vision::{Coding, FrameError, MOST_PIXELS, MOST_SIDE, measure, picture_file};
 use parlor::proto::ClientFrame;
 use parlor_media::client::{Client, Event, Identity, Line, Plan};
 use parlor_media::drop::Drop;
@@ -26,6 +27,18 @@ pub fn client_frame(data: &[u8]) {
         let written = serde_json::to_string(&frame.body).expect("what was read can be written");
         let again = ClientFrame::parse(&written, true).expect("what was written can be read");
         assert_eq!(again.body, frame.body, "{written}");
+    }
+}
+
+/// A VP8 key frame, as the sampler gets it. What can be decoded is within bounds, and its file says the same size.
+pub fn key_frame(data: &[u8]) {
+    match measure(Coding::Vp8, data) {
+        Ok((width, height)) => {
+            assert!(width <= MOST_SIDE && height <= MOST_SIDE && width * height <= MOST_PIXELS);
+            let file = picture_file(Coding::Vp8, data).expect("what can be decoded can be shown");
+            assert_eq!((file.width, file.height), (width, height));
+        }
+        Err(error) => assert!(!matches!(error, FrameError::NoDecoder), "VP8 needs nothing else"),
     }
 }
 

@@ -41,3 +41,8 @@ fn rtcp_compounds() {
 fn client_frames() {
     each(&["fuzz/corpus/client_frame"], targets::client_frame);
 }
+
+#[test]
+fn key_frames() {
+    each(&["fuzz/corpus/key_frame"], targets::key_frame);
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::signal::Signal;
 use crate::workload::{Workload, chromium_trace};
-use crate::{bitrate, forward, join, memory, recorded, sampled};
+use crate::{bitrate, forward, join, looks, memory, recorded, sampled};
 
 /// What `parlor-loadgen bench` is told.
 #[derive(clap::Args)]
@@ -76,6 +76,7 @@ const PARTS: &[Part] = &[
         measure: |options, signal| forward::measure("browser", &Workload::Trace(chromium_trace()), options, signal),
     },
     Part { figures: &["peer_kb"], measure: memory::measure },
+    Part { figures: &["samples_vs_inference", "samples_per_core_s", "inference_ms"], measure: looks::measure },
     Part { figures: &["sampling_media_cpu_pct", "sampling_media_noise_pct"], measure: sampled::measure },
     Part { figures: &["sampling_extra_bitrate_pct", "sampling_bitrate_kbps"], measure: bitrate::measure },
     Part { figures: &["record_cpu_vs_forward", "record_us", "forward_us_recorded"], measure: recorded::measure },

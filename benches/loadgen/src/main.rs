@@ -6,6 +6,7 @@ mod drain;
 mod floor;
 mod forward;
 mod join;
+mod looks;
 mod memory;
 mod peer;
 mod process;
