@@ -7,6 +7,7 @@ import type {
   OfferedSource,
   Participant,
   RecordingStopped,
+  ServerFrame,
   Slot,
   Speaker,
   Track,
@@ -19,7 +20,6 @@ import { SlotMap } from "./slots.js";
 import { expectType } from "./socket.js";
 import { Tile, type TileOptions } from "./tile.js";
 import { type Shown, viewOf } from "./view.js";
-import type { ServerFrame } from "./wire.js";
 
 /** `consent`: the call is recorded, and we are not in it until `acceptRecording`. */
 export type CallPhase = "idle" | "connecting" | "consent" | "connected" | "reconnecting" | "ended" | "failed";

@@ -78,4 +78,3 @@ export {
 export { type Position, Stream, type Verdict } from "./stream.js";
 export type { TileOptions } from "./tile.js";
 export { viewOf } from "./view.js";
-export type { MatchEnd, MatchMode, MatchStage, ServerFrame } from "./wire.js";

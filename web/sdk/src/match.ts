@@ -1,4 +1,4 @@
-import type { MatchEnd, MatchFound, MatchMode, MatchStage, ServerFrame } from "./wire.js";
+import type { MatchEnd, MatchFound, MatchMode, MatchStage, ServerFrame, Stranger } from "./proto.js";
 
 /** What one looks for in a stranger. */
 export interface Wishes {
@@ -20,7 +20,7 @@ export type MatchPhase = "idle" | "searching" | "waiting" | "found" | "ready" | 
 export interface Match {
   matchId: string;
   mode: MatchMode;
-  partner: { userId: string; nickname: string };
+  partner: Stranger;
   sharedInterests: string[];
   roomId: string | null;
   callId: string | null;

@@ -1,8 +1,8 @@
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import { IDLE, type MatchEvent, type MatchSnapshot, matchAfter, type Wishes } from "./match.js";
+import type { MatchEnded, MatchFound, MatchReady, MatchSearching, ServerFrame } from "./proto.js";
 import type { Socket } from "./socket.js";
-import type { MatchEnded, MatchFound, MatchReady, MatchSearching, ServerFrame } from "./wire.js";
 
 export interface MatcherEvents {
   change: MatchSnapshot;

@@ -169,7 +169,7 @@ startedBy: UserId, };
 /**
  * What a client may say.
  */
-export type ClientBody = { "type": "authenticate", "data": Authenticate } | { "type": "ping" } | { "type": "join_room", "data": JoinRoom } | { "type": "leave_room", "data": InRoom } | { "type": "send_message", "data": SendMessage } | { "type": "edit_message", "data": EditMessage } | { "type": "delete_message", "data": DeleteMessage } | { "type": "typing", "data": Typing } | { "type": "remove_member", "data": RemoveMember } | { "type": "set_member_role", "data": SetMemberRole } | { "type": "call.offer", "data": CallOffer } | { "type": "call.ready", "data": InRoom } | { "type": "view", "data": ViewTracks } | { "type": "call.mute", "data": MuteTrack } | { "type": "call.mute_track", "data": MuteTrack } | { "type": "call.leave", "data": InRoom };
+export type ClientBody = { "type": "authenticate", "data": Authenticate } | { "type": "ping" } | { "type": "join_room", "data": JoinRoom } | { "type": "leave_room", "data": InRoom } | { "type": "send_message", "data": SendMessage } | { "type": "edit_message", "data": EditMessage } | { "type": "delete_message", "data": DeleteMessage } | { "type": "typing", "data": Typing } | { "type": "remove_member", "data": RemoveMember } | { "type": "set_member_role", "data": SetMemberRole } | { "type": "call.offer", "data": CallOffer } | { "type": "call.ready", "data": InRoom } | { "type": "view", "data": ViewTracks } | { "type": "call.mute", "data": MuteTrack } | { "type": "call.mute_track", "data": MuteTrack } | { "type": "call.leave", "data": InRoom } | { "type": "match.start", "data": MatchStart } | { "type": "match.confirm", "data": MatchConfirm } | { "type": "match.next", "data": Empty } | { "type": "match.stop", "data": Empty };
 
 /**
  * How far the making of one file of all has come.
@@ -267,7 +267,7 @@ detail: Record<string, unknown>, };
 /**
  * What went wrong, for programs. A code never changes its meaning.
  */
-export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "internal";
+export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "not_in_match" | "internal";
 
 /**
  * Data of `go_away`.
@@ -325,6 +325,157 @@ reason: LeftReason, };
  * Why somebody is no longer in a room or call.
  */
 export type LeftReason = "left" | "lost" | "removed";
+
+/**
+ * Data of `match.confirm`.
+ */
+export type MatchConfirm = {
+/**
+ * Which.
+ */
+matchId: MatchId,
+/**
+ * Yes or no.
+ */
+accept: boolean, };
+
+/**
+ * Why a match, or a search that was taken over, has ended, as one of the two is told.
+ */
+export type MatchEnd = "stopped" | "next" | "partner_left" | "partner_next" | "partner_lost" | "blocked" | "reported" | "violation" | "declined" | "unconfirmed" | "replaced";
+
+/**
+ * Data of `match.ended`.
+ */
+export type MatchEnded = {
+/**
+ * The match; `null` for a search that was taken over.
+ */
+matchId: MatchId | null,
+/**
+ * Why.
+ */
+reason: MatchEnd, };
+
+/**
+ * Data of `match.found`.
+ */
+export type MatchFound = {
+/**
+ * The match.
+ */
+matchId: MatchId,
+/**
+ * How they meet.
+ */
+mode: MatchMode,
+/**
+ * The other one.
+ */
+partner: Stranger,
+/**
+ * What both named, in lower case.
+ */
+sharedInterests: Array<string>,
+/**
+ * Their room; `null` until both have accepted.
+ */
+roomId: RoomId | null,
+/**
+ * Their call; `null` until both have accepted.
+ */
+callId: CallId | null,
+/**
+ * How long there is to accept; `null` when that is not needed.
+ */
+confirmWithinMs: number | null, };
+
+/**
+ * Two strangers whom the server put together.
+ */
+export type MatchId = string;
+
+/**
+ * How strangers meet.
+ */
+export type MatchMode = "video" | "text";
+
+/**
+ * Data of `match.ready`.
+ */
+export type MatchReady = {
+/**
+ * The match that both have accepted.
+ */
+matchId: MatchId,
+/**
+ * Their room.
+ */
+roomId: RoomId,
+/**
+ * Their call.
+ */
+callId: CallId, };
+
+/**
+ * Data of `match.searching`.
+ */
+export type MatchSearching = {
+/**
+ * The search.
+ */
+ticketId: TicketId,
+/**
+ * What it insists on from now on.
+ */
+stage: MatchStage,
+/**
+ * When it ends, if nobody is found.
+ */
+expiresInMs: number,
+/**
+ * What others waited lately; `null` when nobody was matched lately.
+ */
+estimatedWaitMs: number | null, };
+
+/**
+ * What somebody who searches insists on. A later stage accepts all that an earlier one does.
+ */
+export type MatchStage = "strict" | "interests" | "language" | "fallback";
+
+/**
+ * Data of `match.start`. What it says beyond this (an age, say) is not read.
+ */
+export type MatchStart = {
+/**
+ * How to meet.
+ */
+mode: MatchMode,
+/**
+ * What to talk about: up to 10, of up to 32 characters; compared without case.
+ */
+interests?: Array<string>,
+/**
+ * The primary tag (BCP 47) of the language to talk in; `null`: any.
+ */
+language?: string | null,
+/**
+ * Whether both are asked before they meet.
+ */
+confirm?: boolean,
+/**
+ * Whether anybody will do, for longer.
+ */
+fallback?: boolean, };
+
+/**
+ * Data of `match.timeout`.
+ */
+export type MatchTimeout = {
+/**
+ * The search that found nobody.
+ */
+ticketId: TicketId, };
 
 /**
  * Somebody who is in a room now.
@@ -737,7 +888,7 @@ offset?: number,
 /**
  * The id of the request that it answers.
  */
-id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.speakers", "data": Speakers } | { "type": "call.ended", "data": CallEnded } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "go_away", "data": GoAway });
+id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.speakers", "data": Speakers } | { "type": "call.ended", "data": CallEnded } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "go_away", "data": GoAway });
 
 /**
  * One socket's session; it outlives the socket by the time that a seat is kept.
@@ -835,6 +986,24 @@ speakers: Array<Speaker>, };
  * Why the server stopped a track.
  */
 export type StopReason = "muted_by_host" | "moderation";
+
+/**
+ * Somebody whom one has just met.
+ */
+export type Stranger = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * The name they chose.
+ */
+nickname: string, };
+
+/**
+ * One search for a stranger.
+ */
+export type TicketId = string;
 
 /**
  * A moment, to the millisecond; written as RFC 3339 in UTC with exactly three decimals (`2026-01-31T09:30:00.123Z`).

@@ -1,5 +1,4 @@
-import type { Call, RecordingStarting } from "./proto.js";
-import type { ServerFrame } from "./wire.js";
+import type { Call, RecordingStarting, ServerFrame } from "./proto.js";
 
 /** The recording of a call, while it is about to start or runs. */
 export interface RecordingNow {

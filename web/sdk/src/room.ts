@@ -2,10 +2,9 @@ import type { Api } from "./api.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import { type Entry, echo, keyOf, Outbox } from "./outbox.js";
-import type { Call, Member, Message, Role, Room as RoomInfo, Typist, User } from "./proto.js";
+import type { Call, Member, Message, Role, Room as RoomInfo, ServerFrame, Typist, User } from "./proto.js";
 import { expectType, type FrameOf, type Socket } from "./socket.js";
 import { Stream } from "./stream.js";
-import type { ServerFrame } from "./wire.js";
 
 export type RoomState = "idle" | "joining" | "joined" | "left" | "removed" | "refused";
 

@@ -1,8 +1,7 @@
 import { backoffMs } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
-import { CloseCode, type ErrorBody, type User } from "./proto.js";
-import type { ClientBody, ServerFrame } from "./wire.js";
+import { type ClientBody, CloseCode, type ErrorBody, type ServerFrame, type User } from "./proto.js";
 
 /** What the client does about a closed socket. */
 export type CloseAction = "retry" | "refresh" | "wait" | "stop";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { IDLE, type MatchSnapshot, matchAfter, type Wishes } from "../src/match.js";
-import type { ServerFrame } from "../src/wire.js";
+import type { ServerFrame } from "../src/proto.js";
 
 const wishes: Wishes = { mode: "video", interests: ["chess"], language: "en", confirm: false };
 const NOW = 1_000_000;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { ServerFrame } from "../src/proto.js";
 import { type RecordingNow, recordingAfter, recordingOf } from "../src/recording.js";
-import type { ServerFrame } from "../src/wire.js";
 
 const NOW = 1_000_000;
 const starting = {

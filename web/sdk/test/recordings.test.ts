@@ -1,8 +1,8 @@
 import { expect, test, vi } from "vitest";
 import type { Api } from "../src/api.js";
+import type { ServerFrame } from "../src/proto.js";
 import { Recordings } from "../src/recordings.js";
 import type { Socket } from "../src/socket.js";
-import type { ServerFrame } from "../src/wire.js";
 
 function setUp(answer: unknown = undefined) {
   const address = (path: string) => `https://parlor.example${path}`;
