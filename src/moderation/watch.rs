@@ -200,7 +200,8 @@ impl Watch {
             Ok(seen) => {
                 self.frames.saw(job.track, job.number, seen.scores);
                 count(if self.known.is_hit(&seen.scores) { "hit" } else { "clean" });
-                self.judge(job.track, Sight::Seen(seen.scores), Some(&job.frame));
+                let frame = Frame { scores: Some(seen.scores), ..job.frame.clone() };
+                self.judge(job.track, Sight::Seen(seen.scores), Some(&frame));
             }
             Err(LookFailed::Frame) => {
                 count("undecodable");
