@@ -283,3 +283,6 @@ fn text_of(event: &Event) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;
