@@ -3,6 +3,8 @@ import { vi } from "vitest";
 /** As much of a browser as a call needs to make offers and take answers; no packet moves. */
 export class FakeConnection extends EventTarget {
   static readonly made: FakeConnection[] = [];
+  /** How long the browser takes over an answer. */
+  static answering: Promise<void> = Promise.resolve();
   connectionState = "new";
   localDescription: { sdp: string } | null = null;
   readonly senders: { track: unknown }[] = [];
@@ -35,7 +37,9 @@ export class FakeConnection extends EventTarget {
     this.localDescription = description;
   }
 
-  async setRemoteDescription() {}
+  async setRemoteDescription() {
+    await FakeConnection.answering;
+  }
 
   close() {
     this.connectionState = "closed";

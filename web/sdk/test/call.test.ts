@@ -173,3 +173,25 @@ test("whether a picture is cleared is told for each track", async () => {
     expect(cleared()).toBe(now);
   }
 });
+
+test("what is told while the browser takes the answer is newer than the answer's list", async () => {
+  const { call, server, say } = await setUp();
+  let taken: () => void = () => undefined;
+  FakeConnection.answering = new Promise((resolve) => {
+    taken = resolve;
+  });
+  const bob = (cleared: boolean) => ({
+    participantId: "q",
+    userId: "bob",
+    nickname: "bob",
+    state: "connected",
+    tracks: [{ trackId: "t", source: "camera", active: true, muted: false, mutedByHost: false, cleared }],
+  });
+  server().answer("call.offer", { ...answer, data: { ...answer.data, participants: [bob(false)] } });
+  await tick();
+  say("call.participant", { participant: bob(true) });
+  taken();
+  await tick();
+  expect(call.snapshot.participants[0]?.tracks[0]?.cleared).toBe(true);
+  FakeConnection.answering = Promise.resolve();
+});
