@@ -33,10 +33,10 @@ const SOUND_STEP_EVERY_US: i64 = 250_000;
 /// … when it is further off than this, once in a tenth of a second …
 const SOUND_FAR_US: i64 = 20_000;
 const SOUND_HURRY_EVERY_US: i64 = 100_000;
-/// … and with each packet when it comes later than it should by more than this. Sound that would come that much too early jumps
+/// … and with each usual packet when it comes later than it should by more than this. Sound that would come that much too early jumps
 /// instead: its publisher was too busy to capture any, and there was a silence.
 const SOUND_GAP_US: i64 = 80_000;
-const SOUND_RUSH_EVERY_US: i64 = 20_000;
+const SOUND_RUSH_EVERY_US: i64 = 15_000;
 /// How far sound is off is averaged over this time: sender reports tremble by some milliseconds.
 const SOUND_AVERAGE_US: i64 = 2_000_000;
 /// Sound that overlaps what is there by up to this is put behind it; what overlaps more is dropped.
@@ -213,10 +213,12 @@ impl AudioClock {
             if off_us.abs() > SOUND_OFF_US / 4 { off_us.clamp(-silence_us, silence_us) } else { 0 }
         } else {
             self.moving = off_us.abs() > if self.moving { SOUND_OFF_US / 4 } else { SOUND_OFF_US };
-            let every_us = match off_us.abs() {
-                ..=SOUND_FAR_US => SOUND_STEP_EVERY_US,
-                ..=SOUND_GAP_US => SOUND_HURRY_EVERY_US,
-                _ => SOUND_RUSH_EVERY_US,
+            let every_us = if off_us.abs() <= SOUND_FAR_US {
+                SOUND_STEP_EVERY_US
+            } else if off_us.abs() <= SOUND_GAP_US {
+                SOUND_HURRY_EVERY_US
+            } else {
+                SOUND_RUSH_EVERY_US
             };
             if self.moving && now_us >= self.moved_us + every_us { off_us.signum() * SOUND_STEP_US } else { 0 }
         };
@@ -230,5 +232,94 @@ impl AudioClock {
     /// Another stream with timestamps of its own goes on here.
     pub fn rejoin(&mut self) {
         self.anchor = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HZ: i64 = 48_000;
+
+    /// When packets of 20 ms are placed that should come that much later than they are counted.
+    fn placed(off_us: i64, packets: i64) -> Vec<i64> {
+        let mut clock = AudioClock::default();
+        let aim_us = |at: i64| 1_000_000 + at * 20_000 + if at == 0 { 0 } else { off_us };
+        (0..packets).filter_map(|at| clock.place(at * 960, HZ, 20_000, aim_us(at), at == 1)).collect()
+    }
+
+    /// How many packets come between corrections.
+    fn corrections(times: &[i64]) -> Vec<usize> {
+        let odd = |at: &usize| times[at + 1] - times[*at] != 20_000;
+        let at: Vec<_> = (0..times.len() - 1).filter(odd).collect();
+        at.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    #[test]
+    fn sound_is_moved_by_a_millisecond_at_a_time() {
+        for off_us in [-15_000, 15_000] {
+            let times = placed(off_us, 2_000);
+            assert!(times.windows(2).all(|pair| (pair[1] - pair[0] - 20_000).abs() <= 1_000));
+            let every = corrections(&times);
+            assert!(every.len() >= 10 && every.iter().all(|packets| *packets >= 12), "{every:?}");
+            assert!((times[1_999] - 1_000_000 - 1_999 * 20_000 - off_us).abs() <= 2_000);
+        }
+        // What is near enough stays.
+        assert!(corrections(&placed(7_000, 500)).is_empty());
+    }
+
+    #[test]
+    fn sound_that_is_far_off_hurries_or_jumps() {
+        let hurried = placed(-60_000, 1_000);
+        assert!(corrections(&hurried).iter().all(|packets| *packets >= 4));
+        assert!((hurried[999] - 1_000_000 - 999 * 20_000 + 60_000).abs() <= 3_000);
+        // Too late by more: with each packet.
+        let rushed = placed(-200_000, 300);
+        assert!((rushed[299] - 1_000_000 - 299 * 20_000 + 200_000).abs() <= 60_000);
+        assert!(rushed.windows(2).all(|pair| pair[1] - pair[0] >= 19_000));
+        // Too early by as much: there was a silence.
+        assert_eq!(placed(200_000, 3)[1], 1_000_000 + 20_000 + 200_000);
+        // Too late by so much that gliding would take minutes: some is left out.
+        let dropped = placed(-2_000_000, 200);
+        assert_eq!(dropped.len(), 100);
+        assert!(dropped.windows(2).all(|pair| pair[1] - pair[0] >= 20_000));
+    }
+
+    #[test]
+    fn a_publishers_clock_is_found_by_its_fastest_packet() {
+        let mut clock = PublisherClock::default();
+        for (arrived_us, way_us) in [(0, 90_000), (100_000, 30_000), (200_000, 50_000), (600_000, 60_000)] {
+            clock.note(arrived_us, arrived_us - way_us + 77_000_000);
+        }
+        assert!(!clock.is_settled(400_000) && clock.is_settled(500_000));
+        assert_eq!(clock.place(700_000, 77_640_000), Some(640_000 + 30_000));
+        // It runs too slowly: over a minute a thousandth of it is followed.
+        for at in 1..2_400 {
+            let arrived_us = 700_000 + at * 50_000;
+            clock.note(arrived_us, arrived_us - 30_000 + 77_000_000 - (arrived_us - 700_000) / 10_000);
+        }
+        let late_us = 120_650_000 - clock.place(120_650_000, 120_650_000 - 30_000 + 77_000_000 - 12_000).unwrap();
+        assert!(late_us.abs() <= 8_000, "{late_us} µs late");
+    }
+
+    #[test]
+    fn pictures_glide_and_never_go_back() {
+        let mut clock = VideoClock::default();
+        let mut last_us = -1;
+        for at in 0..100 {
+            // After a second the aim is 300 ms earlier, after two it is 2 s later.
+            let aim_us = at * 33_333
+                + match at {
+                    0..30 => 1_000_000,
+                    30..60 => 700_000,
+                    _ => 3_000_000,
+                };
+            let time_us = clock.place(at * 3_000, 90_000, aim_us);
+            assert!(time_us > last_us);
+            if [29, 59, 99].contains(&at) {
+                assert!((time_us - aim_us).abs() <= 2_000, "picture {at} is {} µs off", time_us - aim_us);
+            }
+            last_us = time_us;
+        }
     }
 }

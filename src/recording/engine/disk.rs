@@ -244,3 +244,74 @@ pub fn free_bytes(folder: &Path) -> io::Result<u64> {
     let space = rustix::fs::statvfs(folder)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ParticipantId;
+    use crate::domain::recording::FileKind;
+    use crate::recording::engine::webm::{AUDIO, Cluster, Label};
+
+    fn cluster(file: FileId, at_ms: u64) -> Step {
+        let mut cluster = Cluster::begin(at_ms, 1, 3);
+        cluster.block(AUDIO, at_ms, true, &[0xfc, 1, 2]);
+        let (bytes, facts) = cluster.end();
+        Step::Append { file, bytes, facts }
+    }
+
+    #[test]
+    fn a_disk_that_refuses_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let (events, mut told) = tokio::sync::mpsc::channel(16);
+        let (mut writer, last) = Writer::new(0, Arc::default(), events.clone());
+        let recording = RecordingId::new();
+        let run = Arc::new(Run { recording, folder: folder.path().to_owned(), failed: AtomicBool::new(false) });
+        let file = FileId::new();
+        let label = Label { participant: ParticipantId::new(), kind: FileKind::Participant, starts_at_ms: 0 };
+        writer.step(&run, Step::Open { file, head: Box::new(Head::new(label, 0, None, true)) });
+        writer.step(&run, cluster(file, 0));
+        // The next write comes half way, and is refused.
+        let path = part_path(folder.path(), file);
+        let open = std::mem::replace(&mut writer.files.get_mut(&file).unwrap().file, File::open(&path).unwrap());
+        let end = writer.files[&file].index.end;
+        open.write_all_at(b"half a cluster", end).unwrap();
+        writer.step(&run, cluster(file, 500));
+        writer.step(&run, cluster(file, 1_000));
+        writer.files.get_mut(&file).unwrap().file = open;
+        // What still comes is not taken: there would be a hole.
+        writer.step(&run, cluster(file, 1_500));
+        writer.end(&run);
+        drop(writer);
+        finish_all(&last, &events);
+        drop(events);
+        let told: Vec<_> = std::iter::from_fn(|| told.blocking_recv()).collect();
+        let [
+            Event::Opened { .. },
+            Event::Failed { failure: Failure::Io(_), .. },
+            Event::Closed { outcome: Ok(finished), .. },
+            Event::Ended { .. },
+        ] = &told[..]
+        else {
+            panic!("{told:?}")
+        };
+        assert_eq!(finished.duration_ms, 20);
+        assert_eq!(crate::recording::engine::repair(&path).unwrap().finished, *finished);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let (events, mut told) = tokio::sync::mpsc::channel(16);
+            let (mut writer, _last) = Writer::new(0, Arc::default(), events);
+            let recording = RecordingId::new();
+            let run = Arc::new(Run { recording, folder: PathBuf::new(), failed: AtomicBool::new(false) });
+            writer.fail(&run, &kind.into());
+            writer.fail(&run, &kind.into());
+            drop(writer);
+            assert_eq!(told.blocking_recv(), Some(Event::Failed { recording, failure: Failure::DiskFull }));
+            assert_eq!(told.blocking_recv(), None, "it is told once");
+        }
+        assert!(free_bytes(Path::new("/")).unwrap() > 0);
+        assert!(free_bytes(Path::new("/nowhere")).is_err());
+    }
+}

@@ -57,6 +57,7 @@ pub enum RepairError {
 /// # Errors
 /// It cannot be written or read.
 pub fn finish(file: &File, head: &Head, index: &Index) -> io::Result<Finished> {
+    // What is torn makes room first: the disk may be full.
     file.set_len(index.end)?;
     let cues = index.encode_cues(head.segment_at()).unwrap_or_default();
     let written = file.write_all_at(&cues, index.end).is_ok();

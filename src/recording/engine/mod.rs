@@ -164,7 +164,7 @@ struct Shared {
 
 enum Input {
     Open { recording: RecordingId, call: CallId, folder: PathBuf, started_us: i64 },
-    Batch(Recorded),
+    Batch(Recorded, Instant),
     Close(RecordingId),
 }
 
@@ -214,7 +214,7 @@ impl Engine {
             self.shared.batches_dropped.fetch_add(1, Ordering::Relaxed);
             return false;
         }
-        self.inputs.send(Input::Batch(recorded)).is_ok()
+        self.inputs.send(Input::Batch(recorded, Instant::now())).is_ok()
     }
 
     /// Ends a recording after everything that was pushed before.
@@ -309,10 +309,10 @@ impl Desk {
                     self.end(old);
                 }
             }
-            Input::Batch(recorded) => {
+            Input::Batch(recorded, pushed) => {
                 let weight = weight(&recorded);
                 self.shared.waiting.fetch_sub(weight, Ordering::Relaxed);
-                self.batch(&recorded);
+                self.batch(&recorded, pushed);
                 self.taken += weight;
                 if self.taken > MOST_AT_ONCE {
                     self.tick();
@@ -327,11 +327,12 @@ impl Desk {
         }
     }
 
-    fn batch(&mut self, recorded: &Recorded) {
+    fn batch(&mut self, recorded: &Recorded, pushed: Instant) {
         let Some(open) = self.takes.get_mut(&recorded.call) else { return };
         open.heard = Instant::now();
         if open.take.is_none() {
-            open.take = first_arrival_us(recorded).map(|arrived_us| Take::new(zero_us(open.started_us, arrived_us)));
+            let first_us = first_arrival_us(recorded);
+            open.take = first_us.map(|arrived_us| Take::new(zero_us(open.started_us, arrived_us, pushed)));
         }
         self.with(recorded.call, |take, _| take.push(recorded));
     }
@@ -426,10 +427,10 @@ fn first_arrival_us(recorded: &Recorded) -> Option<i64> {
     })
 }
 
-/// When a recording began, by the clock of its arrivals, of which one is from just now.
-fn zero_us(started_us: i64, arrived_us: i64) -> i64 {
-    let now_us = Time::now().as_ms() * 1_000;
-    let set_us = arrived_us.saturating_sub(now_us);
+/// When a recording began, by the clock of its arrivals, of which one was from just before it was pushed.
+fn zero_us(started_us: i64, arrived_us: i64, pushed: Instant) -> i64 {
+    let pushed_us = Time::now().as_ms() * 1_000 - pushed.elapsed().as_micros() as i64;
+    let set_us = arrived_us.saturating_sub(pushed_us);
     if set_us.abs() > CLOCK_SET_US { started_us.saturating_add(set_us) } else { started_us }
 }
 

@@ -144,6 +144,22 @@ fn a_dying_process_loses_two_seconds_at_most() {
     }
 }
 
+/// A microphone that says nothing holds nothing up.
+#[test]
+fn a_silent_track_is_not_waited_for() {
+    let (who, dice) = (ParticipantId::new(), &mut Dice::new(2));
+    let (camera, microphone) = (Line::new(who, TrackSource::Camera), Line::new(who, TrackSource::Microphone));
+    let (mut sent, pictures) = pictures(&camera, (0, 33_333), 180, 60, CALM, dice);
+    sent.extend(sounds(&microphone, 0, 50, CALM, dice).0);
+    let (mut take, mut files, mut steps) = (Take::new(ZERO_US), Files::default(), Vec::new());
+    for batch in batches(sent) {
+        files.take_in(&mut take, &batch, &mut steps);
+    }
+    let blocks = files.blocks();
+    let old = pictures.iter().filter(|picture| picture.captured_us < take.heard_us() - 2_000_000);
+    assert!(old.clone().count() > 100 && old.clone().all(|picture| time_of(picture, &blocks).is_some()));
+}
+
 #[test]
 fn a_loss_asks_for_a_key_frame_until_one_comes() {
     let dice = &mut Dice::new(1);

@@ -9,7 +9,7 @@ use crate::recording::engine::finish::{RepairError, repair};
 /// A file as it stands after the last cluster, before anything finishes it.
 fn unfinished() -> Vec<u8> {
     let (who, dice) = (ParticipantId::new(), &mut Dice::new(11));
-    let (mut sent, _) = pictures(&Line::new(who, TrackSource::Camera), (0, 100_000), 40, 10, CALM, dice);
+    let (mut sent, _) = pictures(&Line::new(who, TrackSource::Camera), (0, 70_000), 57, 9, CALM, dice);
     let (more, _) = sounds(&Line::new(who, TrackSource::Microphone), 0, 200, CALM, dice);
     sent.extend(more);
     let files = record(sent);
@@ -107,7 +107,9 @@ fn a_repaired_file_is_the_one_that_finishing_would_have_made() {
     for (_, point) in ebml::elements(cues).map(Option::unwrap) {
         times.push(ebml::as_uint(ebml::find(0xb3, point).unwrap()).unwrap() as i64);
         let at = ebml::as_uint(ebml::find(0xf1, ebml::find(0xb7, point).unwrap()).unwrap()).unwrap() as usize;
-        assert_eq!(ebml::opening(&segment[at..]).unwrap().id, 0x1f43_b675);
+        let cluster = ebml::find(0x1f43_b675, &segment[at..]).unwrap();
+        let begins_ms = ebml::as_uint(ebml::find(0xe7, cluster).unwrap()).unwrap() as i64;
+        assert_eq!(begins_ms, times[times.len() - 1], "a key frame begins a cluster");
     }
     assert_eq!(times, keys.collect::<Vec<_>>());
 }
