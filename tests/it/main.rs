@@ -38,3 +38,4 @@ mod taps;
 mod tidy;
 mod tls;
 mod vision;
+mod watched;

@@ -2,6 +2,7 @@ use super::*;
 use crate::domain::{
     CallRecording, RecordingId,
     call::{RecordingPhase, StopReason},
+    matching::MatchMode,
     recording::RecordingStop,
 };
 
@@ -20,20 +21,8 @@ impl House {
     /// A room for two strangers, who are both in it.
     async fn strangers(&mut self) -> (Arc<Session>, Arc<Session>, RoomId, CallId) {
         let (ada, ben) = (self.person("ada").await, self.person("ben").await);
-        let room = Room {
-            id: RoomId::new(),
-            kind: RoomKind::Match,
-            name: "match".to_owned(),
-            visibility: Visibility::Private,
-            max_participants: 2,
-            created_at: Time::now(),
-        };
-        let (id, call) = (room.id, CallId::new());
-        let store = &self.rooms.0.store;
-        store.create_room(&RoomRecord { room, call, created_by: ada.caller.user.id }).await.unwrap();
-        for person in [&ada, &ben] {
-            store.add_member(id, person.caller.user.id, Role::Member, Time::now()).await.unwrap();
-        }
+        let both = [&ada, &ben].map(|person| person.caller.user.id);
+        let (id, call) = self.rooms.create_match(MatchMode::Video, both).await.unwrap();
         for person in [&ada, &ben] {
             self.enter(person, id).await.unwrap();
             self.told().await;
@@ -278,4 +267,18 @@ async fn moderation_puts_people_out_without_a_seat() {
     put_out(&house, room, ada.caller.user.id, by, "").await.unwrap();
     put_out(&house, room, ada.caller.user.id, by, "").await.unwrap();
     assert_eq!(house.enter(&ada, room).await, Err(Refusal::Removed));
+}
+
+#[tokio::test]
+async fn moderation_puts_strangers_apart() {
+    let mut house = House::new().await;
+    let (ada, ben, room, _) = house.strangers().await;
+    let guard = house.person("guard").await;
+    let (by, user) = (guard.caller.user.id, ben.caller.user.id);
+    house.rooms.0.store.set_site_role(by, SiteRole::Moderator).await.unwrap();
+    house.rooms.put_out(room, user, by, Some("nudity".to_owned())).await.unwrap();
+    assert_eq!(house.told().await, (Audience::User(user), Fact::Removed { reason: Some("nudity".to_owned()) }));
+    house.told_left(user, LeftReason::Removed).await;
+    assert_eq!(house.enter(&ben, room).await, Err(Refusal::Removed));
+    assert!(house.rooms.seat(&ada, room).is_ok());
 }
