@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::signal::Signal;
 use crate::workload::{Workload, chromium_trace};
-use crate::{bitrate, forward, join, looks, memory, recorded, sampled};
+use crate::{bitrate, forward, join, looks, memory, recorded, sampled, strangers};
 
 /// What `parlor-loadgen bench` is told.
 #[derive(clap::Args)]
@@ -80,6 +80,10 @@ const PARTS: &[Part] = &[
     Part { figures: &["sampling_media_cpu_pct", "sampling_media_noise_pct"], measure: sampled::measure },
     Part { figures: &["sampling_extra_bitrate_pct", "sampling_bitrate_kbps"], measure: bitrate::measure },
     Part { figures: &["record_cpu_vs_forward", "record_us", "forward_us_recorded"], measure: recorded::measure },
+    Part {
+        figures: &["match_pairs_per_s", "match_pairs_per_s_brute", "match_quality_pct"],
+        measure: strangers::measure,
+    },
     Part { figures: &["join_extra_ms_p50", "join_ms_p50", "join_direct_ms_p50"], measure: join::measure },
 ];
 

@@ -15,6 +15,7 @@ mod recorded;
 mod sampled;
 mod server;
 mod signal;
+mod strangers;
 mod subscribers;
 #[cfg(test)]
 mod tests;
