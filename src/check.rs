@@ -10,6 +10,7 @@ use crate::api::{TlsError, TlsFiles};
 use crate::config::{Config, SECRET_BYTES, Tls};
 use crate::files::{self, Files};
 use crate::moderation::{Policy, vision::Classifier};
+use crate::recording;
 use crate::store;
 
 /// Open files that hold up a busy evening.
@@ -50,6 +51,9 @@ pub async fn findings(config: &Config) -> Vec<Finding> {
         found.extend(database(config).await);
     }
     found.extend(files(config).await);
+    if config.recording.enabled {
+        found.extend(recording::missing(&config.recording).await.into_iter().map(Finding::Hint));
+    }
     found.extend(page(&config.web_dir));
     found.extend(certificate(config));
     found.extend(cameras(config));

@@ -58,6 +58,11 @@ metrics! {
     MEDIA_PLIS = Counter "parlor_media_plis_total" ["direction"] "Keyframes asked for, by us (out) and of us (in).";
     MEDIA_SAMPLES = Counter "parlor_media_samples_total" ["result"] "Key frames taken out to be looked at: handed over, or lost because nobody had room.";
     MEDIA_RECORDED = Counter "parlor_media_recorded_packets_total" ["result"] "Packets copied for recordings: handed over, or lost because nobody had room.";
+    RECORDINGS = Gauge "parlor_recordings" ["state"] "Recordings: those that are written now, and those whose files wait to be brought away.";
+    RECORDING_BYTES = Counter "parlor_recording_bytes_total" [] "Bytes written to recorded files.";
+    RECORDING_PACKETS = Counter "parlor_recording_packets_total" ["result"] "Recorded packets: put in order, late, or lost.";
+    RECORDING_FRAMES = Counter "parlor_recording_frames_total" ["result"] "Recorded frames: written, or come to nothing.";
+    COMPOSED = Counter "parlor_composed_total" ["result"] "Composed files, by how their making ended.";
     SHARD_LAG_SECONDS = Gauge "parlor_shard_lag_seconds" ["shard"] "Longest round of a shard's loop since the last reading.";
     SAMPLES = Counter "parlor_samples_total" ["result"] "Sampled frames, by what became of them.";
     SAMPLE_SECONDS = Histogram "parlor_sample_seconds" [] "Time to decode and classify one frame, in seconds.";

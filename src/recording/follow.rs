@@ -1,5 +1,7 @@
 //! What the taps, the bus and the engine tell.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
 use super::engine::{Event, Failure, Finished};
@@ -9,8 +11,11 @@ use crate::domain::{
     Event as RoomEvent, Fact, FileId, ParticipantId, RecordingId, RoomId, Time,
     recording::{FileState, RecordedFile, RecordingStop},
 };
+use crate::metrics::{RECORDING_BYTES, RECORDING_FRAMES, RECORDING_PACKETS, RECORDINGS};
 use crate::sfu::Recorded;
 
+/// How often figures are read.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// Rooms whose loudest is remembered. When there are more, all are forgotten: the next change is told anyway.
 const LOUDEST_LIMIT: usize = 10_000;
 
@@ -21,6 +26,28 @@ impl Recordings {
             // What it is too slow for, it drops and counts.
             self.with_engine(|engine| {
                 let _ = engine.push(batch);
+            });
+        }
+    }
+
+    /// Keeps the figures up to date.
+    pub(super) async fn count(self) {
+        let mut turns = tokio::time::interval(COUNT_EVERY);
+        loop {
+            turns.tick().await;
+            let written = self.live().values().filter(|live| live.since().is_some()).count();
+            metrics::gauge!(RECORDINGS, "state" => "running").set(written as f64);
+            self.with_engine(|engine| {
+                let stats = engine.stats();
+                metrics::counter!(RECORDING_BYTES).absolute(stats.bytes);
+                for (result, count) in
+                    [("ordered", stats.packets), ("late", stats.packets_late), ("lost", stats.packets_lost)]
+                {
+                    metrics::counter!(RECORDING_PACKETS, "result" => result).absolute(count);
+                }
+                for (result, count) in [("written", stats.frames), ("dropped", stats.frames_dropped)] {
+                    metrics::counter!(RECORDING_FRAMES, "result" => result).absolute(count);
+                }
             });
         }
     }

@@ -11,6 +11,7 @@ use crate::domain::{
     recording::{FileState, RecordedFile, Recording, RecordingState, RecordingStop},
 };
 use crate::files::{self, Key};
+use crate::metrics::RECORDINGS;
 use crate::store;
 
 /// Why a recording is not at its end yet.
@@ -62,10 +63,9 @@ impl Recordings {
                 return;
             }
         };
+        let left: Vec<_> = left.into_iter().filter(|it| !self.live().contains_key(&it.recording_id)).collect();
+        metrics::gauge!(RECORDINGS, "state" => "finishing").set(left.len() as f64);
         for recording in left {
-            if self.live().contains_key(&recording.recording_id) {
-                continue;
-            }
             let _alone = self.0.keeping.lock().await;
             if let Err(error) = self.settle(recording).await {
                 tracing::warn!(%error, "recorded files wait to be brought to where files are kept");

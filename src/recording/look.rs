@@ -47,11 +47,7 @@ impl Right {
     /// The right to record that these roles give, if they do.
     pub(super) fn to_record(role: Option<Role>, site: SiteRole) -> Option<Self> {
         let may = |room, site| can(Standing { room, site }, Action::Record);
-        if may(role, SiteRole::Member) {
-            Some(Self::Host)
-        } else {
-            may(None, site).then_some(Self::Site)
-        }
+        if may(role, SiteRole::Member) { Some(Self::Host) } else { may(None, site).then_some(Self::Site) }
     }
 
     /// Whether they may delete it and have one file made of all.

@@ -35,6 +35,7 @@ use link::Signer;
 use live::Live;
 use look::Looks;
 
+pub use compose::missing;
 pub use link::{Link, Linked};
 pub use look::{Found, Right, Seen};
 
@@ -148,6 +149,7 @@ impl Recordings {
             tokio::spawn(recordings.clone().follow_packets(recorded)),
             tokio::spawn(recordings.clone().follow_calls(subscription)),
             tokio::spawn(recordings.clone().follow_engine(events)),
+            tokio::spawn(recordings.clone().count()),
             tokio::spawn(recordings.clone().keep_all()),
             tokio::spawn(recordings.clone().compose_all(jobs)),
         ];

@@ -71,6 +71,16 @@ async fn a_data_folder_that_cannot_be_written_is_named() {
 }
 
 #[tokio::test]
+async fn what_composed_files_need_is_named() {
+    let (_folder, mut config) = healthy();
+    config.recording.ffmpeg = "/nowhere/ffmpeg".into();
+    let said = say(&config).await;
+    assert!(said.len() == 1 && said[0].starts_with("Hint: One file of all participants cannot be made"), "{said:?}");
+    config.recording.enabled = false;
+    assert_eq!(findings(&config).await, []);
+}
+
+#[tokio::test]
 async fn a_secret_that_others_can_read_is_named() {
     let (_folder, config) = healthy();
     fs::create_dir_all(&config.data_dir).unwrap();

@@ -10,7 +10,9 @@ use crate::film::{Film, Shot};
 use crate::harness::{Person, Server, Socket, until};
 use crate::program::Program;
 use crate::projector::{Projector, Show};
-use crate::recording::{BLUE, RED, by_name, call_of, colour, download, grown, is_about, pixel, probe, ready, show, start, stop};
+use crate::recording::{
+    BLUE, RED, by_name, call_of, colour, download, grown, is_about, pixel, probe, ready, show, start, stop,
+};
 
 const GREEN: [u8; 3] = [0, 128, 0];
 const WHITE: [u8; 3] = [255; 3];
@@ -93,9 +95,17 @@ async fn the_composed_file_shows_everybody() {
     assert!((seconds - wanted).abs() < 0.2, "{seconds} s, {wanted} s are told");
 
     // Four tiles of 640 × 360: the screen, then everybody in the order in which they came.
-    let late = recording["files"].as_array().unwrap().iter().filter_map(|file| file["startsAtMs"].as_f64()).fold(0.0, f64::max);
+    let late = recording["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|file| file["startsAtMs"].as_f64())
+        .fold(0.0, f64::max);
     let at = late / 1000.0 + 0.3;
-    let order: Vec<_> = ["olga", "ada", "cl-_eo"].iter().map(|name| files[&format!("{name}:participant")]["startsAtMs"].as_i64()).collect();
+    let order: Vec<_> = ["olga", "ada", "cl-_eo"]
+        .iter()
+        .map(|name| files[&format!("{name}:participant")]["startsAtMs"].as_i64())
+        .collect();
     assert!(order.iter().all(Option::is_some));
     let mut people = [("olga", RED), ("ada", BLUE), ("cl-_eo", GREEN)];
     people.sort_by_key(|(name, _)| files[&format!("{name}:participant")]["startsAtMs"].as_i64());
@@ -271,7 +281,10 @@ async fn a_job_that_the_servers_death_interrupts_has_failed() {
     let server = server.start_again(&settings[..1]);
     let olga = olga.at(&server.base);
     let failed = olga.get(&path_of(&recording)).await.expect(StatusCode::OK);
-    assert_eq!((failed["state"].as_str(), failed["error"].as_str()), (Some("failed"), Some("The server stopped while this was being made.")));
+    assert_eq!(
+        (failed["state"].as_str(), failed["error"].as_str()),
+        (Some("failed"), Some("The server stopped while this was being made."))
+    );
     until("its folder is gone", async || (!server.data().join("recordings/composing").exists()).then_some(())).await;
     let mut socket = olga.connect().await;
     olga.post(&path_of(&recording), json!({})).await.expect(StatusCode::ACCEPTED);
@@ -293,5 +306,8 @@ async fn what_ffmpeg_says_of_a_failure_is_told() {
     let mut socket = olga.connect().await;
     olga.post(&path_of(&recording), json!({})).await.expect(StatusCode::ACCEPTED);
     let (told, _) = ended(&mut socket).await;
-    assert_eq!((told["state"].as_str(), told["error"].as_str()), (Some("failed"), Some("ffmpeg failed: the moon is in the way.")));
+    assert_eq!(
+        (told["state"].as_str(), told["error"].as_str()),
+        (Some("failed"), Some("ffmpeg failed: the moon is in the way."))
+    );
 }

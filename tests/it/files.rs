@@ -100,7 +100,10 @@ async fn a_file_is_fetched_whole_in_parts_and_only_if_it_is_the_same() {
     let (told, body) = get(&[("if-none-match", &format!("\"x\", W/{tag}"))]).await;
     assert_eq!((told.0, body.len()), (304, 0));
     let head = olga.ask(Method::HEAD, &path, None).await;
-    assert_eq!((head.status, head.header("content-length"), head.header("etag")), (StatusCode::OK, &*size.to_string(), &*tag));
+    assert_eq!(
+        (head.status, head.header("content-length"), head.header("etag")),
+        (StatusCode::OK, &*size.to_string(), &*tag)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +206,8 @@ impl S3 {
             .unwrap();
         // It says where it is, and then a line for each request, which somebody has to take.
         let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
-        let place = lines.by_ref().find_map(|line| line.unwrap().split_once("http://127.0.0.1:").map(|(_, it)| it.to_owned()));
+        let place =
+            lines.by_ref().find_map(|line| line.unwrap().split_once("http://127.0.0.1:").map(|(_, it)| it.to_owned()));
         let port = place.expect("it says where it is").trim().parse().unwrap();
         std::thread::spawn(move || lines.for_each(drop));
         let made = reqwest_put(&format!("http://127.0.0.1:{port}/parlor")).await;
@@ -254,7 +258,8 @@ async fn a_bucket_keeps_what_a_folder_keeps() {
     std::fs::write(&from, &content).unwrap();
     files.put_file(recording, &from).await.unwrap();
     assert!(!from.exists() && files.path(recording).is_none());
-    let pieces: Vec<Bytes> = files.read_range(recording, 9_000_001..19_999_999).await.unwrap().try_collect().await.unwrap();
+    let pieces: Vec<Bytes> =
+        files.read_range(recording, 9_000_001..19_999_999).await.unwrap().try_collect().await.unwrap();
     assert_eq!(pieces.concat(), content[9_000_001..19_999_999]);
     files.fetch(recording, &from).await.unwrap();
     assert_eq!(std::fs::read(&from).unwrap(), content);

@@ -7,7 +7,7 @@ use std::process::Command;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::film::Film;
+use crate::film::{Film, Shot};
 use crate::harness::{Person, Server, Socket, until};
 use crate::program::Program;
 use crate::projector::{Projector, Show};
@@ -130,7 +130,8 @@ async fn administrator(server: &Server) -> Person {
 /// The files of a recording by nickname and kind.
 pub(crate) fn by_name(recording: &Value) -> HashMap<String, Value> {
     let files = recording["files"].as_array().expect("a recording has files");
-    let name = |file: &Value| format!("{}:{}", file["nickname"].as_str().unwrap_or("?"), file["kind"].as_str().unwrap());
+    let name =
+        |file: &Value| format!("{}:{}", file["nickname"].as_str().unwrap_or("?"), file["kind"].as_str().unwrap());
     files.iter().map(|file| (name(file), file.clone())).collect()
 }
 
@@ -164,7 +165,10 @@ async fn a_call_becomes_files_that_play() {
     ] {
         let file = &files[name];
         assert_eq!((&file["state"], &file["interrupted"]), (&json!("ready"), &json!(false)), "{file}");
-        assert_eq!((file["container"].as_str(), file["userId"].as_str()), (Some("webm"), user.map(|it| it.id.as_str())));
+        assert_eq!(
+            (file["container"].as_str(), file["userId"].as_str()),
+            (Some("webm"), user.map(|it| it.id.as_str()))
+        );
         let path = download(&olga, &recording, file, folder.path()).await;
         let probed = probe(&path, &["-show_streams", "-show_format"]);
         let mut codecs: Vec<_> =
@@ -250,7 +254,7 @@ async fn everybody_is_told_before_anything_is_written() {
     assert_eq!(state["data"]["call"]["recording"]["startedBy"], olga.id.as_str());
     let offer = json!({"roomId": room, "sdp": "v=0", "tracks": []});
     socket.refused("call.offer", offer, "recording_consent").await;
-    let _late = Projector::start_on(&cleo, socket, &room, colour("green", 660)).await;
+    let _late = Projector::start_on(socket, &room, colour("green", 660)).await;
     grown(&server.folder().join("data"), &id, 3, 10_000).await;
     stop(&olga, &call).await;
     let files = by_name(&ready(&olga, &id).await);
@@ -324,6 +328,80 @@ async fn a_recording_is_finished_when_the_server_stops() {
     assert_eq!(recording["files"][0]["interrupted"], false, "{recording}");
 }
 
+/// When each packet of the file was captured and when it is played, in milliseconds; packets are told apart by what is in them.
+fn played(packets: &[Value], stream: u64, captured_ms: &HashMap<String, f64>) -> Vec<(f64, f64)> {
+    let of_stream = packets.iter().filter(|packet| packet["stream_index"] == stream);
+    let times = of_stream.map(|packet| {
+        let hash = packet["data_hash"].as_str().unwrap().strip_prefix("SHA256:").unwrap();
+        let captured = captured_ms.get(hash).unwrap_or_else(|| panic!("nobody sent this: {packet}"));
+        (*captured, packet["pts_time"].as_str().unwrap().parse::<f64>().unwrap() * 1_000.0)
+    });
+    times.collect()
+}
+
+/// By how much a line is late in the file: the least, the most.
+fn lateness(times: &[(f64, f64)]) -> (f64, f64) {
+    let late = |(captured, played): &(f64, f64)| played - captured;
+    times.iter().map(late).fold((f64::MAX, f64::MIN), |(least, most), late| (least.min(late), most.max(late)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lips_and_voice_stay_together_though_packets_are_lost() {
+    let server = Server::start_with(|config| config.recording.notice_ms = 50).await;
+    let (olga, ada) = (server.enter("olga").await, server.enter("ada").await);
+    let room = olga.create_room("call", "public").await;
+    let call = call_of(&olga, &room).await;
+    let mut host = Projector::start(&olga, &room, colour("red", 440)).await;
+    let id = start(&olga, &mut host.socket, &call).await;
+    // Noise and a test picture: no two packets are alike, so each tells when it was captured.
+    let sound = Film::opus("anoisesrc=amplitude=0.3:seed=7", 8);
+    let picture = Film::vp8("testsrc2=size=320x180", 20, 8, 40);
+    let hash = |shots: &[&[u8]]| sha256(&shots.concat());
+    let spoken: HashMap<_, _> =
+        sound.shots.iter().map(|shot| (hash(&[&shot.payload]), shot.at_us as f64 / 1_000.0)).collect();
+    let frames = picture.shots.chunk_by(|one, other| one.at_us == other.at_us);
+    let frame = |shots: &[Shot]| -> Vec<u8> { shots.iter().flat_map(|shot| shot.payload[4..].to_vec()).collect() };
+    let shown: HashMap<_, _> = frames.map(|shots| (hash(&[&frame(shots)]), shots[0].at_us as f64 / 1_000.0)).collect();
+    assert_eq!((sound.shots.len() >= 400, shown.len()), (true, 160));
+    let show = Show {
+        sound: Some(sound),
+        picture: Some(picture),
+        loss_pm: 30,
+        clock_ahead_us: -5_000_000,
+        again: false,
+        ..Show::default()
+    };
+    let guest = Projector::start(&ada, &room, show).await;
+    let active = |frame: &Value, wanted: bool| {
+        let it = &frame["data"]["participant"];
+        it["participantId"] == guest.participant() && (0..2).all(|n| it["tracks"][n]["active"] == wanted)
+    };
+    for wanted in [true, false] {
+        while !active(&host.socket.next_of("call.participant").await, wanted) {}
+    }
+    stop(&olga, &call).await;
+    let recording = ready(&olga, &id).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = download(&olga, &recording, &by_name(&recording)["ada:participant"], folder.path()).await;
+    let probed = probe(&path, &["-show_packets", "-show_data_hash", "sha256", "-show_streams"]);
+    let packets = probed["packets"].as_array().unwrap();
+    let stream = |kind: &str| {
+        let streams = probed["streams"].as_array().unwrap();
+        streams.iter().find(|it| it["codec_type"] == kind).unwrap()["index"].as_u64().unwrap()
+    };
+    let (lips, voice) = (played(packets, stream("video"), &shown), played(packets, stream("audio"), &spoken));
+    // What was lost of the picture was sent again, and nothing is missing; of the voice only what was lost is.
+    assert_eq!(lips.len(), 160, "every frame is there");
+    assert!(lips.is_sorted() && voice.is_sorted() && voice.len() > 360, "{} packets of the voice", voice.len());
+    let (lips, voice) = (lateness(&lips), lateness(&voice));
+    println!("lips {lips:?}, voice {voice:?}");
+    for (least, most) in [lips, voice] {
+        assert!(most - least <= 10.0, "the time does not run evenly: {least} to {most} ms");
+    }
+    let apart = (lips.0 - voice.1).abs().max((lips.1 - voice.0).abs());
+    assert!(apart <= 20.0, "lips {lips:?}, voice {voice:?}");
+}
+
 /// What of a recording a sudden death may cost.
 const MOST_LOST_MS: i64 = 2_000;
 
@@ -342,13 +420,20 @@ async fn a_killed_server_loses_two_seconds_at_most() {
     let alive_ms = (begun.elapsed() - started).as_millis() as i64;
     drop(host);
     let part = std::fs::read_dir(program.data().join("recordings").join(&id)).unwrap().flatten();
-    assert!(part.into_iter().any(|entry| entry.path().extension().is_some_and(|it| it == "part")), "it was in the middle");
+    assert!(
+        part.into_iter().any(|entry| entry.path().extension().is_some_and(|it| it == "part")),
+        "it was in the middle"
+    );
 
     let program = program.start_again(&[]);
     let olga = olga.at(&program.base);
     let recording = ready(&olga, &id).await;
     let file = &recording["files"][0];
-    assert_eq!((&file["interrupted"], &recording["stopReason"]), (&json!(true), &json!("server_stopped")), "{recording}");
+    assert_eq!(
+        (&file["interrupted"], &recording["stopReason"]),
+        (&json!(true), &json!("server_stopped")),
+        "{recording}"
+    );
     let saved_ms = file["startsAtMs"].as_i64().unwrap() + file["durationMs"].as_i64().unwrap();
     assert!(saved_ms >= alive_ms - MOST_LOST_MS, "of {alive_ms} ms only {saved_ms} ms are left");
     let folder = tempfile::tempdir().unwrap();
@@ -363,10 +448,10 @@ async fn a_killed_server_loses_two_seconds_at_most() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_ends_the_recording_and_not_the_call() {
-    let program = Program::start_on_small_disk(16, &[
-        ("PARLOR_RECORDING__NOTICE_MS", "100"),
-        ("PARLOR_RECORDING__MIN_FREE_MB", "4"),
-    ]);
+    let program = Program::start_on_small_disk(
+        16,
+        &[("PARLOR_RECORDING__NOTICE_MS", "100"), ("PARLOR_RECORDING__MIN_FREE_MB", "4")],
+    );
     let olga = Person::enter(&program.base, "olga").await;
     let room = olga.create_room("call", "public").await;
     let call = call_of(&olga, &room).await;
@@ -374,7 +459,10 @@ async fn a_full_disk_ends_the_recording_and_not_the_call() {
     let id = start(&olga, &mut host.socket, &call).await;
     grown(&program.data(), &id, 1, 20_000).await;
     program.fill_disk(3);
-    assert_eq!(host.socket.next_of("recording.stopped").await["data"], json!({"recordingId": id, "reason": "disk_full"}));
+    assert_eq!(
+        host.socket.next_of("recording.stopped").await["data"],
+        json!({"recordingId": id, "reason": "disk_full"})
+    );
     let problem = olga.post(&format!("/calls/{call}/recording"), json!({})).await.refused(507, "disk_full");
     assert_eq!(problem["detail"], "There is no room on the server's disk for a recording.");
     // The call goes on: somebody else comes, and is seen.

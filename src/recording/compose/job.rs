@@ -14,14 +14,18 @@ use crate::domain::{
     recording::{ComposedState, Container, FileKind, FileState, RecordedFile, Recording},
 };
 use crate::files::{self, Key};
-use crate::recording::{Recordings, speakers};
+use crate::recording::{Config, Recordings, speakers};
 
 /// Files that one composed file is made of at most: each is a decoder with pictures of its own.
 const INPUTS_LIMIT: usize = 120;
 /// The folder of jobs beside those of the recordings.
 const FOLDER: &str = "composing";
-/// How much of a job is the making of the picture; the rest is looking into the files and evening out.
-const MAIN_PART: f64 = 0.9;
+/// How much of a job is looking into the files …
+const LOOKING_PART: f64 = 0.05;
+/// … giving pictures one size …
+const EVEN_PART: f64 = 0.15;
+/// … and making the whole.
+const MAIN_PART: f64 = 0.8;
 /// Fonts that Debian's packages install (fonts-dejavu-core, fonts-liberation, fonts-freefont-ttf, fonts-noto-core).
 const FONTS: [&str; 4] = [
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
@@ -108,13 +112,19 @@ impl Recordings {
         let ffmpeg = Ffmpeg::new(&self.0.config.ffmpeg);
         let form = form(&ffmpeg).await?;
         let mut sources = self.gather(&ffmpeg, recording, folder).await?;
-        self.advance(job, 0.05);
+        self.advance(job, LOOKING_PART);
         let inputs: Vec<Input> = sources.iter().map(input_of).collect();
         let tiles = plan::tiles(&inputs);
-        for (n, source) in sources.iter_mut().enumerate().filter(|(_, source)| source.probed.changes_size) {
-            let tile = tiles.iter().find(|tile| tile.inputs.contains(&n));
+        let uneven: Vec<usize> = (0..sources.len()).filter(|n| sources[*n].probed.changes_size).collect();
+        for (before, n) in uneven.iter().enumerate() {
+            let tile = tiles.iter().find(|tile| tile.inputs.contains(n));
             let area = tile.map(|tile| tile.area).unwrap_or_default();
-            source.path = even_out(&ffmpeg, folder, n, source, area).await?;
+            let length_ms = inputs[*n].duration_ms.max(1) as f64;
+            let progress = |ms: i64| {
+                let done = before as f64 + (ms as f64 / length_ms).clamp(0.0, 1.0);
+                self.advance(job, LOOKING_PART + EVEN_PART * done / uneven.len() as f64);
+            };
+            sources[*n].path = even_out(&ffmpeg, folder, *n, &sources[*n], area, progress).await?;
         }
         self.advance(job, 1.0 - MAIN_PART);
         let with_names = self.prepare_names(&ffmpeg, folder, &tiles, &sources).await?;
@@ -171,9 +181,7 @@ impl Recordings {
         tiles: &[plan::Tile],
         sources: &[Source],
     ) -> Result<bool, Ending> {
-        let named = self.0.config.font.iter().cloned();
-        let fonts = named.chain(FONTS.iter().map(PathBuf::from));
-        let Some(font) = fonts.into_iter().find(|font| font.is_file()) else { return Ok(false) };
+        let Some(font) = font(&self.0.config) else { return Ok(false) };
         if !ffmpeg.can("-filters", "drawtext").await {
             return Ok(false);
         }
@@ -230,6 +238,12 @@ impl Recordings {
     }
 }
 
+/// The font of the names.
+pub(super) fn font(config: &Config) -> Option<PathBuf> {
+    let known = FONTS.iter().map(PathBuf::from);
+    config.font.iter().cloned().chain(known).find(|font| font.is_file())
+}
+
 fn input_of(source: &Source) -> Input {
     let RecordedFile { user_id: user, kind, starts_at_ms, duration_ms, .. } = source.file;
     let Probed { has_video, has_audio, .. } = source.probed;
@@ -270,6 +284,7 @@ async fn even_out(
     number: usize,
     source: &Source,
     area: plan::Area,
+    progress: impl FnMut(i64),
 ) -> Result<PathBuf, Ending> {
     let plan::Area { width, height, .. } = area;
     let path = folder.join(format!("even-{number}.mkv"));
@@ -282,7 +297,7 @@ async fn even_out(
     let written = ["-c:v", "mpeg4", "-q:v", "2", "-c:a", "copy", "-f", "matroska"];
     arguments.extend(written.map(OsString::from));
     arguments.push(input(&path));
-    ffmpeg.run(folder, &arguments, |_| {}).await?;
+    ffmpeg.run(folder, &arguments, progress).await?;
     Ok(path)
 }
 

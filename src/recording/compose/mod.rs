@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Recordings, lock};
+use super::{Config, Recordings, lock};
 use crate::domain::{
     Action, Caller, Notice, RecordingId, Refusal, Told, UserId,
     recording::{Composed, ComposedState, FileKind, FileState, Recording, RecordingState},
 };
+use crate::metrics::COMPOSED;
 
 /// Jobs that wait at most. More are refused: they would wait for hours.
 const QUEUE: usize = 16;
@@ -75,6 +76,18 @@ impl Composer {
             recording.composed = Some(lock(&job.now).composed.clone());
         }
     }
+}
+
+/// What one file of all needs and does not find on this machine: a sentence each.
+pub async fn missing(config: &Config) -> Vec<String> {
+    let mut missing = Vec::new();
+    let ffmpeg = ffmpeg::Ffmpeg::new(&config.ffmpeg);
+    if !ffmpeg.is_there().await {
+        missing.push("One file of all participants cannot be made, because ffmpeg and ffprobe are missing: install Debian's ffmpeg, or set PARLOR_RECORDING__FFMPEG.".to_owned());
+    } else if job::font(config).is_none() || !ffmpeg.can("-filters", "drawtext").await {
+        missing.push("Composed files will show no names, because there is no font: install Debian's fonts-dejavu-core, or set PARLOR_RECORDING__FONT.".to_owned());
+    }
+    missing
 }
 
 impl Recordings {
@@ -150,6 +163,7 @@ impl Recordings {
             {
                 tracing::error!(%failure, "how a composed file ended could not be kept");
             }
+            metrics::counter!(COMPOSED, "result" => state.as_str()).increment(1);
             lock(&self.0.composer.jobs).remove(&job.recording);
             let progress = if state == ComposedState::Done { 1.0 } else { lock(&job.now).composed.progress };
             self.tell(&job, Composed { state, progress, error });
