@@ -153,7 +153,7 @@ impl Matching {
             }
             Some((false, Doing::Searching(_))) => {
                 let ended = MatchEnded { match_id: None, reason: MatchEnd::Replaced };
-                self.tell(&mut desk, user, MatchNews::Ended(ended));
+                self.tell(&desk, user, MatchNews::Ended(ended));
             }
             Some(_) | None => {}
         }

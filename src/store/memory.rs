@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, error::SendError};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{
@@ -104,11 +104,8 @@ impl Memory {
             return Some(Err(Refusal::Internal("the store is closed".to_owned())));
         };
         // The place in the channel first: what has its offset must be told, and in the order of the offsets.
-        let place = match committed.reserve().await {
-            Ok(place) => Some(place),
-            // Without a receiver (a tool that only writes) there is nobody to tell.
-            Err(SendError(())) => None,
-        };
+        // Without a receiver (a tool that only writes) there is nobody to tell.
+        let place = committed.reserve().await.ok();
         let mut rooms = self.rooms();
         let Some(stream) = rooms.open.get_mut(&room) else { return Some(Err(Refusal::NotFound)) };
         Some(stream.apply(change).map(|applied| match applied {
