@@ -46,11 +46,13 @@ export class Person {
     this.kind = kind;
     this.#context = context;
     this.page = page;
+    const complain = (text: string) => {
+      if (!text.includes(STYLE_OF_SCREENSHOTS)) this.complaints.push(text);
+    };
     page.on("console", (message) => {
-      if (message.type() === "error" && !message.text().includes(STYLE_OF_SCREENSHOTS))
-        this.complaints.push(`${message.text()} (${message.location().url})`);
+      if (message.type() === "error") complain(`${message.text()} (${message.location().url})`);
     });
-    page.on("pageerror", (error) => this.complaints.push(error.message));
+    page.on("pageerror", (error) => complain(error.message));
   }
 
   static async open(browser: Browser, kind: Kind, name: string, options: PersonOptions): Promise<Person> {

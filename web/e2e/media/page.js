@@ -52,8 +52,9 @@
     return audio;
   };
 
-  // Flash and tone begin together.
-  const beeping = () => (tone ? tone.currentTime % 1 < 0.5 : performance.now() % 1000 < 500);
+  // Flash and beep begin together: half a second in every second of this clock, in seconds.
+  let clock = () => performance.now() / 1000;
+  const beeping = () => clock() % 1 < 0.5;
 
   const canvasTrack = (id, width, height, fps, picture = "blocks") => {
     const context = canvasOf(width, height);
@@ -86,7 +87,7 @@
     return track;
   };
 
-  /** Beeps for half an hour as a WAV file: a second of half beep, half silence, again and again. Not looped: a loop's clock jumps. */
+  /** Half an hour of beeps as a WAV file, each second alike. Not looped: a loop's clock jumps. */
   const wavOf = (id) => {
     const rate = 8_000;
     const seconds = 1_800;
@@ -115,11 +116,22 @@
     return new Blob([header, ...Array(seconds).fill(second)], { type: "audio/wav" });
   };
 
-  let tone;
+  /** How far a playing element is, in seconds. It tells its own time late, by more or less: the least late of two seconds counts. */
+  const playhead = (element) => {
+    let told = [];
+    return () => {
+      const now = performance.now() / 1000;
+      told = told.filter(({ at }) => at > now - 2);
+      told.push({ at: now, ahead: element.currentTime - now });
+      return now + Math.max(...told.map(({ ahead }) => ahead));
+    };
+  };
+
   const wavTrack = async (id) => {
-    tone = new Audio(URL.createObjectURL(wavOf(id)));
+    const tone = new Audio(URL.createObjectURL(wavOf(id)));
     const stream = tone.mozCaptureStream();
     await tone.play();
+    clock = playhead(tone);
     while (stream.getAudioTracks().length === 0) {
       await new Promise((resolve) => stream.addEventListener("addtrack", resolve, { once: true }));
     }

@@ -1,7 +1,33 @@
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Browser, Page } from "@playwright/test";
 import { expect, type Kind, test } from "../browsers.ts";
-import { installMedia } from "../media/index.ts";
+import { lateness, median, readFilm } from "../film.ts";
+import { installMedia, type MediaOptions } from "../media/index.ts";
+
+/** An empty page with our media, and no server behind it. */
+async function onEmptyPage(
+  browser: Browser,
+  options: Partial<MediaOptions>,
+  work: (page: Page) => Promise<void>,
+): Promise<void> {
+  const web = createServer((_, response) => {
+    response.setHeader("content-type", "text/html");
+    response.end("<!doctype html><title>loopback</title>");
+  });
+  await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+  const context = await browser.newContext();
+  try {
+    await installMedia(context, { id: 5, ...options });
+    const page = await context.newPage();
+    await page.goto(`http://localhost:${(web.address() as AddressInfo).port}/`);
+    await work(page);
+  } finally {
+    await context.close();
+    await new Promise((resolve) => web.close(resolve));
+  }
+}
 
 // The measuring tool measures itself first: a page calls itself without any server, and must read its own id and tone.
 for (const kind of ["chromium", "firefox"] as Kind[]) {
@@ -12,16 +38,7 @@ for (const kind of ["chromium", "firefox"] as Kind[]) {
   ] as const) {
     const { width, picture } = options;
     test(`test media survives VP8 and Opus at ${width} in ${kind}, ${picture}`, async ({ browsers }) => {
-      const web = createServer((_, response) => {
-        response.setHeader("content-type", "text/html");
-        response.end("<!doctype html><title>loopback</title>");
-      });
-      await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
-      const context = await (await browsers(kind)).newContext();
-      try {
-        await installMedia(context, { id: 5, ...options });
-        const page = await context.newPage();
-        await page.goto(`http://localhost:${(web.address() as AddressInfo).port}/`);
+      await onEmptyPage(await browsers(kind), options, async (page) => {
         await page.evaluate(async () => {
           const [a, b] = [new RTCPeerConnection(), new RTCPeerConnection()];
           a.onicecandidate = ({ candidate }) => candidate && b.addIceCandidate(candidate);
@@ -75,10 +92,31 @@ for (const kind of ["chromium", "firefox"] as Kind[]) {
         const { ids, tones } = await seen();
         expect(ids).toEqual([5]);
         expect(tones).toEqual(["5"]);
-      } finally {
-        await context.close();
-        await new Promise((resolve) => web.close(resolve));
-      }
+      });
     });
   }
+
+  test(`a flash leaves the page with its beep in ${kind}`, async ({ browsers }, info) => {
+    await onEmptyPage(await browsers(kind), {}, async (page) => {
+      const text = await page.evaluate(async () => {
+        const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+        const recorder = new MediaRecorder(stream, { mimeType: "video/webm;codecs=vp8,opus" });
+        const chunks: Blob[] = [];
+        await new Promise((resolve) => {
+          recorder.onstop = resolve;
+          recorder.ondataavailable = ({ data }) => {
+            if (chunks.push(data) === 6) recorder.stop();
+          };
+          recorder.start(1000);
+        });
+        const bytes = new Uint8Array(await new Blob(chunks).arrayBuffer());
+        return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+      });
+      const path = info.outputPath("source.webm");
+      await writeFile(path, Buffer.from(text, "latin1"));
+      const offsets = lateness(await readFilm(path), 5);
+      expect(offsets.length).toBeGreaterThanOrEqual(3);
+      expect(Math.abs(median(offsets)), `flash after beep in s: ${offsets}`).toBeLessThanOrEqual(0.1);
+    });
+  });
 }

@@ -39,8 +39,8 @@ test("a call of Chromium and Firefox is recorded: everybody knows, and the files
   person,
 }, info) => {
   test.setTimeout(240_000);
-  const ada = await person("chromium", "ada", { id: 1, fps: 25 });
-  const bob = await person("firefox", "bob", { id: 2, fps: 25 });
+  const ada = await person("chromium", "ada", { id: 1 });
+  const bob = await person("firefox", "bob", { id: 2 });
   const people = [ada, bob];
   const link = await meet(server, people, "On the record");
   await ada.sees("bob", 2);
