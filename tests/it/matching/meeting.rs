@@ -1,6 +1,6 @@
 //! How strangers meet.
 
-use reqwest::StatusCode;
+use parlor::domain::UserId;
 use serde_json::{Value, json};
 
 use super::{Stranger, text, together};
