@@ -39,6 +39,8 @@ impl Drop for OpenSocket {
 
 impl Signal {
     pub(crate) fn new() -> anyhow::Result<Self> {
+        // The server's own client has TLS, and cargo builds one client for both: it wants a provider, although nothing here is sealed.
+        tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         Ok(Self { runtime, http: reqwest::Client::builder().timeout(PATIENCE).build()? })
     }
