@@ -2,6 +2,7 @@
 
 mod meeting;
 mod parting;
+mod reporting;
 mod searching;
 mod unwritten;
 
