@@ -313,9 +313,12 @@ fn module_of(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// A file without its comments, its strings' contents left as they are, and without its unit tests, which stand at the end.
+/// A file without its comments, its strings' contents left as they are, and without its unit tests, which stand at the end (a test
+/// module that has a file of its own is only named, anywhere).
 fn code_of(text: &str) -> String {
-    let shipped = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let mut tests = text.match_indices("#[cfg(test)]\nmod ");
+    let own = tests.find(|(at, head)| text[at + head.len()..].lines().next().is_some_and(|rest| rest.ends_with('{')));
+    let shipped = own.map_or(text, |(at, _)| &text[..at]);
     shipped.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
