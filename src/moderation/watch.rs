@@ -122,6 +122,13 @@ impl Watch {
                     self.judge(track, Sight::Withheld, None);
                 }
             }
+            Sampled::Missed { call, track } => {
+                count("overloaded");
+                self.known.overloaded_at = Some(Instant::now());
+                if self.meet(call, track).is_some() {
+                    self.judge(track, Sight::Missed, None);
+                }
+            }
             Sampled::Ended { track, .. } => {
                 let now = Time::now();
                 self.frames.end(track, now);

@@ -256,21 +256,31 @@ struct ShardHandle {
 impl ShardHandle {
     /// Answers false when the shard is too far behind, or gone.
     fn send(&self, command: Command) -> bool {
-        let sent = match self.commands.try_send(command) {
-            Ok(()) => true,
-            // A removal or a mute that was acknowledged is enforced, however busy the shard is.
-            Err(TrySendError::Full(command @ (Command::Leave(_) | Command::Mute(..) | Command::Record(..)))) => {
-                let mut overflow = self.shared.overflow.lock().unwrap_or_else(PoisonError::into_inner);
-                let room = overflow.len() < MOST_OVERFLOW;
-                if room {
-                    overflow.push(command);
-                }
-                room
-            }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        let sent = match command {
+            Command::Leave(_) | Command::Mute(..) | Command::Record(..) => self.send_for_sure(command),
+            command => self.commands.try_send(command).is_ok(),
         };
         // A waker that fails means that the shard's poll is gone, and the shard with it.
         self.waker.wake().is_ok() && sent
+    }
+
+    /// A removal, a mute or an end of recording that was acknowledged is enforced, however busy the shard is; and in order.
+    fn send_for_sure(&self, command: Command) -> bool {
+        let mut overflow = self.shared.overflow.lock().unwrap_or_else(PoisonError::into_inner);
+        let command = if overflow.is_empty() {
+            match self.commands.try_send(command) {
+                Ok(()) => return true,
+                Err(TrySendError::Disconnected(_)) => return false,
+                Err(TrySendError::Full(command)) => command,
+            }
+        } else {
+            command
+        };
+        let room = overflow.len() < MOST_OVERFLOW;
+        if room {
+            overflow.push(command);
+        }
+        room
     }
 }
 
@@ -319,7 +329,8 @@ impl Sfu {
             let (commands, inbox) = std::sync::mpsc::sync_channel(MOST_COMMANDS);
             let shared = Arc::new(Shared::default());
             let queue = thread::Inbox { commands: inbox, shared: shared.clone() };
-            let (thread, waker) = thread::Shard::new(media, certificate.clone(), sockets, queue, (events.clone(), spouts.clone()))?;
+            let (thread, waker) =
+                thread::Shard::new(media, certificate.clone(), sockets, queue, (events.clone(), spouts.clone()))?;
             threads.push(std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || thread.run())?);
             shards.push(ShardHandle { commands, shared, waker, port });
         }

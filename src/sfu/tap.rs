@@ -62,12 +62,19 @@ pub enum Sampled {
         /// VP8's bitstream, or H.264 in Annex B with its parameter sets.
         frame: Vec<u8>,
     },
-    /// Three requests for a key frame and two seconds brought nothing; or whoever looks has been too slow for this one.
+    /// Three requests for a key frame and two seconds brought nothing.
     Unsampled {
         /// The call.
         call: CallId,
         /// Who publishes it.
         participant: ParticipantId,
+        /// The track.
+        track: TrackId,
+    },
+    /// There was a frame, but whoever looks has been too slow for it.
+    Missed {
+        /// The call.
+        call: CallId,
         /// The track.
         track: TrackId,
     },
@@ -197,6 +204,7 @@ impl Tapping {
 
     /// Hands a sample over, or what is left of it to tell.
     pub fn sampled(&mut self, sampled: Sampled) {
+        self.offer_words();
         if self.words.is_empty() {
             match self.spouts.samples.try_send(sampled) {
                 Err(TrySendError::Full(sampled)) => self.keep(sampled),
@@ -209,9 +217,9 @@ impl Tapping {
 
     fn keep(&mut self, sampled: Sampled) {
         let word = match sampled {
-            Sampled::Frame { call, participant, track, .. } => {
+            Sampled::Frame { call, track, .. } => {
                 self.samples_lost += 1;
-                Sampled::Unsampled { call, participant, track }
+                Sampled::Missed { call, track }
             }
             word => word,
         };
@@ -222,12 +230,7 @@ impl Tapping {
 
     /// Offers what waits, and hands over what has gathered.
     pub fn offer(&mut self, core: &mut parlor_media::Shard) {
-        while let Some(word) = self.words.pop_front() {
-            if let Err(TrySendError::Full(word)) = self.spouts.samples.try_send(word) {
-                self.words.push_front(word);
-                break;
-            }
-        }
+        self.offer_words();
         let Some(bytes) = core.recorded_bytes() else { return };
         if bytes < GATHER_BYTES && self.gathered.elapsed() < GATHER {
             return;
@@ -235,6 +238,15 @@ impl Tapping {
         self.gathered = Instant::now();
         while let Some(recorded) = core.poll_recorded() {
             self.hand_over(recorded);
+        }
+    }
+
+    fn offer_words(&mut self) {
+        while let Some(word) = self.words.pop_front() {
+            if let Err(TrySendError::Full(word)) = self.spouts.samples.try_send(word) {
+                self.words.push_front(word);
+                return;
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -17,7 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::socket::{Buffers, Sockets};
 use super::tap::{Sampled, Spouts, Tapping, codec_of};
-use super::{CallEvent, Command, Offered, ShardStats, Shared, SlotState, media_source};
+use super::{CallEvent, Command, MOST_COMMANDS, Offered, ShardStats, Shared, SlotState, media_source};
 use crate::domain::{CallId, ParticipantId, Time, TrackId};
 
 const COMMANDS: Token = Token(0);
@@ -212,23 +212,33 @@ impl Shard {
 
     fn take_commands(&mut self) -> bool {
         self.stopped |= self.inbox.shared.stopped.load(Ordering::Acquire);
-        let overflow = std::mem::take(&mut *self.inbox.shared.overflow.lock().unwrap_or_else(PoisonError::into_inner));
-        for command in overflow {
-            self.obey(command);
-            self.flush();
-        }
-        for _ in 0..MOST_AT_ONCE {
+        // What overflowed is newer than all that was queued then: as long as it waits, nothing of its kind is queued.
+        let overflowed = !self.overflow().is_empty();
+        let most = if overflowed { MOST_COMMANDS } else { MOST_AT_ONCE };
+        let mut more = true;
+        for _ in 0..most {
             match self.inbox.commands.try_recv() {
                 Ok(command) => self.obey(command),
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => {
-                    self.stopped = true;
-                    return false;
+                Err(error) => {
+                    self.stopped |= error == TryRecvError::Disconnected;
+                    more = false;
+                    break;
                 }
             }
             self.flush();
         }
-        true
+        if overflowed {
+            let overflow = std::mem::take(&mut *self.overflow());
+            for command in overflow {
+                self.obey(command);
+                self.flush();
+            }
+        }
+        more
+    }
+
+    fn overflow(&self) -> MutexGuard<'_, Vec<Command>> {
+        self.inbox.shared.overflow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn obey(&mut self, command: Command) {

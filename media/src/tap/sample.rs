@@ -55,8 +55,10 @@ pub(crate) struct Sampling {
     assembly: Option<Assembly>,
     /// The number of requests that had been sent when the sample became due.
     asked_at: Option<u64>,
-    /// When the last of [`REQUESTS`] was sent.
-    spent_us: Option<u64>,
+    /// How long the track has been shown since the last of [`REQUESTS`] was sent: time in which it is muted does not count.
+    waited_us: u64,
+    /// When that was last looked at.
+    looked_us: Option<u64>,
     /// It has been told that nothing comes.
     unsampled: bool,
 }
@@ -77,7 +79,8 @@ impl Sampling {
             choice: Choice::Any,
             assembly: None,
             asked_at: None,
-            spent_us: None,
+            waited_us: 0,
+            looked_us: None,
             unsampled: false,
         }
     }
@@ -87,9 +90,10 @@ impl Sampling {
         self.due_us = self.due_us.min(now_us);
     }
 
-    /// Nothing comes that could be looked at, and rightly so: the track is muted or silent.
+    /// Nothing comes that could be looked at, and rightly so: the track is muted or silent. The requests that it owes an answer to
+    /// stay, and whatever comes first afterwards is looked at: nobody gets out of it by muting again and again.
     pub fn rest(&mut self) {
-        (self.assembly, self.asked_at, self.spent_us) = (None, None, None);
+        (self.assembly, self.looked_us, self.choice) = (None, None, Choice::Any);
     }
 
     fn is_open(&self, now_us: u64, every_us: u64) -> bool {
@@ -99,10 +103,11 @@ impl Sampling {
     /// Whether the publisher has left all its requests without an answer; once.
     fn is_in_vain(&mut self, sent: u64, now_us: u64) -> bool {
         let asked_at = *self.asked_at.get_or_insert(sent);
-        if self.spent_us.is_none() && sent >= asked_at + REQUESTS {
-            self.spent_us = Some(now_us);
+        if sent >= asked_at + REQUESTS {
+            self.waited_us += self.looked_us.map_or(0, |looked_us| now_us - looked_us);
+            self.looked_us = Some(now_us);
         }
-        let in_vain = !self.unsampled && self.spent_us.is_some_and(|spent_us| now_us >= spent_us + PATIENCE_US);
+        let in_vain = !self.unsampled && self.waited_us >= PATIENCE_US;
         self.unsampled |= in_vain;
         in_vain
     }

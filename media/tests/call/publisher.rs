@@ -54,6 +54,8 @@ pub struct Publisher {
     pub audio_level: u8,
     /// It does what key frame requests ask for.
     pub obeys: bool,
+    /// Only the highest of its layers ever has key frames.
+    pub top_keyframes_only: bool,
     who: u8,
     keyframe_due: bool,
     begun: Instant,
@@ -68,6 +70,7 @@ impl Publisher {
             keyframes: 0,
             audio_level: 40,
             obeys: true,
+            top_keyframes_only: false,
             who,
             keyframe_due: true,
             begun: now,
@@ -95,6 +98,7 @@ impl Publisher {
             let timestamp = 90 * elapsed_ms + 1_000_000 * (layer as u32 + 1);
             let parts = bytes.div_ceil(PACKET_BYTES);
             for part in 0..parts {
+                let keyframe = keyframe && !(self.top_keyframes_only && layer + 1 < self.layers);
                 let payload = self.payload(layer, part, parts, keyframe);
                 let frame = Frame { timestamp, marker: part + 1 == parts, payload: &payload, ..Frame::default() };
                 client.send_rtp(1, layer, frame).expect("connected");

@@ -138,6 +138,40 @@ fn a_publisher_that_ignores_requests_goes_unsampled_and_is_sampled_once_it_obeys
 }
 
 #[test]
+fn nobody_gets_out_of_it_by_muting_again_and_again() {
+    // Key frames of the top layer only, and a mute every two seconds: what viewers get is looked at all the same.
+    let mut world = World::sampling(31, Some(secs(1)));
+    let (from, to) = one_to(&mut world, 3, 1, CLEAN);
+    let face = world.people[from].tracks[1];
+    world.view(to[0], &[(face, 1280)]);
+    world.run(secs(2));
+    let before = samples(&world, face).len();
+    for _ in 0..20 {
+        let publisher = world.people[from].publisher.as_mut().expect("it publishes");
+        (publisher.obeys, publisher.top_keyframes_only) = (true, true);
+        world.run(secs(2));
+        world.shard.mute(face, true);
+        world.run(Duration::from_millis(100));
+        world.shard.mute(face, false);
+    }
+    assert!(samples(&world, face).len() >= before + 8, "{} samples", samples(&world, face).len() - before);
+    // No key frames at all: it is told, though no single stretch is long enough for three requests and two seconds.
+    let mut world = World::sampling(32, Some(secs(1)));
+    let (from, to) = one_to(&mut world, 1, 1, CLEAN);
+    let face = world.people[from].tracks[1];
+    world.view(to[0], &[(face, 320)]);
+    world.run(secs(1));
+    world.people[from].publisher.as_mut().expect("it publishes").obeys = false;
+    for _ in 0..10 {
+        world.run(secs(2));
+        world.shard.mute(face, true);
+        world.run(Duration::from_millis(100));
+        world.shard.mute(face, false);
+    }
+    assert!(is_unsampled(&world, face));
+}
+
+#[test]
 fn a_track_is_looked_at_as_soon_as_it_is_heard_of_again() {
     let mut world = World::sampling(9, Some(secs(30)));
     let (from, _) = one_to(&mut world, 1, 1, CLEAN);
