@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use anyhow::ensure;
 use parlor_media::client::Identity;
 use parlor_media::dtls::Certificate;
 use serde_json::json;
@@ -65,10 +66,39 @@ fn record_run(options: &Options, signal: &Signal) -> anyhow::Result<(f64, f64)> 
     let call = call["callId"].as_str().unwrap_or_default();
     signal.post(&format!("http://{}/api/v1/calls/{call}/recording", place.server), Some(&place.token), &json!({}))?;
     std::thread::sleep(BEGINS);
+    let before = Written::of(&server, signal)?;
     let (recorded_us, with) = look()?;
+    let written = Written::of(&server, signal)?.since(&before);
     drop(publishing);
     reading.finish()?;
     let forward = alone_us / forwarded;
-    let record = (recorded_us - forward * with) / (window.as_secs_f64() * PACKETS_PER_S);
-    Ok((forward, record))
+    let sent = window.as_secs_f64() * PACKETS_PER_S;
+    ensure!(written.frames > 0.0, "no frame was written");
+    let share = written.packets / sent;
+    ensure!((0.9..1.1).contains(&share), "{} packets were put in order, {sent} were sent", written.packets);
+    Ok((forward, (recorded_us - forward * with) / written.packets))
+}
+
+/// What the recorder has counted. The counts are a few seconds old, so that a window's ends are not exactly its own.
+struct Written {
+    packets: f64,
+    frames: f64,
+}
+
+impl Written {
+    fn of(server: &Server, signal: &Signal) -> anyhow::Result<Self> {
+        let text = signal.text(&format!("http://{}/metrics", server.address))?;
+        let count = |name: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name));
+            value.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
+        };
+        Ok(Self {
+            packets: count("parlor_recording_packets_total{result=\"ordered\"}"),
+            frames: count("parlor_recording_frames_total{result=\"written\"}"),
+        })
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self { packets: self.packets - before.packets, frames: self.frames - before.frames }
+    }
 }

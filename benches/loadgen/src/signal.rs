@@ -71,6 +71,11 @@ impl Signal {
         Ok(id.and_then(Value::as_str).context("the new room has no id")?.to_owned())
     }
 
+    /// What is there, as it is.
+    pub(crate) fn text(&self, url: &str) -> anyhow::Result<String> {
+        self.runtime.block_on(async { Ok(self.http.get(url).send().await?.error_for_status()?.text().await?) })
+    }
+
     pub(crate) fn get(&self, url: &str, token: &str) -> anyhow::Result<Value> {
         self.runtime.block_on(async {
             let answer = self.http.get(url).bearer_auth(token).send().await?.error_for_status()?;
