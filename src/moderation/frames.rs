@@ -177,7 +177,8 @@ mod tests {
         assert_eq!(frames.of(user, None).len(), 1);
         frames.sweep(end.after(GRACE));
         assert!(frames.of(user, None).is_empty());
-        assert_eq!((frames.kept().bytes, frames.kept().tracks.len()), (0, 0));
+        let kept = frames.kept();
+        assert_eq!((kept.bytes, kept.tracks.len()), (0, 0));
     }
 
     #[test]

@@ -212,7 +212,7 @@ mod tests {
             ("[labels]\nPorn = 1.5", "threshold of Porn"),
             ("[labels]\nPorn = 0.0", "threshold of Porn"),
             ("[labels]\nPorn = nan", "threshold of Porn"),
-            ("[labels]\nPorn = 'much'", "labels"),
+            ("[labels]\nPorn = 'much'", "Porn"),
             ("hits = 4", "`hits`"),
             ("hits = 0", "`hits`"),
             ("of = 11", "`of`"),
