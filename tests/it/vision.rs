@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
-use self::pictures::{RECIPES, Recipe, chequers, drawing, h264_key_frame, vp8_frames, vp8_key_frames};
+use self::pictures::{RECIPES, chequers, drawing, h264_key_frame, vp8_frames, vp8_key_frames};
 
 /// How far a probability may be from nsfwjs's.
 const PARITY: f32 = 1e-3;
@@ -102,7 +102,7 @@ fn a_drawing_is_seen_in_every_coding_and_size() {
 #[test]
 fn h264_is_seen_as_vp8_is() {
     let mut eye = eye();
-    for recipe in [drawing as Recipe, chequers] {
+    for recipe in [drawing as pictures::Recipe, chequers] {
         let frame = h264_key_frame(320, 180, recipe);
         let seen = eye.look(Coding::H264, &frame).unwrap();
         let vp8 = eye.look(Coding::Vp8, &vp8_key_frames(320, 180, &[recipe])[0]).unwrap();
@@ -147,24 +147,24 @@ fn a_bad_frame_is_an_error_and_no_more() {
         frame[8..10].copy_from_slice(&height.to_le_bytes());
         frame
     };
-    let undecodable = |error: &FrameError| matches!(error, FrameError::Undecodable(_));
-    let too_large = |error: &FrameError| matches!(error, FrameError::TooLarge { .. });
-    let bad: Vec<(&str, Vec<u8>, &dyn Fn(&FrameError) -> bool)> = vec![
-        ("empty", Vec::new(), &undecodable),
-        ("one byte", vec![0x10], &undecodable),
-        ("a header alone", good[..10].to_vec(), &undecodable),
-        ("half of it", good[..good.len() / 2].to_vec(), &undecodable),
-        ("all but some bytes", good[..good.len() - 40].to_vec(), &undecodable),
-        ("garbage", (0..4000_u32).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8 & 0xfe).collect(), &undecodable),
-        ("a lie: twice as wide", resized(640, 360), &undecodable),
-        ("a lie: as large as may be", resized(4096, 4096), &undecodable),
-        ("a lie: larger than anything", resized(16383, 16383), &too_large),
-        ("a lie: long and thin", resized(16383, 1), &too_large),
-        ("a lie: no pixels", resized(0, 180), &undecodable),
+    let undecodable: fn(&FrameError) -> bool = |error| matches!(error, FrameError::Undecodable(_));
+    let too_large: fn(&FrameError) -> bool = |error| matches!(error, FrameError::TooLarge { .. });
+    let bad: Vec<(&str, Vec<u8>, fn(&FrameError) -> bool)> = vec![
+        ("empty", Vec::new(), undecodable),
+        ("one byte", vec![0x10], undecodable),
+        ("a header alone", good[..10].to_vec(), undecodable),
+        ("half of it", good[..good.len() / 2].to_vec(), undecodable),
+        ("all but some bytes", good[..good.len() - 40].to_vec(), undecodable),
+        ("garbage", (0..4000_u32).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8 & 0xfe).collect(), undecodable),
+        ("a lie: twice as wide", resized(640, 360), undecodable),
+        ("a lie: as large as may be", resized(4096, 4096), undecodable),
+        ("a lie: larger than anything", resized(16383, 16383), too_large),
+        ("a lie: long and thin", resized(16383, 1), too_large),
+        ("a lie: no pixels", resized(0, 180), undecodable),
         (
             "too long",
             [good.clone(), vec![0; MOST_FRAME_BYTES]].concat(),
-            &|error| matches!(error, FrameError::TooLong { bytes } if *bytes > MOST_FRAME_BYTES),
+            |error| matches!(error, FrameError::TooLong { bytes } if *bytes > MOST_FRAME_BYTES),
         ),
     ];
     let mut eye = eye();

@@ -16,7 +16,7 @@ pub(super) const RECIPES: [(&str, Recipe); 14] = [
     ("noise", |x, y| [grain(x, y, 150.0), grain(y, x, 150.0), grain(x + 3.0, y, 150.0)]),
     ("blocks", |x, y| [grain(x, y, 9.0), grain(y, x, 9.0), grain(x + 3.0, y, 9.0)]),
     ("chequers", chequers),
-    ("stripes", |x, y| if ((x + y) * 14.0) as u32 % 3 == 0 { [200, 30, 40] } else { [250, 250, 250] }),
+    ("stripes", |x, y| if (((x + y) * 14.0) as u32).is_multiple_of(3) { [200, 30, 40] } else { [250, 250, 250] }),
     ("rings", |x, y| [at(0.5 + 0.5 * (60.0 * (x - 0.8).hypot(y - 0.4)).sin()), 90, 160]),
     ("writing", writing),
     ("hills", hills),
@@ -99,7 +99,7 @@ fn hills(x: f32, y: f32) -> [u8; 3] {
 /// Grey lines of something like words on paper.
 fn writing(x: f32, y: f32) -> [u8; 3] {
     let (line, word) = ((y * 16.0) as u32, (x * 11.0) as u32);
-    let inked = line % 2 == 1 && grain(word as f32, line as f32, 1.0) > 60 && (x * 90.0) as u32 % 3 != 0;
+    let inked = line % 2 == 1 && grain(word as f32, line as f32, 1.0) > 60 && !((x * 90.0) as u32).is_multiple_of(3);
     if inked { [50, 50, 60] } else { [250, 248, 240] }
 }
 
