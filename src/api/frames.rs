@@ -20,6 +20,7 @@ use crate::proto::{
     Authenticate, Authenticated, ClientBody, ClientFrame, CloseCode, Empty, JoinRoom, MessageBody, SendMessage,
     ServerBody, ServerFrame, TokenExpiring,
 };
+use crate::rooms::Offer;
 
 /// How long before its end a client is asked for a new token.
 const ASK_BEFORE: Duration = Duration::from_secs(60);
@@ -150,8 +151,7 @@ impl Conversation {
             Ok(None) => {}
             Err(refusal) => {
                 self.reply(ServerFrame::error(id, body_of(&refusal)));
-                let is_over =
-                    matches!(refusal, Refusal::TokenInvalid | Refusal::TokenReused | Refusal::Banned { .. });
+                let is_over = matches!(refusal, Refusal::TokenInvalid | Refusal::TokenReused | Refusal::Banned { .. });
                 if renews && is_over {
                     self.close(code_of(&refusal));
                     return Next::Over;
@@ -204,8 +204,8 @@ impl Conversation {
                 rooms.set_member_role(&seat(it.room_id)?, it.user_id, it.role).await?;
             }
             ClientBody::CallOffer(it) => {
-                let answer = rooms.offer(&seat(it.room_id)?, it.sdp, it.tracks, it.accept_recording).await?;
-                return Ok(Some(ServerFrame::new(ServerBody::CallAnswer(answer)).in_room(it.room_id)));
+                let offer = Offer { sdp: it.sdp, sources: it.tracks, accepts_recording: it.accept_recording };
+                return rooms.offer(&seat(it.room_id)?, offer, id).await.map(|_| None);
             }
             ClientBody::CallReady(it) => {
                 self.count(Rule::Request)?;

@@ -58,10 +58,10 @@ impl Addresses {
     }
 
     /// The hash of an IPv4 address or of an IPv6 /64 network, which is what one household has. `None`: many people come from
-    /// there, and are not to answer for one.
+    /// there, and are not to answer for one; nor is this machine, where a proxy may be that nobody declared.
     pub(super) fn hash(&self, address: IpAddr) -> Option<Vec<u8>> {
         let address = address.to_canonical();
-        if self.shared.iter().any(|network| network.contains(&address)) {
+        if address.is_loopback() || self.shared.iter().any(|network| network.contains(&address)) {
             return None;
         }
         let tag = match address {
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(hash("192.0.2.1"), hash("::ffff:192.0.2.1"));
         assert_eq!(hash("2001:db8:0:1::1"), hash("2001:db8:0:1:ffff::2"));
         assert_ne!(hash("2001:db8:0:1::1"), hash("2001:db8:0:2::1"));
-        assert_eq!(hash("10.1.2.3"), None, "many share it");
+        assert_eq!((hash("10.1.2.3"), hash("127.0.0.1"), hash("::1")), (None, None, None), "many share them");
         let other = Addresses::new(b"another secret", Vec::new());
         assert_ne!(other.hash("192.0.2.1".parse().unwrap()), hash("192.0.2.1"));
         let plain = ring::digest::digest(&ring::digest::SHA256, &[192, 0, 2, 1]);

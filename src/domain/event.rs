@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Member, Message, MessageId, ParticipantId, RecordingId, Role, RoomId, SessionId, Time, TrackId, UserId,
-    call::{EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
+    call::{Answer, EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
     recording::RecordingStop,
     room::LeftReason,
 };
@@ -151,6 +151,8 @@ pub enum Fact {
         /// Why.
         reason: LeftReason,
     },
+    /// To one session: the answer to its offer, in its place among what is told of the call.
+    CallAnswer(Answer),
     /// To one session: these slots show something else now.
     CallSlots(Vec<Slot>),
     /// Who is heard, loudest first. May be lost.

@@ -415,6 +415,7 @@ fn body_of(event: &Event) -> ServerBody {
         Fact::CallParticipantLeft { participant: participant_id, user: user_id, reason } => {
             ServerBody::CallParticipantLeft(ParticipantLeft { participant_id, user_id, reason })
         }
+        Fact::CallAnswer(answer) => ServerBody::CallAnswer(answer),
         Fact::CallSlots(slots) => ServerBody::Slots(Slots { slots }),
         Fact::CallSpeakers(speakers) => ServerBody::CallSpeakers(Speakers { speakers }),
         Fact::TrackStopped { track: track_id, source, reason } => {

@@ -10,8 +10,8 @@ use super::{
     to_its_end,
 };
 use crate::domain::{
-    Action, CallId, Event, Fact, ParticipantId, Refusal, RoomId, RoomKind, Seat, SessionId, TrackId, TrackSource,
-    UserId, View,
+    Action, CallId, Event, Fact, Origin, ParticipantId, Refusal, RoomId, RoomKind, Seat, SessionId, TrackId,
+    TrackSource, UserId, View,
     call::{Answer, EndReason, OfferedSource, Slot, SlotKind, Speaker, StopReason},
     can,
     room::LeftReason,
@@ -26,39 +26,39 @@ const MID_LIMIT: usize = 32;
 /// Tracks that one `view` may name: three of everybody in a full room, and some that just left.
 const VIEW_LIMIT: usize = 200;
 
+/// An offer to take part in a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// The SDP.
+    pub sdp: String,
+    /// What its send lines carry.
+    pub sources: Vec<OfferedSource>,
+    /// Whether the person agrees to be recorded.
+    pub accepts_recording: bool,
+}
+
 impl Rooms {
-    /// Answers a session's offer to take part in its room's call, or to have more slots. `agrees`: to be recorded.
+    /// Answers a session's offer to take part in its room's call, or to have more slots. The session gets the answer as an event,
+    /// with the request's id, so that nothing that happens in the call afterwards overtakes it.
     ///
     /// # Errors
     /// `forbidden`, `rate_limited`, `bad_request` (`roomId`: no room for calls; `tracks`), `room_full`, `bad_sdp`, `no_ice`,
     /// `no_fingerprint`, `too_many_media`, `unsupported_codecs`, `call_unavailable`, `not_in_room` (left meanwhile),
     /// `recording_consent`.
-    pub async fn offer(
-        &self,
-        seat: &Seat,
-        sdp: String,
-        sources: Vec<OfferedSource>,
-        agrees: bool,
-    ) -> Result<Answer, Refusal> {
+    pub async fn offer(&self, seat: &Seat, offer: Offer, request: Option<String>) -> Result<Answer, Refusal> {
         if !can(seat.standing(), Action::JoinCall) {
             return Err(Refusal::Forbidden { action: Action::JoinCall });
         }
         self.0.limits.check(Rule::Offer, &seat.session.caller)?;
-        check_sources(&sources)?;
+        check_sources(&offer.sources)?;
         let (rooms, seat) = (self.clone(), seat.clone());
         // To its end even if the socket goes meanwhile: whoever resumes finds a call whose two sides agree.
-        to_its_end(async move { rooms.answer(&seat, sdp, &sources, agrees).await }).await
+        to_its_end(async move { rooms.answer(&seat, offer, request).await }).await
     }
 
-    async fn answer(
-        &self,
-        seat: &Seat,
-        sdp: String,
-        sources: &[OfferedSource],
-        agrees: bool,
-    ) -> Result<Answer, Refusal> {
-        let (call, participant, offered, limit) = self.begin_call(seat, sources, agrees)?;
-        let answer = self.0.sfu.offer(call, participant, sdp, offered.clone()).await;
+    async fn answer(&self, seat: &Seat, offer: Offer, request: Option<String>) -> Result<Answer, Refusal> {
+        let (call, participant, offered, limit) = self.begin_call(seat, &offer.sources, offer.accepts_recording)?;
+        let answer = self.0.sfu.offer(call, participant, offer.sdp, offered.clone()).await;
         let mut lobby = self.lobby();
         let joined = lobby.rooms.get_mut(&seat.room).and_then(|room| room.call.of_participant(participant));
         let Some(joined) = joined else {
@@ -107,7 +107,15 @@ impl Rooms {
         }
         let tracks = room.call.of_participant(participant).map(|joined| joined.answered()).unwrap_or_default();
         let participants = room.call.shown();
-        Ok(Answer { call_id: call, participant_id: participant, sdp: answer.sdp, tracks, participants })
+        let answer = Answer { call_id: call, participant_id: participant, sdp: answer.sdp, tracks, participants };
+        let session = seat.session.id;
+        let told = Event::to_session(seat.room, session, Fact::CallAnswer(answer.clone()));
+        self.0.bus.publish(&Event { origin: Some(Origin { session, request }), ..told });
+        let own = answer.participants.iter().find(|it| it.participant_id == participant);
+        for stop in orders.zip(own).into_iter().flat_map(|(orders, own)| orders.stops(own)) {
+            self.0.bus.publish(&Event::to_session(seat.room, session, stop));
+        }
+        Ok(answer)
     }
 
     /// The session's connection stands: media may come.

@@ -28,6 +28,7 @@ use crate::sfu::{CallEvent, Sfu};
 use crate::store::{Membership, RoomRecord, Store};
 use lobby::Lobby;
 
+pub use calls::Offer;
 pub use strangers::Leaving;
 pub use watched::Published;
 

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::domain::{CallRecording, TrackSource, UserId};
+use crate::domain::{
+    CallRecording, Fact, TrackSource, UserId,
+    call::{Participant, StopReason},
+};
 
 /// They outlive the last one's leaving: nobody shakes them off by coming back. Each stop costs a moderator's act and a recording is
 /// ended by who began it, so there are few.
@@ -38,6 +41,16 @@ impl Orders {
 
     pub(super) fn is_stopped(&self, user: UserId, source: TrackSource) -> bool {
         self.stopped.get(&user).is_some_and(|sources| sources.contains(&source))
+    }
+
+    /// What a publisher is told of their tracks that are stopped.
+    pub(super) fn stops<'a>(&'a self, own: &'a Participant) -> impl Iterator<Item = Fact> + 'a {
+        let stopped = own.tracks.iter().filter(|track| self.is_stopped(own.user_id, track.source));
+        stopped.map(|track| Fact::TrackStopped {
+            track: track.track_id,
+            source: track.source,
+            reason: StopReason::Moderation,
+        })
     }
 
     pub(super) fn recording(&self) -> Option<&CallRecording> {

@@ -75,7 +75,11 @@ impl Rooms {
         let seat = lobby.seat(session, id).ok_or(Refusal::Removed)?;
         let role = seat.role.ok_or(Refusal::Removed)?;
         let room = lobby.rooms.get(&id).ok_or(Refusal::Removed)?;
-        let slots = room.call.slots_of(session.id);
+        // Slots are told when they change, and stops when they begin; whoever comes back needs them all.
+        let own = room.call.joined.iter().find(|it| it.session == session.id);
+        let orders = lobby.orders.get(&room.record.call);
+        let stops = orders.zip(own).into_iter().flat_map(|(orders, own)| orders.stops(&own.participant));
+        let then = room.call.slots_of(session.id).map(Fact::CallSlots).into_iter().chain(stops);
         let stay = room.people.get(&user).ok_or(Refusal::Removed)?.stay;
         Ok(Entered {
             room: room.record.room.clone(),
@@ -87,9 +91,8 @@ impl Rooms {
             recovered: recovery.recovered,
             messages: recovery.messages,
             missed: recovery.missed,
-            // Slots are told when they change; whoever comes back needs them all.
             stay,
-            then: slots.map(|slots| Event::to_session(id, session.id, Fact::CallSlots(slots))).into_iter().collect(),
+            then: then.map(|fact| Event::to_session(id, session.id, fact)).collect(),
         })
     }
 

@@ -67,13 +67,17 @@ impl House {
     }
 
     async fn offer(&self, seat: &Seat) -> Result<Answer, Refusal> {
-        self.rooms.offer(seat, OFFER.to_owned(), sources(), false).await
+        self.rooms.offer(seat, offer(OFFER, sources()), None).await
     }
 
     async fn told_event(&mut self) -> Event {
-        match self.told.next().await {
-            Some(News::Event(event)) => event,
-            other => panic!("an event was to be told, not {other:?}"),
+        loop {
+            match self.told.next().await {
+                // The tests have it already.
+                Some(News::Event(Event { fact: Fact::CallAnswer(_), .. })) => {}
+                Some(News::Event(event)) => return event,
+                other => panic!("an event was to be told, not {other:?}"),
+            }
         }
     }
 
@@ -109,6 +113,10 @@ impl House {
 fn sources() -> Vec<OfferedSource> {
     let of = |(mid, source): (&str, TrackSource)| OfferedSource { mid: mid.to_owned(), source };
     [("0", TrackSource::Microphone), ("1", TrackSource::Camera), ("2", TrackSource::Screen)].map(of).to_vec()
+}
+
+fn offer(sdp: &str, sources: Vec<OfferedSource>) -> Offer {
+    Offer { sdp: sdp.to_owned(), sources, accepts_recording: false }
 }
 
 fn session(caller: Caller) -> Session {

@@ -55,6 +55,9 @@ async fn a_stopped_track_is_gone_whatever_its_publisher_does() {
     // … by leaving the call or the room, …
     ada.done("call.leave", json!({})).await;
     ada.connect_anew(4, 2).await;
+    let again = ada.track(Kind::Video).to_owned();
+    let stopped = ada.event("track.stopped", |data| data["trackId"] == again).await;
+    assert_eq!(stopped["reason"], "moderation", "and is told why");
     heard_unseen(&olga, &ada.peer).await;
     ada.done("leave_room", json!({})).await;
     let (person, room) = (ada.person.clone(), ada.room.clone());

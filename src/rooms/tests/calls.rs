@@ -62,7 +62,7 @@ async fn a_bad_offer_has_its_code_and_leaves_no_trace() {
     let (mut house, ada, _, room) = call().await;
     let seat = house.seat(&ada, room);
     let offer = async |sdp: &str, sources: Vec<OfferedSource>| {
-        house.rooms.offer(&seat, sdp.to_owned(), sources, false).await.unwrap_err()
+        house.rooms.offer(&seat, super::offer(sdp, sources), None).await.unwrap_err()
     };
     assert!(matches!(offer("garbage", sources()).await, Refusal::BadSdp(_)));
     let without = |line: &str| OFFER.lines().filter(|it| !it.starts_with(line)).collect::<Vec<_>>().join("\r\n");
@@ -229,7 +229,7 @@ async fn a_connection_that_goes_on_keeps_its_tracks_and_their_mutes() {
     house.told().await;
     house.told().await;
     // Nothing is taken back by naming nothing …
-    let again = house.rooms.offer(&guest, OFFER.to_owned(), Vec::new(), false).await.unwrap();
+    let again = house.rooms.offer(&guest, offer(OFFER, Vec::new()), None).await.unwrap();
     assert_eq!((again.participant_id, &again.tracks), (first.participant_id, &first.tracks));
     let shown = house.told_participant().await;
     assert!(shown.tracks.len() == 3 && shown.tracks[0].muted_by_host);
@@ -238,7 +238,7 @@ async fn a_connection_that_goes_on_keeps_its_tracks_and_their_mutes() {
     let swapped = vec![of("0", TrackSource::Screen), of("2", TrackSource::Microphone)];
     let moved = vec![of("7", TrackSource::Microphone)];
     for wrong in [swapped, moved] {
-        let refusal = house.rooms.offer(&guest, OFFER.to_owned(), wrong, false).await.unwrap_err();
+        let refusal = house.rooms.offer(&guest, offer(OFFER, wrong), None).await.unwrap_err();
         assert!(matches!(refusal, Refusal::BadRequest { field: "tracks", .. }), "{refusal:?}");
     }
     house.is_quiet().await;
@@ -260,7 +260,7 @@ async fn a_new_connection_begins_anew_but_stays_muted() {
         house.told().await;
     }
     let sources = vec![sources()[1].clone(), sources()[0].clone()];
-    let second = house.rooms.offer(&guest, another_offer(), sources, false).await.unwrap();
+    let second = house.rooms.offer(&guest, offer(&another_offer(), sources), None).await.unwrap();
     assert_eq!(second.participant_id, participant);
     assert_ne!(connection(&house, room, &second), old);
     let shown = house.told_participant().await;

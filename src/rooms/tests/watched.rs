@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::{
-    CallRecording, RecordingId,
+    CallRecording, Origin, RecordingId,
     call::{RecordingPhase, StopReason},
     matching::MatchMode,
     recording::RecordingStop,
@@ -40,6 +40,25 @@ impl House {
     }
 }
 
+#[tokio::test]
+async fn an_answer_has_its_place_among_what_is_told() {
+    let (mut house, _, ben, room) = call().await;
+    let (seat, request) = (house.seat(&ben, room), Some("7".to_owned()));
+    let answer = house.rooms.offer(&seat, offer(OFFER, sources()), request.clone()).await.unwrap();
+    house.rooms.leave_call(&seat).unwrap();
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let Some(News::Event(event)) = house.told.next().await else { panic!("events") };
+        told.push(event);
+    }
+    let origin = Origin { session: ben.id, request };
+    let expected = Event::to_session(room, ben.id, Fact::CallAnswer(answer));
+    assert_eq!(told[1], Event { origin: Some(origin), ..expected });
+    assert!(
+        matches!(told[0].fact, Fact::CallParticipant(_)) && matches!(told[2].fact, Fact::CallParticipantLeft { .. })
+    );
+}
+
 fn muted(participant: &Participant) -> Vec<bool> {
     participant.tracks.iter().map(|track| track.muted_by_host).collect()
 }
@@ -69,14 +88,21 @@ async fn what_moderation_stops_stays_stopped() {
     house.told().await;
     let again = house.offer(&guest).await.unwrap();
     assert_eq!(muted(&house.told_participant().await), [false, true, false]);
+    let stopped = (again.tracks[1].track_id, TrackSource::Camera, StopReason::Moderation);
+    assert_eq!(house.told_stopped(ben.id).await, stopped, "and is told why");
     house.rooms.mute(&guest, again.tracks[1].track_id, false).unwrap();
     assert_eq!(muted(&house.told_participant().await), [false, true, false]);
-    house.rooms.offer(&guest, super::calls::another_offer(), sources(), false).await.unwrap();
+    house.rooms.offer(&guest, offer(&super::calls::another_offer(), sources()), None).await.unwrap();
     assert_eq!(muted(&house.told_participant().await), [false, true, false]);
+    house.told_stopped(ben.id).await;
+    // Whoever resumes a lost socket may have missed it.
+    let then = house.enter(&ben, room).await.unwrap().then;
+    assert!(matches!(&then[..], [Event { fact: Fact::TrackStopped { reason: StopReason::Moderation, .. }, .. }]));
     let tab = Arc::new(session(ben.caller.clone()));
     house.enter(&tab, room).await.unwrap();
     house.offer(&house.seat(&tab, room)).await.unwrap();
     assert_eq!(muted(&house.told_participant().await), [false, true, false]);
+    house.told_stopped(tab.id).await;
     // Not even an empty room forgets.
     for session in [&ada, &ben, &tab] {
         house.rooms.leave(session, room).unwrap();
@@ -161,7 +187,7 @@ async fn a_strangers_picture_is_not_seen_before_it_is_cleared() {
     // More slots of the same connection change nothing; another connection has to be looked at anew.
     house.offer(&seat).await.unwrap();
     assert_eq!(cleared(house.told_participant().await), [true, true, false]);
-    house.rooms.offer(&seat, super::calls::another_offer(), sources(), false).await.unwrap();
+    house.rooms.offer(&seat, offer(&super::calls::another_offer(), sources()), None).await.unwrap();
     assert_eq!(cleared(house.told_participant().await), [true, false, false]);
     house.rooms.clear_track(call, camera, true);
     house.told().await;
@@ -208,7 +234,8 @@ async fn who_comes_to_a_recorded_call_agrees_first() {
     assert_eq!(house.rooms.call(&ben.caller, call).await.unwrap().1.recording, Some(running.clone()));
 
     let offer = async |house: &House, seat: &Seat, agrees| {
-        house.rooms.offer(seat, OFFER.to_owned(), sources(), agrees).await.map(|answer| answer.participants.len())
+        let offer = Offer { accepts_recording: agrees, ..super::offer(OFFER, sources()) };
+        house.rooms.offer(seat, offer, None).await.map(|answer| answer.participants.len())
     };
     // Who was there when it was announced has heard of it: not asked for more slots, nor when they come back.
     assert_eq!(offer(&house, &host, false).await, Ok(1));
