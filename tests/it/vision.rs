@@ -147,9 +147,10 @@ fn a_bad_frame_is_an_error_and_no_more() {
         frame[8..10].copy_from_slice(&height.to_le_bytes());
         frame
     };
-    let undecodable: fn(&FrameError) -> bool = |error| matches!(error, FrameError::Undecodable(_));
-    let too_large: fn(&FrameError) -> bool = |error| matches!(error, FrameError::TooLarge { .. });
-    let bad: Vec<(&str, Vec<u8>, fn(&FrameError) -> bool)> = vec![
+    type Wanted = fn(&FrameError) -> bool;
+    let undecodable: Wanted = |error| matches!(error, FrameError::Undecodable(_));
+    let too_large: Wanted = |error| matches!(error, FrameError::TooLarge { .. });
+    let bad: Vec<(&str, Vec<u8>, Wanted)> = vec![
         ("empty", Vec::new(), undecodable),
         ("one byte", vec![0x10], undecodable),
         ("a header alone", good[..10].to_vec(), undecodable),
