@@ -9,7 +9,7 @@ mod local;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Secret};
+pub use self::config::{Config, Secret};
 pub use key::Key;
 
 use std::ops::Range;
