@@ -463,7 +463,7 @@ export const en = {
       reported: "reported",
       unreadable: "This evidence cannot be shown.",
     },
-    reports: { title: "Reports", none: "No reports.", by: "by {{name}}", system: "somebody" },
+    reports: { title: "Reports", by: "by {{name}}", system: "somebody" },
     history: {
       title: "{{name}} before",
       cases: "Other cases",
@@ -513,7 +513,6 @@ export const en = {
       remove: "Remove",
       ban: "Ban",
       escalate: "Escalate",
-      key: "Key: {{key}}",
       hints: {
         dismiss: "Nothing happens to {{name}}.",
         stopTrack: "The others see it no more, at once and for the rest of the call. {{name}} is told.",
