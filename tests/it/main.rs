@@ -32,6 +32,7 @@ mod relay;
 mod reports;
 mod socket;
 mod store;
+mod store_recordings;
 mod store_wires;
 mod strangers_store;
 mod taps;
