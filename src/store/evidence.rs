@@ -189,6 +189,6 @@ impl Store {
         found.reverse();
         found.push(one);
         found.extend(after);
-        Ok(Some(found.into_iter().map(MessageRow::as_it_was).collect()))
+        Ok(Some(found.into_iter().map(MessageRow::unabridged).collect()))
     }
 }

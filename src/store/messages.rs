@@ -73,7 +73,7 @@ pub(super) struct MessageRow {
 
 impl MessageRow {
     /// The message with its text, though it be deleted: for those who have to judge it.
-    pub(super) fn as_it_was(self) -> Message {
+    pub(super) fn unabridged(self) -> Message {
         let row = self;
         Message {
             id: MessageId::from_uuid(row.id),
@@ -91,7 +91,7 @@ impl MessageRow {
 
 impl From<MessageRow> for Message {
     fn from(row: MessageRow) -> Self {
-        let message = row.as_it_was();
+        let message = row.unabridged();
         if message.deleted { message.emptied() } else { message }
     }
 }
