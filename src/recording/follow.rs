@@ -147,8 +147,11 @@ impl Recordings {
                 }
             }
             Event::Ended { recording } => {
-                self.live().remove(&recording);
-                self.0.wake.notify_one();
+                // Whoever stops it may still be writing down why.
+                let live = self.live().get(&recording).cloned();
+                if live.is_none_or(|live| live.engine_is_done()) {
+                    self.let_go(recording);
+                }
             }
         }
     }

@@ -81,29 +81,34 @@ impl Recordings {
             store.forget_recording(id).await?;
             return Ok(remove_folder(&folder).await?);
         }
-        let mut files = recording.files.clone();
+        // First of all: as long as it counts as running, its call cannot be recorded.
+        store.abandon_recording(id).await?;
+        let (mut files, mut waits) = (recording.files.clone(), None);
         for file in files.iter_mut().filter(|file| file.state == FileState::Recording) {
-            *file = self.finish_left(id, file.clone()).await?;
+            match self.finish_left(id, file.clone()).await {
+                Ok(finished) => *file = finished,
+                // The others need not wait for this one.
+                Err(error) => waits = Some(error),
+            }
         }
         for orphan in orphans(&folder, &files).await? {
             files.extend(self.adopt(id, orphan).await?);
-        }
-        if recording.state == RecordingState::Running {
-            // The server died: it ended with the last that was written.
-            let last_ms = files.iter().map(|file| file.starts_at_ms + file.duration_ms.unwrap_or_default()).max();
-            let ended_at = recording.started_at.zip(last_ms).map(|(at, last)| Time::from_ms(at.as_ms() + last));
-            let reason = RecordingStop::ServerStopped;
-            store.stop_recording(id, reason, ended_at.unwrap_or_else(Time::now)).await?;
         }
         for file in files.iter_mut().filter(|file| file.state == FileState::Finishing) {
             file.state = self.bring(id, file).await?;
             store.keep_recorded_file(id, file).await?;
         }
         self.bring_speakers(id, &folder).await?;
+        if let Some(error) = waits {
+            return Err(error);
+        }
         let came_to_nothing = !files.is_empty() && files.iter().all(|file| file.state == FileState::Failed)
             || files.is_empty() && recording.stop_reason == Some(RecordingStop::Failed);
         let state = if came_to_nothing { RecordingState::Failed } else { RecordingState::Ready };
-        store.end_recording(id, state).await?;
+        // Where the server died it ended with the last that was written.
+        let last_ms = files.iter().map(|file| file.starts_at_ms + file.duration_ms.unwrap_or_default()).max();
+        let ended_at = recording.started_at.zip(last_ms).map(|(at, last)| Time::from_ms(at.as_ms() + last));
+        store.end_recording(id, state, ended_at.unwrap_or_else(Time::now)).await?;
         Ok(remove_folder(&folder).await?)
     }
 

@@ -37,25 +37,49 @@ pub(super) struct Live {
     /// Whose connections there were.
     people: Mutex<HashMap<ParticipantId, (UserId, String)>>,
     pub(super) speakers: Mutex<Speakers>,
+    /// Who is done with it: the engine, and whoever stopped it.
+    done: Mutex<Done>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    engine: bool,
+    stop: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// Nobody knows of it: the database has not said yet whether it may be.
+    Announcing,
     Starting,
     Running(Time),
     Stopped,
 }
 
 impl Live {
-    pub(super) fn is_stopped(&self) -> bool {
-        *lock(&self.phase) == Phase::Stopped
+    /// Whether it can be stopped.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(*lock(&self.phase), Phase::Starting | Phase::Running(_))
+    }
+
+    /// The engine has closed its files. Whether that was all.
+    pub(super) fn engine_is_done(&self) -> bool {
+        let mut done = lock(&self.done);
+        done.engine = true;
+        done.stop
+    }
+
+    fn stop_is_done(&self) -> bool {
+        let mut done = lock(&self.done);
+        done.stop = true;
+        done.engine
     }
 
     /// Since when packets are written.
     pub(super) fn since(&self) -> Option<Time> {
         match *lock(&self.phase) {
             Phase::Running(at) => Some(at),
-            Phase::Starting | Phase::Stopped => None,
+            Phase::Announcing | Phase::Starting | Phase::Stopped => None,
         }
     }
 
@@ -109,10 +133,11 @@ impl Recordings {
             call,
             room: room.id,
             by: caller.user.id,
-            phase: Mutex::new(Phase::Starting),
+            phase: Mutex::new(Phase::Announcing),
             stopped: CancellationToken::new(),
             people: Mutex::default(),
             speakers: Mutex::default(),
+            done: Mutex::default(),
         };
         for participant in &present {
             live.meet(participant.participant_id, participant.user_id, &participant.nickname);
@@ -141,12 +166,28 @@ impl Recordings {
                 return Err(error.into());
             }
         }
-        let starts_in_ms = self.0.config.notice_ms;
-        self.mark(live, RecordingPhase::Starting, None);
-        let fact = Fact::RecordingStarting { recording: live.id, starts_in_ms, by: live.by };
-        self.0.ground.rooms.tell_call(live.call, fact);
+        if !self.show_starting(live) {
+            // The server is about to stop.
+            self.live().remove(&live.id);
+            self.0.ground.store.forget_recording(live.id).await?;
+            return Err(Refusal::Unavailable { what: "recording" });
+        }
         tokio::spawn(self.clone().run(live.clone()));
         Ok(())
+    }
+
+    /// Tells everybody that it begins soon, and lets it be stopped from now on. `false`: it was stopped before it began.
+    fn show_starting(&self, live: &Live) -> bool {
+        let mut phase = lock(&live.phase);
+        if *phase != Phase::Announcing {
+            return false;
+        }
+        *phase = Phase::Starting;
+        self.mark(live, RecordingPhase::Starting, None);
+        let starts_in_ms = self.0.config.notice_ms;
+        let fact = Fact::RecordingStarting { recording: live.id, starts_in_ms, by: live.by };
+        self.0.ground.rooms.tell_call(live.call, fact);
+        true
     }
 
     fn mark(&self, live: &Live, state: RecordingPhase, started_at: Option<Time>) {
@@ -239,15 +280,25 @@ impl Recordings {
             return Ok(Recording { state, ended_at, stop_reason: Some(reason), ..stopped });
         }
         self.write_speakers(live).await;
-        store.stop_recording(live.id, reason, Time::now()).await?;
+        let stopped = store.stop_recording(live.id, reason, Time::now()).await;
+        if live.stop_is_done() {
+            self.let_go(live.id);
+        }
+        stopped?;
         store.recording(live.id).await?.ok_or(Refusal::NotFound)
+    }
+
+    /// Nothing writes to it any more: its files go on their way.
+    pub(super) fn let_go(&self, id: RecordingId) {
+        self.live().remove(&id);
+        self.0.wake.notify_one();
     }
 
     /// What of a stop must not wait. What it was before; `None`: it was stopped already.
     fn halt_now(&self, live: &Live, reason: RecordingStop) -> Option<Phase> {
         let mut phase = lock(&live.phase);
         let was = std::mem::replace(&mut *phase, Phase::Stopped);
-        if was == Phase::Stopped {
+        if matches!(was, Phase::Announcing | Phase::Stopped) {
             return None;
         }
         live.stopped.cancel();

@@ -195,7 +195,7 @@ impl Recordings {
     }
 
     fn live_of_call(&self, call: CallId) -> Option<Arc<Live>> {
-        self.live().values().find(|live| live.call == call && !live.is_stopped()).cloned()
+        self.live().values().find(|live| live.call == call && live.is_open()).cloned()
     }
 
     /// Whether there is room for another recording.

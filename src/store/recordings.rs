@@ -143,7 +143,7 @@ impl Store {
     /// When the database fails.
     pub async fn stop_recording(&self, id: RecordingId, reason: RecordingStop, at: Time) -> Result<(), Error> {
         const SQL: &str = "update recordings set state = $2, stop_reason = coalesce(stop_reason, $3), \
-            ended_at = coalesce(ended_at, $4) where id = $1";
+            ended_at = coalesce(ended_at, $4) where id = $1 and state in ('starting', 'running')";
         let state = RecordingState::Finishing.as_str();
         execute_now!(
             &self.write,
@@ -152,13 +152,25 @@ impl Store {
         Ok(())
     }
 
-    /// Nothing more will become of a recording: it is ready, or has failed.
+    /// The server died while this was being recorded: its call may be recorded anew, and its files wait to be finished.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end_recording(&self, id: RecordingId, state: RecordingState) -> Result<(), Error> {
-        const SQL: &str = "update recordings set state = $2 where id = $1";
-        execute_now!(&self.write, sqlx::query(SQL).bind(id.as_uuid()).bind(state.as_str()))?;
+    pub async fn abandon_recording(&self, id: RecordingId) -> Result<(), Error> {
+        const SQL: &str = "update recordings set state = $2, stop_reason = coalesce(stop_reason, $3) \
+            where id = $1 and state = 'running'";
+        let (state, reason) = (RecordingState::Finishing.as_str(), RecordingStop::ServerStopped.as_str());
+        execute_now!(&self.write, sqlx::query(SQL).bind(id.as_uuid()).bind(state).bind(reason))?;
+        Ok(())
+    }
+
+    /// Nothing more will become of a recording: it is ready, or has failed. `ended_at` is for one whose end nobody saw.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_recording(&self, id: RecordingId, state: RecordingState, ended_at: Time) -> Result<(), Error> {
+        const SQL: &str = "update recordings set state = $2, ended_at = coalesce(ended_at, $3) where id = $1";
+        execute_now!(&self.write, sqlx::query(SQL).bind(id.as_uuid()).bind(state.as_str()).bind(ended_at.as_ms()))?;
         Ok(())
     }
 

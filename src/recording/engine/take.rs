@@ -14,7 +14,7 @@ use crate::sfu::{Codec, Recorded, RecordedEvent, RecordedPacket};
 const MOST_TRACKS: usize = 300;
 /// Files that grow at a time. Those who come and go leave files open for some seconds.
 const MOST_REELS: usize = 300;
-/// People whose clocks are remembered.
+/// People whose clocks are remembered: those who have tracks.
 const MOST_PUBLISHERS: usize = 4096;
 /// Tracks whose end is remembered, so that a late packet does not begin them anew.
 const MOST_ENDED: usize = 4096;
@@ -123,6 +123,10 @@ impl Take {
             !over
         });
         let tracks = &self.tracks;
+        if self.publishers.len() > tracks.len() {
+            let present: HashSet<_> = tracks.values().map(|track| track.participant).collect();
+            self.publishers.retain(|participant, _| present.contains(participant));
+        }
         self.reels.retain_mut(|reel| {
             reel.tracks.retain(|key| tracks.contains_key(key));
             let over = reel.is_over(now.0);

@@ -364,6 +364,9 @@ impl Cluster {
     }
 }
 
+/// No recording lasts for a thousand years: a later cluster is none of ours, and times can be added without a look.
+const MOST_MS: u64 = 1 << 45;
+
 impl ClusterFacts {
     fn note(&mut self, track: u8, time_ms: u64, key: bool, frame: &[u8]) {
         let lasts_ms = if track == AUDIO { opus::duration_us(frame).unwrap_or(0) / 1_000 } else { PICTURE_MS };
@@ -380,7 +383,7 @@ impl ClusterFacts {
     pub fn parse(content: &[u8]) -> Option<ClusterFacts> {
         let mut elements = ebml::elements(content);
         let (name, begins) = elements.next()??;
-        let begins_ms = ebml::as_uint(begins).filter(|_| name == id::TIMESTAMP)?;
+        let begins_ms = ebml::as_uint(begins).filter(|ms| name == id::TIMESTAMP && *ms < MOST_MS)?;
         let mut facts = ClusterFacts { begins_ms, ends_ms: begins_ms, ..ClusterFacts::default() };
         for element in elements {
             let (name, block) = element?;

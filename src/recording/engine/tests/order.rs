@@ -218,3 +218,25 @@ fn memory_has_an_end() {
     }
     assert!(written > 0);
 }
+
+/// However many come and go, whoever comes next is recorded.
+#[test]
+fn who_has_left_takes_nobodys_place() {
+    let (mut take, mut steps, dice) = (Take::new(ZERO_US), Vec::new(), &mut Dice::new(5));
+    let mut written = 0;
+    for round in 0..5_000i64 {
+        let microphone = Line::new(ParticipantId::new(), TrackSource::Microphone);
+        let (mut sent, _) = sounds(&microphone, 0, 2, CALM, dice);
+        for sent in &mut sent {
+            sent.packet.arrived_us += round * 2_000_000;
+        }
+        for mut batch in batches(sent) {
+            batch.events.push(RecordedEvent::Ended(microphone.track));
+            take.push(&batch);
+        }
+        // Long enough for the files of those before to be closed.
+        take.tick(take.heard_us() + 1_900_000, &mut steps);
+        written += steps.drain(..).filter(|step| matches!(step, Step::Append { .. })).count();
+    }
+    assert!(written >= 5_000, "{written} clusters of 5,000 people");
+}
