@@ -96,11 +96,13 @@ impl Moderation {
     /// A case with all that is known of it.
     ///
     /// # Errors
-    /// `forbidden`, `not_found`, `internal`.
+    /// `forbidden` (also for a case about oneself), `not_found`, `internal`.
     pub async fn case(&self, caller: &Caller, id: CaseId) -> Result<Details, Refusal> {
         permit(caller)?;
         let (store, now) = (&self.0.books.store, Time::now());
         let case = self.find(id).await?;
+        // It names who reported.
+        not_oneself(caller, &case)?;
         let user = case.subject.user_id;
         let mut cases = store.cases_about(user, HISTORY_LIMIT + 1, now).await?;
         cases.retain(|other| other.case_id != id);

@@ -16,6 +16,8 @@ const OF_TRACK: usize = 3;
 const MOST_BYTES: usize = 128 * 1024 * 1024;
 /// How long the frames of a track that is over are kept: a stranger who skips at once can still be reported.
 pub(super) const GRACE: Duration = Duration::from_secs(60);
+/// How long a track of which nothing is heard any more, not even its end, is kept.
+pub(super) const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 /// Frames that one report freezes.
 const OF_REPORT: usize = 6;
 
@@ -108,7 +110,10 @@ impl Frames {
         let mut kept = self.kept();
         let mut freed = 0;
         kept.tracks.retain(|_, it| {
-            let stays = it.ended_at.is_none_or(|ended| now < ended.after(GRACE));
+            // Of a track whose end nobody told, the last frame's age says it.
+            let newest = it.frames.back().map(|(_, frame)| frame.taken_at);
+            let stays = it.ended_at.is_none_or(|ended| now < ended.after(GRACE))
+                && newest.is_none_or(|newest| now < newest.after(FORGOTTEN));
             if !stays {
                 freed += it.frames.iter().map(|(_, frame)| frame.bytes.len()).sum::<usize>();
             }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::clerk::{Clerk, Finding};
-use super::frames::{Frame, Frames, GRACE};
+use super::frames::{FORGOTTEN, Frame, Frames, GRACE};
 use super::health::{Health, Troubles};
 use super::policy::Policy;
 use super::queue::{Job, Queue};
@@ -26,8 +26,6 @@ use crate::sfu::{Codec, Sampled, Sfu};
 const TICK: Duration = Duration::from_secs(1);
 /// How long an overload, and cases that could not be written, are told after the last time.
 const REMEMBERED: Duration = Duration::from_secs(30);
-/// How long a track of which nothing is heard any more, not even its end, is kept.
-const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 
 /// What the desk tells the watch. Each costs a moderator's act or a limited request, so there are few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,7 +37,7 @@ export function Decide({ details, locked, onDone }: DecideProps) {
   const [chosen, setChosen] = useState<CaseAction | null>(null);
   const buttons = useRef<HTMLDivElement>(null);
   const impossible: Partial<Record<CaseAction, string>> = {
-    ...(details.trackId ? {} : { stopTrack: t("review.decide.noTrack") }),
+    ...(details.trackId || details.live ? {} : { stopTrack: t("review.decide.noTrack") }),
     ...(details.roomId ? {} : { remove: t("review.decide.noRoom") }),
   };
   const choose = (action: CaseAction) => {
