@@ -127,7 +127,8 @@ async fn both_say_yes_before_they_meet() {
     // No is no, whether the other one has answered or not; the other one searches on.
     let mut cleo = Stranger::search(&server, "cleo", asks.clone()).await;
     let mut dora = Stranger::search(&server, "dora", asks.clone()).await;
-    (cleo.find().await, dora.find().await);
+    cleo.find().await;
+    dora.find().await;
     dora.confirm(true).await;
     cleo.confirm(false).await;
     assert_eq!((cleo.ended().await.as_str(), dora.ended().await.as_str()), ("declined", "declined"));
@@ -146,7 +147,8 @@ async fn who_does_not_answer_in_time_is_out() {
     let asks = json!({"mode": "text", "language": "en", "confirm": true});
     let mut ada = Stranger::search(&server, "ada", asks.clone()).await;
     let mut ben = Stranger::search(&server, "ben", asks.clone()).await;
-    (ada.find().await, ben.find().await);
+    ada.find().await;
+    ben.find().await;
     ada.confirm(true).await;
     assert_eq!((ada.ended().await.as_str(), ben.ended().await.as_str()), ("unconfirmed", "unconfirmed"));
     ada.told("match.searching").await;
@@ -159,20 +161,24 @@ async fn who_does_not_come_leaves_nobody_waiting() {
     let server = Server::start_with(|config| config.matching.come_ms = 1_500).await;
     let mut ada = Stranger::search(&server, "ada", text(&[])).await;
     let mut ben = Stranger::search(&server, "ben", text(&[])).await;
-    (ada.find().await, ben.find().await);
+    ada.find().await;
+    ben.find().await;
     ada.join().await;
     assert_eq!((ada.ended().await.as_str(), ben.ended().await.as_str()), ("partner_lost", "unconfirmed"));
     // Who has come stays.
     let (mut cleo, dora) = {
         let mut cleo = Stranger::search(&server, "cleo", text(&[])).await;
         let mut dora = Stranger::search(&server, "dora", text(&[])).await;
-        (cleo.find().await, dora.find().await);
-        (cleo.join().await, dora.join().await);
+        cleo.find().await;
+        dora.find().await;
+        cleo.join().await;
+        dora.join().await;
         (cleo, dora)
     };
     let mut emil = Stranger::search(&server, "emil", text(&["opera"])).await;
     let mut finn = Stranger::search(&server, "finn", text(&["opera"])).await;
-    (emil.find().await, finn.find().await);
+    emil.find().await;
+    finn.find().await;
     emil.join().await;
     assert_eq!(emil.ended().await, "partner_lost", "that is later than cleo's and dora's time");
     let room = cleo.room();
