@@ -225,10 +225,15 @@ impl Books {
         let mut swept = 0;
         loop {
             let expired = self.store.expired_evidence(now, SWEEP_AT_ONCE).await?;
-            let last = expired.len() < SWEEP_AT_ONCE as usize;
+            let mut last = expired.len() < SWEEP_AT_ONCE as usize;
             for id in expired {
                 // The file first: what is left of a sweep that was cut short is found by the next.
-                self.files.delete(key_of(id)).await?;
+                if let Err(error) = self.files.delete(key_of(id)).await {
+                    // It is tried again with the next sweep; the others go meanwhile.
+                    tracing::warn!(evidence = %id, %error, "expired evidence could not be deleted");
+                    last = true;
+                    continue;
+                }
                 let entry = LogEntry { at: now, ..LogEntry::by_server(Deed::EvidenceExpired) };
                 self.store.forget_evidence(id, Some(&entry.with(id))).await?;
                 swept += 1;

@@ -23,6 +23,8 @@ use crate::store::NewDecision;
 pub const LIST_LIMIT: u32 = 100;
 /// For how long a case is one moderator's.
 const LEASE: Duration = Duration::from_secs(5 * 60);
+/// The longest ban that ends, in seconds: ten years. Whoever means longer means for good.
+const LONGEST_BAN_S: u64 = 10 * 365 * 24 * 3600;
 /// The longest reason, in characters.
 const REASON_LIMIT: usize = 500;
 /// Earlier cases, and bans, of a person that a case shows.
@@ -168,8 +170,10 @@ impl Moderation {
         if !(1..=REASON_LIMIT).contains(&reason.chars().count()) || reason.contains('\0') {
             return Err(Refusal::bad_request("reason", format!("A reason has 1 to {REASON_LIMIT} characters.")));
         }
-        if act.duration_s.is_some_and(|seconds| act.action != Measure::Ban || seconds == 0) {
-            return Err(Refusal::bad_request("durationS", "Only a ban has a duration, of a second or more."));
+        let fits = |seconds: u64| act.action == Measure::Ban && (1..=LONGEST_BAN_S).contains(&seconds);
+        if !act.duration_s.is_none_or(fits) {
+            let why = format!("Only a ban has a duration, of 1 to {LONGEST_BAN_S} seconds.");
+            return Err(Refusal::bad_request("durationS", why));
         }
         let case = self.find(id).await?;
         self.permit_on(caller, &case, act.action).await?;
@@ -233,7 +237,7 @@ impl Moderation {
             Ok(()) | Err(Refusal::NotFound) => {}
             Err(refusal) => return Err(refusal),
         }
-        self.tell_watch(case, act.action);
+        self.tell_watch(case, act.action).await?;
         Ok(())
     }
 
@@ -241,6 +245,10 @@ impl Moderation {
     /// pictures of the person in that room.
     fn stop_tracks(&self, case: &Case) {
         let place = &case.place;
+        if let (Some(call), Some(source)) = (place.call_id, place.track_source) {
+            // Also when its publisher has left meanwhile: it holds when they come back.
+            self.0.rooms.stop_source(call, case.subject.user_id, source);
+        }
         if let (Some(call), Some(track)) = (place.call_id, place.track_id)
             && self.0.rooms.stop_track(call, track)
             && case.source != CaseSource::Report
@@ -256,18 +264,26 @@ impl Moderation {
         }
     }
 
-    fn tell_watch(&self, case: &Case, measure: Measure) {
+    async fn tell_watch(&self, case: &Case, measure: Measure) -> Result<(), Refusal> {
         let order = match (case.source, case.place.track_id) {
-            (CaseSource::Report, _) if measure != Measure::Escalate => Order::Reported(case.subject.user_id, false),
+            (CaseSource::Report, _) if measure != Measure::Escalate => {
+                let user = case.subject.user_id;
+                if self.0.books.store.is_gravely_reported(user).await? {
+                    // Another case keeps them from strangers.
+                    return Ok(());
+                }
+                Order::Reported(user, false)
+            }
             (CaseSource::Sampler, Some(track)) => {
                 let label = case.label.as_deref().and_then(Label::parse);
                 Order::Decided { track, label, measure }
             }
             (CaseSource::Unsampled, Some(track)) => Order::Decided { track, label: None, measure },
-            _ => return,
+            _ => return Ok(()),
         };
         // Without a watch nothing is held.
         let _ = self.0.orders.send(order);
+        Ok(())
     }
 
     /// A piece of evidence and its bytes. That it was looked at is in the log before anybody sees it.

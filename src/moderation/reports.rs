@@ -13,7 +13,7 @@ use crate::domain::{
     Action, Caller, CaseId, Message, MessageId, Refusal, ReportId, RoomId, SiteRole, Time, TrackSource, UserId, can,
 };
 use crate::limit::Rule;
-use crate::store::{CaseKey, Filed, Membership, NewCase, NewReport, Reputation};
+use crate::store::{CaseKey, Filed, Membership, NewCase, NewReport, Reputation, STATE_MESSAGES};
 
 /// The longest description, in characters.
 const DESCRIPTION_LIMIT: usize = 500;
@@ -94,6 +94,10 @@ impl Moderation {
         let user = subject.user_id;
         // Frozen first: what comes later is not what was reported.
         let frames = if messages.is_empty() { self.0.frames.of(user, place.room_id) } else { Vec::new() };
+        let mut frozen = place.message_id.map(|id| (id, messages));
+        if frozen.is_none() && frames.is_empty() {
+            frozen = self.last_words(user, place.room_id).await?;
+        }
         let new = NewCase {
             id: CaseId::new(),
             source: CaseSource::Report,
@@ -118,13 +122,17 @@ impl Moderation {
         }
         self.hide(user, reason, &filed);
         let model = self.status().model;
+        if filed.again {
+            // One person's word is frozen once: nobody fills a case with what says nothing.
+            return Ok(filed.report);
+        }
         // The report stands, even should there be no room for what it rests on.
         let told = |refusal: &Refusal| tracing::error!(case = %filed.case, ?refusal, "evidence could not be kept");
         for frame in &frames {
             let kept = self.0.books.keep_frame(filed.case, frame, None, model.clone()).await;
             kept.unwrap_or_else(|refusal| told(&refusal));
         }
-        if let Some(reported_id) = place.message_id.filter(|_| !messages.is_empty()) {
+        if let Some((reported_id, messages)) = frozen {
             let frozen = Frozen { reported_id, messages: &messages };
             let json = serde_json::to_vec(&frozen).map_err(|error| Refusal::Internal(error.to_string()))?;
             let kept = self.0.books.keep_messages(filed.case, json, now).await;
@@ -152,10 +160,8 @@ impl Moderation {
         let person = store.user(user).await?.ok_or(Refusal::NotFound)?.user;
         let room = match room {
             Some(room) => {
-                let own = store.membership(room, caller.user.id).await?;
-                // Whoever was put out of the room has been there.
-                let theirs = store.membership(room, user).await?;
-                if !matches!(own, Membership::Member(_)) || theirs == Membership::None {
+                // Whoever left or was put out of the room has been there.
+                if !self.has_been_in(caller.user.id, room).await? || !self.has_been_in(user, room).await? {
                     return Err(Refusal::NotFound);
                 }
                 room
@@ -175,6 +181,26 @@ impl Moderation {
         }
         let subject = Named { user_id: user, nickname: person.nickname };
         Ok(Target { key: CaseKey::Person(user), subject, place, messages: Vec::new() })
+    }
+
+    /// Whether somebody belongs to a room, or was there: they were put out, wrote something, or were just seen.
+    async fn has_been_in(&self, user: UserId, room: RoomId) -> Result<bool, Refusal> {
+        Ok(self.0.books.store.has_been_in(room, user).await? || !self.0.frames.of(user, Some(room)).is_empty())
+    }
+
+    /// The last thing that somebody wrote in a room, among what stands around it.
+    async fn last_words(
+        &self,
+        user: UserId,
+        room: Option<RoomId>,
+    ) -> Result<Option<(MessageId, Vec<Message>)>, Refusal> {
+        let store = &self.0.books.store;
+        let Some(room) = room else { return Ok(None) };
+        let newest = store.messages(room, STATE_MESSAGES, None).await?.unwrap_or_default();
+        let Some(last) = newest.iter().find(|message| message.sender.id == user).map(|message| message.id) else {
+            return Ok(None);
+        };
+        Ok(store.messages_around(room, last, AROUND).await?.map(|messages| (last, messages)))
     }
 
     /// A message of a room that the caller belongs to.

@@ -175,6 +175,31 @@ impl Store {
         Ok(row.one >= 2 || row.other > 0)
     }
 
+    /// Whether somebody is or was in a room: they belong to it, were put out of it, or wrote something there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_been_in(&self, room: RoomId, user: UserId) -> Result<bool, Error> {
+        const SQL: &str = "select (select count(*) from members where room_id = $1 and user_id = $2) \
+            + (select count(*) from removals where room_id = $1 and user_id = $2) as one, \
+            (select count(*) from messages where room_id = $1 and sender_id = $2) as other";
+        let row: Pair = on_pool!(&self.read, db => sqlx::query_as(SQL)
+            .bind(room.as_uuid()).bind(user.as_uuid()).fetch_one(db))?;
+        Ok(row.one > 0 || row.other > 0)
+    }
+
+    /// Whether a report about somebody waits for a decision that is critical, or that many say.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_gravely_reported(&self, user: UserId) -> Result<bool, Error> {
+        const SQL: &str = "select count(*) from cases where user_id = $1 and source = 'report' \
+            and status in ('pending', 'escalated') and priority >= $2";
+        let waiting: i64 = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
+            .bind(user.as_uuid()).bind(Priority::High as i64).fetch_one(db))?;
+        Ok(waiting > 0)
+    }
+
     /// A room that both belong to: the one that the other joined last.
     ///
     /// # Errors

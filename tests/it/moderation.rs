@@ -199,6 +199,7 @@ async fn what_is_decided_is_done_and_written_down() {
         (json!({"action": "ban", "reason": "x".repeat(501)}), "reason"),
         (json!({"action": "dismiss", "reason": "no", "durationS": 60}), "durationS"),
         (json!({"action": "ban", "reason": "no", "durationS": 0}), "durationS"),
+        (json!({"action": "ban", "reason": "no", "durationS": 400_000_000}), "durationS"),
     ] {
         let problem = desk.mo.post(&actions, bad).await.refused(400, "bad_request");
         assert_eq!(problem["extra"]["field"], field);

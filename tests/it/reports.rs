@@ -92,6 +92,21 @@ async fn many_reports_are_one_case_that_presses_more() {
 }
 
 #[tokio::test]
+async fn who_has_left_is_reported_all_the_same() {
+    let desk = Desk::open().await;
+    desk.write(&desk.bob, "something bad").await;
+    desk.bob.post(&format!("/rooms/{}/leave", desk.room), json!({})).await.expect(StatusCode::NO_CONTENT);
+    desk.ada.post("/reports", desk.about(&desk.bob, "harassment")).await.expect(StatusCode::CREATED);
+    let (path, _) = desk.case().await;
+    let details = desk.mo.get(&path).await.expect(StatusCode::OK);
+    assert_eq!(details["evidence"][0]["kind"], "messages", "no picture, so what they wrote last");
+    desk.write(&desk.ada, "more").await;
+    desk.ada.post("/reports", desk.about(&desk.bob, "harassment")).await.expect(StatusCode::CREATED);
+    let details = desk.mo.get(&path).await.expect(StatusCode::OK);
+    assert_eq!(details["evidence"].as_array().map(Vec::len), Some(1), "one person's word is frozen once");
+}
+
+#[tokio::test]
 async fn what_is_critical_is_never_throttled() {
     let server = Server::start_with(|config| {
         config.limit_exempt.clear();

@@ -11,6 +11,21 @@ fn about(user: UserId, room: RoomId, reason: ReportReason) -> Complaint {
     Complaint { target, target_id, room: Some(room), reason, description: None }
 }
 
+/// A message of theirs was reported for spam.
+fn lesser(of: &Publisher) -> store::NewCase {
+    let user = &of.session.caller.user;
+    store::NewCase {
+        id: crate::domain::CaseId::new(),
+        source: crate::domain::case::CaseSource::Report,
+        key: store::CaseKey::Message(crate::domain::MessageId::new()),
+        label: Some("spam".to_owned()),
+        priority: crate::domain::case::Priority::Low,
+        subject: crate::domain::case::Named { user_id: user.id, nickname: user.nickname.clone() },
+        place: Default::default(),
+        at: Time::now(),
+    }
+}
+
 impl House {
     /// Somebody shows a drawing, and it is a case.
     async fn drawn(&self) -> (Publisher, Case) {
@@ -143,6 +158,14 @@ async fn a_grave_report_hides_somebody_from_strangers_at_once() {
     house.samples(&ada, Shown::Nothing).await;
     let case = house.case().await;
     let mo = house.moderator("mo").await;
+    // A lesser case about the same person says nothing of this one.
+    let said = house.core.store.open_case(&lesser(&ada)).await.unwrap().0;
+    house.moderation.act(&mo, said, act(Measure::Dismiss)).await.unwrap();
+    let [other, _] = house.strangers().await;
+    house.samples(&ada, Shown::Nothing).await;
+    house.samples(&other, Shown::Nothing).await;
+    house.until_cleared(&other, true).await;
+    assert!(!house.camera(&ada).cleared, "the order and the samples before other's were followed");
     house.moderation.act(&mo, case.case_id, act(Measure::Dismiss)).await.unwrap();
     house.samples(&ada, Shown::Nothing).await;
     house.until_cleared(&ada, true).await;
