@@ -136,7 +136,6 @@ impl Hub {
         let (lane, outbox) = Lane::new(self.clone(), id, live.socket);
         let replaced = live.lane.replace(lane);
         let left = std::mem::take(&mut live.rooms);
-        drop(sessions);
         match replaced {
             Some(old) => old.cut(CloseCode::Replaced),
             None if resumed => {
@@ -149,6 +148,9 @@ impl Hub {
         if resumed {
             self.changed(SessionChange::Resumed(id));
         }
+        // Not before: what becomes of a session is told in the order in which it happened, and an old socket's end does not take
+        // away what a new one has begun.
+        drop(sessions);
         Opened { session: Arc::new(session), outbox, resume_token, resumed }
     }
 
@@ -260,11 +262,11 @@ impl Hub {
         let Some(live) = sessions.remove(id) else { return };
         // Before the change is told, so that whoever takes a seat now either sees it or is found.
         live.over.store(true, Ordering::Release);
-        drop(sessions);
         let gauge = if live.lane.is_some() { SOCKETS } else { SESSIONS_LOST };
         metrics::gauge!(gauge).decrement(1.0);
         self.forget_rooms(id, live.rooms);
         self.changed(SessionChange::Ended(id));
+        drop(sessions);
     }
 
     /// The socket of this outbox is gone: its session waits for another. An outbox that was replaced changes nothing.
@@ -276,11 +278,11 @@ impl Hub {
             return;
         }
         let left = std::mem::take(&mut live.rooms);
-        drop(sessions);
         metrics::gauge!(SOCKETS).decrement(1.0);
         metrics::gauge!(SESSIONS_LOST).increment(1.0);
         self.forget_rooms(session, left);
         self.changed(SessionChange::Lost(session));
+        drop(sessions);
         // Outside of a runtime the process is on its way out, and the session with it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let hub = self.clone();

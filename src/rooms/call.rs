@@ -144,7 +144,8 @@ impl CallSeats {
     /// tells does, and so does one's own.
     ///
     /// # Errors
-    /// The tracks that cannot be: a line of a connection that goes on carries what it carried before, and a source has one line.
+    /// The tracks of the offer that nobody knew before, when one of them cannot be: a line of a connection that goes on carries what
+    /// it carried before, and a source has one line.
     pub(super) fn publish(
         &mut self,
         session: SessionId,
@@ -163,9 +164,9 @@ impl CallSeats {
         if fresh {
             joined.begin_connection();
         }
-        let wrong: Vec<_> = offered.iter().filter(|it| !joined.can_carry(it)).map(|it| it.track).collect();
-        if !wrong.is_empty() {
-            return Err(wrong);
+        if !offered.iter().all(|it| joined.can_carry(it)) {
+            let is_strange = |it: &&OfferedTrack| joined.lines.values().all(|(_, known)| *known != it.track);
+            return Err(offered.iter().filter(is_strange).map(|it| it.track).collect());
         }
         let mut old = std::mem::take(&mut joined.participant.tracks);
         for offer in offered {

@@ -97,9 +97,9 @@ impl Rooms {
                 }
                 self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(published.clone())));
             }
-            Err(wrong) => {
-                // Should the media side have taken them on: nobody gets to see them.
-                for track in wrong {
+            Err(strange) => {
+                // The media side may have taken them on: nobody gets to see what nobody here knows.
+                for track in strange {
                     self.0.sfu.mute(call, track, true);
                 }
                 return Err(Refusal::bad_request("tracks", "A line carries what it carried before."));

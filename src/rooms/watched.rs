@@ -75,13 +75,24 @@ impl Rooms {
     /// after coming back. No host can undo it. `false`: there is no such track (any more), and nothing is done.
     pub fn stop_track(&self, call: CallId, track: TrackId) -> bool {
         let mut lobby = self.lobby();
-        let Some(&id) = lobby.calls.get(&call) else { return false };
-        let Some(joined) = lobby.rooms.get_mut(&id).and_then(|room| room.call.of_track(track)) else { return false };
+        let Some((_, room)) = lobby.room_of_call(call) else { return false };
+        let Some(joined) = room.call.of_track(track) else { return false };
         let user = joined.participant.user_id;
         let Some(source) = joined.participant.track_mut(track).map(|track| track.source) else { return false };
-        lobby.orders.entry(call).or_default().stop(user, source);
-        self.mute_source(&mut lobby, id, user, source, Some(StopReason::Moderation));
+        self.stop_in(&mut lobby, call, user, source);
         true
+    }
+
+    /// Drops whatever somebody sends from a source, for as long as the call lasts: also when they send nothing now, or are not there.
+    pub fn stop_source(&self, call: CallId, user: UserId, source: TrackSource) {
+        self.stop_in(&mut self.lobby(), call, user, source);
+    }
+
+    fn stop_in(&self, lobby: &mut Lobby, call: CallId, user: UserId, source: TrackSource) {
+        lobby.orders.entry(call).or_default().stop(user, source);
+        if let Some(&id) = lobby.calls.get(&call) {
+            self.mute_source(lobby, id, user, source, Some(StopReason::Moderation));
+        }
     }
 
     /// Puts somebody out of a room for good, by a moderator of the site, who needs no seat in it.

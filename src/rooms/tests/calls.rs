@@ -292,3 +292,24 @@ async fn one_person_takes_part_from_three_places() {
     let (_, seen) = house.rooms.call(&ada.caller, answers[0].call_id).await.unwrap();
     assert!(seen.participants.iter().all(|it| it.tracks[0].muted_by_host));
 }
+
+#[test]
+fn an_offer_that_is_refused_leaves_nothing_unknown_behind() {
+    let mut seats = crate::rooms::call::CallSeats::default();
+    let (session, user) = (SessionId::new(), UserId::new());
+    let user = User { id: user, nickname: "ada".to_owned(), role: SiteRole::Member };
+    let of = |mid: &str, source| OfferedSource { mid: mid.to_owned(), source };
+    let begins = |_, _| crate::rooms::call::Beginning { stopped: false, cleared: true };
+    let first = seats.join(session, &user, 50).unwrap().begin_offer(&[of("0", TrackSource::Microphone)]);
+    seats.publish(session, &first, true, begins).unwrap();
+    // One line lies, the other two do not; the media side may have taken all.
+    let lines = [of("0", TrackSource::Screen), of("5", TrackSource::Camera)];
+    let second = seats.of_session(session).unwrap().begin_offer(&lines);
+    let strange = seats.publish(session, &second, false, begins).unwrap_err();
+    assert_eq!(strange, second.iter().map(|it| it.track).collect::<Vec<_>>());
+    let lines = [of("0", TrackSource::Microphone), of("5", TrackSource::Camera), of("5", TrackSource::Screen)];
+    let third = seats.of_session(session).unwrap().begin_offer(&lines[..2]);
+    assert!(seats.publish(session, &third, false, begins).is_ok());
+    let fourth = seats.of_session(session).unwrap().begin_offer(&[lines[0].clone(), lines[2].clone()]);
+    assert_eq!(seats.publish(session, &fourth, false, begins).unwrap_err(), [fourth[1].track], "what is known goes on");
+}

@@ -118,6 +118,28 @@ async fn what_moderation_stops_stays_stopped() {
 }
 
 #[tokio::test]
+async fn who_has_left_comes_back_stopped() {
+    let (mut house, ada, ben, room) = call().await;
+    let answer = house.offer(&house.seat(&ben, room)).await.unwrap();
+    house.rooms.leave(&ben, room).unwrap();
+    house.rooms.leave(&ada, room).unwrap();
+    assert!(!house.rooms.stop_track(answer.call_id, answer.tracks[1].track_id));
+    house.rooms.stop_source(answer.call_id, ben.caller.user.id, TrackSource::Camera);
+    house.enter(&ben, room).await.unwrap();
+    for _ in 0..5 {
+        house.told().await;
+    }
+    let back = house.offer(&house.seat(&ben, room)).await.unwrap();
+    assert_eq!(muted(&house.told_participant().await), [false, true, false]);
+    let stopped = (back.tracks[1].track_id, TrackSource::Camera, StopReason::Moderation);
+    assert_eq!(house.told_stopped(ben.id).await, stopped);
+    // What is there is stopped at once.
+    house.rooms.stop_source(answer.call_id, ben.caller.user.id, TrackSource::Screen);
+    assert_eq!(muted(&house.told_participant().await), [false, true, true]);
+    assert_eq!(house.told_stopped(ben.id).await.1, TrackSource::Screen);
+}
+
+#[tokio::test]
 async fn a_stop_reaches_every_tab() {
     let (mut house, _, ben, room) = call().await;
     let tab = Arc::new(session(ben.caller.clone()));
