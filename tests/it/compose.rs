@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -52,13 +53,36 @@ fn path_of(recording: &Value) -> String {
     format!("/recordings/{}/composed", recording["recordingId"].as_str().unwrap())
 }
 
-/// Waits until the job has ended; how.
-async fn ended(socket: &mut Socket) -> (Value, Vec<f64>) {
+/// ffmpeg runs at a low priority, beside all the other tests: it gets more time than anything else here.
+const LONG: Duration = Duration::from_secs(300);
+
+/// Waits long until a condition holds.
+async fn finally<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = condition().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LONG, waiting).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+}
+
+fn is_over(composed: &Value) -> bool {
+    !matches!(composed["state"].as_str(), Some("queued" | "running"))
+}
+
+/// Waits until the job has ended; how, as whoever asked for it was told on this socket, and the progress before.
+async fn ended(person: &Person, recording: &Value, socket: &mut Socket) -> (Value, Vec<f64>) {
+    let path = path_of(recording);
+    let state = async || Some(person.get(&path).await.expect(StatusCode::OK)).filter(is_over);
+    finally("the file is made", state).await;
     let mut progress = Vec::new();
     loop {
         let told = socket.next_of("recording.composed").await["data"].clone();
         progress.push(told["progress"].as_f64().unwrap());
-        if !matches!(told["state"].as_str(), Some("queued" | "running")) {
+        if is_over(&told) {
             return (told, progress);
         }
     }
@@ -74,7 +98,7 @@ async fn the_composed_file_shows_everybody() {
     let queued = olga.post(&path_of(&recording), json!({})).await.expect(StatusCode::ACCEPTED);
     assert_eq!(queued, json!({"state": "queued", "progress": 0.0, "error": null}));
     olga.post(&path_of(&recording), json!({})).await.refused(409, "conflict");
-    let (told, progress) = ended(&mut socket).await;
+    let (told, progress) = ended(&olga, &recording, &mut socket).await;
     assert_eq!(told, json!({"recordingId": id, "state": "done", "progress": 1.0, "error": null}));
     assert!(progress.is_sorted() && progress[0] < 0.1, "{progress:?}");
 
@@ -128,7 +152,7 @@ async fn the_composed_file_shows_everybody() {
 
     // Another one takes its place.
     olga.post(&path_of(&recording), json!({})).await.expect(StatusCode::ACCEPTED);
-    assert_eq!(ended(&mut socket).await.0["state"], "done");
+    assert_eq!(ended(&olga, &recording, &mut socket).await.0["state"], "done");
     let again = by_name(&show(&olga, id).await);
     assert_eq!(again.len(), 5);
     assert_ne!(again["?:composed"]["fileId"], file["fileId"]);
@@ -201,7 +225,7 @@ async fn without_ffmpeg_it_is_said_and_without_a_font_there_are_no_names() {
     let person = olga.at(&server.base);
     let mut socket = person.connect().await;
     person.post(&path_of(&recording), json!({})).await.expect(StatusCode::ACCEPTED);
-    let (told, _) = ended(&mut socket).await;
+    let (told, _) = ended(&person, &recording, &mut socket).await;
     assert_eq!(told["state"], "done", "{told}");
     assert_eq!(told["error"], "There is no font on the server, so the file shows no names.");
 }
@@ -225,7 +249,7 @@ fn endless(folder: &Path) -> std::path::PathBuf {
 async fn running(ffmpeg: &Path) -> String {
     let pid = ffmpeg.with_extension("pid");
     let read = async || std::fs::read_to_string(&pid).ok().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
-    let pid = until("ffmpeg runs", read).await;
+    let pid = finally("ffmpeg runs", read).await;
     assert!(is_alive(&pid));
     pid
 }
@@ -250,7 +274,7 @@ async fn a_job_that_is_cancelled_ends_its_program() {
     let pid = running(&ffmpeg).await;
     assert_eq!(olga.get(&path).await.expect(StatusCode::OK)["state"], "running");
     olga.ask(Method::DELETE, &path, None).await.expect(StatusCode::NO_CONTENT);
-    assert_eq!(ended(&mut socket).await.0["state"], "cancelled");
+    assert_eq!(ended(&olga, &recording, &mut socket).await.0["state"], "cancelled");
     until("ffmpeg is gone", async || (!is_alive(&pid)).then_some(())).await;
     let shown = show(&olga, recording["recordingId"].as_str().unwrap()).await;
     assert_eq!((&shown["composed"]["state"], shown["files"].as_array().unwrap().len()), (&json!("cancelled"), 4));
@@ -288,7 +312,7 @@ async fn a_job_that_the_servers_death_interrupts_has_failed() {
     until("its folder is gone", async || (!server.data().join("recordings/composing").exists()).then_some(())).await;
     let mut socket = olga.connect().await;
     olga.post(&path_of(&recording), json!({})).await.expect(StatusCode::ACCEPTED);
-    assert_eq!(ended(&mut socket).await.0["state"], "done");
+    assert_eq!(ended(&olga, &recording, &mut socket).await.0["state"], "done");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,7 +329,7 @@ async fn what_ffmpeg_says_of_a_failure_is_told() {
     let (olga, recording) = recorded(&server.base, &server.folder().join("data")).await;
     let mut socket = olga.connect().await;
     olga.post(&path_of(&recording), json!({})).await.expect(StatusCode::ACCEPTED);
-    let (told, _) = ended(&mut socket).await;
+    let (told, _) = ended(&olga, &recording, &mut socket).await;
     assert_eq!(
         (told["state"].as_str(), told["error"].as_str()),
         (Some("failed"), Some("ffmpeg failed: the moon is in the way."))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
 /// How long a child may be silent: it tells its progress twice a second.
@@ -94,13 +94,20 @@ impl Ffmpeg {
         let mut run = Run::start(command)?;
         let mut different = Vec::new();
         while let Some(line) = run.line().await? {
-            let line = line.trim_end_matches([',', '\r']).to_owned();
+            let line = line.trim_end_matches(',').to_owned();
             if !line.is_empty() && !different.contains(&line) && different.len() < 3 {
                 different.push(line);
             }
         }
         run.end().await?;
         Ok(different)
+    }
+
+    /// ffmpeg at a low priority, silent but for errors.
+    pub(super) fn command(&self) -> Command {
+        let mut command = nice(&self.ffmpeg);
+        command.args(["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y"]);
+        command
     }
 
     /// Runs ffmpeg in a folder, and tells how much it has written, in milliseconds of the result.
@@ -110,9 +117,8 @@ impl Ffmpeg {
         arguments: &[std::ffi::OsString],
         mut progress: impl FnMut(i64),
     ) -> Result<(), Failure> {
-        let mut command = nice(&self.ffmpeg);
-        command.current_dir(folder).args(["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y"]);
-        command.args(["-progress", "pipe:1"]).args(arguments);
+        let mut command = self.command();
+        command.current_dir(folder).args(["-progress", "pipe:1"]).args(arguments);
         let mut run = Run::start(command)?;
         while let Some(line) = run.line().await? {
             if let Some(us) = line.strip_prefix("out_time_us=").and_then(|us| us.parse::<i64>().ok()) {
@@ -135,7 +141,7 @@ fn nice(program: &Path) -> Command {
     let nice = Path::new("/usr/bin/nice");
     if nice.exists() {
         let mut command = Command::new(nice);
-        command.args(["-n", "15"]).arg(program);
+        command.args(["-n", "10"]).arg(program);
         command
     } else {
         Command::new(program)
@@ -143,21 +149,21 @@ fn nice(program: &Path) -> Command {
 }
 
 /// A child that runs. It is killed when this is dropped.
-struct Run {
+pub(super) struct Run {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    output: BufReader<ChildStdout>,
     said: tokio::task::JoinHandle<String>,
 }
 
 impl Run {
-    fn start(mut command: Command) -> Result<Self, Failure> {
+    pub(super) fn start(mut command: Command) -> Result<Self, Failure> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Failure::Missing,
             _ => Failure::Io(error),
         })?;
         let closed = || Failure::Io(io::Error::other("a pipe is missing"));
-        let lines = BufReader::new(child.stdout.take().ok_or_else(closed)?).lines();
+        let output = BufReader::new(child.stdout.take().ok_or_else(closed)?);
         let mut errors = child.stderr.take().ok_or_else(closed)?;
         let said = tokio::spawn(async move {
             let mut text = Vec::new();
@@ -166,17 +172,28 @@ impl Run {
             tokio::io::copy(&mut errors, &mut tokio::io::sink()).await.ok();
             String::from_utf8_lossy(&text).into_owned()
         });
-        Ok(Self { child, lines, said })
+        Ok(Self { child, output, said })
     }
 
     async fn line(&mut self) -> Result<Option<String>, Failure> {
-        match tokio::time::timeout(SILENCE, self.lines.next_line()).await {
-            Ok(line) => Ok(line?),
+        let mut line = String::new();
+        match tokio::time::timeout(SILENCE, self.output.read_line(&mut line)).await {
+            Ok(read) => Ok((read? > 0).then(|| line.trim_end().to_owned())),
             Err(_) => Err(Failure::Stuck),
         }
     }
 
-    async fn end(mut self) -> Result<(), Failure> {
+    /// The next bytes of its output, as many as there is room for. `false`: it has come to its end.
+    pub(super) async fn fill(&mut self, bytes: &mut [u8]) -> Result<bool, Failure> {
+        match tokio::time::timeout(SILENCE, self.output.read_exact(bytes)).await {
+            Ok(Ok(_)) => Ok(true),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Failure::Stuck),
+        }
+    }
+
+    pub(super) async fn end(mut self) -> Result<(), Failure> {
         let status = self.child.wait().await?;
         if status.success() {
             return Ok(());

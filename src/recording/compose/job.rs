@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ring::digest;
 
 use super::ffmpeg::{Failure, Ffmpeg, Probed, input};
+use super::mix;
 use super::plan::{self, Input};
 use super::{Ending, Job};
 use crate::domain::{
@@ -23,9 +24,11 @@ const FOLDER: &str = "composing";
 /// How much of a job is looking into the files …
 const LOOKING_PART: f64 = 0.05;
 /// … giving pictures one size …
-const EVEN_PART: f64 = 0.15;
+const EVEN_PART: f64 = 0.1;
+/// … adding up the voices …
+const MIX_PART: f64 = 0.1;
 /// … and making the whole.
-const MAIN_PART: f64 = 0.8;
+const MAIN_PART: f64 = 0.75;
 /// Fonts that Debian's packages install (fonts-dejavu-core, fonts-liberation, fonts-freefont-ttf, fonts-noto-core).
 const FONTS: [&str; 4] = [
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
@@ -66,7 +69,10 @@ impl From<crate::store::Error> for Ending {
 /// A file on its way into the composed one.
 struct Source {
     file: RecordedFile,
-    path: PathBuf,
+    /// Where it is on this machine.
+    original: PathBuf,
+    /// Where its picture is, once that has one size.
+    picture: PathBuf,
     probed: Probed,
 }
 
@@ -124,8 +130,9 @@ impl Recordings {
                 let done = before as f64 + (ms as f64 / length_ms).clamp(0.0, 1.0);
                 self.advance(job, LOOKING_PART + EVEN_PART * done / uneven.len() as f64);
             };
-            sources[*n].path = even_out(&ffmpeg, folder, *n, &sources[*n], area, progress).await?;
+            sources[*n].picture = even_out(&ffmpeg, folder, *n, &sources[*n], area, progress).await?;
         }
+        let mix = self.mix(job, &ffmpeg, &sources, folder).await?;
         self.advance(job, 1.0 - MAIN_PART);
         let with_names = self.prepare_names(&ffmpeg, folder, &tiles, &sources).await?;
         let spans = self.spans(recording.recording_id).await?;
@@ -133,12 +140,38 @@ impl Recordings {
         let draft = folder.join("composed.part");
         let total_ms = plan::total_ms(&inputs);
         let arguments =
-            arguments(&sources, &inputs, &plan::graph(&inputs, &tiles, with_names), &form, total_ms, &draft);
+            arguments(&sources, mix.as_deref(), &plan::graph(&inputs, &tiles, with_names), &form, total_ms, &draft);
         let progress = |ms: i64| {
             self.advance(job, 1.0 - MAIN_PART + MAIN_PART * (ms as f64 / total_ms as f64).clamp(0.0, 1.0));
         };
         ffmpeg.run(folder, &arguments, progress).await?;
         Ok((draft, form, total_ms, (!with_names).then(|| NO_NAMES.to_owned())))
+    }
+
+    /// All voices in one file of samples; `None`: nobody speaks.
+    async fn mix(
+        &self,
+        job: &Job,
+        ffmpeg: &Ffmpeg,
+        sources: &[Source],
+        folder: &Path,
+    ) -> Result<Option<PathBuf>, Ending> {
+        let voices: Vec<_> = sources.iter().filter(|source| source.probed.has_audio).collect();
+        if voices.is_empty() {
+            return Ok(None);
+        }
+        let path = folder.join("mix");
+        let mut options = tokio::fs::OpenOptions::new();
+        let mut file = options.create(true).truncate(true).read(true).write(true).open(&path).await?;
+        for (before, voice) in voices.iter().enumerate() {
+            let length_ms = voice.file.duration_ms.unwrap_or_default().max(1) as f64;
+            let progress = |ms: i64| {
+                let done = before as f64 + (ms as f64 / length_ms).clamp(0.0, 1.0);
+                self.advance(job, LOOKING_PART + EVEN_PART + MIX_PART * done / voices.len() as f64);
+            };
+            mix::add(ffmpeg, &voice.original, voice.file.starts_at_ms, &mut file, progress).await?;
+        }
+        Ok((file.metadata().await?.len() > 0).then_some(path))
     }
 
     /// The recording's files on this machine, with what is in them. Those with nothing in them are left out.
@@ -164,7 +197,7 @@ impl Recordings {
             };
             let probed = ffmpeg.probe(&path).await?;
             if probed.has_video || probed.has_audio {
-                sources.push(Source { file, path, probed });
+                sources.push(Source { file, original: path.clone(), picture: path, probed });
             }
         }
         if sources.is_empty() {
@@ -246,8 +279,8 @@ pub(super) fn font(config: &Config) -> Option<PathBuf> {
 
 fn input_of(source: &Source) -> Input {
     let RecordedFile { user_id: user, kind, starts_at_ms, duration_ms, .. } = source.file;
-    let Probed { has_video, has_audio, .. } = source.probed;
-    Input { user, kind, starts_at_ms, duration_ms: duration_ms.unwrap_or_default(), has_video, has_audio }
+    let has_video = source.probed.has_video;
+    Input { user, kind, starts_at_ms, duration_ms: duration_ms.unwrap_or_default(), has_video }
 }
 
 /// What ffmpeg can write: WebM, or what every ffmpeg has.
@@ -291,10 +324,10 @@ async fn even_out(
     let filter = format!(
         "scale={width}:{height}:force_original_aspect_ratio=decrease,pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,setsar=1"
     );
-    let mut arguments: Vec<OsString> = vec!["-copyts".into(), "-i".into(), input(&source.path)];
-    arguments.extend(["-map", "0:v:0", "-map", "0:a:0?", "-fps_mode", "vfr", "-vf"].map(OsString::from));
+    let mut arguments: Vec<OsString> = vec!["-copyts".into(), "-i".into(), input(&source.original)];
+    arguments.extend(["-map", "0:v:0", "-fps_mode", "vfr", "-vf"].map(OsString::from));
     arguments.push(filter.into());
-    let written = ["-c:v", "mpeg4", "-q:v", "2", "-c:a", "copy", "-f", "matroska"];
+    let written = ["-c:v", "mpeg4", "-q:v", "2", "-f", "matroska"];
     arguments.extend(written.map(OsString::from));
     arguments.push(input(&path));
     ffmpeg.run(folder, &arguments, progress).await?;
@@ -303,7 +336,7 @@ async fn even_out(
 
 fn arguments(
     sources: &[Source],
-    inputs: &[Input],
+    mix: Option<&Path>,
     graph: &str,
     form: &Form,
     total_ms: i64,
@@ -312,12 +345,20 @@ fn arguments(
     let mut arguments: Vec<OsString> = vec!["-copyts".into()];
     for source in sources {
         arguments.extend(["-threads", "1", "-i"].map(OsString::from));
-        arguments.push(input(&source.path));
+        arguments.push(input(&source.picture));
+    }
+    if let Some(mix) = mix {
+        let rate = mix::RATE.to_string();
+        arguments.extend(["-f", "f32le", "-ar", &rate, "-ac", "1", "-i"].map(OsString::from));
+        arguments.push(input(mix));
     }
     arguments.extend(["-filter_complex", graph, "-map", "[picture]", "-c:v"].map(OsString::from));
     arguments.extend(form.video.iter().map(OsString::from));
-    if inputs.iter().any(|input| input.has_audio) {
-        arguments.extend(["-map", "[sound]", "-c:a", form.audio, "-b:a", "96k"].map(OsString::from));
+    if mix.is_some() {
+        let line = format!("{}:a:0", sources.len());
+        // Several loud voices together are held below what a file can hold.
+        let limited = ["-af", "alimiter=limit=0.95:level=0", "-c:a", form.audio, "-ar", "48000", "-b:a", "96k"];
+        arguments.extend(["-map", &line].into_iter().chain(limited).map(OsString::from));
     }
     arguments.push("-t".into());
     arguments.push(format!("{}.{:03}", total_ms / 1000, total_ms % 1000).into());

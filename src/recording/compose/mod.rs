@@ -2,6 +2,7 @@
 
 mod ffmpeg;
 mod job;
+mod mix;
 mod plan;
 
 use std::collections::HashMap;

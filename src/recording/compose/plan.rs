@@ -35,8 +35,6 @@ pub(super) struct Input {
     pub(super) duration_ms: i64,
     /// Whether there is a picture.
     pub(super) has_video: bool,
-    /// Whether there is sound.
-    pub(super) has_audio: bool,
 }
 
 impl Input {
@@ -111,7 +109,7 @@ pub(super) fn label_file(tile: usize) -> String {
     format!("name-{tile}.txt")
 }
 
-/// The filter graph. Its outputs are `[picture]` and, if any input has sound, `[sound]`.
+/// The filter graph of the picture. Its output is `[picture]`; what comes in are the inputs, in their order.
 pub(super) fn graph(inputs: &[Input], tiles: &[Tile], with_names: bool) -> String {
     let mut graph = String::new();
     let seconds = |ms: i64| format!("{}.{:03}", ms / 1000, ms % 1000);
@@ -126,7 +124,7 @@ pub(super) fn graph(inputs: &[Input], tiles: &[Tile], with_names: bool) -> Strin
             write!(
                 graph,
                 ";[{input}:v:0]setpts=PTS+{offset}/TB,scale={width}:{height}:force_original_aspect_ratio=decrease,\
-                 pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:0x101216,setsar=1,fps={RATE}[tile{input}];\
+                 pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:0x101216,setsar=1[tile{input}];\
                  [base{layer}][tile{input}]overlay={x}:{y}:eof_action=pass:repeatlast=0[base{next}]"
             )
             .expect(NEVER);
@@ -158,38 +156,7 @@ pub(super) fn graph(inputs: &[Input], tiles: &[Tile], with_names: bool) -> Strin
         }
     }
     graph.push_str(",format=yuv420p[picture]");
-    mix(&mut graph, inputs);
     graph
-}
-
-/// All voices as loud as they were, and held below the loudest that a file can hold.
-fn mix(graph: &mut String, inputs: &[Input]) {
-    let heard: Vec<usize> = (0..inputs.len()).filter(|n| inputs[*n].has_audio).collect();
-    if heard.is_empty() {
-        return;
-    }
-    for n in &heard {
-        let ms = inputs[*n].starts_at_ms.max(0);
-        // Silence where nothing was sent, from the recording's beginning on.
-        write!(
-            graph,
-            ";[{n}:a:0]asetpts=PTS+{}.{:03}/TB,aresample=48000:async=1:first_pts=0,\
-             aformat=sample_fmts=fltp:channel_layouts=stereo[voice{n}]",
-            ms / 1000,
-            ms % 1000
-        )
-        .expect(NEVER);
-    }
-    graph.push(';');
-    for n in &heard {
-        write!(graph, "[voice{n}]").expect(NEVER);
-    }
-    let count = heard.len();
-    write!(
-        graph,
-        "amix=inputs={count}:duration=longest:dropout_transition=0:normalize=0,alimiter=limit=0.95:level=0[sound]"
-    )
-    .expect(NEVER);
 }
 
 /// The commands that show the border of whoever speaks, in the order of time.
@@ -223,14 +190,7 @@ mod tests {
     use super::*;
 
     fn input(user: u128, kind: FileKind, starts_at_ms: i64, duration_ms: i64) -> Input {
-        Input {
-            user: Some(user.into()),
-            kind,
-            starts_at_ms,
-            duration_ms,
-            has_video: true,
-            has_audio: kind != FileKind::Screen,
-        }
+        Input { user: Some(user.into()), kind, starts_at_ms, duration_ms, has_video: true }
     }
 
     #[test]
@@ -271,8 +231,9 @@ mod tests {
 
     #[test]
     fn the_graph_of_a_small_call() {
-        let silent = Input { has_audio: false, ..input(2, FileKind::Participant, 1_250, 8_000) };
-        let inputs = [input(1, FileKind::Participant, 0, 10_000), silent, input(1, FileKind::Screen, 2_000, 1_000)];
+        let voice_alone = Input { has_video: false, ..input(2, FileKind::Participant, 1_250, 8_000) };
+        let inputs =
+            [input(1, FileKind::Participant, 0, 10_000), voice_alone, input(1, FileKind::Screen, 2_000, 1_000)];
         let tiles = tiles(&inputs);
         insta::assert_snapshot!(graph(&inputs, &tiles, true).replace([';', ','], "\n"));
         let spans = [
