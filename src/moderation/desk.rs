@@ -249,16 +249,11 @@ impl Moderation {
             // Also when its publisher has left meanwhile: it holds when they come back.
             self.0.rooms.stop_source(call, case.subject.user_id, source);
         }
-        if let (Some(call), Some(track)) = (place.call_id, place.track_id)
-            && self.0.rooms.stop_track(call, track)
-            && case.source != CaseSource::Report
-        {
+        if case.source != CaseSource::Report {
             return;
         }
         for theirs in self.0.rooms.tracks_of(case.subject.user_id) {
-            let same_room = place.room_id.is_none_or(|room| room == theirs.room);
-            let same_source = case.source == CaseSource::Report || place.track_source == Some(theirs.source);
-            if same_room && same_source {
+            if place.room_id.is_none_or(|room| room == theirs.room) {
                 self.0.rooms.stop_track(theirs.call, theirs.track);
             }
         }
