@@ -25,8 +25,8 @@ pub use call::{CallRecording, TrackSource, View};
 pub use deed::{Deed, LogEntry};
 pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
 pub use id::{
-    BanId, CallId, CaseId, EvidenceId, FamilyId, FileId, LogId, MatchId, MessageId, ParticipantId, RecordingId, ReportId, RoomId,
-    SessionId, TicketId, TrackId, UserId,
+    BanId, CallId, CaseId, EvidenceId, FamilyId, FileId, LogId, MatchId, MessageId, ParticipantId, RecordingId,
+    ReportId, RoomId, SessionId, TicketId, TrackId, UserId,
 };
 pub use message::Message;
 pub use notice::{Addressee, Notice, Told};

@@ -88,9 +88,9 @@ pub enum Action {
 /// Per action: the least role in the room, and the least role on the site, that allows it. Either is enough.
 const TABLE: [(Action, Option<Role>, Option<SiteRole>); 19] = {
     use Action::{
-        Ban, CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MeetStrangers, MuteTrack,
-        PassLimits, ReadHistory, Record, RemoveMember, Report, ReviewCases, SendMessage, SetMemberRole, SetSiteRole,
-        Type,
+        Ban, CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MeetStrangers,
+        MuteTrack, PassLimits, ReadHistory, Record, RemoveMember, Report, ReviewCases, SendMessage, SetMemberRole,
+        SetSiteRole, Type,
     };
     [
         (CreateRoom, None, Some(SiteRole::Member)),

@@ -363,7 +363,10 @@ mod tests {
             of("typing", data(r#","typing":true"#)),
             of("remove_member", data(&format!(r#","userId":"{message}","reason":"spam""#))),
             of("set_member_role", data(&format!(r#","userId":"{message}","role":"moderator""#))),
-            of("call.offer", data(r#","sdp":"v=0","tracks":[{"mid":"0","source":"microphone"}],"acceptRecording":true"#)),
+            of(
+                "call.offer",
+                data(r#","sdp":"v=0","tracks":[{"mid":"0","source":"microphone"}],"acceptRecording":true"#),
+            ),
             of("call.ready", data("")),
             of("view", data(&format!(r#","tracks":[{{"trackId":"{message}","width":640,"visible":true}}]"#))),
             of("call.mute", data(&format!(r#","trackId":"{message}","muted":true"#))),

@@ -3,9 +3,9 @@
 //! Whatever belongs to a room's stream goes through the one writer ([`writer`]), which gives out what it committed in the
 //! order of the offsets.
 
-mod cases;
 mod bans;
 mod blocks;
+mod cases;
 mod claims;
 mod evidence;
 mod families;
@@ -22,10 +22,10 @@ mod streams;
 mod users;
 mod writer;
 
-pub use cases::{CaseKey, NewCase, NewDecision};
-pub use evidence::Found;
 pub use bans::{ADDRESS_KEPT, Bound, NewBan};
 pub use blocks::{BLOCKS, Block};
+pub use cases::{CaseKey, NewCase, NewDecision};
+pub use evidence::Found;
 pub use families::{Redeemed, Refreshed, Trace};
 pub use matches::{Ending, Meeting};
 pub use members::Membership;
