@@ -12,12 +12,13 @@ use super::Error;
 
 /// Tries that follow a failed request to the bucket.
 const RETRIES: usize = 3;
-/// The time after which no further try begins: whoever waits for a download wants to know.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
+/// The time after which no further try begins; beyond the next, so that a part that was too slow is tried again.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(400);
 /// The time a bucket has to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest silence in the middle of an answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest time without a byte of an answer. The bucket says nothing while a part is sent to it: on an uplink of 1 Mbit/s two parts
+/// take a minute and a half.
+const READ_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Where files are kept (`PARLOR_FILES__…`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -28,12 +28,12 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::domain::Refusal;
 
-/// What is uploaded at once, in bytes, and held in memory meanwhile. S3 takes parts of 5 MiB and up.
-const PART_BYTES: u64 = 8 * 1024 * 1024;
+/// What is uploaded at once, in bytes, and held in memory meanwhile: the least that S3 takes as a part.
+const PART_BYTES: u64 = 5 * 1024 * 1024;
 /// Parts that S3 takes of one file.
 const PARTS_LIMIT: u64 = 10_000;
 /// Parts that are on their way at once: memory for one file is so many times the part's size.
-const PARTS_AT_ONCE: usize = 3;
+const PARTS_AT_ONCE: usize = 2;
 /// How long the check waits for an answer.
 const CHECK_PATIENCE: Duration = Duration::from_secs(15);
 

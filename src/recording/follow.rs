@@ -126,7 +126,7 @@ impl Recordings {
                 self.keep_file(recording, &opened).await;
             }
             Event::Closed { recording, file, outcome: Ok(finished) } => {
-                self.file_closed(recording, file, finished).await
+                self.file_closed(recording, file, finished).await;
             }
             Event::Closed { file, outcome: Err(error), .. } => {
                 // It stays where it is, to be looked at again once the recording is over.

@@ -66,7 +66,8 @@ impl Recordings {
         let left: Vec<_> = left.into_iter().filter(|it| !self.live().contains_key(&it.recording_id)).collect();
         metrics::gauge!(RECORDINGS, "state" => "finishing").set(left.len() as f64);
         for recording in left {
-            let _alone = self.0.keeping.lock().await;
+            // Somebody deletes something of it: the next time.
+            let Some(_alone) = self.alone(recording.recording_id) else { continue };
             if let Err(error) = self.settle(recording).await {
                 tracing::warn!(%error, "recorded files wait to be brought to where files are kept");
             }

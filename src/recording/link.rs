@@ -6,7 +6,8 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::{Found, Recordings, Seen};
-use crate::domain::{Caller, FileId, RecordingId, Refusal, Time, UserId};
+use crate::domain::{Caller, FileId, RecordingId, Refusal, Time, UserId, ban::Sentence};
+use crate::store::Bound;
 
 /// How long a link is good.
 const VALID: Duration = Duration::from_secs(3600);
@@ -83,7 +84,7 @@ impl Recordings {
     /// The file of a link. Whom it was given to must still be allowed to see it.
     ///
     /// # Errors
-    /// `token_invalid` (not signed by us), `token_expired`, `not_found`, `unavailable` (not ready), `internal`.
+    /// `token_invalid` (not signed by us), `token_expired`, `banned`, `not_found`, `unavailable` (not ready), `internal`.
     pub async fn linked(&self, recording: RecordingId, file: FileId, link: &Link) -> Result<Found, Refusal> {
         if !self.0.signer.is_signed(recording, file, link) {
             return Err(Refusal::TokenInvalid);
@@ -92,6 +93,11 @@ impl Recordings {
             return Err(Refusal::TokenExpired);
         }
         let person = self.0.ground.store.user(link.user).await?.ok_or(Refusal::NotFound)?;
+        // Nobody is kept in by a link who is kept out.
+        let bound = Bound { user: Some(link.user), ..Bound::default() };
+        if let Some(Sentence { reason, until }) = self.0.ground.store.sentence(bound, Time::now()).await? {
+            return Err(Refusal::Banned { reason, until });
+        }
         let Seen { recording, .. } = self.see(&person.user, recording).await?;
         super::look::find(recording, file)
     }

@@ -305,7 +305,7 @@ impl Recordings {
         if let Phase::Running(since) = was {
             lock(&live.speakers).stop(since);
             self.0.ground.sfu.record(live.call, false);
-            self.with_engine(|engine| engine.close(live.id));
+            self.close_soon(live.id);
         }
         self.0.ground.rooms.set_recording(live.call, None);
         self.0.ground.rooms.tell_call(live.call, Fact::RecordingStopped { recording: live.id, reason });

@@ -16,6 +16,8 @@ use crate::domain::{
 use crate::files::{self, Key};
 use crate::store::{Membership, Sight};
 
+/// Why nothing can be deleted just now.
+const MOVING: &str = "The files of this recording are being moved. Try again in a moment.";
 /// How long one look at a file lasts, as the log sees it.
 const ONE_LOOK: Duration = Duration::from_secs(600);
 /// Looks that are remembered before old ones are swept out.
@@ -141,9 +143,16 @@ impl Recordings {
     /// # Errors
     /// `not_found`, `forbidden`, `conflict` (it still runs), `unavailable`, `internal`.
     pub async fn delete(&self, caller: &Caller, id: RecordingId) -> Result<(), Refusal> {
+        let (recordings, caller) = (self.clone(), caller.clone());
+        // To its end even if whoever asked goes away.
+        let deleted = tokio::spawn(async move { recordings.delete_now(&caller, id).await });
+        deleted.await.unwrap_or_else(|panic| Err(Refusal::Internal(panic.to_string())))
+    }
+
+    async fn delete_now(&self, caller: &Caller, id: RecordingId) -> Result<(), Refusal> {
         self.manage(caller, id).await?;
         self.0.composer.cancel(id);
-        let _alone = self.0.keeping.lock().await;
+        let _alone = self.alone(id).ok_or(Refusal::Taken(MOVING))?;
         let (recording, right) = self.manage(caller, id).await?;
         if right == Right::Site {
             self.log(caller, Deed::DeleteRecording, &recording).await?;
@@ -164,7 +173,7 @@ impl Recordings {
     /// # Errors
     /// `not_found`, `forbidden`, `conflict` (it is still being written), `unavailable`, `internal`.
     pub async fn delete_file(&self, caller: &Caller, id: RecordingId, file: FileId) -> Result<(), Refusal> {
-        let _alone = self.0.keeping.lock().await;
+        let _alone = self.alone(id).ok_or(Refusal::Taken(MOVING))?;
         let (recording, right) = self.manage(caller, id).await?;
         let found = recording.files.iter().find(|it| it.file_id == file).ok_or(Refusal::NotFound)?;
         if !matches!(found.state, FileState::Ready | FileState::Failed) {

@@ -14,7 +14,7 @@ mod live;
 mod look;
 mod speakers;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub use look::{Found, Right, Seen};
 
 /// How long a stop waits for files to be brought to where they are kept; the next start goes on with the rest.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the last packets of a recording may be on their way: shards hand them over every 50 ms.
+const GATHERED: Duration = Duration::from_millis(150);
 const MIB: u64 = 1024 * 1024;
 
 /// Settings of recordings (`PARLOR_RECORDING__…`).
@@ -101,8 +103,8 @@ struct Inner {
     engine: Mutex<Option<Engine>>,
     /// The recordings of which the engine still writes something, and those that are about to start.
     live: Mutex<HashMap<RecordingId, Arc<Live>>>,
-    /// Held while a recording's files are brought away or deleted, so that only one of both happens.
-    keeping: tokio::sync::Mutex<()>,
+    /// The recordings whose files are being brought away or deleted: one of both happens at a time.
+    keeping: Mutex<HashSet<RecordingId>>,
     /// Something is there to be brought away.
     wake: Notify,
     signer: Signer,
@@ -137,7 +139,7 @@ impl Recordings {
             ground,
             engine: Mutex::new(Some(engine)),
             live: Mutex::default(),
-            keeping: tokio::sync::Mutex::default(),
+            keeping: Mutex::default(),
             wake: Notify::new(),
             signer: Signer::new(secret),
             composer,
@@ -190,6 +192,21 @@ impl Recordings {
         }
     }
 
+    /// Ends a recording's files once the packets are there that the shard had gathered when it was told to stop.
+    fn close_soon(&self, id: RecordingId) {
+        let recordings = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(GATHERED).await;
+            recordings.with_engine(|engine| engine.close(id));
+        });
+    }
+
+    /// The sole right to move or delete a recording's files; `None`: somebody has it.
+    fn alone(&self, id: RecordingId) -> Option<Alone> {
+        let is_free = lock(&self.0.keeping).insert(id);
+        is_free.then(|| Alone { recordings: self.clone(), id })
+    }
+
     fn live(&self) -> MutexGuard<'_, HashMap<RecordingId, Arc<Live>>> {
         lock(&self.0.live)
     }
@@ -207,6 +224,18 @@ impl Recordings {
             Ok(_) => Ok(()),
             Err(error) => Err(Refusal::Internal(format!("the folder of recordings cannot be looked at: {error}"))),
         }
+    }
+}
+
+/// See [`Recordings::alone`].
+struct Alone {
+    recordings: Recordings,
+    id: RecordingId,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        lock(&self.recordings.0.keeping).remove(&self.id);
     }
 }
 

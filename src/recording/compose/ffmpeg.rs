@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
+/// In front of each input: a picture of more pixels than 4096 × 4096 is no camera's, and would cost a gigabyte.
+pub(super) const MAX_PIXELS: [&str; 2] = ["-max_pixels", "16777216"];
 /// How long a child may be silent: it tells its progress twice a second.
 const SILENCE: Duration = Duration::from_secs(120);
 /// What is kept of what it says to people, in bytes.
@@ -90,7 +92,7 @@ impl Ffmpeg {
     /// The different lines of an answer of `ffprobe`, up to three.
     async fn ask(&self, entries: &[&str], file: &Path) -> Result<Vec<String>, Failure> {
         let mut command = nice(&self.ffprobe());
-        command.args(["-v", "error", "-of", "csv=p=0"]).args(entries).arg(input(file));
+        command.args(["-v", "error", "-of", "csv=p=0"]).args(entries).args(MAX_PIXELS).arg(input(file));
         let mut run = Run::start(command)?;
         let mut different = Vec::new();
         while let Some(line) = run.line().await? {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ring::digest;
 
-use super::ffmpeg::{Failure, Ffmpeg, Probed, input};
+use super::ffmpeg::{Failure, Ffmpeg, MAX_PIXELS, Probed, input};
 use super::mix;
 use super::plan::{self, Input};
 use super::{Ending, Job};
@@ -244,7 +244,8 @@ impl Recordings {
         };
         let (size_bytes, sha256) = measured?;
         let id = recording.recording_id;
-        let _alone = self.0.keeping.lock().await;
+        // Somebody deletes it.
+        let _alone = self.alone(id).ok_or(Ending::Cancelled)?;
         let store = &self.0.ground.store;
         // It may have been deleted meanwhile.
         let recording = store.recording(id).await?.ok_or(Ending::Cancelled)?;
@@ -324,7 +325,9 @@ async fn even_out(
     let filter = format!(
         "scale={width}:{height}:force_original_aspect_ratio=decrease,pad={width}:{height}:(ow-iw)/2:(oh-ih)/2,setsar=1"
     );
-    let mut arguments: Vec<OsString> = vec!["-copyts".into(), "-i".into(), input(&source.original)];
+    let mut arguments: Vec<OsString> = vec!["-copyts".into()];
+    arguments.extend(MAX_PIXELS.into_iter().chain(["-i"]).map(OsString::from));
+    arguments.push(input(&source.original));
     arguments.extend(["-map", "0:v:0", "-fps_mode", "vfr", "-vf"].map(OsString::from));
     arguments.push(filter.into());
     let written = ["-c:v", "mpeg4", "-q:v", "2", "-f", "matroska"];
@@ -344,7 +347,7 @@ fn arguments(
 ) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["-copyts".into()];
     for source in sources {
-        arguments.extend(["-threads", "1", "-i"].map(OsString::from));
+        arguments.extend(MAX_PIXELS.into_iter().chain(["-threads", "1", "-i"]).map(OsString::from));
         arguments.push(input(&source.picture));
     }
     if let Some(mix) = mix {

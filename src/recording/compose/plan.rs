@@ -93,7 +93,7 @@ pub(super) fn tiles(inputs: &[Input]) -> Vec<Tile> {
     let rows = count.div_ceil(columns);
     for (n, tile) in (0..).zip(&mut tiles) {
         // Even numbers: the picture's colours are half as wide and high.
-        let (width, height) = (WIDTH / columns & !1, HEIGHT / rows & !1);
+        let (width, height) = ((WIDTH / columns) & !1, (HEIGHT / rows) & !1);
         tile.area = Area { x: n % columns * width, y: n / columns * height, width, height };
     }
     tiles
