@@ -99,7 +99,7 @@ impl Recordings {
             return Err(Refusal::Banned { reason, until });
         }
         let Seen { recording, .. } = self.see(&person.user, recording).await?;
-        super::look::find(recording, file)
+        super::look::find(&recording, file)
     }
 }
 

@@ -119,7 +119,7 @@ impl Recordings {
     /// `not_found` (no such file, or not for them), `unavailable` (it is not ready), `internal`.
     pub async fn file(&self, caller: &Caller, recording: RecordingId, file: FileId) -> Result<Found, Refusal> {
         let Seen { recording, right } = self.see(&caller.user, recording).await?;
-        let found = find(recording.clone(), file)?;
+        let found = find(&recording, file)?;
         if right == Right::Site && self.0.looks.is_new(caller.user.id, file) {
             self.log(caller, Deed::ViewRecording, &recording).await?;
         }
@@ -247,13 +247,13 @@ impl Looks {
 }
 
 /// A recording's file that can be read.
-pub(super) fn find(recording: Recording, id: FileId) -> Result<Found, Refusal> {
+pub(super) fn find(recording: &Recording, id: FileId) -> Result<Found, Refusal> {
     let file = recording.files.iter().find(|file| file.file_id == id).ok_or(Refusal::NotFound)?.clone();
     let size = file.size_bytes.and_then(|size| u64::try_from(size).ok());
     let (FileState::Ready, Some(size_bytes), Some(sha256)) = (file.state, size, file.sha256.clone()) else {
         return Err(Refusal::Unavailable { what: "This file is not ready yet, and" });
     };
-    let name = name_of(&recording, &file);
+    let name = name_of(recording, &file);
     let key = Key::Recording(recording.recording_id, id);
     Ok(Found { file, key, size_bytes, sha256, name })
 }

@@ -265,7 +265,8 @@ impl Player {
         let since_begun = SystemTime::now() - begun.elapsed();
         let unix_us = since_begun.duration_since(UNIX_EPOCH).expect("it is later").as_micros() as u64 + elapsed_us;
         let clock_us = unix_us.saturating_add_signed(self.show.clock_ahead_us);
-        let ntp = ((clock_us / 1_000_000 + NTP_TO_UNIX_S) << 32) | ((clock_us % 1_000_000) << 32) / 1_000_000;
+        let (seconds, rest_us) = (clock_us / 1_000_000 + NTP_TO_UNIX_S, clock_us % 1_000_000);
+        let ntp = (seconds << 32) | ((rest_us << 32) / 1_000_000);
         let mut compound = Vec::new();
         for reel in &self.reels {
             let ticks = (elapsed_us * u64::from(reel.film.clock_hz) / 1_000_000) as u32;
