@@ -210,16 +210,17 @@ fn the_command_line_checks_migrates_and_describes() {
         ("PARLOR_MEDIA_PORT", "0"),
         ("PARLOR_TURN__STUN_LISTEN", "off"),
         ("PARLOR_WEB_DIR", "."),
+        ("PARLOR_MODELS_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/models")),
         ("PARLOR_LISTN", "x"),
     ];
     fs::write(folder.path().join("index.html"), "page").unwrap();
     let checked = parlor(&folder, &["check"], &quiet);
     assert_eq!(String::from_utf8_lossy(&checked.stdout), "A setting called \"listn\" is not known.\n");
     assert_eq!(checked.status.code(), Some(1));
-    let checked = parlor(&folder, &["check"], &quiet[..4]);
+    let checked = parlor(&folder, &["check"], &quiet[..5]);
     assert_eq!(String::from_utf8_lossy(&checked.stdout), "Nothing is missing or wrong.\n");
     assert!(checked.status.success() && !folder.path().join("data").exists(), "a check changes nothing");
-    let migrated = parlor(&folder, &["migrate"], &quiet[..4]);
+    let migrated = parlor(&folder, &["migrate"], &quiet[..5]);
     assert!(migrated.status.success() && folder.path().join("data/parlor.db").exists(), "{migrated:?}");
     let described = parlor(&folder, &["openapi"], &[]);
     assert!(serde_json::from_slice::<serde_json::Value>(&described.stdout).unwrap()["openapi"].is_string());
