@@ -23,7 +23,8 @@ export async function chromiumPages(origin, media) {
   const browser = await chromium.launch({ executablePath: process.env.PARLOR_CHROMIUM ?? "/usr/bin/chromium", args });
   const open = async (nickname) => {
     const context = await browser.newContext();
-    const script = await readFile(new URL("e2e/media/page.js", web), "utf8");
+    const files = ["blocks.js", "page.js"].map((name) => readFile(new URL(`e2e/media/${name}`, web), "utf8"));
+    const script = (await Promise.all(files)).join("\n");
     await context.addInitScript({ content: `globalThis.__mediaOptions = ${JSON.stringify(media)};\n${script}` });
     await context.route(`${origin}/bench/**`, async (route) => {
       const name = new URL(route.request().url()).pathname.slice("/bench/".length);
