@@ -3,8 +3,9 @@ import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link, useParams } from "react-router";
 import { Enter } from "../pages/Enter.tsx";
+import { DeadEnd } from "../pages/NotFound.tsx";
 import { useSession } from "../session.tsx";
-import { IconButton, Page, Spinner, useTitle } from "../ui.tsx";
+import { IconButton, Spinner, useTitle } from "../ui.tsx";
 import { Bans } from "./Bans.tsx";
 import { CaseList } from "./CaseList.tsx";
 import { CaseView } from "./CaseView.tsx";
@@ -24,20 +25,7 @@ export function ReviewPage() {
 
 function NotForYou() {
   const { t } = useTranslation();
-  return (
-    <Page title={t("review.notForYou")}>
-      <div data-testid="not-for-you" className="grid justify-items-start gap-4">
-        <h1 className="text-2xl font-bold">{t("review.notForYou")}</h1>
-        <p className="text-soft">{t("review.notForYouText")}</p>
-        <Link
-          to="/"
-          className="inline-flex min-h-11 items-center font-semibold text-accent underline underline-offset-4"
-        >
-          {t("common.back")}
-        </Link>
-      </div>
-    </Page>
-  );
+  return <DeadEnd testId="not-for-you" title={t("review.notForYou")} text={t("review.notForYouText")} />;
 }
 
 function Desk() {
