@@ -29,6 +29,32 @@ pub struct Path {
     pub remote: SocketAddr,
     /// Our address to send from; `None` leaves it to the system.
     pub local: Option<IpAddr>,
+    /// What carries it.
+    pub via: Via,
+}
+
+/// What carries the datagrams of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Via {
+    /// UDP.
+    Udp,
+    /// A TCP connection (RFC 6544), by the number that its owner gave it. No number is given twice.
+    Tcp(u32),
+}
+
+/// What tells one sender from another: UDP and each TCP connection count their ports apart.
+pub(crate) type Address = (SocketAddr, Via);
+
+impl Path {
+    /// The way over UDP to a peer, from whichever address of ours the system takes.
+    #[must_use]
+    pub const fn udp(remote: SocketAddr) -> Path {
+        Path { remote, local: None, via: Via::Udp }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        (self.remote, self.via)
+    }
 }
 
 /// Datagrams of equal size for one address, one behind the other; the last may be shorter.
@@ -116,6 +142,11 @@ impl Outbox {
         run
     }
 
+    /// Forgets the runs that were not taken.
+    pub fn discard(&mut self) {
+        self.runs.truncate(self.taken);
+    }
+
     pub fn bytes(&self, range: Range<usize>) -> &[u8] {
         &self.arena[range]
     }
@@ -147,11 +178,11 @@ impl Feed {
     }
 
     fn picture(&self, packet: &Packet) -> u16 {
-        packet.vp8.picture_id.wrapping_add(self.picture) & 0x7fff
+        packet.frame.picture_id.wrapping_add(self.picture) & 0x7fff
     }
 
     fn tl0(&self, packet: &Packet) -> u8 {
-        packet.vp8.tl0.wrapping_add(self.tl0)
+        packet.frame.tl0.wrapping_add(self.tl0)
     }
 }
 
@@ -281,7 +312,7 @@ impl Stream {
             }
             let Some((packet, payload)) = layer.ring.find(fresh.index) else { continue };
             if !fed {
-                if self.kind == Kind::Video && !packet.vp8.keyframe_start {
+                if self.kind == Kind::Video && !packet.frame.keyframe_start {
                     continue;
                 }
                 let feed = self.switch(source, track, packet);
@@ -309,11 +340,11 @@ impl Stream {
         out: &mut Outbox,
         forwarded: &mut Forwarded,
     ) {
-        let (Some(feed), Some(index)) = (self.current, self.map.forward(packet.index)) else { return };
+        let Some((index, feed)) = self.map.forward(packet.index) else { return };
         if index + 1 == self.map.next_out() {
             self.remember(&feed, packet);
         }
-        if packet.vp8.keyframe_start {
+        if packet.frame.keyframe_start {
             self.keyframe_us = packet.arrived_us;
         }
         let numbers = (feed.payload_type, index, self.ssrc);
@@ -336,8 +367,8 @@ impl Stream {
         let feed = Feed {
             source,
             timestamp: timestamp.wrapping_sub(packet.timestamp),
-            picture: self.last_picture.wrapping_add(1).wrapping_sub(packet.vp8.picture_id),
-            tl0: self.last_tl0.wrapping_add(1).wrapping_sub(packet.vp8.tl0),
+            picture: self.last_picture.wrapping_add(1).wrapping_sub(packet.frame.picture_id),
+            tl0: self.last_tl0.wrapping_add(1).wrapping_sub(packet.frame.tl0),
             payload_type: format.payload_type,
             rtx_payload_type: format.rtx_payload_type,
         };
@@ -452,7 +483,7 @@ fn write(
     let copy = &mut room[body..body + payload.len()];
     copy.copy_from_slice(payload);
     if kind == Kind::Video {
-        packet.vp8.rewrite(copy, feed.picture(packet), feed.tl0(packet));
+        packet.frame.rewrite(copy, feed.picture(packet), feed.tl0(packet));
     }
     sealer.seal_rtp(room, rtp::FIXED_LEN, (index >> 16) as u32);
     len
