@@ -1,5 +1,6 @@
 //! A call: who is in it, who speaks, and the mapping of its tracks onto everybody's slots.
 
+use crate::fault::Step;
 use crate::forward::SourceLayer;
 use crate::id::CallId;
 use crate::shard::{Event, Shard, SlotState};
@@ -42,6 +43,7 @@ impl Shard {
         if !self.peers.contains(key) || !self.peers[key].ready {
             return true;
         }
+        self.work_for_peer(key, Step::Settle);
         self.settle(key, Kind::Audio);
         self.settle(key, Kind::Video);
         self.aim(key);
@@ -169,6 +171,7 @@ impl Shard {
     /// Tells one more peer what changed in its slots; false when all know.
     pub(crate) fn tell_next(&mut self) -> bool {
         let Some(key) = self.untold.pop() else { return false };
+        self.work_for_peer(key, Step::Settle);
         let Some(peer) = self.peers.get_mut(key) else { return true };
         let mut changed = Vec::new();
         for slot in &mut peer.slots {
@@ -202,6 +205,9 @@ impl Shard {
     /// Notices tracks that begin or cease, layers that come or go, and who speaks.
     pub(crate) fn look_after_calls(&mut self, now_us: u64) {
         for call_key in 0..self.calls.capacity() {
+            if self.calls.contains(call_key) {
+                self.work_for(call_key, Step::LookAfter);
+            }
             let Some(call) = self.calls.get_mut(call_key) else { continue };
             let mut changed = call.speakers.rank(now_us);
             let speaking: Vec<TrackKey> = call.speakers.speaking().map(|(track, _)| track).collect();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::drop::Drop;
+use crate::fault::Step;
 use crate::forward::Path;
 use crate::ice;
 use crate::peer::{Inbound, MOST_ADDRESSES, MOST_INBOUND};
@@ -36,6 +37,7 @@ impl Shard {
             return Ok(());
         };
         let key = *self.by_ufrag.get(ufrag).ok_or(Drop::StunUnknownUfrag)?;
+        self.work_for_peer(key, Step::Packet);
         if self.is_taken(from, key, now_us) {
             return Err(Drop::AddressTaken);
         }
@@ -83,6 +85,7 @@ impl Shard {
 
     pub(crate) fn on_dtls(&mut self, now: Instant, now_us: u64, from: Path, bytes: &[u8]) -> Result<(), Drop> {
         let key = self.peer_at(from.remote)?;
+        self.work_for_peer(key, Step::Packet);
         // The pair that the client shakes hands on is the one that it has chosen, whichever was checked first.
         if !self.peers[key].connected {
             self.peers[key].addr = Some(from);
@@ -118,6 +121,7 @@ impl Shard {
 
     pub(crate) fn on_rtp(&mut self, now_us: u64, from: SocketAddr, bytes: &mut [u8]) -> Result<(), Drop> {
         let key = self.peer_at(from)?;
+        self.work_for_peer(key, Step::Packet);
         let header = Header::parse(bytes)?;
         let peer = &mut *self.peers[key];
         let known = peer.inbound.iter().position(|inbound| inbound.ssrc == header.ssrc);

@@ -10,6 +10,7 @@ pub mod client;
 pub mod demux;
 pub mod drop;
 pub mod dtls;
+mod fault;
 mod forward;
 mod h264;
 pub mod ice;

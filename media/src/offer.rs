@@ -2,6 +2,7 @@
 //! same participant replaces the old one.
 
 use crate::call::Call;
+use crate::fault::Step;
 use crate::forward::{Format, Formats, Seeds, Stream};
 use crate::ice::Agent;
 use crate::id::{CallId, ParticipantId, TrackId};
@@ -90,6 +91,7 @@ impl Shard {
                 self.admit(call, participant, &offer, now_us)
             }
         };
+        self.work_for_peer(key, Step::Command);
         for (_, media) in offer.senders() {
             self.publish(key, media, tracks);
         }

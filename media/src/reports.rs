@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::fault::Step;
 use crate::inbound::CLOSED_KEPT_US;
 use crate::layer::us_to_ntp;
 use crate::peer::{MOST_RESEND_CREDIT, RESEND_CREDIT_PER_TICK};
@@ -30,6 +31,7 @@ impl Shard {
     /// Each tick: whatever repairs pictures soonest.
     pub(crate) fn repair(&mut self, now: Instant, now_us: u64) {
         for key in 0..self.peers.capacity() {
+            self.work_for_peer(key, Step::Repair);
             let Some(peer) = self.peers.get_mut(key) else { continue };
             peer.resend_credit = MOST_RESEND_CREDIT.min(peer.resend_credit + RESEND_CREDIT_PER_TICK);
             if !peer.connected {
@@ -127,6 +129,7 @@ impl Shard {
     pub(crate) fn look_after(&mut self, now_us: u64) {
         let timeout_us = self.config.ice_timeout.as_micros() as u64;
         for key in 0..self.peers.capacity() {
+            self.work_for_peer(key, Step::LookAfter);
             let Some(peer) = self.peers.get_mut(key) else { continue };
             let over = match peer.closed_us {
                 Some(closed_us) => now_us > closed_us + CLOSED_KEPT_US,

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::drop::Drop;
+use crate::fault::Step;
 use crate::layer::SenderReport;
 use crate::shard::Shard;
 use crate::track::PeerKey;
@@ -137,11 +138,14 @@ pub fn sequences(pairs: &[u8]) -> impl Iterator<Item = u16> + '_ {
 impl Shard {
     pub(crate) fn on_rtcp(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<(), Drop> {
         let key = self.by_address.get(&from).copied().ok_or(Drop::UnknownAddress)?;
+        self.work_for_peer(key, Step::Packet);
         let opener = self.peers[key].opener.as_mut().ok_or(Drop::NoKeys)?;
         let mut compound = std::mem::take(&mut self.sealed);
         compound.clear();
         let result = opener.open_rtcp(bytes, &mut compound).and_then(|()| {
             let mut resends = 0;
+            #[cfg(feature = "faults")]
+            self.plan_fault(key, &compound)?;
             read(&compound, |part| self.on_part(key, part, now_us, &mut resends))
         });
         self.sealed = compound;

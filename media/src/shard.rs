@@ -16,6 +16,7 @@ use crate::call::Call;
 use crate::demux::{self, Kind as Protocol};
 use crate::drop::Drop;
 use crate::dtls::Certificate;
+use crate::fault::{Step, Work};
 use crate::forward::{Outbox, Path};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::peer::{Peer, View};
@@ -259,7 +260,7 @@ pub struct Shard {
     pub(crate) out: Outbox,
     /// Tracks with packets of this tick, and the next receiver of the last of them.
     pub(crate) dirty: Vec<TrackKey>,
-    cursor: usize,
+    pub(crate) cursor: usize,
     /// Peers whose slots must be looked at again.
     pub(crate) unsettled: Vec<PeerKey>,
     /// Peers that must be told of their slots.
@@ -275,6 +276,8 @@ pub struct Shard {
     /// When repairs are looked after next; 0 for as soon as can be.
     pub(crate) tick_us: u64,
     second_us: u64,
+    /// Whose call is worked for.
+    pub(crate) work: Work,
 }
 
 impl Shard {
@@ -307,6 +310,7 @@ impl Shard {
             epochs: 0,
             tick_us: 0,
             second_us: 0,
+            work: Work::default(),
         }
     }
 
@@ -323,6 +327,7 @@ impl Shard {
             }
             Input::Timeout => self.timeout(now, now_us),
         }
+        self.rest();
     }
 
     fn datagram(&mut self, now: Instant, now_us: u64, from: Path, bytes: &mut [u8]) -> Result<(), Drop> {
@@ -350,12 +355,14 @@ impl Shard {
         loop {
             if let Some(run) = self.out.take() {
                 let (to, segment) = (run.to, run.segment);
+                self.rest();
                 return Some(Output::Transmit(Transmit { to, segment, bytes: self.out.bytes(run.bytes) }));
             }
             if !self.forward_next() && !self.settle_next() && !self.tell_next() {
                 break;
             }
         }
+        self.rest();
         self.events.pop_front().map(Output::Event)
     }
 
@@ -391,6 +398,7 @@ impl Shard {
     /// The participant can take media now.
     pub fn ready(&mut self, participant: ParticipantId) {
         if let Some(&key) = self.by_participant.get(&participant) {
+            self.work_for_peer(key, Step::Command);
             self.peers[key].ready = true;
             self.unsettle(key);
         }
@@ -399,6 +407,7 @@ impl Shard {
     /// What the participant wants to see from now on.
     pub fn view(&mut self, participant: ParticipantId, view: Vec<View>) {
         if let Some(&key) = self.by_participant.get(&participant) {
+            self.work_for_peer(key, Step::Command);
             self.peers[key].view = Some(view);
             self.unsettle(key);
         }
@@ -407,6 +416,7 @@ impl Shard {
     /// Drops a track's packets from now on, or forwards them again.
     pub fn mute(&mut self, track: TrackId, muted: bool) {
         let Some(&key) = self.by_track.get(&track) else { return };
+        self.work_for_track(key, Step::Command);
         let track = &mut self.tracks[key];
         if track.muted != muted {
             track.muted = muted;
@@ -423,6 +433,7 @@ impl Shard {
     /// The participant leaves its call.
     pub fn leave(&mut self, participant: ParticipantId) {
         if let Some(&key) = self.by_participant.get(&participant) {
+            self.work_for_peer(key, Step::Command);
             self.remove(key);
         }
     }
@@ -463,7 +474,8 @@ impl Shard {
             return true;
         };
         self.cursor += 1;
-        let peer = &mut *self.peers[peer_key];
+        self.work_for_peer(peer_key, Step::Forward);
+        let (peer, track) = (&mut *self.peers[peer_key], &self.tracks[key]);
         let (Some(to), Some(sealer)) = (peer.addr, peer.sealer.as_mut()) else { return true };
         let slot = &mut peer.slots[usize::from(slot)];
         let before = slot.stream.current();

@@ -119,6 +119,7 @@ impl Shard {
             (Some(_), true) | (None, false) => return,
         }
         let Some(&key) = self.by_call.get(&call) else { return };
+        self.work_for(key, crate::fault::Step::Command);
         self.calls[key].recorded = on;
         for at in 0..self.calls[key].tracks.len() {
             let track = self.calls[key].tracks[at];
