@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::codec;
 use crate::drop::Drop;
 use crate::fault::Step;
 use crate::forward::Path;
@@ -12,8 +13,7 @@ use crate::ring::Packet;
 use crate::rtp::Header;
 use crate::shard::{Event, Shard};
 use crate::srtp::{Opener, RolloverWindow, Sealer};
-use crate::track::{Codec, Kind, PeerKey};
-use crate::{h264, vp8};
+use crate::track::{Kind, PeerKey};
 
 /// An address stays its owner's for this long after the last check: twice the interval of consent checks.
 const ADDRESS_HELD_US: u64 = 5_000_000;
@@ -241,20 +241,17 @@ impl Shard {
                 track.layers[place].receive_padding(index, now_us);
                 track.fresh.push(crate::track::Fresh { layer, padding: true, index });
                 if self.calls[call].recorded {
-                    let padding = Packet::new(index, header.timestamp, false, vp8::Descriptor::EMPTY, now_us);
+                    let padding = Packet::new(index, header.timestamp, false, codec::Descriptor::EMPTY, now_us);
                     self.copy_padding(track_key, place, &padding);
                 }
                 self.mark(track_key);
             }
             return Err(Drop::Padding);
         }
-        let descriptor = match track.codec {
-            Codec::Opus => vp8::Descriptor::EMPTY,
-            Codec::Vp8 => vp8::Descriptor::parse(payload).ok_or(Drop::Payload)?,
-            Codec::H264 => h264::describe(payload),
-        };
+        let structure = &mut track.layers[place].structure;
+        let frame = codec::describe(track.codec, header.marker, payload, None, structure).ok_or(Drop::Payload)?;
         self.stats.repaired += u64::from(rtx);
-        track.receive(place, Packet::new(index, header.timestamp, header.marker, descriptor, now_us), payload);
+        track.receive(place, Packet::new(index, header.timestamp, header.marker, frame, now_us), payload);
         if !track.active {
             self.begin_track(track_key);
         }

@@ -1,5 +1,6 @@
 //! One inbound layer: one encoding of a track as its publisher sends it, with what it takes to forward, repair and report it.
 
+use crate::codec::Structure;
 use crate::nack::Nacks;
 use crate::ring::{Packet, Ring};
 
@@ -40,6 +41,8 @@ pub(crate) struct Layer {
     pub ring: Ring,
     pub nacks: Nacks,
     pub report: Option<SenderReport>,
+    /// The stream's spatial and temporal layers.
+    pub structure: Structure,
     /// Picture width in pixels as of the last key frame; 0 before it and for audio.
     pub width: u16,
     /// When the last packet came.
@@ -65,6 +68,7 @@ impl Layer {
             ring: Ring::default(),
             nacks: Nacks::default(),
             report: None,
+            structure: Structure::default(),
             width: 0,
             last_us: 0,
             packets: 0,
@@ -114,7 +118,7 @@ impl Layer {
             self.highest = packet.index;
         }
         self.note(packet.index, payload.len(), now_us);
-        if let Some((width, _)) = packet.vp8.dimensions {
+        if let Some((width, _)) = packet.frame.dimensions {
             self.width = width;
         }
         self.ring.push(packet, payload);
@@ -188,7 +192,7 @@ pub(crate) fn us_to_ntp(us: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vp8::Descriptor;
+    use crate::codec::Descriptor;
 
     #[test]
     fn reports_loss_and_jitter() {

@@ -7,12 +7,12 @@
 mod call;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod codec;
 pub mod demux;
 pub mod drop;
 pub mod dtls;
 mod fault;
 mod forward;
-mod h264;
 pub mod ice;
 mod id;
 mod inbound;
@@ -34,10 +34,9 @@ pub mod srtp;
 mod tap;
 mod track;
 mod twcc;
-mod vp8;
 
 pub use forward::Path;
-pub use h264::dimensions as h264_dimensions;
+pub use codec::h264::dimensions as h264_dimensions;
 pub use id::{CallId, ParticipantId, TrackId};
 pub use offer::{Answered, OfferError, OfferedTrack};
 pub use peer::View;

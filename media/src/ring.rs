@@ -4,7 +4,7 @@
 //! double while they hold less than [`HISTORY_US`] of what arrives, so that a microphone costs a few kilobytes and a
 //! 1080p camera gets its second of history.
 
-use crate::vp8;
+use crate::codec::Descriptor;
 
 /// How long a packet should stay available for retransmission: longer than a NACK takes on any usable path.
 pub const HISTORY_US: u64 = 1_000_000;
@@ -26,8 +26,8 @@ pub struct Packet {
     pub timestamp: u32,
     /// Marker bit as published.
     pub marker: bool,
-    /// What the payload's descriptor says; default for audio.
-    pub vp8: vp8::Descriptor,
+    /// What the payload says of its frame; empty for audio.
+    pub frame: Descriptor,
     /// Arrival, µs of the shard's clock.
     pub arrived_us: u64,
     at: u64,
@@ -37,7 +37,7 @@ pub struct Packet {
 /// No packet has this index: a layer would have to send for two million years.
 const EMPTY: u64 = u64::MAX;
 const NOTHING: Packet =
-    Packet { index: EMPTY, timestamp: 0, marker: false, vp8: vp8::Descriptor::EMPTY, arrived_us: 0, at: 0, len: 0 };
+    Packet { index: EMPTY, timestamp: 0, marker: false, frame: Descriptor::EMPTY, arrived_us: 0, at: 0, len: 0 };
 
 /// The recent packets of one layer.
 #[derive(Debug, Default)]
@@ -154,8 +154,8 @@ impl Ring {
 impl Packet {
     /// A packet to keep; its place in the ring is given by [`Ring::push`].
     #[must_use]
-    pub fn new(index: u64, timestamp: u32, marker: bool, vp8: vp8::Descriptor, arrived_us: u64) -> Packet {
-        Packet { index, timestamp, marker, vp8, arrived_us, at: 0, len: 0 }
+    pub fn new(index: u64, timestamp: u32, marker: bool, frame: Descriptor, arrived_us: u64) -> Packet {
+        Packet { index, timestamp, marker, frame, arrived_us, at: 0, len: 0 }
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn packet(index: u64, now_us: u64) -> Packet {
-        Packet::new(index, index as u32, false, vp8::Descriptor::EMPTY, now_us)
+        Packet::new(index, index as u32, false, Descriptor::EMPTY, now_us)
     }
 
     #[test]

@@ -8,8 +8,8 @@ pub(crate) use record::{Copying, Recorder};
 pub use record::{Recorded, RecordedEvent, RecordedPacket};
 pub(crate) use sample::Sampling;
 
+use crate::codec::{h264, vp8};
 use crate::track::Codec;
-use crate::{h264, vp8};
 
 /// Appends what a packet carries of its frame: VP8 as one bitstream, H.264 in Annex B. False when the payload makes no sense.
 fn append_frame(codec: Codec, payload: &[u8], frame: &mut Vec<u8>) -> bool {

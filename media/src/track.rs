@@ -137,7 +137,7 @@ impl Track {
 
     /// Keeps a packet and marks it to be forwarded in this tick.
     pub fn receive(&mut self, layer: usize, packet: Packet, payload: &[u8]) {
-        if packet.vp8.keyframe_start {
+        if packet.frame.keyframe_start {
             self.keyframes.arrived(layer);
         }
         self.fresh.push(Fresh { layer: layer as u8, padding: false, index: packet.index });
@@ -179,7 +179,7 @@ impl Track {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vp8::Descriptor;
+    use crate::codec::Descriptor;
 
     fn sent(widths: &[(u16, u64)]) -> Track {
         let mut track = Track::new(TrackId(1), ParticipantId(1), 0, Source::Camera, Codec::Vp8, widths.len(), 1);

@@ -171,7 +171,7 @@ impl Shard {
             Some(copying) if index < copying.from => return,
             Some(_) => index,
             None => {
-                let begins = layer.ring.find(index).is_some_and(|(packet, _)| packet.vp8.keyframe_start);
+                let begins = layer.ring.find(index).is_some_and(|(packet, _)| packet.frame.keyframe_start);
                 if track.source.kind() == Kind::Video && !(begins && track.highest_sent() == Some(place)) {
                     return;
                 }
@@ -253,7 +253,7 @@ fn append(
         index: packet.index,
         timestamp: packet.timestamp,
         marker: packet.marker,
-        keyframe_start: packet.vp8.keyframe_start,
+        keyframe_start: packet.frame.keyframe_start,
         arrived_us: packet.arrived_us,
         captured_us: track.layers[place].captured_us(packet.timestamp),
         payload: start..recorder.bytes.len(),

@@ -158,7 +158,7 @@ impl Shard {
             if !sampling.is_open(now_us, every_us) {
                 return;
             }
-            let Some((packet, _)) = track.layers[place].ring.find(index).filter(|(it, _)| it.vp8.keyframe_start) else {
+            let Some((packet, _)) = track.layers[place].ring.find(index).filter(|(it, _)| it.frame.keyframe_start) else {
                 return;
             };
             let (epoch, timestamp) = (track.layers[place].epoch, packet.timestamp);

@@ -1,7 +1,7 @@
 //! The H.264 payload format (RFC 6184), packetization modes 0 and 1: single NAL units, STAP-A and FU-A. What a forwarder must know
 //! is where a key frame begins; what a sampler wants is the frame in Annex B.
 
-use crate::vp8::Descriptor;
+use super::Descriptor;
 
 /// Types of NAL units (ITU-T H.264 table 7-1) and of aggregates (RFC 6184 table 3).
 const SPS: u8 = 7;
@@ -10,13 +10,17 @@ const FU_A: u8 = 28;
 /// What stands between NAL units in a byte stream (ITU-T H.264 annex B).
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
-/// What a forwarder must know of a packet. H.264 has no counters that would have to be rewritten.
+/// What a forwarder must know of a packet. H.264 has no counters that would have to be rewritten, and says nothing of temporal
+/// layers (RFC 6184 has none): everything is one layer.
 pub(crate) fn describe(payload: &[u8]) -> Descriptor {
-    if !is_keyframe_start(payload) {
-        return Descriptor::EMPTY;
-    }
     let mut descriptor = Descriptor::EMPTY;
-    (descriptor.keyframe_start, descriptor.dimensions) = (true, dimensions(payload));
+    if is_keyframe_start(payload) {
+        (descriptor.keyframe_start, descriptor.spatial_switch) = (true, true);
+        (descriptor.lifts, descriptor.dimensions) = (u8::MAX, dimensions(payload));
+    }
+    // A fragment that is not the first continues its frame; anything else may begin one.
+    descriptor.frame_start = descriptor.keyframe_start
+        || !matches!(payload, [first, header, ..] if first & 0x1f == FU_A && header & 0x80 == 0);
     descriptor
 }
 
