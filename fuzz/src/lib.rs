@@ -108,7 +108,7 @@ const fn address(host: u8) -> SocketAddr {
 }
 
 fn path(remote: SocketAddr) -> Path {
-    Path { remote, local: None }
+    Path::udp(remote)
 }
 
 /// A shard, and for some targets a call in it: a publisher of sound and video, and a viewer.

@@ -60,6 +60,16 @@ pub fn local_ufrag(datagram: &[u8]) -> Option<&str> {
     Some(local)
 }
 
+/// The characters of ICE credentials (RFC 8839 §5.4): as many as there can be shards.
+pub(crate) const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The number of the shard that a check is for: the first letter of the user name that its answer gave. Nothing is verified yet.
+#[must_use]
+pub fn shard_of(datagram: &[u8]) -> Option<u8> {
+    let first = *local_ufrag(datagram)?.as_bytes().first()?;
+    LETTERS.iter().position(|letter| *letter == first).map(|number| number as u8)
+}
+
 /// What an authentic check said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Check {

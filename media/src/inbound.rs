@@ -1,12 +1,11 @@
 //! What peers send: connectivity checks, handshakes, media. A packet is authenticated before it changes anything.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::codec;
 use crate::drop::Drop;
 use crate::fault::Step;
-use crate::forward::Path;
+use crate::forward::{Address, Path};
 use crate::ice;
 use crate::peer::{Inbound, MOST_ADDRESSES, MOST_INBOUND};
 use crate::ring::Packet;
@@ -26,7 +25,7 @@ pub(crate) const CLOSED_KEPT_US: u64 = 15_000_000;
 
 impl Shard {
     pub(crate) fn on_stun(&mut self, now_us: u64, path: Path, bytes: &[u8]) -> Result<(), Drop> {
-        let from = path.remote;
+        let (from, address) = (path.remote, path.address());
         self.scratch.clear();
         let Some(ufrag) = ice::local_ufrag(bytes) else {
             // No credentials asked: a plain STUN request learns its own address and nothing else.
@@ -38,7 +37,7 @@ impl Shard {
         };
         let key = *self.by_ufrag.get(ufrag).ok_or(Drop::StunUnknownUfrag)?;
         self.work_for_peer(key, Step::Packet);
-        if self.is_taken(from, key, now_us) {
+        if self.is_taken(address, key, now_us) {
             return Err(Drop::AddressTaken);
         }
         let peer = &mut *self.peers[key];
@@ -53,17 +52,17 @@ impl Shard {
             self.by_ufrag.remove(&old.local_ufrag);
         }
         peer.checked_us = now_us;
-        peer.addresses.retain(|(known, _)| *known != from);
+        peer.addresses.retain(|(known, _)| *known != address);
         if peer.addresses.len() == MOST_ADDRESSES {
-            let selected = peer.addr.map(|path| path.remote);
+            let selected = peer.addr.map(|path| path.address());
             let oldest = peer.addresses.iter().position(|(known, _)| Some(*known) != selected).unwrap_or(0);
             let (oldest, _) = peer.addresses.remove(oldest);
             if self.by_address.get(&oldest) == Some(&key) {
                 self.by_address.remove(&oldest);
             }
         }
-        peer.addresses.push((from, now_us));
-        self.by_address.insert(from, key);
+        peer.addresses.push((address, now_us));
+        self.by_address.insert(address, key);
         if check.nominated || peer.addr.is_none() {
             peer.addr = Some(path);
         }
@@ -71,7 +70,7 @@ impl Shard {
     }
 
     /// Whether an address belongs to somebody else who has just shown it. Behind one NAT it may change hands, but not at once.
-    fn is_taken(&self, address: SocketAddr, key: PeerKey, now_us: u64) -> bool {
+    fn is_taken(&self, address: Address, key: PeerKey, now_us: u64) -> bool {
         let owner =
             self.by_address.get(&address).filter(|owner| **owner != key).and_then(|owner| self.peers.get(*owner));
         owner.is_some_and(|owner| {
@@ -79,12 +78,12 @@ impl Shard {
         })
     }
 
-    fn peer_at(&self, from: SocketAddr) -> Result<PeerKey, Drop> {
+    fn peer_at(&self, from: Address) -> Result<PeerKey, Drop> {
         self.by_address.get(&from).copied().ok_or(Drop::UnknownAddress)
     }
 
     pub(crate) fn on_dtls(&mut self, now: Instant, now_us: u64, from: Path, bytes: &[u8]) -> Result<(), Drop> {
-        let key = self.peer_at(from.remote)?;
+        let key = self.peer_at(from.address())?;
         self.work_for_peer(key, Step::Packet);
         // The pair that the client shakes hands on is the one that it has chosen, whichever was checked first.
         if !self.peers[key].connected {
@@ -119,7 +118,7 @@ impl Shard {
         }
     }
 
-    pub(crate) fn on_rtp(&mut self, now_us: u64, from: SocketAddr, bytes: &mut [u8]) -> Result<(), Drop> {
+    pub(crate) fn on_rtp(&mut self, now_us: u64, from: Address, bytes: &mut [u8]) -> Result<(), Drop> {
         let key = self.peer_at(from)?;
         self.work_for_peer(key, Step::Packet);
         let header = Header::parse(bytes)?;

@@ -35,7 +35,7 @@ mod tap;
 mod track;
 mod twcc;
 
-pub use forward::Path;
+pub use forward::{Path, Via};
 pub use codec::h264::dimensions as h264_dimensions;
 pub use id::{CallId, ParticipantId, TrackId};
 pub use offer::{Answered, OfferError, OfferedTrack};

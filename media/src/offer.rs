@@ -4,7 +4,7 @@
 use crate::call::Call;
 use crate::fault::Step;
 use crate::forward::{Format, Formats, Seeds, Stream};
-use crate::ice::Agent;
+use crate::ice::{self, Agent};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::peer::{FIRST_RTT_US, MOST_RESEND_CREDIT, Peer, Section, low_to_high};
 use crate::sdp::{self, Answer, Offer, OfferedMedia, SdpError, SlotLine};
@@ -17,7 +17,7 @@ use crate::twcc::Arrivals;
 const MOST_SLOTS: usize = 60;
 /// Tracks that one peer may publish: microphone, camera, screen, and some to spare.
 const MOST_TRACKS: usize = 6;
-/// Characters of ICE credentials (RFC 8445 §5.3 asks for 4 and 22 at least).
+/// Characters of ICE credentials (RFC 8445 §5.3 asks for 4 and 22 at least), of which the first names the shard.
 const UFRAG_LEN: usize = 8;
 const PWD_LEN: usize = 24;
 
@@ -112,7 +112,7 @@ impl Shard {
                 call
             }
         };
-        let (ufrag, pwd) = (self.random_text(UFRAG_LEN), self.random_text(PWD_LEN));
+        let (ufrag, pwd) = self.new_credentials();
         let reporter_ssrc = self.random_u32();
         self.epochs += 1;
         let peer = Peer {
@@ -158,7 +158,7 @@ impl Shard {
         if self.peers[key].ice.remote_ufrag == offer.ice_ufrag {
             return;
         }
-        let (ufrag, pwd) = (self.random_text(UFRAG_LEN), self.random_text(PWD_LEN));
+        let (ufrag, pwd) = self.new_credentials();
         let peer = &mut self.peers[key];
         let before = std::mem::replace(&mut peer.ice, Agent::new(ufrag.clone(), pwd, offer.ice_ufrag.clone()));
         // The working path goes on under the old credentials until the answer has reached the client.
@@ -260,7 +260,7 @@ impl Shard {
             ice_pwd: peer.ice.local_pwd.clone(),
             fingerprint: self.certificate.fingerprint(),
             candidates: self.config.candidates.clone(),
-            tcp_candidates: Vec::new(),
+            tcp_candidates: self.config.tcp_candidates.clone(),
             slots: slots.collect(),
         }
     }
@@ -316,9 +316,14 @@ impl Shard {
         }
     }
 
+    /// A user name whose first letter says which shard it is of, and a password.
+    fn new_credentials(&mut self) -> (String, String) {
+        let shard = ice::LETTERS[usize::from(self.config.number) % ice::LETTERS.len()] as char;
+        (format!("{shard}{}", self.random_text(UFRAG_LEN - 1)), self.random_text(PWD_LEN))
+    }
+
     fn random_text(&mut self, len: usize) -> String {
-        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        (0..len).map(|_| LETTERS[(self.random_u32() >> 26) as usize] as char).collect()
+        (0..len).map(|_| ice::LETTERS[(self.random_u32() >> 26) as usize] as char).collect()
     }
 }
 

@@ -1,10 +1,8 @@
 //! One participant's transport and what it negotiated: credentials, keys, the streams it sends and the slots it receives.
 
-use std::net::SocketAddr;
-
 use crate::drop::Drop;
 use crate::dtls::Dtls;
-use crate::forward::Path;
+use crate::forward::{Address, Path};
 use crate::ice::Agent;
 use crate::id::{ParticipantId, TrackId};
 use crate::rtp::Header;
@@ -79,7 +77,7 @@ pub(crate) struct Peer {
     /// Where to send: the address of the last nominated check.
     pub addr: Option<Path>,
     /// Every address that has shown the credentials, and when it last did, the latest last.
-    pub addresses: Vec<(SocketAddr, u64)>,
+    pub addresses: Vec<(Address, u64)>,
     pub joined_us: u64,
     pub checked_us: u64,
     pub dtls: Option<Box<Dtls>>,

@@ -3,10 +3,9 @@
 //! A compound is read to its end whatever its parts are: a key frame request often stands behind an empty report. A part that
 //! lies about its length ends the reading; a part that is only unknown does not.
 
-use std::net::SocketAddr;
-
 use crate::drop::Drop;
 use crate::fault::Step;
+use crate::forward::Address;
 use crate::layer::SenderReport;
 use crate::shard::Shard;
 use crate::track::PeerKey;
@@ -136,7 +135,7 @@ pub fn sequences(pairs: &[u8]) -> impl Iterator<Item = u16> + '_ {
 }
 
 impl Shard {
-    pub(crate) fn on_rtcp(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Result<(), Drop> {
+    pub(crate) fn on_rtcp(&mut self, now_us: u64, from: Address, bytes: &[u8]) -> Result<(), Drop> {
         let key = self.by_address.get(&from).copied().ok_or(Drop::UnknownAddress)?;
         self.work_for_peer(key, Step::Packet);
         let opener = self.peers[key].opener.as_mut().ok_or(Drop::NoKeys)?;

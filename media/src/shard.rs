@@ -17,7 +17,7 @@ use crate::demux::{self, Kind as Protocol};
 use crate::drop::Drop;
 use crate::dtls::Certificate;
 use crate::fault::{Step, Work};
-use crate::forward::{Outbox, Path};
+use crate::forward::{Address, Outbox, Path};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::peer::{Peer, View};
 use crate::tap::Recorder;
@@ -26,8 +26,12 @@ use crate::track::{Codec, Kind, PeerKey, Track, TrackKey};
 /// The settings of a shard.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Which of the server's shards this is. The first letter of its user names for ICE says it ([`crate::ice::shard_of`]).
+    pub number: u8,
     /// The addresses that answers offer to clients.
     pub candidates: Vec<SocketAddr>,
+    /// The addresses where connections over TCP are taken (RFC 6544), for clients whose network blocks UDP.
+    pub tcp_candidates: Vec<SocketAddr>,
     /// A connection without a valid connectivity check for this long is given up (RFC 7675 asks for 30 s at most).
     pub ice_timeout: Duration,
     /// Participants of one call. A bound for the core's own sake: rooms have their own, lower one.
@@ -41,7 +45,9 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            number: 0,
             candidates: Vec::new(),
+            tcp_candidates: Vec::new(),
             ice_timeout: Duration::from_secs(20),
             most_participants: 128,
             sample_every: None,
@@ -255,7 +261,7 @@ pub struct Shard {
     pub(crate) by_call: HashMap<CallId, usize>,
     pub(crate) by_participant: HashMap<ParticipantId, PeerKey>,
     pub(crate) by_ufrag: HashMap<String, PeerKey>,
-    pub(crate) by_address: HashMap<SocketAddr, PeerKey>,
+    pub(crate) by_address: HashMap<Address, PeerKey>,
     pub(crate) by_track: HashMap<TrackId, TrackKey>,
     pub(crate) out: Outbox,
     /// Tracks with packets of this tick, and the next receiver of the last of them.
@@ -334,8 +340,8 @@ impl Shard {
         match demux::classify(bytes).ok_or(Drop::Unknown)? {
             Protocol::Stun => self.on_stun(now_us, from, bytes),
             Protocol::Dtls => self.on_dtls(now, now_us, from, bytes),
-            Protocol::Rtp => self.on_rtp(now_us, from.remote, bytes),
-            Protocol::Rtcp => self.on_rtcp(now_us, from.remote, bytes),
+            Protocol::Rtp => self.on_rtp(now_us, from.address(), bytes),
+            Protocol::Rtcp => self.on_rtcp(now_us, from.address(), bytes),
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use parlor_media::{Path, Transmit};
+use parlor_media::{Path, Transmit, Via};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -73,7 +73,7 @@ impl UdpPort {
         let messages = buffers.bytes.chunks_exact_mut(MESSAGE_BYTES).zip(metas).take(count);
         let messages = messages.filter(|(_, meta)| meta.addr.port() != 0);
         Ok(messages.flat_map(move |(bytes, meta)| {
-            let path = Path { remote: meta.addr, local: meta.dst_ip.filter(|_| choose_source) };
+            let path = Path { remote: meta.addr, local: meta.dst_ip.filter(|_| choose_source), via: Via::Udp };
             bytes[..meta.len].chunks_mut(meta.stride.max(1)).map(move |datagram| (path, datagram))
         }))
     }

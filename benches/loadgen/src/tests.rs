@@ -47,7 +47,7 @@ impl Forwarder {
             while !stopped.load(Ordering::Relaxed) {
                 inbox.try_iter().for_each(|command| command(&mut shard));
                 if let Ok((len, remote)) = socket.recv_from(&mut buffer) {
-                    let from = Path { remote, local: None };
+                    let from = Path::udp(remote);
                     shard.handle(Instant::now(), Input::Datagram { from, bytes: &mut buffer[..len] });
                 }
                 let now = Instant::now();

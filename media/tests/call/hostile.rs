@@ -33,7 +33,7 @@ impl Scene {
     fn throw(&mut self, stranger: bool, bytes: &[u8]) {
         let remote =
             if stranger { "10.9.9.9:999".parse().expect("an address") } else { self.world.people[self.from].address };
-        let from = Path { remote, local: None };
+        let from = Path::udp(remote);
         self.world.shard.handle(self.world.now, Input::Datagram { from, bytes: &mut bytes.to_vec() });
     }
 

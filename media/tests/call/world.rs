@@ -252,7 +252,7 @@ impl World {
 
     fn land(&mut self, mut flight: Flight) {
         if flight.to_server {
-            let from = Path { remote: flight.client, local: None };
+            let from = Path::udp(flight.client);
             self.shard.handle(self.now, Input::Datagram { from, bytes: &mut flight.bytes });
             return;
         }
