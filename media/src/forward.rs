@@ -147,11 +147,6 @@ impl Outbox {
         self.runs.truncate(self.taken);
     }
 
-    /// Forgets the runs that were not taken.
-    pub fn discard(&mut self) {
-        self.runs.truncate(self.taken);
-    }
-
     pub fn bytes(&self, range: Range<usize>) -> &[u8] {
         &self.arena[range]
     }
