@@ -75,17 +75,21 @@ fn is_over(composed: &Value) -> bool {
 
 /// Waits until the job has ended; how, as whoever asked for it was told on this socket, and the progress before.
 async fn ended(person: &Person, recording: &Value, socket: &mut Socket) -> (Value, Vec<f64>) {
-    let path = path_of(recording);
-    let state = async || Some(person.get(&path).await.expect(StatusCode::OK)).filter(is_over);
-    finally("the file is made", state).await;
     let mut progress = Vec::new();
-    loop {
-        let told = socket.next_of("recording.composed").await["data"].clone();
-        progress.push(told["progress"].as_f64().unwrap());
-        if is_over(&told) {
-            return (told, progress);
+    // The socket is read all the while: one that answers no ping is closed.
+    let told = tokio::time::timeout(LONG, async {
+        loop {
+            let told = socket.next_of("recording.composed").await["data"].clone();
+            progress.push(told["progress"].as_f64().unwrap());
+            if is_over(&told) {
+                return told;
+            }
         }
-    }
+    });
+    let told = told.await.expect("the file is made");
+    let state = person.get(&path_of(recording)).await.expect(StatusCode::OK);
+    assert_eq!((&state["state"], &state["progress"]), (&told["state"], &told["progress"]));
+    (told, progress)
 }
 
 #[tokio::test(flavor = "multi_thread")]
