@@ -27,6 +27,7 @@ use crate::ice;
 use crate::rtp::Header;
 use crate::sdp::SdpError;
 use crate::srtp::{Keys, Opener, Profile, RolloverWindow, Sealer};
+pub use crate::twcc::Arrivals;
 
 /// Payload types and extension ids of a client's offer; Chromium has the same.
 pub mod numbers {
