@@ -8,8 +8,8 @@ use parlor_turn::stun::DropReason;
 use std::sync::OnceLock;
 
 use crate::metrics::{
-    MEDIA_BYTES, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, MEDIA_RECORDED, MEDIA_SAMPLES, SHARD_LAG_SECONDS,
-    STUN_ANSWERED, STUN_DROPS, TRACKS, describe,
+    MEDIA_BYTES, MEDIA_CALLS_BROKEN, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, MEDIA_RECORDED,
+    MEDIA_SAMPLES, MEDIA_STALLS, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS, describe,
 };
 use crate::sfu::{Sfu, ShardStats};
 
@@ -88,6 +88,8 @@ fn media(shards: &[ShardStats]) {
     for (reason, count) in drops {
         metrics::counter!(MEDIA_DROPS, "reason" => reason).absolute(count);
     }
+    metrics::counter!(MEDIA_CALLS_BROKEN).absolute(sum(|s| s.broken_calls));
+    metrics::counter!(MEDIA_STALLS).absolute(sum(|s| s.stalls));
     for (number, shard) in shards.iter().enumerate() {
         metrics::gauge!(SHARD_LAG_SECONDS, "shard" => number.to_string()).set(shard.loop_lag.as_secs_f64());
     }

@@ -63,6 +63,8 @@ metrics! {
     RECORDING_PACKETS = Counter "parlor_recording_packets_total" ["result"] "Recorded packets: put in order, late, or lost.";
     RECORDING_FRAMES = Counter "parlor_recording_frames_total" ["result"] "Recorded frames: written, or come to nothing.";
     COMPOSED = Counter "parlor_composed_total" ["result"] "Composed files, by how their making ended.";
+    MEDIA_CALLS_BROKEN = Counter "parlor_media_calls_broken_total" [] "Calls that were ended because a step for them panicked, or stalled its shard again and again.";
+    MEDIA_STALLS = Counter "parlor_media_stalls_total" [] "Steps of a shard that took longer than 100 ms.";
     SHARD_LAG_SECONDS = Gauge "parlor_shard_lag_seconds" ["shard"] "Longest round of a shard's loop since the last reading.";
     SAMPLES = Counter "parlor_samples_total" ["result"] "Sampled frames, by what became of them.";
     SAMPLE_SECONDS = Histogram "parlor_sample_seconds" [] "Time to decode and classify one frame, in seconds.";

@@ -33,6 +33,8 @@ pub(crate) struct Work {
     now: Option<usize>,
     /// The place of the call that the last step was for.
     last: Option<usize>,
+    /// What is going on is for several calls.
+    several: bool,
     #[cfg(feature = "faults")]
     planned: Option<planned::Fault>,
 }
@@ -41,7 +43,8 @@ impl Shard {
     /// A step for the call at this place begins.
     #[inline]
     pub(crate) fn work_for(&mut self, call: usize, step: Step) {
-        self.work.now = Some(call);
+        let before = self.work.now.replace(call);
+        self.work.several |= before.is_some_and(|before| before != call);
         #[cfg(feature = "faults")]
         self.strike(call, step);
         #[cfg(not(feature = "faults"))]
@@ -68,11 +71,13 @@ impl Shard {
     #[inline]
     pub fn rest(&mut self) {
         if let Some(call) = self.work.now.take() {
-            self.work.last = Some(call);
+            self.work.last = Some(call).filter(|_| !self.work.several);
+            self.work.several = false;
         }
     }
 
-    /// The call that the last finished step was for, once; `None` when it was for all of them or for nobody.
+    /// The call that the last of [`Shard::handle`], [`Shard::poll`] or a command worked for, once; `None` when it was several of them,
+    /// or none.
     pub fn worked_for(&mut self) -> Option<CallId> {
         let call = self.work.last.take()?;
         self.calls.get(call).map(|call| call.id)
@@ -87,8 +92,7 @@ impl Shard {
     /// Ends a call at once, whatever condition it is in, and answers who was in it, with their connections. Packets that wait to
     /// be sent are dropped, those of other calls too: nobody knows which of them was half written.
     pub fn break_off(&mut self, id: CallId) -> Vec<(ParticipantId, u64)> {
-        self.work.now = None;
-        self.work.last = None;
+        (self.work.now, self.work.last, self.work.several) = (None, None, false);
         let Some(call) = self.calls.iter().find(|(_, call)| call.id == id).map(|(key, _)| key) else {
             self.make_indexes_anew();
             return Vec::new();
@@ -102,12 +106,8 @@ impl Shard {
             })
             .collect();
         let recorded = self.calls.remove(call).recorded;
-        let orphans: Vec<TrackKey> = self
-            .tracks
-            .iter()
-            .filter(|(_, track)| !self.peers.contains(track.publisher))
-            .map(|(key, _)| key)
-            .collect();
+        let orphans: Vec<TrackKey> =
+            self.tracks.iter().filter(|(_, track)| !self.peers.contains(track.publisher)).map(|(key, _)| key).collect();
         for key in orphans {
             let track = self.tracks.remove(key);
             if track.source.kind() == Kind::Video {
@@ -140,7 +140,7 @@ impl Shard {
             .iter()
             .flat_map(|(key, peer)| peer.addresses.iter().map(move |(address, at_us)| (*at_us, *address, key)))
             .collect();
-        shown.sort_unstable();
+        shown.sort_by_key(|(at_us, ..)| *at_us);
         self.by_address = shown.into_iter().map(|(_, address, key)| (address, key)).collect();
         let (peers, tracks) = (&mut self.peers, &mut self.tracks);
         for (_, call) in &mut self.calls {
@@ -184,8 +184,7 @@ mod planned {
 
     const APPLICATION_DEFINED: u8 = 204;
     const NAME: [u8; 4] = *b"FALT";
-    const STEPS: [Step; 6] =
-        [Step::Packet, Step::Command, Step::Repair, Step::LookAfter, Step::Forward, Step::Settle];
+    const STEPS: [Step; 6] = [Step::Packet, Step::Command, Step::Repair, Step::LookAfter, Step::Forward, Step::Settle];
 
     /// What is to happen at a call's next step of a kind.
     #[derive(Debug, Clone, Copy)]

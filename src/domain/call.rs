@@ -246,4 +246,6 @@ pub enum StopReason {
 pub enum EndReason {
     /// No ICE check came for too long: offer again.
     IceTimeout,
+    /// The call broke down in the server and is over for everybody in it: offer again.
+    Broken,
 }

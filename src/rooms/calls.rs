@@ -69,7 +69,7 @@ impl Rooms {
         let is_lost = joined.end_offer(answer.as_ref().ok().map(|answer| answer.connection));
         let was_shown = joined.shown;
         if is_lost {
-            self.lose_connection(&mut lobby, seat.room, seat.session.id);
+            self.lose_connection(&mut lobby, seat.room, seat.session.id, EndReason::IceTimeout);
         }
         let Lobby { rooms, orders, .. } = &mut *lobby;
         let room = rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
@@ -262,7 +262,15 @@ impl Rooms {
                 let Some(joined) = room.call.of_participant(participant) else { return };
                 if joined.is_lost_by(connection) {
                     let session = joined.session;
-                    self.lose_connection(&mut lobby, id, session);
+                    self.lose_connection(&mut lobby, id, session, EndReason::IceTimeout);
+                }
+            }
+            CallEvent::Broke { call, participant, connection } => {
+                let Some((id, room)) = lobby.room_of_call(call) else { return };
+                let Some(joined) = room.call.of_participant(participant) else { return };
+                if joined.is_lost_by(connection) {
+                    let session = joined.session;
+                    self.lose_connection(&mut lobby, id, session, EndReason::Broken);
                 }
             }
             CallEvent::Slots { call, participant, slots } => {
@@ -292,8 +300,8 @@ impl Rooms {
     }
 
     /// A session's media connection is given up: its part in the call is over, and it may offer again.
-    fn lose_connection(&self, lobby: &mut Lobby, id: RoomId, session: SessionId) {
-        self.0.bus.publish(&Event::to_session(id, session, Fact::CallEnded(EndReason::IceTimeout)));
+    fn lose_connection(&self, lobby: &mut Lobby, id: RoomId, session: SessionId, reason: EndReason) {
+        self.0.bus.publish(&Event::to_session(id, session, Fact::CallEnded(reason)));
         self.leave_call_in(lobby, session, id, LeftReason::Lost);
     }
 

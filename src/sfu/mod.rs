@@ -6,6 +6,7 @@
 mod socket;
 mod tap;
 mod thread;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -168,6 +169,15 @@ pub enum CallEvent {
         /// Which connection: an event of an older one than the last answer's is out of date.
         connection: u64,
     },
+    /// A participant's call broke down here and is over; it may offer again.
+    Broke {
+        /// The call.
+        call: CallId,
+        /// The participant.
+        participant: ParticipantId,
+        /// Which connection: an event of an older one than the last answer's is out of date.
+        connection: u64,
+    },
     /// Slots of a participant carry something else.
     Slots {
         /// The call.
@@ -206,6 +216,10 @@ pub struct ShardStats {
     pub send_errors: u64,
     /// Events that nobody took and that were dropped.
     pub events_lost: u64,
+    /// Calls that were ended because a step for them panicked, or stalled the shard again and again.
+    pub broken_calls: u64,
+    /// Batches, and single steps, that took the shard too long.
+    pub stalls: u64,
     /// Key frames that nobody had room to look at.
     pub samples_lost: u64,
     /// Recorded packets that nobody had room for.

@@ -17,7 +17,8 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::socket::{Buffers, Sockets};
 use super::tap::{Sampled, Spouts, Tapping, codec_of};
-use super::{CallEvent, Command, MOST_COMMANDS, Offered, ShardStats, Shared, SlotState, media_source};
+use super::watch::{Remedy, Watch};
+use super::{CallEvent, Command, MOST_COMMANDS, OfferError, Offered, ShardStats, Shared, SlotState, media_source};
 use crate::domain::{CallId, ParticipantId, Time, TrackId};
 
 const COMMANDS: Token = Token(0);
@@ -53,6 +54,9 @@ pub(super) struct Shard {
     send_errors: u64,
     events_lost: u64,
     stopped: bool,
+    watch: Watch,
+    /// Commands that were taken from the overflow and not obeyed yet.
+    pending: VecDeque<Command>,
 }
 
 impl Shard {
@@ -85,6 +89,8 @@ impl Shard {
             send_errors: 0,
             events_lost: 0,
             stopped: false,
+            watch: Watch::default(),
+            pending: VecDeque::new(),
         };
         Ok((shard, waker))
     }
@@ -105,9 +111,8 @@ impl Shard {
             let round = catch_unwind(AssertUnwindSafe(|| self.round(&mut buffers)));
             match round {
                 Ok(again) => more = again,
-                // Better all of a shard's calls begin anew than that one of them holds the others for good.
                 Err(_) => {
-                    self.begin_anew();
+                    self.recover();
                     // Edges and wakes of the lost round are gone; what they announced is not.
                     more = true;
                 }
@@ -131,10 +136,18 @@ impl Shard {
         more |= self.receive(buffers, false);
         let now = Instant::now();
         if self.core.poll_timeout().is_some_and(|due| due <= now) {
+            self.watch.begin(now);
             self.core.handle(now, Input::Timeout);
+            self.watch.step(|| self.core.worked_for());
             self.flush();
+            self.watch.end(now);
         }
         more |= self.take_commands();
+        while let Some(call) = self.watch.condemned() {
+            tracing::error!(%call, "a call stalled its shard again and again and is ended");
+            self.watch.ended(now, call);
+            self.end_call(call);
+        }
         self.offer_backlog();
         self.tapping.offer(&mut self.core);
         more
@@ -143,13 +156,16 @@ impl Shard {
     /// Takes batches from one socket until it is empty or others must have their turn; answers whether more wait.
     fn receive(&mut self, buffers: &mut Buffers, v4: bool) -> bool {
         for _ in 0..MOST_BATCHES {
+            let mut begun = Instant::now();
             let port = if v4 { Some(&self.sockets.v4) } else { self.sockets.v6.as_ref() };
             let Some(port) = port else { return false };
             match port.receive(buffers) {
                 Ok(datagrams) => {
-                    let now = Instant::now();
+                    begun = Instant::now();
+                    self.watch.begin(begun);
                     for (from, bytes) in datagrams {
-                        self.core.handle(now, Input::Datagram { from, bytes });
+                        self.core.handle(begun, Input::Datagram { from, bytes });
+                        self.watch.step(|| self.core.worked_for());
                     }
                 }
                 // Anything but an empty socket (an ICMP error of an earlier send) concerns one packet only.
@@ -157,6 +173,7 @@ impl Shard {
                 Err(_) => self.send_errors += 1,
             }
             self.flush();
+            self.watch.end(begun);
         }
         true
     }
@@ -182,6 +199,7 @@ impl Shard {
                     self.tell(event);
                 }
             }
+            self.watch.step(|| self.core.worked_for());
         }
     }
 
@@ -216,6 +234,8 @@ impl Shard {
         let overflowed = !self.overflow().is_empty();
         let most = if overflowed { MOST_COMMANDS } else { MOST_AT_ONCE };
         let mut more = true;
+        let begun = Instant::now();
+        self.watch.begin(begun);
         for _ in 0..most {
             match self.inbox.commands.try_recv() {
                 Ok(command) => self.obey(command),
@@ -229,11 +249,13 @@ impl Shard {
         }
         if overflowed {
             let overflow = std::mem::take(&mut *self.overflow());
-            for command in overflow {
-                self.obey(command);
-                self.flush();
-            }
+            self.pending.extend(overflow);
         }
+        while let Some(command) = self.pending.pop_front() {
+            self.obey(command);
+            self.flush();
+        }
+        self.watch.end(begun);
         more
     }
 
@@ -242,7 +264,16 @@ impl Shard {
     }
 
     fn obey(&mut self, command: Command) {
+        self.carry_out(command);
+        self.core.rest();
+        self.watch.step(|| self.core.worked_for());
+    }
+
+    fn carry_out(&mut self, command: Command) {
         match command {
+            Command::Offer { call, reply, .. } if self.watch.is_refused(Instant::now(), call) => {
+                let _ = reply.send(Err(OfferError::Unavailable));
+            }
             Command::Offer { call, participant, sdp, tracks, reply } => {
                 let tracks: Vec<parlor_media::OfferedTrack> = tracks
                     .into_iter()
@@ -295,11 +326,39 @@ impl Shard {
                     loop_lag: std::mem::take(&mut self.loop_lag),
                     send_errors: self.send_errors,
                     events_lost: self.events_lost,
+                    broken_calls: self.watch.broken,
+                    stalls: self.watch.stalled,
                     samples_lost: self.tapping.samples_lost,
                     recorded_lost: self.tapping.recorded_lost,
                 };
                 let _ = reply.send(stats);
             }
+        }
+    }
+
+    /// After a panic: the call whose step it was is ended, and the others go on. When nobody knows whose it was, or too many break,
+    /// better all of the shard's calls begin anew than that one of them holds the others for good.
+    fn recover(&mut self) {
+        let culprit = self.core.culprit().map(|call| CallId::from(call.0));
+        match self.watch.broke(Instant::now(), culprit) {
+            Remedy::End(call) => {
+                tracing::error!(%call, "the media core panicked in a step for one call, which is ended");
+                self.end_call(call);
+            }
+            Remedy::BeginAnew => self.begin_anew(),
+        }
+    }
+
+    fn end_call(&mut self, call: CallId) {
+        let core = &mut self.core;
+        let ended = catch_unwind(AssertUnwindSafe(|| core.break_off(parlor_media::CallId(call.as_u128()))));
+        if ended.is_err() {
+            self.begin_anew();
+            return;
+        }
+        let members = self.members.extract_if(|_, (of, _)| *of == call).collect::<Vec<_>>();
+        for (participant, (call, connection)) in members {
+            self.tell(CallEvent::Broke { call, participant, connection });
         }
     }
 
@@ -320,7 +379,7 @@ impl Shard {
             }
         }
         for (participant, (call, connection)) in std::mem::take(&mut self.members) {
-            self.tell(CallEvent::Lost { call, participant, connection });
+            self.tell(CallEvent::Broke { call, participant, connection });
         }
     }
 }

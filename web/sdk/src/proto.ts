@@ -236,7 +236,7 @@ export type Empty = Record<string, never>;
 /**
  * Why the server ended a participant's part in a call.
  */
-export type EndReason = "ice_timeout";
+export type EndReason = "ice_timeout" | "broken";
 
 /**
  * One unbroken stream of a room: another epoch means that offsets cannot be compared.
