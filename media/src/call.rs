@@ -30,9 +30,9 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub fn new(id: CallId, recorded: bool) -> Call {
+    pub fn new(id: CallId, recorded: bool, audio_speakers: usize) -> Call {
         let (peers, tracks, told) = (Vec::new(), Vec::new(), Vec::new());
-        Call { id, peers, tracks, speakers: Speakers::default(), told, recorded }
+        Call { id, peers, tracks, speakers: Speakers::new(audio_speakers), told, recorded }
     }
 }
 
@@ -46,6 +46,9 @@ impl Shard {
         self.work_for_peer(key, Step::Settle);
         self.settle(key, Kind::Audio);
         self.settle(key, Kind::Video);
+        if self.has_screen_sound(self.peers[key].call) {
+            self.settle(key, Kind::Audio);
+        }
         self.aim(key);
         self.untold.push(key);
         true
@@ -74,27 +77,15 @@ impl Shard {
         }
     }
 
-    /// The number of the slot of the other kind that carries the same participant: a browser syncs the two.
+    /// The number of the slot of the other kind that carries the same participant, or the same screen: a browser syncs the two.
     fn paired_place(&self, key: PeerKey, kind: Kind, track: TrackKey) -> Option<usize> {
-        if self.tracks[track].source == Source::Screen {
-            return None;
-        }
-        let participant = self.tracks[track].participant;
-        let same = |other: TrackKey| {
-            self.tracks[other].participant == participant && self.tracks[other].source != Source::Screen
+        let side = |track: TrackKey| {
+            let track = &self.tracks[track];
+            (track.participant, matches!(track.source, Source::Screen | Source::ScreenAudio))
         };
+        let same = |other: TrackKey| side(other) == side(track);
         let slots = &self.peers[key].slots;
         slots.iter().find(|slot| slot.kind != kind && slot.track.is_some_and(same)).map(|slot| slot.number)
-    }
-
-    /// The voices for this peer: whoever speaks loudest, without its own.
-    fn wanted_audio(&self, key: PeerKey) -> Vec<(TrackKey, u16)> {
-        let call = &self.calls[self.peers[key].call];
-        call.speakers
-            .order()
-            .filter(|track| self.is_on(*track) && self.tracks[*track].publisher != key)
-            .map(|track| (track, 0))
-            .collect()
     }
 
     /// The pictures for this peer: what it asked for, else screens, then the speakers, then who came first.
@@ -131,16 +122,16 @@ impl Shard {
         tracks.into_iter().map(|track| (track, UNSAID_WIDTH)).collect()
     }
 
-    fn is_on(&self, track: TrackKey) -> bool {
+    pub(crate) fn is_on(&self, track: TrackKey) -> bool {
         let track = &self.tracks[track];
         track.active && !track.muted
     }
 
     fn remap(&mut self, key: PeerKey, place: usize, track: Option<TrackKey>) {
         let number = place as u16;
+        self.fall_silent(key, place);
         let slot = &mut self.peers[key].slots[place];
         let before = std::mem::replace(&mut slot.track, track);
-        slot.stream.stop();
         slot.first_timestamp = None;
         if let Some(before) = before.and_then(|before| self.tracks.get_mut(before)) {
             before.subscribers.retain(|subscriber| *subscriber != (key, number));
@@ -243,8 +234,9 @@ impl Shard {
         }
         track.active = false;
         let (id, publisher) = (track.id, track.publisher);
-        let call = self.calls[self.peers[publisher].call].id;
-        self.events.push_back(Event::Track { call, track: id, active: false });
+        let call = &mut self.calls[self.peers[publisher].call];
+        call.speakers.leave(key);
+        self.events.push_back(Event::Track { call: call.id, track: id, active: false });
         true
     }
 

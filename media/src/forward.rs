@@ -7,6 +7,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use crate::codec::Descriptor;
+use crate::opus::Sound;
+use crate::red;
 use crate::ring::Packet;
 use crate::rtp;
 use crate::seqmap::SeqMap;
@@ -170,6 +173,7 @@ struct Feed {
     tl0: u8,
     payload_type: u8,
     rtx_payload_type: Option<u8>,
+    red_payload_type: Option<u8>,
 }
 
 impl Feed {
@@ -192,6 +196,8 @@ pub(crate) struct Format {
     pub codec: Codec,
     pub payload_type: u8,
     pub rtx_payload_type: Option<u8>,
+    /// Redundant audio, where the receiver takes it (RFC 2198).
+    pub red_payload_type: Option<u8>,
 }
 
 /// What a receiver can take in a slot.
@@ -221,6 +227,8 @@ pub(crate) struct Stream {
     last_picture: u16,
     last_tl0: u8,
     last_us: u64,
+    /// What ends the sound that was passed on last, and the duration of its last packet; none after a pause.
+    ending: Option<([u8; 1], u32)>,
     /// When the last key frame was passed on.
     pub keyframe_us: u64,
     rtx_next: u64,
@@ -262,6 +270,7 @@ impl Stream {
             last_picture: 0,
             last_tl0: 0,
             last_us: 0,
+            ending: None,
             keyframe_us: 0,
             rtx_next: u64::from(seeds.rtx_sequence & 0x7fff) + 1,
             rtx_recent: Vec::new(),
@@ -281,6 +290,21 @@ impl Stream {
     /// Nothing feeds the stream from now on.
     pub fn stop(&mut self) {
         self.current = None;
+    }
+
+    /// Nothing feeds the stream from now on, and a receiver of sound hears a pause: it makes comfort noise where it would else
+    /// conceal what it takes for lost.
+    pub fn hush(&mut self, sealer: &mut Sealer, to: Path, out: &mut Outbox) {
+        let (Some(feed), Some((pause, samples))) = (self.current.take(), self.ending.take()) else { return };
+        self.last_timestamp = self.last_timestamp.wrapping_add(samples);
+        self.last_us += u64::from(samples) * 1_000_000 / u64::from(Kind::Audio.clock_hz());
+        let timestamp = self.last_timestamp.wrapping_sub(feed.timestamp);
+        let packet = Packet::new(0, timestamp, false, Descriptor::EMPTY, self.last_us);
+        self.map.switch(feed, packet.index);
+        let mut forwarded = Forwarded::default();
+        self.pass(&packet, &pause, sealer, to, out, &mut forwarded);
+        out.close_run();
+        self.packets = self.packets.wrapping_add(forwarded.packets as u32);
     }
 
     /// Forwards what arrived of `track` in this tick. The stream follows `target` as soon as it can.
@@ -347,6 +371,9 @@ impl Stream {
         if packet.frame.keyframe_start {
             self.keyframe_us = packet.arrived_us;
         }
+        if self.kind == Kind::Audio {
+            self.ending = Sound::ending(&payload[usize::from(packet.primary_at)..]);
+        }
         let numbers = (feed.payload_type, index, self.ssrc);
         forwarded.bytes += write(&feed, self.kind, numbers, None, packet, payload, sealer, to, out) as u64;
         forwarded.packets += 1;
@@ -371,6 +398,7 @@ impl Stream {
             tl0: self.last_tl0.wrapping_add(1).wrapping_sub(packet.frame.tl0),
             payload_type: format.payload_type,
             rtx_payload_type: format.rtx_payload_type,
+            red_payload_type: format.red_payload_type,
         };
         self.map.switch(feed, packet.index);
         self.current = Some(feed);
@@ -473,6 +501,12 @@ fn write(
     to: Path,
     out: &mut Outbox,
 ) -> usize {
+    // Redundant audio goes to who can take it, its newest frame alone to everybody else.
+    let (payload_type, payload) = match (usize::from(packet.primary_at), feed.red_payload_type) {
+        (0, _) => (payload_type, payload),
+        (_, Some(red)) => (red, payload),
+        (primary_at, None) => (payload_type, &payload[primary_at..]),
+    };
     let body = rtp::FIXED_LEN + if original.is_some() { 2 } else { 0 };
     let len = body + payload.len() + sealer.tag_len();
     let room = out.packet(to, len);
@@ -484,6 +518,8 @@ fn write(
     copy.copy_from_slice(payload);
     if kind == Kind::Video {
         packet.frame.rewrite(copy, feed.picture(packet), feed.tl0(packet));
+    } else if feed.red_payload_type == Some(payload_type) {
+        red::rename(copy, feed.payload_type);
     }
     sealer.seal_rtp(room, rtp::FIXED_LEN, (index >> 16) as u32);
     len

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::audio::Heard;
 use crate::codec;
 use crate::drop::Drop;
 use crate::fault::Step;
@@ -218,9 +219,6 @@ impl Shard {
             }
             return Err(Drop::Muted);
         }
-        if let (Kind::Audio, Some(&[level, ..])) = (kind, extension(section.extensions.audio_level)) {
-            self.calls[peer.call].speakers.heard(track_key, level & 0x7f, now_us);
-        }
         let payload = header.payload(packet)?;
         let (index, payload) = if rtx {
             let Some((original, payload)) = payload.split_at_checked(2) else { return Err(Drop::Padding) };
@@ -247,6 +245,15 @@ impl Shard {
             }
             return Err(Drop::Padding);
         }
+        if kind == Kind::Audio {
+            let level = extension(section.extensions.audio_level).and_then(|level| level.first());
+            let (timestamp, marker, payload_type) = (header.timestamp, header.marker, section.payload_type);
+            let (level, red) = (level.map(|level| level & 0x7f), false);
+            let heard = Heard { index, timestamp, marker, payload, red, payload_type, level };
+            self.hear(track_key, heard, now_us)?;
+            self.mark(track_key);
+            return Ok(());
+        }
         let structure = &mut track.layers[place].structure;
         let frame = codec::describe(track.codec, header.marker, payload, None, structure).ok_or(Drop::Payload)?;
         self.stats.repaired += u64::from(rtx);
@@ -254,9 +261,7 @@ impl Shard {
         if !track.active {
             self.begin_track(track_key);
         }
-        if kind == Kind::Video {
-            self.sample(track_key, place, index, now_us);
-        }
+        self.sample(track_key, place, index, now_us);
         if self.calls[call].recorded {
             self.copy(track_key, place, index);
         }

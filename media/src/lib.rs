@@ -4,6 +4,7 @@
 //! Inside, a datagram finds its way by its first byte ([`demux`]) to [`ice`], [`dtls`], [`rtp`] or [`rtcp`]; media is opened
 //! in place ([`srtp`]), kept once in its layer's ring, and written out receiver by receiver.
 
+mod audio;
 mod call;
 #[cfg(feature = "client")]
 pub mod client;
@@ -20,7 +21,9 @@ mod keyframe;
 mod layer;
 mod nack;
 mod offer;
+mod opus;
 mod peer;
+pub mod red;
 mod reports;
 mod ring;
 pub mod rtcp;

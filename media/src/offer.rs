@@ -107,7 +107,7 @@ impl Shard {
         let call = match self.by_call.get(&id) {
             Some(call) => *call,
             None => {
-                let call = self.calls.insert(Call::new(id, self.is_recorded(id)));
+                let call = self.calls.insert(Call::new(id, self.is_recorded(id), self.config.audio_speakers));
                 self.by_call.insert(id, call);
                 call
             }
@@ -188,9 +188,6 @@ impl Shard {
         let track = self.tracks.insert(track);
         self.by_track.insert(offered.track, track);
         self.calls[call].tracks.push(track);
-        if offered.source == Source::Microphone {
-            self.calls[call].speakers.join(track);
-        }
         self.peers[key].sections.push(Section {
             mid: media.mid.clone(),
             track,
@@ -218,6 +215,7 @@ impl Shard {
             codec: codec_of(codec.name),
             payload_type: codec.payload_type,
             rtx_payload_type: codec.rtx_payload_type,
+            red_payload_type: None,
         });
         let Some(format) = formats.next() else { return };
         let formats = Formats(format, formats.next());
@@ -284,7 +282,7 @@ impl Shard {
                 track.subscribers.retain(|subscriber| *subscriber != (key, place as u16));
             }
         }
-        let (call, mut ended) = (&mut self.calls[peer.call], Vec::new());
+        let (call, mut ended, mut silenced) = (&mut self.calls[peer.call], Vec::new(), Vec::new());
         call.peers.retain(|member| *member != key);
         for section in &peer.sections {
             let track = self.tracks.remove(section.track);
@@ -299,10 +297,13 @@ impl Shard {
                 let slot = &mut self.peers[receiver].slots[usize::from(place)];
                 slot.track = None;
                 slot.first_timestamp = None;
-                slot.stream.stop();
+                silenced.push((receiver, usize::from(place)));
             }
         }
         let (id, recorded) = (call.id, call.recorded);
+        for (receiver, place) in silenced {
+            self.fall_silent(receiver, place);
+        }
         for track in ended.into_iter().filter(|_| recorded) {
             self.end_recording(id, track);
         }

@@ -28,6 +28,8 @@ pub struct Packet {
     pub marker: bool,
     /// What the payload says of its frame; empty for audio.
     pub frame: Descriptor,
+    /// Where the newest frame begins in a payload of redundant audio (RFC 2198); 0 for every other one.
+    pub primary_at: u16,
     /// Arrival, µs of the shard's clock.
     pub arrived_us: u64,
     at: u64,
@@ -36,8 +38,16 @@ pub struct Packet {
 
 /// No packet has this index: a layer would have to send for two million years.
 const EMPTY: u64 = u64::MAX;
-const NOTHING: Packet =
-    Packet { index: EMPTY, timestamp: 0, marker: false, frame: Descriptor::EMPTY, arrived_us: 0, at: 0, len: 0 };
+const NOTHING: Packet = Packet {
+    index: EMPTY,
+    timestamp: 0,
+    marker: false,
+    frame: Descriptor::EMPTY,
+    primary_at: 0,
+    arrived_us: 0,
+    at: 0,
+    len: 0,
+};
 
 /// The recent packets of one layer.
 #[derive(Debug, Default)]
@@ -155,7 +165,7 @@ impl Packet {
     /// A packet to keep; its place in the ring is given by [`Ring::push`].
     #[must_use]
     pub fn new(index: u64, timestamp: u32, marker: bool, frame: Descriptor, arrived_us: u64) -> Packet {
-        Packet { index, timestamp, marker, frame, arrived_us, at: 0, len: 0 }
+        Packet { index, timestamp, marker, frame, primary_at: 0, arrived_us, at: 0, len: 0 }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Config {
     pub ice_timeout: Duration,
     /// Participants of one call. A bound for the core's own sake: rooms have their own, lower one.
     pub most_participants: usize,
+    /// Microphones that everybody hears at once: the loudest speakers.
+    pub audio_speakers: usize,
     /// How often a key frame of each camera and screen is told ([`Event::Sampled`]); `None`: never.
     pub sample_every: Option<Duration>,
     /// Take H.264 from those who have no VP8, and show it to those who can see it.
@@ -50,6 +52,7 @@ impl Default for Config {
             tcp_candidates: Vec::new(),
             ice_timeout: Duration::from_secs(20),
             most_participants: 128,
+            audio_speakers: 4,
             sample_every: None,
             h264: true,
         }
@@ -401,6 +404,12 @@ impl Shard {
         stats
     }
 
+    /// Whether an address has shown a peer's credentials.
+    #[must_use]
+    pub fn knows(&self, path: &Path) -> bool {
+        self.by_address.contains_key(&path.address())
+    }
+
     /// The participant can take media now.
     pub fn ready(&mut self, participant: ParticipantId) {
         if let Some(&key) = self.by_participant.get(&participant) {
@@ -432,6 +441,9 @@ impl Shard {
                 sampling.hurry(0);
             }
             let call = self.peers[track.publisher].call;
+            if muted {
+                self.calls[call].speakers.leave(key);
+            }
             self.unsettle_call(call);
         }
     }

@@ -3,6 +3,7 @@
 use crate::id::{ParticipantId, TrackId};
 use crate::keyframe::KeyframeRequests;
 use crate::layer::Layer;
+use crate::opus::Gate;
 use crate::ring::Packet;
 use crate::tap::{Copying, Sampling};
 
@@ -49,6 +50,8 @@ pub enum Source {
     Camera,
     /// A shared screen.
     Screen,
+    /// The sound of a shared screen.
+    ScreenAudio,
 }
 
 impl Source {
@@ -56,7 +59,7 @@ impl Source {
     #[must_use]
     pub fn kind(self) -> Kind {
         match self {
-            Source::Microphone => Kind::Audio,
+            Source::Microphone | Source::ScreenAudio => Kind::Audio,
             Source::Camera | Source::Screen => Kind::Video,
         }
     }
@@ -97,6 +100,8 @@ pub(crate) struct Track {
     /// The peer and the slot of each receiver.
     pub subscribers: Vec<(PeerKey, u16)>,
     pub keyframes: KeyframeRequests,
+    /// Holds its silence back.
+    pub gate: Gate,
     pub muted: bool,
     /// Packets came within [`SILENT_US`].
     pub active: bool,
@@ -128,6 +133,7 @@ impl Track {
             fresh: Vec::new(),
             subscribers: Vec::new(),
             keyframes: KeyframeRequests::default(),
+            gate: Gate::default(),
             muted: false,
             active: false,
             sampling: None,

@@ -107,6 +107,8 @@ pub enum TrackSource {
 
 /// A send line of an offer: which m-line carries which source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    /// The sound of what is shared: a tab or the whole system. No voice.
+    ScreenAudio,
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct OfferedSource {
     /// The m-line's `a=mid`.
@@ -199,7 +201,8 @@ pub struct Speaker {
 
 impl TrackSource {
     /// Every one.
-    pub const ALL: [TrackSource; 3] = [TrackSource::Microphone, TrackSource::Camera, TrackSource::Screen];
+    pub const ALL: [TrackSource; 4] =
+        [TrackSource::Microphone, TrackSource::Camera, TrackSource::Screen, TrackSource::ScreenAudio];
 
     /// The name that the database and the wire use.
     pub const fn as_str(self) -> &'static str {
@@ -213,6 +216,7 @@ impl TrackSource {
     /// The source of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.as_str() == name)
+            TrackSource::ScreenAudio => "screenAudio",
     }
 
     /// Whether it is seen rather than heard.

@@ -459,6 +459,7 @@ impl Sfu {
     }
 
     /// Commands that a shard was too busy to take.
+        TrackSource::ScreenAudio => Source::ScreenAudio,
     #[must_use]
     pub fn lost_commands(&self) -> usize {
         self.0.lost_commands.load(Ordering::Relaxed)

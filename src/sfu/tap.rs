@@ -294,6 +294,7 @@ fn event_of(event: CoreEvent, began_us: i64) -> RecordedEvent {
                 parlor_media::Source::Microphone => TrackSource::Microphone,
                 parlor_media::Source::Camera => TrackSource::Camera,
                 parlor_media::Source::Screen => TrackSource::Screen,
+                parlor_media::Source::ScreenAudio => TrackSource::ScreenAudio,
             },
             codec: codec_of(packet.codec),
             stream: packet.stream,

@@ -243,7 +243,8 @@ fn append(
         return false;
     }
     let start = recorder.bytes.len();
-    recorder.bytes.extend_from_slice(payload);
+    // Redundant audio is what the network needs: a file gets the frames as they came.
+    recorder.bytes.extend_from_slice(&payload[usize::from(packet.primary_at)..]);
     recorder.events.push(RecordedEvent::Packet(RecordedPacket {
         participant: track.participant,
         track: track.id,

@@ -161,7 +161,7 @@ impl Take {
         if self.ended.contains(&key)
             || self.tracks.len() >= MOST_TRACKS
             || !known && self.publishers.len() >= MOST_PUBLISHERS
-            || (packet.codec == Codec::Opus) != (packet.source == TrackSource::Microphone)
+            || (packet.codec == Codec::Opus) == packet.source.is_picture()
         {
             return;
         }
@@ -171,7 +171,11 @@ impl Take {
         if let Some((&other, _)) = self.tracks.iter().find(|(_, track)| same(track)) {
             self.end_one(other);
         }
-        let kind = if packet.source == TrackSource::Screen { FileKind::Screen } else { FileKind::Participant };
+        // A screen and its sound are one file, a face and its voice another.
+        let kind = match packet.source {
+            TrackSource::Screen | TrackSource::ScreenAudio => FileKind::Screen,
+            TrackSource::Microphone | TrackSource::Camera => FileKind::Participant,
+        };
         let fits = |reel: &&mut Reel| {
             (reel.participant, reel.kind) == (packet.participant, kind)
                 && (packet.codec == Codec::Opus || reel.picture_codec.is_none_or(|codec| codec == packet.codec))

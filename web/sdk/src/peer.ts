@@ -78,8 +78,8 @@ export class Peer {
   }
 
   #addSender(source: TrackSource): void {
-    const kind = source === "microphone" ? "audio" : "video";
-    const encodings = { microphone: undefined, camera: CAMERA_LAYERS, screen: [SCREEN_LAYER] }[source];
+    const kind = source === "microphone" || source === "screenAudio" ? "audio" : "video";
+    const encodings = source === "camera" ? CAMERA_LAYERS : source === "screen" ? [SCREEN_LAYER] : undefined;
     const transceiver = this.connection.addTransceiver(kind, {
       direction: "sendonly",
       ...(encodings ? { sendEncodings: encodings.map((encoding) => ({ ...encoding })) } : {}),

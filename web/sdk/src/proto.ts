@@ -1056,7 +1056,7 @@ export type TrackId = string;
 /**
  * Where a track comes from.
  */
-export type TrackSource = "microphone" | "camera" | "screen";
+export type TrackSource = "microphone" | "camera" | "screen" | "screenAudio";
 
 /**
  * Data of `track.stopped`.
