@@ -103,12 +103,12 @@ pub enum TrackSource {
     Camera,
     /// Video of a screen, in one layer.
     Screen,
+    /// The sound of what is shared: a tab or the whole system. No voice.
+    ScreenAudio,
 }
 
 /// A send line of an offer: which m-line carries which source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    /// The sound of what is shared: a tab or the whole system. No voice.
-    ScreenAudio,
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct OfferedSource {
     /// The m-line's `a=mid`.
