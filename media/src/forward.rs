@@ -26,7 +26,7 @@ const RECENT_RTX: usize = 512;
 const CALM_ARENA: usize = 8 * 1024 * 1024;
 
 /// A way to a peer: its address, and the address of ours that it knows us by, where there is a choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Path {
     /// The peer's address.
     pub remote: SocketAddr,

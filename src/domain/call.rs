@@ -210,13 +210,13 @@ impl TrackSource {
             TrackSource::Microphone => "microphone",
             TrackSource::Camera => "camera",
             TrackSource::Screen => "screen",
+            TrackSource::ScreenAudio => "screenAudio",
         }
     }
 
     /// The source of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.as_str() == name)
-            TrackSource::ScreenAudio => "screenAudio",
     }
 
     /// Whether it is seen rather than heard.
