@@ -459,7 +459,6 @@ impl Sfu {
     }
 
     /// Commands that a shard was too busy to take.
-        TrackSource::ScreenAudio => Source::ScreenAudio,
     #[must_use]
     pub fn lost_commands(&self) -> usize {
         self.0.lost_commands.load(Ordering::Relaxed)
@@ -489,5 +488,6 @@ fn media_source(source: TrackSource) -> Source {
         TrackSource::Microphone => Source::Microphone,
         TrackSource::Camera => Source::Camera,
         TrackSource::Screen => Source::Screen,
+        TrackSource::ScreenAudio => Source::ScreenAudio,
     }
 }
