@@ -11,6 +11,9 @@ use crate::ring::Packet;
 use crate::shard::Shard;
 use crate::track::{Fresh, Kind, PeerKey, Source, TrackKey};
 
+/// A sound counts as ended after this long without a packet: longer than what a path delays, and than an encoder's pauses (400 ms).
+const QUIET_US: u64 = 500_000;
+
 /// One packet of sound, authenticated and new.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Heard<'a> {
@@ -94,6 +97,20 @@ impl Shard {
     /// Whether a call has sounds of screens, which follow what is seen.
     pub(crate) fn has_screen_sound(&self, call: usize) -> bool {
         self.calls[call].tracks.iter().any(|track| self.tracks[*track].source == Source::ScreenAudio)
+    }
+
+    /// Ends the sound of a track that nothing comes of: its device is gone, or the path to it.
+    pub(crate) fn note_quiet(&mut self, key: TrackKey, now_us: u64) {
+        let track = &self.tracks[key];
+        if track.source.kind() != Kind::Audio || !track.active || track.last_us() + QUIET_US > now_us {
+            return;
+        }
+        for at in 0..self.tracks[key].subscribers.len() {
+            let (peer, place) = self.tracks[key].subscribers[at];
+            if self.peers[peer].slots[usize::from(place)].stream.sounds() {
+                self.fall_silent(peer, usize::from(place));
+            }
+        }
     }
 
     /// Nothing feeds a slot from now on. One that carried sound ends it with a pause, so that its receiver conceals nothing.

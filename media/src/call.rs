@@ -211,6 +211,7 @@ impl Shard {
             for at in 0..self.calls[call_key].tracks.len() {
                 let key = self.calls[call_key].tracks[at];
                 changed |= self.note_silence(key, now_us);
+                self.note_quiet(key, now_us);
                 self.look_after_sampling(key, now_us);
                 if self.calls[call_key].recorded {
                     self.look_after_recording(key);

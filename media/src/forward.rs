@@ -307,6 +307,11 @@ impl Stream {
         self.packets = self.packets.wrapping_add(forwarded.packets as u32);
     }
 
+    /// Whether its receiver waits for more sound.
+    pub fn sounds(&self) -> bool {
+        self.current.is_some() && self.ending.is_some()
+    }
+
     /// Forwards what arrived of `track` in this tick. The stream follows `target` as soon as it can.
     pub fn forward(
         &mut self,

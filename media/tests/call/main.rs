@@ -1,5 +1,6 @@
 //! Whole calls through the media core, in simulated time over a seeded network. What lies on the wire is real: STUN, DTLS, SRTP.
 
+mod audio;
 mod h264;
 mod hostile;
 mod publisher;

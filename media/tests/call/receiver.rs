@@ -23,6 +23,8 @@ pub struct Got {
     pub content: Option<Content>,
     /// Who sent the audio.
     pub who: u8,
+    /// The payload of audio.
+    pub sound: Vec<u8>,
     pub at: Instant,
 }
 
@@ -33,7 +35,7 @@ pub struct Receiver {
     pub packets: BTreeMap<u64, Got>,
     pub asked: u64,
     pub repaired: u64,
-    ssrc: u32,
+    pub ssrc: u32,
     rtx_ssrc: Option<u32>,
     highest: Option<u64>,
     missing: HashMap<u64, (Instant, u32)>,
@@ -79,7 +81,8 @@ impl Receiver {
         let is_vp8 = matches!(header.payload_type, numbers::VP8 | numbers::RTX);
         let content = is_vp8.then(|| Content::read(payload).expect("a payload of the test"));
         let (timestamp, marker, payload_type) = (header.timestamp, header.marker, header.payload_type);
-        let got = Got { timestamp, marker, payload_type, content, who: payload[0], at: now };
+        let sound = if self.video { Vec::new() } else { payload.to_vec() };
+        let got = Got { timestamp, marker, payload_type, content, who: payload[0], sound, at: now };
         if let Some(before) = self.packets.get(&index) {
             assert_eq!(
                 (before.timestamp, before.content, before.marker),

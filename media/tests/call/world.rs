@@ -67,7 +67,7 @@ pub struct Person {
     pub id: ParticipantId,
     pub client: Client,
     pub address: SocketAddr,
-    /// The tracks it publishes: microphone, camera.
+    /// The tracks it publishes: microphone and camera, or a screen's sound and the screen.
     pub tracks: [TrackId; 2],
     pub publisher: Option<Publisher>,
     /// What arrived in each slot, by its SSRC.
@@ -161,14 +161,30 @@ impl World {
             audio_slots: 3,
             video_slots,
             history: 512,
-            seed: self.random.random(),
             ..Plan::default()
         };
+        self.join_planned(call, plan, [Source::Microphone, Source::Camera], link)
+    }
+
+    /// Somebody with a microphone joins who hears as many at once as there are slots.
+    pub fn join_hearing(&mut self, audio_slots: usize, link: Link) -> usize {
+        let plan = Plan { lines: vec![Line::Audio, Line::video()], audio_slots, video_slots: 1, ..Plan::default() };
+        self.join_planned(CALL, plan, [Source::Microphone, Source::Camera], link)
+    }
+
+    /// Somebody joins who shares a screen with its sound.
+    pub fn join_sharing(&mut self, link: Link) -> usize {
+        let plan = Plan { lines: vec![Line::Audio, Line::video()], history: 512, ..Plan::default() };
+        self.join_planned(CALL, plan, [Source::ScreenAudio, Source::Screen], link)
+    }
+
+    fn join_planned(&mut self, call: CallId, plan: Plan, sources: [Source; 2], link: Link) -> usize {
+        let plan = Plan { seed: self.random.random(), ..plan };
         self.next_id += 10;
         let id = ParticipantId(self.next_id);
         let tracks = [TrackId(self.next_id + 1), TrackId(self.next_id + 2)];
         let mut client = Client::new(plan, &self.identity);
-        let offered = [("0", Source::Microphone, tracks[0]), ("1", Source::Camera, tracks[1])]
+        let offered = [("0", sources[0], tracks[0]), ("1", sources[1], tracks[1])]
             .map(|(mid, source, track)| OfferedTrack { mid: mid.into(), source, track });
         let answer = self.shard.offer(self.now, call, id, &client.offer(), &offered).expect("a good offer").sdp;
         client.accept(self.now, &answer).expect("a good answer");
