@@ -201,12 +201,17 @@ pub(crate) struct Format {
 }
 
 /// What a receiver can take in a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Formats(pub Format, pub Option<Format>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Formats(Vec<Format>);
 
 impl Formats {
+    /// The formats of a slot, of which there is one at least.
+    pub fn new(formats: Vec<Format>) -> Option<Formats> {
+        (!formats.is_empty()).then_some(Formats(formats))
+    }
+
     fn of(&self, codec: Codec) -> Option<Format> {
-        [Some(self.0), self.1].into_iter().flatten().find(|format| format.codec == codec)
+        self.0.iter().find(|format| format.codec == codec).copied()
     }
 }
 
@@ -395,7 +400,7 @@ impl Stream {
             let ticks = (elapsed_us * u64::from(self.kind.clock_hz()) / 1_000_000) as u32;
             self.last_timestamp.wrapping_add(ticks.max(1))
         };
-        let format = self.formats.of(track.codec).unwrap_or(self.formats.0);
+        let format = self.formats.of(track.codec).unwrap_or(self.formats.0[0]);
         let feed = Feed {
             source,
             timestamp: timestamp.wrapping_sub(packet.timestamp),

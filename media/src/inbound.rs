@@ -254,10 +254,12 @@ impl Shard {
             self.mark(track_key);
             return Ok(());
         }
+        let dependency = extension(section.extensions.dependency_descriptor).unwrap_or_default();
         let structure = &mut track.layers[place].structure;
-        let frame = codec::describe(track.codec, header.marker, payload, None, structure).ok_or(Drop::Payload)?;
+        let frame = codec::describe(track.codec, header.marker, payload, dependency, structure).ok_or(Drop::Payload)?;
         self.stats.repaired += u64::from(rtx);
-        track.receive(place, Packet::new(index, header.timestamp, header.marker, frame, now_us), payload);
+        let packet = Packet::new(index, header.timestamp, header.marker, frame, now_us);
+        track.receive_with(place, packet, dependency, payload);
         if !track.active {
             self.begin_track(track_key);
         }

@@ -109,6 +109,11 @@ impl Layer {
 
     /// Keeps a packet that belongs to the layer.
     pub fn receive(&mut self, packet: Packet, payload: &[u8]) {
+        self.receive_with(packet, &[], payload);
+    }
+
+    /// The same with the dependency descriptor that the packet had among its header extensions; empty: none.
+    pub fn receive_with(&mut self, packet: Packet, dependency: &[u8], payload: &[u8]) {
         let now_us = packet.arrived_us;
         if self.first.is_none() {
             (self.first, self.highest) = (Some(packet.index), packet.index);
@@ -121,7 +126,7 @@ impl Layer {
         if let Some((width, _)) = packet.frame.dimensions {
             self.width = width;
         }
-        self.ring.push(packet, payload);
+        self.ring.push_with(packet, dependency, payload);
     }
 
     /// Takes note of a packet without content: it is not missing, and nothing more.

@@ -69,7 +69,7 @@ impl Shard {
     ) -> Result<Answered, OfferError> {
         let now_us = self.us(now);
         let offer = Offer::parse(sdp)?;
-        let offer = if self.config.h264 { offer } else { offer.without_h264()? };
+        let offer = offer.allowing(&self.config.codecs)?;
         if offer.senders().count() > MOST_TRACKS || offer.slots().count() > MOST_SLOTS {
             return Err(SdpError::TooManyMedia.into());
         }
@@ -171,7 +171,7 @@ impl Shard {
     fn publish(&mut self, key: PeerKey, media: &OfferedMedia, tracks: &[OfferedTrack]) {
         let peer = &self.peers[key];
         let Some(offered) = tracks.iter().find(|track| track.mid == media.mid) else { return };
-        let Some(codec) = &media.codec else { return };
+        let Some(codec) = media.codec() else { return };
         if peer.sections.len() == MOST_TRACKS
             || peer.sections.iter().any(|section| section.mid == media.mid)
             || self.by_track.contains_key(&offered.track)
@@ -210,15 +210,14 @@ impl Shard {
         }
         let number = slots.iter().filter(|slot| slot.kind == kind).count();
         let ssrc = self.random_u32();
-        let rtx_ssrc = media.codecs().any(|codec| codec.rtx_payload_type.is_some()).then(|| self.random_u32());
-        let mut formats = media.codecs().map(|codec| Format {
+        let rtx_ssrc = media.codecs.iter().any(|codec| codec.rtx_payload_type.is_some()).then(|| self.random_u32());
+        let formats = media.codecs.iter().map(|codec| Format {
             codec: codec_of(codec.name),
             payload_type: codec.payload_type,
             rtx_payload_type: codec.rtx_payload_type,
             red_payload_type: None,
         });
-        let Some(format) = formats.next() else { return };
-        let formats = Formats(format, formats.next());
+        let Some(formats) = Formats::new(formats.collect()) else { return };
         let random = self.random_u32();
         let seeds =
             Seeds { sequence: random as u16, rtx_sequence: (random >> 16) as u16, timestamp: self.random_u32() };
@@ -332,7 +331,9 @@ fn codec_of(name: sdp::CodecName) -> Codec {
     match name {
         sdp::CodecName::Opus => Codec::Opus,
         sdp::CodecName::Vp8 => Codec::Vp8,
+        sdp::CodecName::Vp9 => Codec::Vp9,
         sdp::CodecName::H264 => Codec::H264,
+        sdp::CodecName::Av1 => Codec::Av1,
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Packet {
     pub arrived_us: u64,
     at: u64,
     len: u16,
+    /// Length of the dependency descriptor, which lies in front of the payload.
+    dependency: u8,
 }
 
 /// No packet has this index: a layer would have to send for two million years.
@@ -47,6 +49,7 @@ const NOTHING: Packet = Packet {
     arrived_us: 0,
     at: 0,
     len: 0,
+    dependency: 0,
 };
 
 /// The recent packets of one layer.
@@ -63,9 +66,16 @@ pub struct Ring {
 
 impl Ring {
     /// Keeps a packet. One already here under the same index is replaced.
-    pub fn push(&mut self, mut packet: Packet, payload: &[u8]) {
-        let Ok(len) = u16::try_from(payload.len()) else { return };
-        if payload.len() > FIRST_BYTES {
+    #[cfg(test)]
+    pub fn push(&mut self, packet: Packet, payload: &[u8]) {
+        self.push_with(packet, &[], payload);
+    }
+
+    /// Keeps a packet with the dependency descriptor that it had among its header extensions; empty: none.
+    pub fn push_with(&mut self, mut packet: Packet, dependency: &[u8], payload: &[u8]) {
+        let whole = dependency.len() + payload.len();
+        let (Ok(len), Ok(before)) = (u16::try_from(whole), u8::try_from(dependency.len())) else { return };
+        if whole > FIRST_BYTES {
             return;
         }
         if self.table.is_empty() {
@@ -74,11 +84,12 @@ impl Ring {
             self.table_lap = packet.index / FIRST_PACKETS as u64;
             (self.table_lap_us, self.bytes_lap_us) = (packet.arrived_us, packet.arrived_us);
         }
-        self.grow_where_laps_are_short(packet.index, packet.arrived_us, payload.len());
-        let at = self.place(payload.len(), packet.arrived_us);
-        self.bytes[at..at + payload.len()].copy_from_slice(payload);
-        packet.at = self.head - payload.len() as u64;
-        packet.len = len;
+        self.grow_where_laps_are_short(packet.index, packet.arrived_us, whole);
+        let at = self.place(whole, packet.arrived_us);
+        self.bytes[at..at + dependency.len()].copy_from_slice(dependency);
+        self.bytes[at + dependency.len()..at + whole].copy_from_slice(payload);
+        packet.at = self.head - whole as u64;
+        (packet.len, packet.dependency) = (len, before);
         let slot = self.slot(packet.index);
         self.table[slot] = packet;
     }
@@ -86,6 +97,18 @@ impl Ring {
     /// The packet with this index and its payload, if it is still here.
     #[must_use]
     pub fn find(&self, index: u64) -> Option<(&Packet, &[u8])> {
+        self.whole(index).map(|(packet, bytes)| (packet, &bytes[usize::from(packet.dependency)..]))
+    }
+
+    /// The dependency descriptor that a packet came with, if it had one and is still here.
+    #[must_use]
+    pub fn dependency(&self, index: u64) -> Option<&[u8]> {
+        let (packet, bytes) = self.whole(index).filter(|(packet, _)| packet.dependency > 0)?;
+        Some(&bytes[..usize::from(packet.dependency)])
+    }
+
+    /// A packet, its dependency descriptor and its payload behind that.
+    fn whole(&self, index: u64) -> Option<(&Packet, &[u8])> {
         let packet = self.table.get(self.slot(index)).filter(|packet| packet.index == index)?;
         if packet.at + (self.bytes.len() as u64) < self.head {
             return None;
@@ -149,11 +172,11 @@ impl Ring {
         self.bytes = vec![0; bytes];
         (self.table_lap, self.table_lap_us, self.bytes_lap_us) = (old.table_lap, old.table_lap_us, old.bytes_lap_us);
         for index in live {
-            let Some((packet, payload)) = old.find(index) else { continue };
+            let Some((packet, bytes)) = old.whole(index) else { continue };
             let mut packet = *packet;
-            let at = self.place(payload.len(), old.bytes_lap_us);
-            self.bytes[at..at + payload.len()].copy_from_slice(payload);
-            packet.at = self.head - payload.len() as u64;
+            let at = self.place(bytes.len(), old.bytes_lap_us);
+            self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+            packet.at = self.head - bytes.len() as u64;
             let slot = self.slot(index);
             self.table[slot] = packet;
         }
@@ -165,7 +188,7 @@ impl Packet {
     /// A packet to keep; its place in the ring is given by [`Ring::push`].
     #[must_use]
     pub fn new(index: u64, timestamp: u32, marker: bool, frame: Descriptor, arrived_us: u64) -> Packet {
-        Packet { index, timestamp, marker, frame, primary_at: 0, arrived_us, at: 0, len: 0 }
+        Packet { index, timestamp, marker, frame, primary_at: 0, arrived_us, at: 0, len: 0, dependency: 0 }
     }
 }
 
@@ -209,14 +232,16 @@ mod tests {
             let mut pushed = std::collections::HashMap::new();
             for (step, (index, len)) in steps.into_iter().enumerate() {
                 let payload = vec![step as u8; len];
-                ring.push(packet(index, step as u64 * 300), &payload);
-                pushed.insert(index, payload);
+                let dependency = &[step as u8; 40][..step % 40];
+                ring.push_with(packet(index, step as u64 * 300), dependency, &payload);
+                pushed.insert(index, (dependency.to_vec(), payload));
                 prop_assert!(ring.contains(index));
             }
-            for (index, payload) in &pushed {
+            for (index, (dependency, payload)) in &pushed {
                 if let Some((found, bytes)) = ring.find(*index) {
                     prop_assert_eq!(found.index, *index);
                     prop_assert_eq!(bytes, &payload[..]);
+                    prop_assert_eq!(ring.dependency(*index).unwrap_or_default(), &dependency[..]);
                 }
             }
         }

@@ -20,6 +20,7 @@ use crate::fault::{Step, Work};
 use crate::forward::{Address, Outbox, Path};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::peer::{Peer, View};
+use crate::sdp::CodecName;
 use crate::tap::Recorder;
 use crate::track::{Codec, Kind, PeerKey, Track, TrackKey};
 
@@ -40,8 +41,8 @@ pub struct Config {
     pub audio_speakers: usize,
     /// How often a key frame of each camera and screen is told ([`Event::Sampled`]); `None`: never.
     pub sample_every: Option<Duration>,
-    /// Take H.264 from those who have no VP8, and show it to those who can see it.
-    pub h264: bool,
+    /// The codecs of pictures that are taken. Each is shown to those who can see it.
+    pub codecs: Vec<CodecName>,
 }
 
 impl Default for Config {
@@ -54,7 +55,7 @@ impl Default for Config {
             most_participants: 128,
             audio_speakers: 4,
             sample_every: None,
-            h264: true,
+            codecs: CodecName::PICTURES.to_vec(),
         }
     }
 }

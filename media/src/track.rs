@@ -37,8 +37,12 @@ pub enum Codec {
     Opus,
     /// RFC 7741.
     Vp8,
+    /// RFC 9628.
+    Vp9,
     /// RFC 6184.
     H264,
+    /// The AV1 RTP specification.
+    Av1,
 }
 
 /// What a track shows, as its publisher says.
@@ -143,11 +147,16 @@ impl Track {
 
     /// Keeps a packet and marks it to be forwarded in this tick.
     pub fn receive(&mut self, layer: usize, packet: Packet, payload: &[u8]) {
+        self.receive_with(layer, packet, &[], payload);
+    }
+
+    /// The same with the dependency descriptor that the packet had among its header extensions; empty: none.
+    pub fn receive_with(&mut self, layer: usize, packet: Packet, dependency: &[u8], payload: &[u8]) {
         if packet.frame.keyframe_start {
             self.keyframes.arrived(layer);
         }
         self.fresh.push(Fresh { layer: layer as u8, padding: false, index: packet.index });
-        self.layers[layer].receive(packet, payload);
+        self.layers[layer].receive_with(packet, dependency, payload);
     }
 
     /// When the last packet of any layer came.

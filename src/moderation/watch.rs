@@ -109,8 +109,8 @@ impl Watch {
                 let coding = match codec {
                     Codec::Vp8 => Coding::Vp8,
                     Codec::H264 => Coding::H264,
-                    // Sound is not looked at.
-                    Codec::Opus => return,
+                    // Sound is not looked at, and where pictures are these are not taken.
+                    Codec::Opus | Codec::Vp9 | Codec::Av1 => return,
                 };
                 self.frame(call, track, coding, taken_at, frame.into());
             }

@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use parlor_media::dtls::Certificate;
-use parlor_media::sdp::SdpError;
+use parlor_media::sdp::{CodecName, SdpError};
 use parlor_media::{OfferError as MediaOfferError, Source, Stats};
 pub use tap::{Codec, Recorded, RecordedEvent, RecordedPacket, Sampled, Taps, h264_dimensions};
 
@@ -305,6 +305,15 @@ struct Inner {
     lost_commands: AtomicUsize,
 }
 
+/// The codecs of pictures that are taken: where somebody looks at them, those that can be decoded here.
+fn codecs(sampled: bool) -> Vec<CodecName> {
+    let decodes = |codec: &CodecName| match codec {
+        CodecName::H264 => cfg!(feature = "h264"),
+        codec => *codec == CodecName::Vp8,
+    };
+    CodecName::PICTURES.into_iter().filter(|codec| !sampled || decodes(codec)).collect()
+}
+
 /// The handle of the media side; a clone is the same one.
 #[derive(Clone)]
 pub struct Sfu(Arc<Inner>);
@@ -337,7 +346,7 @@ impl Sfu {
                 ice_timeout: Duration::from_millis(config.ice_timeout_ms),
                 sample_every,
                 // Who looks at pictures must be able to decode them.
-                h264: cfg!(feature = "h264") || sample_every.is_none(),
+                codecs: codecs(sample_every.is_some()),
                 ..parlor_media::Config::default()
             };
             let (commands, inbox) = std::sync::mpsc::sync_channel(MOST_COMMANDS);

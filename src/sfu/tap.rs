@@ -29,8 +29,12 @@ pub enum Codec {
     Opus,
     /// Pictures that every browser knows.
     Vp8,
+    /// Pictures in layers, of clients that chose it.
+    Vp9,
     /// Pictures of clients that have nothing else.
     H264,
+    /// Pictures in layers, of clients that chose it.
+    Av1,
 }
 
 /// The two taps of the media side.
@@ -281,7 +285,9 @@ pub(super) fn codec_of(codec: parlor_media::Codec) -> Codec {
     match codec {
         parlor_media::Codec::Opus => Codec::Opus,
         parlor_media::Codec::Vp8 => Codec::Vp8,
+        parlor_media::Codec::Vp9 => Codec::Vp9,
         parlor_media::Codec::H264 => Codec::H264,
+        parlor_media::Codec::Av1 => Codec::Av1,
     }
 }
 

@@ -1,8 +1,12 @@
 //! What a payload says of its frame, codec by codec, as far as a forwarder must know it: where key frames begin, which layer a
 //! packet belongs to, who needs it, and the counters that are rewritten so that a receiver sees one continuous stream.
 
+pub mod av1;
+mod bits;
+pub mod dependency;
 pub mod h264;
 pub mod vp8;
+pub mod vp9;
 
 use crate::track::Codec;
 
@@ -104,6 +108,16 @@ impl Descriptor {
         }
     }
 
+    /// Writes the frame number that the receiver of a slot expects into a copy of the dependency descriptor.
+    pub fn rewrite_dependency(&self, dependency: &mut [u8], number: u16) {
+        let at = usize::from(self.picture_id_at);
+        if self.picture_id_width == Width::Extension
+            && let Some(place) = dependency.get_mut(at..at + 2)
+        {
+            place.copy_from_slice(&number.to_be_bytes());
+        }
+    }
+
     /// The frame is needed by receivers of its own temporal layer and those above.
     fn needed_from_temporal(&mut self) {
         let row = 0x0f << self.temporal.min(MOST_TEMPORAL - 1) & 0x0f;
@@ -120,20 +134,19 @@ pub struct Structure {
     pub temporal_layers: u8,
     /// Width and height of each spatial layer in pixels, lowest first; 0 where not known.
     pub sizes: [(u16, u16); MOST_SPATIAL as usize],
+    /// What dependency descriptors refer to.
+    templates: Option<Box<dependency::Templates>>,
 }
 
 impl Default for Structure {
     fn default() -> Structure {
-        Structure { spatial_layers: 1, temporal_layers: 1, sizes: [(0, 0); MOST_SPATIAL as usize] }
+        Structure { spatial_layers: 1, temporal_layers: 1, sizes: [(0, 0); MOST_SPATIAL as usize], templates: None }
     }
 }
 
 impl Structure {
     /// Takes note of a packet's layers.
     fn saw(&mut self, descriptor: &Descriptor) {
-        if descriptor.keyframe_start {
-            (self.spatial_layers, self.temporal_layers) = (1, 1);
-        }
         self.spatial_layers = self.spatial_layers.max(descriptor.spatial.min(MOST_SPATIAL - 1) + 1);
         self.temporal_layers = self.temporal_layers.max(descriptor.temporal.min(MOST_TEMPORAL - 1) + 1);
         if let Some(size) = descriptor.dimensions {
@@ -143,22 +156,22 @@ impl Structure {
 }
 
 /// Reads what a packet says of its frame; `None` when the payload is none of its codec. `dependency` is the dependency descriptor
-/// among the header extensions, if the packet has one; `structure` belongs to the stream.
+/// among the header extensions, empty where the packet has none; `structure` belongs to the stream.
 pub fn describe(
     codec: Codec,
     marker: bool,
     payload: &[u8],
-    _dependency: Option<&[u8]>,
+    dependency: &[u8],
     structure: &mut Structure,
 ) -> Option<Descriptor> {
     let mut descriptor = match codec {
         Codec::Opus => return Some(Descriptor::EMPTY),
         Codec::Vp8 => vp8::describe(payload)?,
         Codec::H264 => h264::describe(payload),
+        Codec::Vp9 => return vp9::describe(payload, marker, structure),
+        Codec::Av1 => return av1::describe(payload, marker, dependency, structure),
     };
-    if matches!(codec, Codec::Vp8 | Codec::H264) {
-        descriptor.frame_end = marker;
-    }
+    descriptor.frame_end = marker;
     structure.saw(&descriptor);
     Some(descriptor)
 }

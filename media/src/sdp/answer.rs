@@ -15,6 +15,8 @@ pub(super) const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 pub(super) const REPAIRED_RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
 pub(super) const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 pub(super) const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+pub(super) const DEPENDENCY_DESCRIPTOR_URI: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
 
 /// What the server puts into an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +79,7 @@ pub(super) fn write(offer: &Offer, answer: &Answer) -> String {
         transport(&mut sdp, media, answer);
         extensions(&mut sdp, media);
         sdp.line(format_args!("a={}", direction(media, slot.is_some())));
-        media.codecs().for_each(|codec| formats(&mut sdp, media, codec));
+        media.taken().iter().for_each(|codec| formats(&mut sdp, media, codec));
         layers(&mut sdp, media);
         if let Some(slot) = slot {
             announce(&mut sdp, slot);
@@ -104,8 +106,16 @@ fn refuse(sdp: &mut Sdp, media: &OfferedMedia) {
 
 fn accept(sdp: &mut Sdp, media: &OfferedMedia) {
     let (kind, protocol) = (&media.line.media, &media.line.protocol);
-    let numbers = media.codecs().flat_map(|codec| [Some(codec.payload_type), codec.rtx_payload_type]).flatten();
-    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    let numbers = media.taken().iter().flat_map(|codec| {
+        let red = codec.red_payload_type;
+        [
+            red.filter(|_| codec.red_first),
+            Some(codec.payload_type),
+            codec.rtx_payload_type,
+            red.filter(|_| !codec.red_first),
+        ]
+    });
+    let numbers: Vec<String> = numbers.flatten().map(|number| number.to_string()).collect();
     sdp.line(format_args!("m={kind} 9 {protocol} {}", numbers.join(" ")));
     sdp.line(format_args!("c=IN IP4 0.0.0.0"));
 }
@@ -142,19 +152,22 @@ fn transport(sdp: &mut Sdp, media: &OfferedMedia, answer: &Answer) {
 
 fn extensions(sdp: &mut Sdp, media: &OfferedMedia) {
     let offered = &media.extensions;
-    let mut answered = vec![(offered.mid, MID_URI)];
-    if !media.is_slot() {
-        answered.push((offered.transport_cc, TRANSPORT_CC_URI));
-        if media.kind == Kind::Audio {
-            answered.push((offered.audio_level, AUDIO_LEVEL_URI));
-        } else {
-            answered.push((offered.rid, RID_URI));
-            answered.push((offered.repaired_rid, REPAIRED_RID_URI));
-        }
-    }
-    for (id, uri) in answered {
-        let Some(id) = id else { continue };
-        let direction = if media.sendonly_extensions.contains(&id) { "/recvonly" } else { "" };
+    let (slot, audio) = (media.is_slot(), media.kind == Kind::Audio);
+    let answered = [
+        (true, offered.mid, MID_URI),
+        (true, offered.transport_cc, TRANSPORT_CC_URI),
+        (!slot && audio, offered.audio_level, AUDIO_LEVEL_URI),
+        (!slot && !audio, offered.rid, RID_URI),
+        (!slot && !audio, offered.repaired_rid, REPAIRED_RID_URI),
+        (!audio, offered.dependency_descriptor, DEPENDENCY_DESCRIPTOR_URI),
+    ];
+    for (taken, id, uri) in answered {
+        let Some(id) = id.filter(|_| taken) else { continue };
+        let direction = match (media.one_way_extensions.contains(&id), slot) {
+            (false, _) => "",
+            (true, false) => "/recvonly",
+            (true, true) => "/sendonly",
+        };
         sdp.line(format_args!("a=extmap:{id}{direction} {uri}"));
     }
 }
@@ -175,8 +188,23 @@ fn formats(sdp: &mut Sdp, media: &OfferedMedia, codec: &Codec) {
             sdp.line(format_args!("a=rtpmap:{payload_type} opus/48000/2"));
             // What a sender should know of its listeners: forward error correction helps them.
             sdp.line(format_args!("a=fmtp:{payload_type} minptime=10;useinbandfec=1"));
+            if let Some(red) = codec.red_payload_type {
+                sdp.line(format_args!("a=rtpmap:{red} red/48000/2"));
+                sdp.line(format_args!("a=fmtp:{red} {payload_type}/{payload_type}"));
+            }
         }
         CodecName::Vp8 => sdp.line(format_args!("a=rtpmap:{payload_type} VP8/90000")),
+        CodecName::Vp9 => {
+            sdp.line(format_args!("a=rtpmap:{payload_type} VP9/90000"));
+            sdp.line(format_args!("a=fmtp:{payload_type} profile-id=0"));
+        }
+        CodecName::Av1 => {
+            sdp.line(format_args!("a=rtpmap:{payload_type} AV1/90000"));
+            // The parameters are what the receiver can do at most: the answer repeats what the client can itself.
+            if !codec.fmtp.is_empty() {
+                sdp.line(format_args!("a=fmtp:{payload_type} {}", codec.fmtp));
+            }
+        }
         CodecName::H264 => {
             sdp.line(format_args!("a=rtpmap:{payload_type} H264/90000"));
             let level = &codec.fmtp;
@@ -186,12 +214,14 @@ fn formats(sdp: &mut Sdp, media: &OfferedMedia, codec: &Codec) {
         }
     }
     let offered = codec.feedback;
-    // Slots carry no transport-wide sequence numbers, so there is nothing to feed back.
-    let transport_cc = offered.transport_cc && media.extensions.transport_cc.is_some() && !media.is_slot();
+    let transport_cc = offered.transport_cc && media.extensions.transport_cc.is_some();
+    // Clients that count no packets say themselves what their line bears; one of the two is enough.
+    let remb = offered.remb && media.is_slot() && !transport_cc;
     // A lost packet of audio would come too late, and a picture loss is a matter of video.
     let video = codec.name != CodecName::Opus;
     let feedback = [
         (transport_cc, "transport-cc"),
+        (remb, "goog-remb"),
         (video && offered.nack, "nack"),
         (video && offered.pli, "nack pli"),
         (video && offered.fir, "ccm fir"),

@@ -35,8 +35,10 @@ pub enum SdpError {
     /// More than [`MAX_MEDIA`] sections.
     #[error("the offer has more than {MAX_MEDIA} media sections")]
     TooManyMedia,
-    /// No section has Opus, VP8, or H.264 where that is forwarded.
-    #[error("the offer has none of the codecs Opus, VP8 and H.264 (baseline, packetization mode 1)")]
+    /// No section has Opus, or a codec for pictures that the server takes.
+    #[error(
+        "the offer has none of the codecs that this server takes: Opus, VP8, and where it allows them VP9 (profile 0), H.264 (baseline, packetization mode 1) and AV1 (profile 0)"
+    )]
     UnsupportedCodecs,
 }
 
@@ -67,15 +69,14 @@ impl Offer {
         parse::offer(sdp)
     }
 
-    /// The offer as if it had no H.264, for a server that cannot look at such pictures.
+    /// The offer as if its pictures came in no other codecs than these, for a server that looks at them and cannot decode all.
     ///
     /// # Errors
     ///
     /// [`SdpError::UnsupportedCodecs`] when nothing is left.
-    pub fn without_h264(mut self) -> Result<Self, SdpError> {
+    pub fn allowing(mut self, pictures: &[CodecName]) -> Result<Self, SdpError> {
         for media in &mut self.media {
-            media.second = None;
-            media.codec.take_if(|codec| codec.name == CodecName::H264);
+            media.codecs.retain(|codec| codec.name == CodecName::Opus || pictures.contains(&codec.name));
         }
         if self.media.iter().any(OfferedMedia::is_accepted) { Ok(self) } else { Err(SdpError::UnsupportedCodecs) }
     }
@@ -128,8 +129,17 @@ pub enum CodecName {
     Opus,
     /// RFC 7741.
     Vp8,
+    /// RFC 9628, profile 0.
+    Vp9,
     /// RFC 6184, baseline, packetization mode 1.
     H264,
+    /// The AV1 RTP specification, profile 0.
+    Av1,
+}
+
+impl CodecName {
+    /// The codecs for pictures, in the order in which slots name them.
+    pub const PICTURES: [CodecName; 4] = [CodecName::Vp8, CodecName::Vp9, CodecName::H264, CodecName::Av1];
 }
 
 /// A codec under the offer's numbers.
@@ -143,6 +153,10 @@ pub struct Codec {
     pub rtx_payload_type: Option<u8>,
     /// Units of the RTP timestamp a second.
     pub clock_rate: u32,
+    /// For Opus, the payload type of its redundant form (RFC 2198), if the client knows that.
+    pub red_payload_type: Option<u8>,
+    /// The client names the redundant form before the plain one: it would send that.
+    pub red_first: bool,
     /// The parameters as offered: what the client can receive. For H.264 only `profile-level-id`.
     pub fmtp: String,
     /// The RTCP feedback offered.
@@ -160,6 +174,8 @@ pub struct Feedback {
     pub fir: bool,
     /// `transport-cc`.
     pub transport_cc: bool,
+    /// `goog-remb` (draft-alvestrand-rmcat-remb).
+    pub remb: bool,
 }
 
 /// The ids of the RTP header extensions (RFC 8285) that Parlor reads, where offered.
@@ -175,6 +191,8 @@ pub struct Extensions {
     pub transport_cc: Option<u8>,
     /// `urn:ietf:params:rtp-hdrext:ssrc-audio-level` (RFC 6464).
     pub audio_level: Option<u8>,
+    /// The dependency descriptor (AV1 RTP specification, appendix A).
+    pub dependency_descriptor: Option<u8>,
 }
 
 /// The names of a track in the browser.
@@ -197,10 +215,9 @@ pub struct OfferedMedia {
     pub direction: Direction,
     /// The client itself has given it up (port 0 without `a=bundle-only`).
     pub rejected: bool,
-    /// The codec that the answer takes; `None` when there is none for us, and then the answer refuses the section.
-    pub codec: Option<Codec>,
-    /// What a slot can show beside that. Who sends sends one codec: VP8 where it can.
-    pub second: Option<Codec>,
+    /// The codecs known to us, best first. The answer takes all of a slot and the first of a sender; without any it refuses the
+    /// section. Best to send is VP8 where there is no reason for another: a client that names VP9 or AV1 first has one.
+    pub codecs: Vec<Codec>,
     /// Header extensions.
     pub extensions: Extensions,
     /// The simulcast layers that the client sends, in the order of its `a=simulcast`, without `~`. Empty for a single stream.
@@ -213,8 +230,8 @@ pub struct OfferedMedia {
     pub msid: Option<Msid>,
     /// `a=rtcp-rsize`.
     reduced_size: bool,
-    /// The extensions that the client would only send: the answer says that we only receive them (RFC 8285 §7).
-    sendonly_extensions: Vec<u8>,
+    /// The extensions that the client would only send, or only receive: the answer says the opposite (RFC 8285 §7).
+    one_way_extensions: Vec<u8>,
     /// The words of the m-line that the answer repeats: media, protocol, first format.
     line: Line,
 }
@@ -227,15 +244,22 @@ struct Line {
 }
 
 impl OfferedMedia {
-    /// The codecs that the answer takes: one, or for a slot also two.
-    pub(crate) fn codecs(&self) -> impl Iterator<Item = &Codec> {
-        self.codec.iter().chain(&self.second)
+    /// The codec that the client is to send.
+    #[must_use]
+    pub fn codec(&self) -> Option<&Codec> {
+        self.codecs.first()
+    }
+
+    /// The codecs that the answer takes: one, or for a slot as many as there are.
+    fn taken(&self) -> &[Codec] {
+        let most = if self.direction == Direction::RecvOnly { self.codecs.len() } else { 1 };
+        &self.codecs[..most.min(self.codecs.len())]
     }
 
     /// Whether the answer takes this section.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
-        !self.rejected && self.codec.is_some()
+        !self.rejected && !self.codecs.is_empty()
     }
 
     /// Whether the client sends on this section.

@@ -166,28 +166,38 @@ fn read_section(section: &Section<'_>, session: &Attributes<'_>) -> Result<Offer
         return Err(SdpError::Bad("an m-line has a word that is too long or no word"));
     }
     let [media, protocol, format] = line.map(str::to_owned);
-    let (extensions, sendonly_extensions) = extensions(attributes, session);
+    let slot = direction == Direction::RecvOnly;
+    let (extensions, one_way_extensions) = extensions(attributes, session, slot);
     let names: &[CodecName] = match kind {
         Kind::Audio => &[CodecName::Opus],
-        Kind::Video => &[CodecName::Vp8, CodecName::H264],
+        Kind::Video => &CodecName::PICTURES,
         Kind::Other => &[],
     };
-    let mut codecs = names.iter().filter_map(|name| codec(section, *name));
-    let (codec, second) = (codecs.next(), codecs.next().filter(|_| direction == Direction::RecvOnly));
+    let mut codecs: Vec<Codec> = names.iter().filter_map(|name| codec(section, *name)).collect();
+    if !slot {
+        let place = |codec: &Codec| section.formats.iter().position(|format| format.parse() == Ok(codec.payload_type));
+        let first = codecs.iter().min_by_key(|codec| place(codec)).map(|codec| codec.name);
+        codecs.sort_by_key(|codec| match codec.name {
+            CodecName::Vp9 | CodecName::Av1 if first == Some(codec.name) => 0,
+            CodecName::Opus | CodecName::Vp8 => 1,
+            CodecName::H264 => 2,
+            CodecName::Vp9 => 3,
+            CodecName::Av1 => 4,
+        });
+    }
     Ok(OfferedMedia {
         mid: mid.to_owned(),
         kind,
         direction,
         rejected,
-        codec,
-        second,
+        codecs,
         extensions,
         send_rids: send_rids(attributes),
         ssrcs: ssrcs(attributes),
         fid: fid(attributes),
         msid: msid(attributes),
         reduced_size: attributes.has("rtcp-rsize"),
-        sendonly_extensions,
+        one_way_extensions,
         line: Line { media, protocol, format },
     })
 }
@@ -207,7 +217,9 @@ fn codec(section: &Section<'_>, name: CodecName) -> Option<Codec> {
     let encoding = match name {
         CodecName::Opus => "opus/48000/2",
         CodecName::Vp8 => "VP8/90000",
+        CodecName::Vp9 => "VP9/90000",
         CodecName::H264 => "H264/90000",
+        CodecName::Av1 => "AV1/90000",
     };
     if !section.protocol.ends_with("/SAVPF") && !section.protocol.ends_with("/SAVP") {
         return None;
@@ -223,6 +235,8 @@ fn codec(section: &Section<'_>, name: CodecName) -> Option<Codec> {
     let mut fitting = payload_types().filter(|payload_type| is(*payload_type, encoding));
     let payload_type = match name {
         CodecName::H264 => fitting.filter(|it| rank(it).is_some()).min_by_key(rank)?,
+        CodecName::Vp9 => fitting.find(|it| has_profile_0(attributes, *it, "profile-id"))?,
+        CodecName::Av1 => fitting.find(|it| has_profile_0(attributes, *it, "profile"))?,
         CodecName::Opus | CodecName::Vp8 => fitting.next()?,
     };
     let rtx_payload_type = payload_types().find(|rtx| {
@@ -237,6 +251,7 @@ fn codec(section: &Section<'_>, name: CodecName) -> Option<Codec> {
             "nack pli" => feedback.pli = true,
             "ccm fir" => feedback.fir = true,
             "transport-cc" => feedback.transport_cc = true,
+            "goog-remb" => feedback.remb = true,
             _ => {}
         }
     }
@@ -245,9 +260,17 @@ fn codec(section: &Section<'_>, name: CodecName) -> Option<Codec> {
         _ => attributes.of_payload("fmtp", payload_type).next(),
     };
     let fmtp = fmtp.filter(|fmtp| fmtp.len() <= MAX_TEXT_LEN);
+    let redundant = |red: &u8| {
+        let both = |parameters: &str| parameters.split('/').all(|it| it.parse() == Ok(payload_type));
+        is(*red, "red/48000/2") && attributes.of_payload("fmtp", *red).all(both)
+    };
+    let red_payload_type = payload_types().find(redundant).filter(|_| name == CodecName::Opus);
+    let red_first = payload_types().find(|it| *it == payload_type || Some(*it) == red_payload_type) == red_payload_type;
     Some(Codec {
         name,
         payload_type,
+        red_payload_type,
+        red_first: red_first && red_payload_type.is_some(),
         rtx_payload_type,
         clock_rate: if name == CodecName::Opus { 48_000 } else { 90_000 },
         fmtp: fmtp.unwrap_or_default().to_owned(),
@@ -255,15 +278,23 @@ fn codec(section: &Section<'_>, name: CodecName) -> Option<Codec> {
     })
 }
 
+/// Whether a payload type is of profile 0, which is also meant where none is named (RFC 9628 §6, AV1 RTP specification §7.2.1).
+fn has_profile_0(attributes: &Attributes<'_>, payload_type: u8, name: &str) -> bool {
+    attributes.of_payload("fmtp", payload_type).all(|parameters| parameter(parameters, name).is_none_or(|it| it == "0"))
+}
+
+/// One of the parameters of a format.
+fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
+    parameters.split(';').find_map(|it| it.trim().strip_prefix(name)?.strip_prefix('=')).map(str::trim)
+}
+
 /// The `profile-level-id` of H.264 parameters (RFC 6184 §8.1) that everybody can decode and that allow packets as large as the
 /// network's: a baseline profile in packetization mode 1.
 fn baseline_level(parameters: &str) -> Option<&str> {
-    let parameter = |name: &str| {
-        parameters.split(';').find_map(|it| it.trim().strip_prefix(name)?.strip_prefix('=')).map(str::trim)
-    };
-    let level = parameter("profile-level-id")?;
+    let level = parameter(parameters, "profile-level-id")?;
     let is_hexadecimal = level.len() == 6 && level.bytes().all(|digit| digit.is_ascii_hexdigit());
-    (parameter("packetization-mode") == Some("1") && is_hexadecimal && level.starts_with("42")).then_some(level)
+    (parameter(parameters, "packetization-mode") == Some("1") && is_hexadecimal && level.starts_with("42"))
+        .then_some(level)
 }
 
 /// The payload type that retransmissions with these parameters belong to.
@@ -271,17 +302,18 @@ fn apt(parameters: &str) -> Option<u8> {
     parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("apt=")?.parse().ok())
 }
 
-/// The extensions known to us, and which of them the client would only send.
-fn extensions(attributes: &Attributes<'_>, session: &Attributes<'_>) -> (Extensions, Vec<u8>) {
+/// The extensions known to us, and which of them the client would only send, or on a slot only receive.
+fn extensions(attributes: &Attributes<'_>, session: &Attributes<'_>, slot: bool) -> (Extensions, Vec<u8>) {
     let mut extensions = Extensions::default();
-    let mut sendonly = Vec::new();
+    let mut one_way = Vec::new();
+    let ours = if slot { "recvonly" } else { "sendonly" };
     for value in session.all("extmap").chain(attributes.all("extmap")) {
         let mut words = value.split_ascii_whitespace();
         let (Some(id), Some(uri)) = (words.next(), words.next()) else { continue };
         let (id, direction) = id.split_once('/').unwrap_or((id, "sendrecv"));
         // Id 15 stands for the end of the list (RFC 8285 §4.2).
         let Some(id) = id.parse::<u8>().ok().filter(|id| !matches!(id, 0 | 15)) else { continue };
-        if !matches!(direction, "sendrecv" | "sendonly") {
+        if direction != "sendrecv" && direction != ours {
             continue;
         }
         let known = match uri {
@@ -290,14 +322,15 @@ fn extensions(attributes: &Attributes<'_>, session: &Attributes<'_>) -> (Extensi
             super::answer::REPAIRED_RID_URI => &mut extensions.repaired_rid,
             super::answer::TRANSPORT_CC_URI => &mut extensions.transport_cc,
             super::answer::AUDIO_LEVEL_URI => &mut extensions.audio_level,
+            super::answer::DEPENDENCY_DESCRIPTOR_URI => &mut extensions.dependency_descriptor,
             _ => continue,
         };
         *known = Some(id);
-        if direction == "sendonly" && !sendonly.contains(&id) {
-            sendonly.push(id);
+        if direction == ours && !one_way.contains(&id) {
+            one_way.push(id);
         }
     }
-    (extensions, sendonly)
+    (extensions, one_way)
 }
 
 /// RFC 8853 §5.1: `send q;h;f`, where `~` starts a paused layer and commas separate alternatives.

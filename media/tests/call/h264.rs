@@ -94,21 +94,22 @@ fn a_slot_changes_between_codecs_without_a_break() {
 
 #[test]
 fn an_operator_who_cannot_look_at_h264_gets_none() {
-    use parlor_media::sdp::{Offer, SdpError};
+    use parlor_media::sdp::{CodecName, Offer, SdpError};
     let mut world = World::new(3);
     let place = world.join_with(CALL, Line::H264, true, 2, CLEAN);
     let offer = Offer::parse(&world.people[place].client.offer()).expect("a good offer");
-    assert!(offer.media[1].codec.is_some());
-    let without = offer.without_h264().expect("voices are left");
-    assert!(without.media[1].codec.is_none() && without.media.iter().all(|media| media.second.is_none()));
+    assert!(offer.media[1].codec().is_some());
+    let without = offer.allowing(&[CodecName::Vp8]).expect("voices are left");
+    assert!(without.media[1].codec().is_none());
+    assert!(without.slots().all(|(_, slot)| slot.codecs.iter().all(|codec| codec.name != CodecName::H264)));
     let lone = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=ice-ufrag:abcd\r\n\
         a=ice-pwd:abcdefghijklmnopqrstuvwx\r\nm=video 9 UDP/TLS/RTP/SAVPF 100\r\na=mid:0\r\na=rtcp-mux\r\na=sendonly\r\n\
         a=rtpmap:100 H264/90000\r\na=fmtp:100 packetization-mode=1;profile-level-id=42E01F\r\n";
     let fingerprint = format!("a=fingerprint:sha-256 {}\r\n", ["AB"; 32].join(":"));
     let lone = lone.replace("m=video", &format!("{fingerprint}m=video"));
     let offer = Offer::parse(&lone).expect("H.264 alone is an offer");
-    assert_eq!(offer.media[0].codec.as_ref().map(|codec| codec.fmtp.as_str()), Some("42E01F"));
-    assert_eq!(offer.without_h264(), Err(SdpError::UnsupportedCodecs));
+    assert_eq!(offer.media[0].codec().map(|codec| codec.fmtp.as_str()), Some("42E01F"));
+    assert_eq!(offer.allowing(&[CodecName::Vp8]), Err(SdpError::UnsupportedCodecs));
     for unfit in ["packetization-mode=0;profile-level-id=42E01F", "packetization-mode=1;profile-level-id=640032"] {
         let text = lone.replace("packetization-mode=1;profile-level-id=42E01F", unfit);
         assert_eq!(Offer::parse(&text), Err(SdpError::UnsupportedCodecs), "{unfit}");

@@ -36,17 +36,25 @@ fn answer(offer: &Offer) -> Answer {
 /// What was understood, one line a section.
 fn outline(offer: &Offer) -> String {
     let mut outline = format!("ice {} {}\n", offer.ice_ufrag, offer.fingerprint);
-    for OfferedMedia { mid, kind, direction, codec, extensions, send_rids, ssrcs, fid, .. } in &offer.media {
-        let codec = codec.as_ref().map(|codec| {
+    for OfferedMedia { mid, kind, direction, codecs, extensions, send_rids, ssrcs, fid, .. } in &offer.media {
+        let codecs = codecs.iter().map(|codec| {
             let (name, fmtp) = (codec.name, &codec.fmtp);
-            format!("{name:?} {} {:?} {} [{fmtp}]", codec.payload_type, codec.rtx_payload_type, codec.clock_rate)
+            let more = codec.rtx_payload_type.or(codec.red_payload_type);
+            format!("{name:?} {} {more:?} {} [{fmtp}]", codec.payload_type, codec.clock_rate)
         });
-        let codec = codec.unwrap_or_else(|| "none".into());
-        let parlor_media::sdp::Extensions { mid: m, rid, repaired_rid, transport_cc, audio_level } = extensions;
-        let ids =
-            [m, rid, repaired_rid, transport_cc, audio_level].map(|id| id.map_or("-".into(), |id| id.to_string()));
+        let codecs = codecs.collect::<Vec<_>>().join(", ");
+        let parlor_media::sdp::Extensions {
+            mid: m,
+            rid,
+            repaired_rid,
+            transport_cc,
+            audio_level,
+            dependency_descriptor,
+        } = extensions;
+        let ids = [m, rid, repaired_rid, transport_cc, audio_level, dependency_descriptor]
+            .map(|id| id.map_or("-".into(), |id| id.to_string()));
         let ids = ids.join(" ");
-        writeln!(outline, "{mid} {kind:?} {direction:?} | {codec} | {ids} | {send_rids:?} | {ssrcs:?} {fid:?}")
+        writeln!(outline, "{mid} {kind:?} {direction:?} | {codecs} | {ids} | {send_rids:?} | {ssrcs:?} {fid:?}")
             .unwrap();
     }
     outline
@@ -105,8 +113,10 @@ fn an_answer_keeps_the_rules_that_browsers_need() {
                 media.is_sender() && !media.send_rids.is_empty(),
                 "{name}"
             );
-            assert!(!section.contains("goog-remb"), "{name}");
-            assert!(!(media.is_slot() && section.contains("transport")), "{name}");
+            assert!(!section.contains("goog-remb"), "{name}: who counts packets need not guess");
+            let counts = media.is_accepted() && media.codecs.iter().all(|codec| codec.feedback.transport_cc);
+            assert_eq!(section.contains("rtcp-fb") && section.contains(" transport-cc"), counts, "{name}");
+            assert!(!section.contains("abs-send-time"), "{name}");
         }
         assert_eq!(candidates, 1, "{name}: one candidate list");
     }
@@ -119,8 +129,8 @@ fn the_camera_of_a_call_is_simulcast_in_the_offers_order() {
         let camera = &offer.media[1];
         assert_eq!(camera.send_rids, ["q", "h", "f"], "{name}");
         assert_eq!(camera.direction, Direction::SendOnly, "{name}");
-        assert_eq!(camera.codec.as_ref().unwrap().name, CodecName::Vp8, "{name}");
-        assert!(camera.codec.as_ref().unwrap().rtx_payload_type.is_some(), "{name}");
+        assert_eq!(camera.codec().unwrap().name, CodecName::Vp8, "{name}");
+        assert!(camera.codec().unwrap().rtx_payload_type.is_some(), "{name}");
         assert_eq!(offer.senders().count(), 3, "{name}");
         assert_eq!(offer.slots().count(), 13, "{name}");
         let answer = offer.answer(&answer(&offer));

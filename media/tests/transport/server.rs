@@ -151,7 +151,7 @@ pub fn instant() -> Instant {
 pub fn answer(offer: &Offer, certificate: &Certificate) -> Answer {
     let slots = offer.slots().enumerate().map(|(at, (_, media))| SlotLine {
         ssrc: 1_000 + at as u32,
-        rtx_ssrc: media.codec.as_ref().and_then(|codec| codec.rtx_payload_type).map(|_| 2_000 + at as u32),
+        rtx_ssrc: media.codec().and_then(|codec| codec.rtx_payload_type).map(|_| 2_000 + at as u32),
         stream: format!("slot{at}"),
         track: format!("track{at}"),
     });

@@ -99,6 +99,7 @@ impl Assembler {
             Codec::Opus => sound(meta, payload, gathered, whole, &mut self.dropped),
             Codec::Vp8 => self.take_vp8(meta, payload, gathered, whole),
             Codec::H264 => self.take_h264(meta, payload, gathered, whole),
+            Codec::Vp9 | Codec::Av1 => self.dropped += 1,
         }
     }
 

@@ -196,7 +196,7 @@ impl Take {
     }
 
     fn end_track(&mut self, track: TrackId) {
-        for codec in [Codec::Opus, Codec::Vp8, Codec::H264] {
+        for codec in [Codec::Opus, Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
             self.end_one((track, codec));
         }
     }
