@@ -46,6 +46,8 @@ reasons! {
     RtpMalformed = "rtp_malformed",
     /// Not an RTCP packet.
     RtcpMalformed = "rtcp_malformed",
+    /// Transport-wide feedback that cannot be read, or on packets that were never sent, or with times that cannot be.
+    Feedback = "feedback",
     /// Nothing that the port carries.
     Unknown = "unknown",
     /// From an address that has shown no credentials.

@@ -5,6 +5,7 @@
 //! in place ([`srtp`]), kept once in its layer's ring, and written out receiver by receiver.
 
 mod audio;
+pub mod bwe;
 mod call;
 #[cfg(feature = "client")]
 pub mod client;

@@ -21,8 +21,10 @@ const RECEIVER_REPORT: u8 = 201;
 const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
 const GENERIC_NACK: u8 = 1;
+const TRANSPORT_WIDE: u8 = 15;
 const PICTURE_LOSS: u8 = 1;
 const FULL_INTRA_REQUEST: u8 = 4;
+const APPLICATION_LAYER: u8 = 15;
 
 /// One part of a compound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,18 @@ pub enum Part<'a> {
     KeyframeRequest {
         /// The stream.
         ssrc: u32,
+    },
+    /// Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01), for [`crate::bwe::Estimator::feedback`].
+    TransportFeedback {
+        /// The whole part, header included.
+        part: &'a [u8],
+    },
+    /// Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03 §2.2).
+    Remb {
+        /// In bit/s, over all streams that it names.
+        bps: u64,
+        /// The streams, 4 bytes each.
+        ssrcs: &'a [u8],
     },
 }
 
@@ -100,6 +114,12 @@ fn read_part<'a>(count: u8, packet_type: u8, part: &'a [u8], each: &mut impl FnM
                 each(Part::Nack { ssrc, pairs });
             }
         }
+        (TRANSPORT_FEEDBACK, TRANSPORT_WIDE) => each(Part::TransportFeedback { part }),
+        (PAYLOAD_FEEDBACK, APPLICATION_LAYER) => {
+            if let Some(remb) = read_remb(part) {
+                each(remb);
+            }
+        }
         (PAYLOAD_FEEDBACK, PICTURE_LOSS) => {
             if let Some(ssrc) = u32_at(part, 8) {
                 each(Part::KeyframeRequest { ssrc });
@@ -122,6 +142,16 @@ fn read_blocks<'a>(count: u8, blocks: &[u8], each: &mut impl FnMut(Part<'a>)) {
             each(Part::Block { ssrc, fraction_lost: block[4], last_report, delay });
         }
     }
+}
+
+/// The draft's "REMB", the count of streams, and a mantissa of 18 bits behind an exponent of 6.
+fn read_remb(part: &[u8]) -> Option<Part<'_>> {
+    let (name, word) = (part.get(12..16)?, u32_at(part, 16)?);
+    let ssrcs = part.get(20..20 + 4 * (word >> 24) as usize)?;
+    let (exponent, mantissa) = ((word >> 18) & 0x3f, u64::from(word & 0x3_ffff));
+    // What no number of bits per second can be is as much as there is.
+    let bps = if mantissa.leading_zeros() < exponent { u64::MAX } else { mantissa << exponent };
+    (name == b"REMB").then_some(Part::Remb { bps, ssrcs })
 }
 
 /// The sequence numbers that one NACK names.
@@ -157,6 +187,8 @@ impl Shard {
             Part::Block { last_report, delay, .. } => self.measure_rtt(key, last_report, delay, now_us),
             Part::Nack { ssrc, pairs } => self.on_nack(key, ssrc, pairs, now_us, resends),
             Part::KeyframeRequest { ssrc } => self.on_keyframe_request(key, ssrc, now_us),
+            // Read by the estimator of what the receiver's line bears.
+            Part::TransportFeedback { .. } | Part::Remb { .. } => {}
         }
     }
 
@@ -228,9 +260,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+    use rtc_rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
     use rtc_rtcp::receiver_report::ReceiverReport;
     use rtc_rtcp::reception_report::ReceptionReport;
     use rtc_rtcp::sender_report::SenderReport as CrateSenderReport;
+    use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
     use rtc_rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
 
     #[test]
@@ -272,6 +306,41 @@ mod tests {
             ]
         );
         assert_eq!(asked, [(8, vec![65_534, 1, 40])]);
+    }
+
+    #[test]
+    fn reads_what_another_implementation_says_of_the_line() {
+        let feedback = TransportLayerCc { base_sequence_number: 9, ..Default::default() };
+        for (bitrate, bps) in
+            [(0.0, 0), (250_000.0, 250_000), (3_000_000.0, 3_000_000), (274_876_858_368.0, 0x3_ffff << 20)]
+        {
+            let remb = ReceiverEstimatedMaximumBitrate { sender_ssrc: 1, bitrate, ssrcs: vec![7, 8] };
+            let compound = rtc_rtcp::packet::marshal(&[Box::new(feedback.clone()), Box::new(remb)]).expect("marshals");
+            let mut parts = Vec::new();
+            read(&compound, |part| parts.push(part)).expect("a good compound");
+            let ssrcs = &[0, 0, 0, 7, 0, 0, 0, 8];
+            assert_eq!(parts, [Part::TransportFeedback { part: &compound[..20] }, Part::Remb { bps, ssrcs }]);
+        }
+    }
+
+    #[test]
+    fn a_remb_that_lies_is_none_and_one_without_bounds_is_endless() {
+        let remb = |name: &[u8; 4], word: u32| {
+            let mut bytes = vec![0x8f, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0];
+            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(&word.to_be_bytes());
+            let mut parts = Vec::new();
+            read(&bytes, |part| {
+                if let Part::Remb { bps, .. } = part {
+                    parts.push(bps);
+                }
+            })
+            .expect("its length is right");
+            parts
+        };
+        assert_eq!(remb(b"REMB", 0x00ff_ffff), [u64::MAX]);
+        assert_eq!(remb(b"REMB", 0x0100_0001), [0u64; 0]);
+        assert_eq!(remb(b"BREM", 0x0000_0001), [0u64; 0]);
     }
 
     proptest! {

@@ -1,0 +1,107 @@
+//! Rates over the last half second, in bins of time.
+
+/// The length of a bin, and how many are kept.
+const BIN_US: i64 = 50_000;
+const BINS: i64 = 16;
+/// The window of the usual rate, and of the one that follows a sudden change.
+const USUAL_BINS: i64 = 10;
+const RECENT_BINS: i64 = 3;
+/// Less than this says nothing of a rate.
+const LEAST_US: i64 = 100_000;
+
+/// Bytes by time. Times may come slightly out of order; what is older than the window is left out.
+#[derive(Debug, Clone)]
+pub(super) struct Rate {
+    bins: [u32; BINS as usize],
+    /// The first and the last time since the last pause.
+    first_us: i64,
+    last_us: i64,
+}
+
+impl Rate {
+    pub fn new() -> Self {
+        Rate { bins: [0; BINS as usize], first_us: 0, last_us: i64::MIN }
+    }
+
+    pub fn add(&mut self, at_us: i64, bytes: u32) {
+        let bin = at_us.div_euclid(BIN_US);
+        if at_us > self.last_us {
+            let ahead = bin.saturating_sub(self.last_us.div_euclid(BIN_US));
+            if ahead >= BINS {
+                self.bins = [0; BINS as usize];
+                self.first_us = at_us;
+            } else {
+                for skipped in bin - ahead + 1..=bin {
+                    self.bins[(skipped.rem_euclid(BINS)) as usize] = 0;
+                }
+            }
+            self.last_us = at_us;
+        } else if self.last_us.div_euclid(BIN_US) - bin >= BINS {
+            return;
+        }
+        let bin = &mut self.bins[(bin.rem_euclid(BINS)) as usize];
+        *bin = bin.saturating_add(bytes);
+    }
+
+    /// bit/s over half a second, or as much of it as there is.
+    pub fn usual(&self) -> Option<f64> {
+        self.over(USUAL_BINS)
+    }
+
+    /// bit/s over the last 100 to 150 ms.
+    pub fn recent(&self) -> Option<f64> {
+        self.over(RECENT_BINS)
+    }
+
+    fn over(&self, bins: i64) -> Option<f64> {
+        let last = self.last_us.div_euclid(BIN_US);
+        let first_us = ((last - bins + 1).saturating_mul(BIN_US)).max(self.first_us);
+        let span_us = self.last_us.saturating_sub(first_us);
+        if self.last_us == i64::MIN || span_us < LEAST_US {
+            return None;
+        }
+        let first = first_us.div_euclid(BIN_US);
+        let bytes: u64 = (first..=last).map(|bin| u64::from(self.bins[bin.rem_euclid(BINS) as usize])).sum();
+        Some(bytes as f64 * 8e6 / span_us as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_rate_and_a_sudden_change_are_seen() {
+        let mut rate = Rate::new();
+        assert_eq!(rate.usual(), None);
+        // 1,000 bytes each 4 ms: 2 Mbit/s.
+        let mut at_us = -3_000_000;
+        for _ in 0..1_000 {
+            at_us += 4_000;
+            rate.add(at_us, 1_000);
+        }
+        assert!((rate.usual().expect("is known") / 2e6 - 1.0).abs() < 0.03, "{:?}", rate.usual());
+        for _ in 0..15 {
+            at_us += 16_000;
+            rate.add(at_us, 1_000);
+        }
+        assert!((rate.recent().expect("is known") / 5e5 - 1.0).abs() < 0.2, "{:?}", rate.recent());
+        assert!(rate.usual().expect("is known") > 1e6);
+    }
+
+    #[test]
+    fn a_pause_begins_anew() {
+        let mut rate = Rate::new();
+        for packet in 0..100 {
+            rate.add(packet * 10_000, 1_000);
+        }
+        rate.add(60_000_000, 1_000);
+        assert_eq!(rate.usual(), None);
+        for packet in 1..30 {
+            rate.add(60_000_000 + packet * 10_000, 1_000);
+        }
+        // What comes late counts where it belongs, or not at all.
+        rate.add(1_000_000, 1_000_000);
+        assert!((rate.usual().expect("is known") / 8e5 - 1.0).abs() < 0.1, "{:?}", rate.usual());
+    }
+}
