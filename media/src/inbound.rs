@@ -248,7 +248,8 @@ impl Shard {
         if kind == Kind::Audio {
             let level = extension(section.extensions.audio_level).and_then(|level| level.first());
             let (timestamp, marker, payload_type) = (header.timestamp, header.marker, section.payload_type);
-            let (level, red) = (level.map(|level| level & 0x7f), false);
+            let red = section.red_payload_type == Some(header.payload_type);
+            let level = level.map(|level| level & 0x7f);
             let heard = Heard { index, timestamp, marker, payload, red, payload_type, level };
             self.hear(track_key, heard, now_us)?;
             self.mark(track_key);

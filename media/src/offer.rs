@@ -194,6 +194,7 @@ impl Shard {
             kind: kind_of(media),
             payload_type: codec.payload_type,
             rtx_payload_type: codec.rtx_payload_type,
+            red_payload_type: codec.red_payload_type,
             nack: codec.feedback.nack,
             extensions: media.extensions,
             rids,
@@ -215,7 +216,7 @@ impl Shard {
             codec: codec_of(codec.name),
             payload_type: codec.payload_type,
             rtx_payload_type: codec.rtx_payload_type,
-            red_payload_type: None,
+            red_payload_type: codec.red_payload_type,
         });
         let Some(formats) = Formats::new(formats.collect()) else { return };
         let random = self.random_u32();

@@ -25,6 +25,8 @@ pub(crate) struct Section {
     pub kind: Kind,
     pub payload_type: u8,
     pub rtx_payload_type: Option<u8>,
+    /// Redundant audio (RFC 2198).
+    pub red_payload_type: Option<u8>,
     /// The client repeats packets that are asked for.
     pub nack: bool,
     pub extensions: Extensions,
@@ -129,7 +131,8 @@ impl Peer {
         };
         let negotiated = &self.sections[section];
         let rtx = negotiated.rtx_payload_type == Some(header.payload_type);
-        if !rtx && negotiated.payload_type != header.payload_type {
+        let red = negotiated.red_payload_type == Some(header.payload_type);
+        if !rtx && !red && negotiated.payload_type != header.payload_type {
             return Err(Drop::Payload);
         }
         if negotiated.rids.is_empty() {

@@ -33,6 +33,8 @@ pub use crate::twcc::Arrivals;
 pub mod numbers {
     /// Opus.
     pub const OPUS: u8 = 111;
+    /// Opus in its redundant form.
+    pub const RED: u8 = 63;
     /// VP8.
     pub const VP8: u8 = 96;
     /// Retransmissions of VP8.
@@ -64,6 +66,8 @@ pub struct Plan {
     pub video_slots: usize,
     /// The video slots take H.264 as well as VP8.
     pub sees_h264: bool,
+    /// The audio slots take redundant audio as well as Opus.
+    pub takes_redundant: bool,
     /// The SRTP profile to get. AES-CM is offered alone, since the server prefers the other one; else both are, in Chromium's
     /// order.
     pub profile: Profile,
@@ -81,6 +85,7 @@ impl Default for Plan {
             audio_slots: 4,
             video_slots: 9,
             sees_h264: false,
+            takes_redundant: false,
             profile: Profile::AeadAes128Gcm,
             history: 0,
             seed: 1,

@@ -13,6 +13,8 @@ use crate::sdp::{Kind, SdpError, read_sections};
 pub enum Line {
     /// Opus.
     Audio,
+    /// Opus in its redundant form (RFC 2198).
+    Redundant,
     /// VP8 in as many simulcast layers as there are rids, or in one stream where there are none.
     Video {
         /// Up to 16 letters or digits each.
@@ -65,15 +67,24 @@ pub(super) fn write(plan: &Plan, streams: &[Vec<SendStream>], ice: (&str, &str),
     line(&mut sdp, format_args!("a=ice-ufrag:{}\r\na=ice-pwd:{}", ice.0, ice.1));
     line(&mut sdp, format_args!("a=fingerprint:{fingerprint}\r\na=setup:active"));
     for (streams, what) in streams.iter().zip(&plan.lines) {
-        let kind = if *what == Line::Audio { Kind::Audio } else { Kind::Video };
-        let codecs: &[Codec] = if *what == Line::H264 { &[H264] } else { &[VP8] };
+        let (kind, codecs): (Kind, &[Codec]) = match what {
+            Line::Audio => (Kind::Audio, &[]),
+            Line::Redundant => (Kind::Audio, &[RED]),
+            Line::H264 => (Kind::Video, &[H264]),
+            Line::Video { .. } => (Kind::Video, &[VP8]),
+        };
         section(&mut sdp, kind, codecs, &streams[0].mid, "sendonly");
         announce(&mut sdp, streams);
     }
     let kinds = std::iter::repeat_n(Kind::Audio, plan.audio_slots);
     let kinds = kinds.chain(std::iter::repeat_n(Kind::Video, plan.video_slots));
     for (kind, mid) in kinds.zip(&mids[plan.lines.len()..]) {
-        let codecs: &[Codec] = if plan.sees_h264 { &[VP8, H264] } else { &[VP8] };
+        let codecs: &[Codec] = match kind {
+            Kind::Audio if plan.takes_redundant => &[RED],
+            Kind::Audio => &[],
+            _ if plan.sees_h264 => &[VP8, H264],
+            _ => &[VP8],
+        };
         section(&mut sdp, kind, codecs, mid, "recvonly");
     }
     sdp
@@ -83,6 +94,8 @@ fn line(sdp: &mut String, text: std::fmt::Arguments<'_>) {
     write!(sdp, "{text}\r\n").expect("a String takes all text");
 }
 
+/// Redundant audio, and the codec that it repeats.
+const RED: Codec = (numbers::RED, numbers::OPUS, "red", None);
 /// A video codec: its payload type, that of its retransmissions, its name, its parameters.
 type Codec = (u8, u8, &'static str, Option<&'static str>);
 const VP8: Codec = (numbers::VP8, numbers::RTX, "VP8", None);
@@ -90,9 +103,10 @@ const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;pr
 const H264: Codec = (numbers::H264, numbers::H264_RTX, "H264", Some(H264_PARAMETERS));
 
 fn section(sdp: &mut String, kind: Kind, codecs: &[Codec], mid: &str, direction: &str) {
-    use numbers::{AUDIO_LEVEL, MID, OPUS, REPAIRED_RID, RID, TRANSPORT_CC};
+    use numbers::{AUDIO_LEVEL, MID, OPUS, RED as RED_NUMBER, REPAIRED_RID, RID, TRANSPORT_CC};
     match kind {
-        Kind::Audio => line(sdp, format_args!("m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}")),
+        Kind::Audio if codecs.is_empty() => line(sdp, format_args!("m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}")),
+        Kind::Audio => line(sdp, format_args!("m=audio 9 UDP/TLS/RTP/SAVPF {RED_NUMBER} {OPUS}")),
         _ => {
             let numbers: Vec<String> = codecs.iter().map(|(number, rtx, ..)| format!("{number} {rtx}")).collect();
             line(sdp, format_args!("m=video 9 UDP/TLS/RTP/SAVPF {}", numbers.join(" ")));

@@ -73,6 +73,7 @@ pub(super) fn of(at: usize, line: &Line, random: &mut Random) -> Vec<SendStream>
     };
     match line {
         Line::Audio => vec![stream(None, numbers::OPUS, false)],
+        Line::Redundant => vec![stream(None, numbers::RED, false)],
         Line::H264 => vec![stream(None, numbers::H264, true)],
         Line::Video { rids } if rids.is_empty() => vec![stream(None, numbers::VP8, true)],
         Line::Video { rids } => rids.iter().map(|rid| stream(Some(rid), numbers::VP8, true)).collect(),

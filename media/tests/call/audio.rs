@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use parlor_media::client::Frame;
-use parlor_media::{Event, ParticipantId};
+use parlor_media::client::{Frame, numbers};
+use parlor_media::{Event, ParticipantId, RecordedEvent, red};
 
 use crate::receiver::Got;
-use crate::world::{CLEAN, World};
+use crate::world::{CALL, CLEAN, World};
 use crate::{Publisher, RIDS, one_to, secs};
 
 /// Opus: a frame of 20 ms in SILK's wide band.
@@ -263,6 +263,67 @@ fn the_sound_of_a_screen_goes_to_who_sees_the_screen() {
     world.view(0, &[]);
     world.run(secs(1));
     assert!(world.people[0].showing(sound).is_none(), "it goes with the screen");
+}
+
+/// A frame of 40 bytes behind the one before it, as Chromium sends it.
+fn redundant(turn: u8) -> Vec<u8> {
+    let header = [0x80 | numbers::OPUS, (PACKET_TICKS >> 6) as u8, (PACKET_TICKS << 2) as u8, 30, numbers::OPUS];
+    let (older, newest) = ([HEAD, turn - 1].repeat(15), [HEAD, turn].repeat(20));
+    [&header[..], &older, &newest].concat()
+}
+
+#[test]
+fn redundant_audio_goes_to_who_takes_it_and_the_newest_frame_to_everybody() {
+    let mut world = World::new(912);
+    let speaker = world.join_redundant(true, true, CLEAN);
+    let takes = world.join_redundant(false, true, CLEAN);
+    let takes_not = world.join_redundant(false, false, CLEAN);
+    world.shard.record(CALL, true);
+    let mut timestamp = 5_000;
+    for turn in 1..=50 {
+        timestamp += PACKET_TICKS;
+        let payload = redundant(turn);
+        let frame = Frame { timestamp, marker: false, audio_level: Some((30, true)), payload: &payload };
+        world.people[speaker].client.send_rtp(0, 0, frame).expect("connected");
+        world.run(Duration::from_millis(PACKET_MS));
+    }
+    world.run(Duration::from_millis(100));
+    let newest = |got: &Got| got.sound[got.sound.len() - 40..].to_vec();
+    for (listener, payload_type, len) in [(takes, numbers::RED, 75), (takes_not, numbers::OPUS, 40)] {
+        let got = sound_of(&world, listener, speaker);
+        assert!(got.len() > 40);
+        for got in &got {
+            assert_eq!((got.payload_type, got.sound.len()), (payload_type, len));
+            let at = if payload_type == numbers::RED { red::primary_at(&got.sound, numbers::OPUS) } else { Some(0) };
+            assert_eq!(at, Some(len - 40), "what is forwarded can be read");
+        }
+        assert!(got.windows(2).all(|pair| newest(pair[1])[1] == newest(pair[0])[1] + 1), "frame after frame");
+    }
+    let frames = world.recorded.iter().filter_map(|event| match event {
+        RecordedEvent::Packet(packet) => Some(&world.recorded_bytes[packet.payload.clone()]),
+        _ => None,
+    });
+    let frames: Vec<&[u8]> = frames.collect();
+    assert_eq!(frames.len(), 50);
+    assert!(frames.iter().all(|frame| frame.len() == 40 && frame[0] == HEAD), "a file gets plain Opus");
+}
+
+#[test]
+fn redundant_audio_that_lies_is_dropped() {
+    let mut world = World::new(913);
+    let speaker = world.join_redundant(true, true, CLEAN);
+    let listener = world.join_redundant(false, true, CLEAN);
+    let long = [0x80 | numbers::OPUS, 0, 3, 0xff, numbers::OPUS, 1, 2];
+    let other = [0x80 | 9, 0, 0, 1, 9, 1, 2];
+    for payload in [&redundant(1)[..], &redundant(2), &long, &other, &[0xff; 60], &[numbers::OPUS], &redundant(3)] {
+        let frame = Frame { timestamp: 9_000, marker: false, audio_level: Some((30, true)), payload };
+        world.people[speaker].client.send_rtp(0, 0, frame).expect("connected");
+        world.run(Duration::from_millis(PACKET_MS));
+    }
+    world.run(Duration::from_millis(100));
+    // The very first packet only shows that there is a voice.
+    assert_eq!(sound_of(&world, listener, speaker).len(), 2);
+    assert_eq!(world.shard.stats().drops[parlor_media::drop::Drop::Payload as usize], 4);
 }
 
 #[test]

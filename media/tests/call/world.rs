@@ -172,6 +172,13 @@ impl World {
         self.join_planned(CALL, plan, [Source::Microphone, Source::Camera], link)
     }
 
+    /// Somebody with a microphone joins who sends, or takes, redundant audio.
+    pub fn join_redundant(&mut self, sends: bool, takes_redundant: bool, link: Link) -> usize {
+        let voice = if sends { Line::Redundant } else { Line::Audio };
+        let plan = Plan { lines: vec![voice, Line::video()], takes_redundant, video_slots: 1, ..Plan::default() };
+        self.join_planned(CALL, plan, [Source::Microphone, Source::Camera], link)
+    }
+
     /// Somebody joins who shares a screen with its sound.
     pub fn join_sharing(&mut self, link: Link) -> usize {
         let plan = Plan { lines: vec![Line::Audio, Line::video()], history: 512, ..Plan::default() };
