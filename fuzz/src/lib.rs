@@ -11,6 +11,7 @@ use parlor::proto::ClientFrame;
 use parlor_media::client::{Client, Event, Identity, Line, Plan};
 use parlor_media::drop::Drop;
 use parlor_media::dtls::Certificate;
+use parlor_media::red;
 use parlor_media::rtp::Header;
 use parlor_media::srtp::{RolloverWindow, Sealer};
 use parlor_media::{CallId, Config, Input, OfferedTrack, Output, ParticipantId, Path, Shard, Source, TrackId};
@@ -56,6 +57,19 @@ pub fn sdp_offer(data: &[u8]) {
     scene.shard.leave(PUBLISHER);
     scene.turn();
     assert_eq!(scene.shard.stats().participants, 0);
+}
+
+/// A payload of redundant audio behind the payload type that it should hold. What can be read can be forwarded under another
+/// number: its newest frame is where it was, and no frame has changed.
+pub fn redundant_audio(data: &[u8]) {
+    let Some((payload_type, payload)) = data.split_first() else { return };
+    let mut forwarded = payload.to_vec();
+    red::rename(&mut forwarded, 42);
+    let Some(at) = red::primary_at(payload, *payload_type) else { return };
+    assert!(at < payload.len());
+    assert_eq!(red::primary_at(&forwarded, 42), Some(at));
+    let changed = payload.iter().zip(&forwarded).filter(|(before, after)| before != after).count();
+    assert!(changed <= 16 && payload[at..] == forwarded[at..]);
 }
 
 /// Compound RTCP of a connected participant, in the clear: it is read by itself, and then sealed and sent.

@@ -38,6 +38,11 @@ fn rtcp_compounds() {
 }
 
 #[test]
+fn redundant_audio() {
+    each(&["fuzz/corpus/redundant_audio"], targets::redundant_audio);
+}
+
+#[test]
 fn client_frames() {
     each(&["fuzz/corpus/client_frame"], targets::client_frame);
 }
