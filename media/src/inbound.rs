@@ -13,7 +13,7 @@ use crate::ring::Packet;
 use crate::rtp::Header;
 use crate::shard::{Event, Shard};
 use crate::srtp::{Opener, RolloverWindow, Sealer};
-use crate::track::{Kind, PeerKey};
+use crate::track::{Codec, Kind, PeerKey};
 
 /// An address stays its owner's for this long after the last check: twice the interval of consent checks.
 const ADDRESS_HELD_US: u64 = 5_000_000;
@@ -255,7 +255,8 @@ impl Shard {
             self.mark(track_key);
             return Ok(());
         }
-        let dependency = extension(section.extensions.dependency_descriptor).unwrap_or_default();
+        let dependency = section.extensions.dependency_descriptor.filter(|_| track.codec == Codec::Av1);
+        let dependency = extension(dependency).unwrap_or_default();
         let structure = &mut track.layers[place].structure;
         let frame = codec::describe(track.codec, header.marker, payload, dependency, structure).ok_or(Drop::Payload)?;
         self.stats.repaired += u64::from(rtx);

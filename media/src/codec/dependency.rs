@@ -244,16 +244,10 @@ impl Templates {
             let present = template.indications.of(*target) != NOT_PRESENT;
             template.needed |= u16::from(present) << pair;
         }
-        for temporal in 0..usize::from(MOST_TEMPORAL) {
-            let rows = 0..usize::from(MOST_SPATIAL);
-            let column =
-                rows.map(|row| template.indications.of(self.target_of[row * usize::from(MOST_TEMPORAL) + temporal]));
-            let (mut present, mut switches) = (false, true);
-            for indication in column.filter(|indication| *indication != NOT_PRESENT) {
-                present = true;
-                switches &= indication == SWITCH;
-            }
-            template.lifts |= u8::from(present && switches) << temporal;
+        // A frame that a higher spatial layer refers to says nothing of who watches that: its own frame of the picture does.
+        for temporal in 0..MOST_TEMPORAL {
+            let target = self.target_of[usize::from(template.spatial * MOST_TEMPORAL + temporal)];
+            template.lifts |= u8::from(template.indications.of(target) == SWITCH) << temporal;
         }
     }
 

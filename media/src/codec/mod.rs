@@ -88,8 +88,8 @@ impl Descriptor {
         self.needed >> (spatial * MOST_TEMPORAL + temporal) & 1 == 1
     }
 
-    /// Whether who has received this frame's spatial layer in a lower temporal layer may receive all frames up to `temporal` from
-    /// this one on. True of key frames for every layer.
+    /// Whether those whose highest spatial layer is this frame's, in whatever temporal layer, may receive all frames up to `temporal`
+    /// from this one on. True of key frames for every layer.
     #[must_use]
     pub fn lifts_to(&self, temporal: u8) -> bool {
         self.lifts >> temporal.min(MOST_TEMPORAL - 1) & 1 == 1

@@ -52,11 +52,12 @@ pub(super) fn describe(payload: &[u8], marker: bool, structure: &mut Structure) 
         structure.temporal_layers = announced.temporal_layers.unwrap_or(structure.temporal_layers);
         descriptor.dimensions = announced.sizes.map(|sizes| sizes[usize::from(descriptor.spatial)]);
     } else if descriptor.keyframe_start {
-        (structure.spatial_layers, structure.temporal_layers) = (1, 1);
+        structure.spatial_layers = 1;
     }
     if descriptor.keyframe_start && descriptor.dimensions.is_none() {
         descriptor.dimensions = dimensions(frame);
     }
+    structure.saw(&descriptor);
     Some(descriptor)
 }
 

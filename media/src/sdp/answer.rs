@@ -153,13 +153,15 @@ fn transport(sdp: &mut Sdp, media: &OfferedMedia, answer: &Answer) {
 fn extensions(sdp: &mut Sdp, media: &OfferedMedia) {
     let offered = &media.extensions;
     let (slot, audio) = (media.is_slot(), media.kind == Kind::Audio);
+    // Not for VP8: Chromium leaves picture ids and temporal layers out of its payloads where it may say them there.
+    let layered = media.taken().iter().any(|codec| codec.name == CodecName::Av1);
     let answered = [
         (true, offered.mid, MID_URI),
         (true, offered.transport_cc, TRANSPORT_CC_URI),
         (!slot && audio, offered.audio_level, AUDIO_LEVEL_URI),
         (!slot && !audio, offered.rid, RID_URI),
         (!slot && !audio, offered.repaired_rid, REPAIRED_RID_URI),
-        (!audio, offered.dependency_descriptor, DEPENDENCY_DESCRIPTOR_URI),
+        (layered, offered.dependency_descriptor, DEPENDENCY_DESCRIPTOR_URI),
     ];
     for (taken, id, uri) in answered {
         let Some(id) = id.filter(|_| taken) else { continue };
