@@ -297,6 +297,15 @@ impl Config {
         self.is_tls() || self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 
+    /// The host in `public_url`: the name in the certificate, mostly.
+    #[must_use]
+    pub fn public_host(&self) -> Option<String> {
+        let (_, rest) = self.public_url.as_deref()?.split_once("://")?;
+        let host = rest.split('/').next()?;
+        let bracketed = host.find(']').map_or(host.find(':'), |end| Some(end + 1));
+        Some(host[..bracketed.unwrap_or(host.len())].to_owned()).filter(|host| !host.is_empty())
+    }
+
     /// Is the page served over https?
     #[must_use]
     pub fn is_tls(&self) -> bool {

@@ -1,15 +1,15 @@
-//! Figures that somebody has to fetch: the media side's and the STUN responder's counts, read every few seconds.
+//! Figures that somebody has to fetch: the media side's and the relay's counts, read every few seconds.
 
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use parlor_turn::StunServer;
-use parlor_turn::stun::DropReason;
+use parlor_turn::{Counts, DropReason, Refusal, TurnServer};
 use std::sync::OnceLock;
 
 use crate::metrics::{
-    MEDIA_BYTES, MEDIA_CALLS_BROKEN, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, MEDIA_RECORDED,
-    MEDIA_SAMPLES, MEDIA_STALLS, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS, describe,
+    MEDIA_BYTES, MEDIA_CALLS_BROKEN, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, MEDIA_RECORDED, MEDIA_SAMPLES,
+    MEDIA_STALLS, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS, TURN_ALLOCATED, TURN_ALLOCATIONS, TURN_BYTES,
+    TURN_CONNECTIONS, TURN_PACKETS, TURN_REFUSALS, describe,
 };
 use crate::sfu::{Sfu, ShardStats};
 
@@ -44,20 +44,37 @@ fn suffix(text: &str) -> metrics_exporter_prometheus::Matcher {
 }
 
 /// Reads for as long as it is polled.
-pub(crate) async fn keep_reading(sfu: Sfu, stun: Option<StunServer>, recorder: PrometheusHandle) {
+pub(crate) async fn keep_reading(sfu: Sfu, turn: Option<TurnServer>, recorder: PrometheusHandle) {
     let mut turns = tokio::time::interval(READ_EVERY);
     loop {
         turns.tick().await;
         media(&sfu.stats().await);
-        if let Some(stun) = &stun {
-            metrics::counter!(STUN_ANSWERED).absolute(stun.answered());
-            for reason in DropReason::ALL {
-                metrics::counter!(STUN_DROPS, "reason" => reason.name()).absolute(stun.dropped(reason));
-            }
+        if let Some(turn) = &turn {
+            relay(&turn.counts());
         }
         // Without it the histograms' samples would wait in memory for somebody to ask.
         recorder.run_upkeep();
     }
+}
+
+fn relay(counts: &Counts) {
+    metrics::counter!(STUN_ANSWERED).absolute(counts.answered);
+    for reason in DropReason::ALL {
+        metrics::counter!(STUN_DROPS, "reason" => reason.name()).absolute(counts.dropped(reason));
+    }
+    for refusal in Refusal::ALL {
+        metrics::counter!(TURN_REFUSALS, "code" => refusal.name()).absolute(counts.refused(refusal));
+    }
+    for (direction, flow) in [("to_peers", counts.to_peers), ("to_clients", counts.to_clients)] {
+        metrics::counter!(TURN_PACKETS, "direction" => direction).absolute(flow.packets);
+        metrics::counter!(TURN_BYTES, "direction" => direction).absolute(flow.bytes);
+    }
+    for (line, made) in ["udp", "stream"].into_iter().zip(counts.allocated) {
+        metrics::counter!(TURN_ALLOCATED, "line" => line).absolute(made);
+    }
+    metrics::gauge!(TURN_ALLOCATIONS).set(counts.allocations as f64);
+    metrics::gauge!(TURN_CONNECTIONS, "line" => "tcp").set((counts.connections - counts.tls_connections) as f64);
+    metrics::gauge!(TURN_CONNECTIONS, "line" => "tls").set(counts.tls_connections as f64);
 }
 
 fn media(shards: &[ShardStats]) {

@@ -42,6 +42,7 @@ use hub::Hub;
 use limit::Limits;
 use matching::Matching;
 use moderation::{Moderation, Policy};
+use parlor_turn::{Directory, TurnServer};
 use recording::Recordings;
 use rooms::Rooms;
 use sfu::{CallEvent, Sfu, Taps};
@@ -87,16 +88,12 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let core = Core::start(core_config(&config, secret.clone()), sfu.clone(), call_events).await?;
     let moderation = start_moderation(&config, policy, &core, files.clone(), sfu.clone(), samples)?;
     let recordings = start_recordings(&config, &core, files, sfu.clone(), recorded, &secret)?;
-    let stun = parlor_turn::serve_stun(&config.turn).unwrap_or_else(|error| {
-        tracing::warn!(%error, "STUN is not served; calls work without it where clients reach the media ports directly");
-        None
-    });
-    let figures = tokio::spawn(figures::keep_reading(sfu.clone(), stun, recorder.clone()));
+    let (turn, ice) = start_turn(&config, &sfu, &secret)?;
+    let figures = tokio::spawn(figures::keep_reading(sfu.clone(), turn, recorder.clone()));
 
     let address = listener.local_addr()?;
     let page_url = config.page_url(address);
     let admin_link = core.auth.new_claim().await?.map(|secret| format!("{page_url}/claim/{secret}"));
-    let announced = sfu.addresses().to_vec();
     let Core { auth, rooms, chat, matching, hub, limits, .. } = &core;
     let app = api::App {
         config,
@@ -108,12 +105,35 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
         moderation: moderation.clone(),
         hub: hub.clone(),
         limits: limits.clone(),
-        announced,
+        ice,
         recorder,
     };
     let served = api::serve(app, listener)?;
     tracing::info!(%address, media_ports = ?sfu.ports(), "serving");
     Ok(Running { address, page_url, admin_link, served, core, recordings, moderation, sfu, figures })
+}
+
+/// Starts STUN and TURN. Calls work without it where clients reach the media ports directly, so a port that is taken is told and
+/// no more.
+fn start_turn(config: &Config, sfu: &Sfu, secret: &[u8]) -> anyhow::Result<(Option<TurnServer>, Directory)> {
+    let secret = config.turn.turn_secret.clone().unwrap_or_else(|| parlor_turn::Secret::derived(secret));
+    let surroundings = parlor_turn::Surroundings {
+        secret: secret.clone(),
+        tls: if config.turn.relays() { api::relay_tls(config)? } else { None },
+        announced: sfu.addresses().to_vec(),
+        media_ports: sfu.ports(),
+        machine: if_addrs::get_if_addrs()?.into_iter().map(|interface| interface.ip()).collect(),
+    };
+    let turn = parlor_turn::serve(&config.turn, &surroundings).unwrap_or_else(|error| {
+        tracing::warn!(%error, "neither STUN nor TURN is served (PARLOR_TURN__…)");
+        None
+    });
+    for line in turn.iter().flat_map(|turn| &turn.unopened) {
+        tracing::warn!(%line, "a line of STUN or TURN is not there (PARLOR_TURN__…)");
+    }
+    let listening = turn.as_ref().map(|turn| turn.listening).unwrap_or_default();
+    let ice = Directory::new(&config.turn, &listening, sfu.addresses(), config.public_host().as_deref(), secret);
+    Ok((turn, ice))
 }
 
 /// A bucket that does not answer keeps nobody from talking: it is told, and tried again with each file.

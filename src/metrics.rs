@@ -75,7 +75,13 @@ metrics! {
     MATCHES = Counter "parlor_matches_total" ["mode"] "Strangers put together, in pairs.";
     MATCH_WAIT_SECONDS = Histogram "parlor_match_wait_seconds" ["mode"] "Time that somebody searched who was found, in seconds.";
     STUN_ANSWERED = Counter "parlor_stun_answered_total" [] "STUN requests that the responder answered.";
-    STUN_DROPS = Counter "parlor_stun_drops_total" ["reason"] "Datagrams that the STUN responder dropped, by reason.";
+    STUN_DROPS = Counter "parlor_stun_drops_total" ["reason"] "What the STUN and TURN server dropped, by reason: datagrams, messages and connections.";
+    TURN_ALLOCATIONS = Gauge "parlor_turn_allocations" [] "Relay ports in use.";
+    TURN_ALLOCATED = Counter "parlor_turn_allocated_total" ["line"] "Relay ports given out, over UDP and over streams (TCP, TLS).";
+    TURN_CONNECTIONS = Gauge "parlor_turn_connections" ["line"] "Connections to the relay, over TCP and TLS.";
+    TURN_REFUSALS = Counter "parlor_turn_refusals_total" ["code"] "Requests to the relay that were refused, by STUN error code. Each login begins with a 401.";
+    TURN_PACKETS = Counter "parlor_turn_packets_total" ["direction"] "Datagrams relayed, to peers and to clients.";
+    TURN_BYTES = Counter "parlor_turn_bytes_total" ["direction"] "Bytes relayed, to peers and to clients, without the relay's framing.";
 }
 
 /// Tells the recorder what each figure says. Call once, after the recorder is installed.

@@ -25,7 +25,7 @@ mod tls;
 mod webrtc;
 mod ws;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ use crate::recording::Recordings;
 use crate::rooms::Rooms;
 
 pub use openapi::document as openapi;
-pub use tls::{Files as TlsFiles, TlsError};
+pub use tls::{Files as TlsFiles, TlsError, relay_tls};
 
 use client::Client;
 use error::Error;
@@ -87,8 +87,8 @@ pub struct App {
     pub hub: Hub,
     /// Rates.
     pub limits: Limits,
-    /// Where clients reach this machine.
-    pub announced: Vec<IpAddr>,
+    /// STUN and TURN servers, as clients are told.
+    pub ice: parlor_turn::Directory,
     /// Renders the figures.
     pub recorder: PrometheusHandle,
 }

@@ -188,12 +188,29 @@ impl Current {
 
 /// The acceptor of the configured certificate, and a task that follows its files until `stop`.
 pub(crate) fn acceptor(files: Files, stop: CancellationToken) -> Result<TlsAcceptor, TlsError> {
+    let mut config = follow(files, stop)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The same certificate, in step with its files, for those who relay calls; `None` without TLS.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn relay_tls(config: &crate::config::Config) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+    let files = Files::find(config)?;
+    // It follows for as long as the process lives: a task that waits, and two `stat` calls now and then.
+    let follow = |files| follow(files, CancellationToken::new()).map(Arc::new);
+    files.map(follow).transpose()
+}
+
+/// TLS with the certificate of those files, which a task reads again until `stop` when they change.
+fn follow(files: Files, stop: CancellationToken) -> Result<ServerConfig, TlsError> {
     let current = Arc::new(Current(RwLock::new(Arc::new(files.read()?))));
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::clone(&current) as _);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     tokio::spawn(current.follow(files, stop));
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(config)
 }

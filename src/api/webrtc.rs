@@ -41,6 +41,6 @@ pub(crate) struct IceServer {
 pub(crate) async fn ice_servers(State(shared): State<Shared>, known: Known) -> Response {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let user = known.caller().user.id.to_string();
-    let list = IceServers::make(&shared.config.turn, &shared.announced, &user, now_s);
+    let list = IceServers::make(&shared.ice, &user, now_s);
     ([(header::CACHE_CONTROL, "no-store")], Json(list)).into_response()
 }

@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::hmac;
+use md5::{Digest as _, Md5};
+use ring::{digest, hmac};
 
 use crate::config::Secret;
 
@@ -22,10 +23,53 @@ impl Credentials {
     pub fn make(secret: &Secret, user: &str, now_unix_s: u64, ttl_s: u32) -> Self {
         let expiry = now_unix_s.saturating_add(u64::from(ttl_s));
         let username = format!("{expiry}:{user}");
-        // SHA-1 is the draft's, and what coturn computes; as an HMAC it is still sound.
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
-        let credential = STANDARD.encode(hmac::sign(&key, username.as_bytes()));
+        let credential = password(secret, &username);
         Self { username, credential }
+    }
+}
+
+/// The password of a user name.
+fn password(secret: &Secret, username: &str) -> String {
+    // SHA-1 is the draft's, and what coturn computes; as an HMAC it is still sound.
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
+    STANDARD.encode(hmac::sign(&key, username.as_bytes()))
+}
+
+/// What a user name says: until when it is good (seconds since 1970), and whose it is. The draft also has names that are a
+/// time alone.
+pub(crate) fn read_username(username: &str) -> Option<(u64, &str)> {
+    let (expiry, user) = username.split_once(':').unwrap_or((username, ""));
+    let is_number = !expiry.is_empty() && expiry.bytes().all(|byte| byte.is_ascii_digit());
+    Some((is_number.then(|| expiry.parse().ok())??, user))
+}
+
+/// How the key is made of the password (RFC 8489 section 18.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PasswordAlgorithm {
+    Md5,
+    Sha256,
+}
+
+impl PasswordAlgorithm {
+    /// The value of PASSWORD-ALGORITHMS: both, the stronger first; numbers and parameter lengths.
+    pub(crate) const OFFER: [u8; 8] = [0, 2, 0, 0, 0, 1, 0, 0];
+
+    /// Reads PASSWORD-ALGORITHM.
+    pub(crate) fn read(value: &[u8]) -> Option<Self> {
+        match value {
+            [0, 1, 0, 0] => Some(Self::Md5),
+            [0, 2, 0, 0] => Some(Self::Sha256),
+            _ => None,
+        }
+    }
+}
+
+/// The key of the long-term credential that this user name has (RFC 8489 section 9.2.2).
+pub(crate) fn key(secret: &Secret, username: &str, realm: &str, algorithm: PasswordAlgorithm) -> Vec<u8> {
+    let line = format!("{username}:{realm}:{}", password(secret, username));
+    match algorithm {
+        PasswordAlgorithm::Md5 => Md5::digest(line.as_bytes()).to_vec(),
+        PasswordAlgorithm::Sha256 => digest::digest(&digest::SHA256, line.as_bytes()).as_ref().to_vec(),
     }
 }
 
@@ -47,5 +91,15 @@ mod tests {
             |secret: &str, user: &str| Credentials::make(&Secret::from(String::from(secret)), user, 0, 60).credential;
         assert_ne!(of("north", "ada"), of("south", "ada"));
         assert_ne!(of("north", "ada"), of("north", "bob"));
+    }
+
+    #[test]
+    fn user_names_say_until_when() {
+        assert_eq!(read_username("4600:ada"), Some((4600, "ada")));
+        assert_eq!(read_username("4600:a:b"), Some((4600, "a:b")));
+        assert_eq!(read_username("4600"), Some((4600, "")));
+        for bad in ["", ":ada", "ada", "+5:ada", "-1:ada", " 5:ada", "99999999999999999999:ada"] {
+            assert_eq!(read_username(bad), None, "{bad}");
+        }
     }
 }

@@ -1,0 +1,174 @@
+//! Gives the server its sockets and its clock: one thread that waits for all of them.
+
+mod connection;
+mod lines;
+mod streams;
+mod thread;
+mod udp;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use mio::{Poll, Waker};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use rustls::ServerConfig;
+
+use crate::config::{Config, Secret};
+use crate::counts::Counts;
+use crate::ice_servers::Listening;
+use crate::peers::{Ground, Peers};
+use crate::server::{Now, Rules, Server};
+
+/// What the server stands in.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// What credentials are signed with.
+    pub secret: Secret,
+    /// TLS with the HTTP side's certificate; `None`: there is none.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// The addresses at which clients reach this machine.
+    pub announced: Vec<IpAddr>,
+    /// The UDP ports of media.
+    pub media_ports: Vec<u16>,
+    /// The addresses of this machine's interfaces.
+    pub machine: Vec<IpAddr>,
+}
+
+/// A line that could not be opened; often another STUN or TURN server holds its port.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} cannot be served at {address}: {error}")]
+pub struct Unopened {
+    /// "STUN and TURN over UDP" or the like.
+    pub what: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// A running server. Dropping it closes its sockets, and with them every allocation.
+#[derive(Debug)]
+pub struct TurnServer {
+    /// Where it listens.
+    pub listening: Listening,
+    /// What could not be opened. Calls work without it where clients reach the media ports directly, so this is for the log.
+    pub unopened: Vec<Unopened>,
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// What the thread and its handle share.
+#[derive(Debug)]
+struct Shared {
+    stopped: AtomicBool,
+    counts: Mutex<Counts>,
+    waker: Waker,
+}
+
+impl TurnServer {
+    /// What was counted up to a moment ago. It also asks for a newer reading, which the next call gives.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        // A waker that fails means that the thread has ended; its last counts stay.
+        let _ = self.shared.waker.wake();
+        *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does its thread run?
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+impl Drop for TurnServer {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Release);
+        if self.shared.waker.wake().is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            // If it panicked it has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Opens the lines of the configuration and starts the thread; `None` when all of them are switched off.
+///
+/// # Errors
+/// When the system gives no thread, no random numbers, or not one of the lines. Calls work without, so the caller may say so
+/// and go on.
+pub fn serve(config: &Config, surroundings: &Surroundings) -> io::Result<Option<TurnServer>> {
+    let poll = Poll::new()?;
+    let mut lines = lines::Lines::new(poll.registry().try_clone()?);
+    let (mut listening, mut unopened) = (Listening::default(), Vec::new());
+    let mut open = |what, at: Option<SocketAddr>, open: &mut dyn FnMut(SocketAddr) -> io::Result<SocketAddr>| {
+        let address = at?;
+        open(address).map_err(|error| unopened.push(Unopened { what, address, error })).ok()
+    };
+    listening.udp = open("STUN and TURN over UDP", config.stun_listen, &mut |at| lines.listen_udp(at));
+    let relays = config.relays();
+    if relays {
+        listening.tcp = open("TURN over TCP", config.tcp(), &mut |at| lines.listen_tcp(at, None));
+        if let Some(tls) = &surroundings.tls {
+            listening.tls = open("TURN over TLS", config.tls(), &mut |at| lines.listen_tcp(at, Some(tls)));
+        }
+    }
+    if [listening.udp, listening.tcp, listening.tls].iter().all(Option::is_none) {
+        return unopened.pop().map_or(Ok(None), |unopened| Err(io::Error::other(unopened)));
+    }
+    let rules = relays.then(|| rules(config, surroundings));
+    listening.relays = rules.as_ref().is_some_and(|rules| rules.relay_v4.is_some() || rules.relay_v6.is_some());
+    let mut seed = [0; 32];
+    SystemRandom::new().fill(&mut seed).map_err(|_| io::Error::other("the system gives no random numbers"))?;
+    let core = Server::new(rules, Instant::now(), &seed);
+    let waker = Waker::new(poll.registry(), thread::WAKER)?;
+    let shared = Arc::new(Shared { stopped: AtomicBool::new(false), counts: Mutex::default(), waker });
+    let thread = thread::Thread::new(poll, core, lines, Arc::clone(&shared));
+    let thread = std::thread::Builder::new().name("turn".into()).spawn(move || thread.run())?;
+    Ok(Some(TurnServer { listening, unopened, shared, thread: Some(thread) }))
+}
+
+fn rules(config: &Config, surroundings: &Surroundings) -> Rules {
+    let Surroundings { secret, announced, media_ports, machine, .. } = surroundings;
+    let media = announced.iter().flat_map(|ip| media_ports.iter().map(|port| SocketAddr::new(*ip, *port))).collect();
+    let peers = Peers::new(&Ground {
+        allowed: config.allow_peers.clone(),
+        public: config.public_peers,
+        media,
+        machine: machine.clone(),
+    });
+    let first = |is_v4: bool| announced.iter().copied().find(|ip| ip.is_ipv4() == is_v4);
+    // A machine may have been given the name of an IPv6 address that it does not have.
+    let has_v6 = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    Rules {
+        secret: secret.clone(),
+        realm: config.realm.clone(),
+        relay_v4: first(true),
+        relay_v6: first(false).filter(|_| has_v6),
+        ports: (config.relay_ports.first, config.relay_ports.last),
+        peers,
+        most_allocations: config.max_allocations as usize,
+        user_allocations: config.user_allocations,
+        user_bytes_per_s: config.user_bytes_per_s,
+    }
+}
+
+/// The addresses behind one setting: `[::]` is every address of both families, each with a socket of its own.
+fn families(listen: SocketAddr) -> Vec<SocketAddr> {
+    if listen.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, listen.port())), listen]
+    } else {
+        vec![listen]
+    }
+}
+
+impl Now {
+    fn read() -> Self {
+        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { instant: Instant::now(), unix_s }
+    }
+}
