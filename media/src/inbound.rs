@@ -6,7 +6,7 @@ use crate::audio::Heard;
 use crate::codec;
 use crate::drop::Drop;
 use crate::fault::Step;
-use crate::forward::{Address, Path};
+use crate::outbox::{Address, Path};
 use crate::ice;
 use crate::peer::{Inbound, MOST_ADDRESSES, MOST_INBOUND};
 use crate::ring::Packet;

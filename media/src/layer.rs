@@ -2,6 +2,7 @@
 
 use crate::codec::Structure;
 use crate::nack::Nacks;
+use crate::rate::Rates;
 use crate::ring::{Packet, Ring};
 
 /// Packets that may overtake a stream's very first one.
@@ -49,6 +50,8 @@ pub(crate) struct Layer {
     pub last_us: u64,
     pub packets: u64,
     pub bytes: u64,
+    /// What it sends, by its inner layers.
+    pub rates: Rates,
     clock_hz: u32,
     first: Option<u64>,
     highest: u64,
@@ -73,6 +76,7 @@ impl Layer {
             last_us: 0,
             packets: 0,
             bytes: 0,
+            rates: Rates::default(),
             clock_hz,
             first: None,
             highest: 0,
@@ -122,6 +126,7 @@ impl Layer {
             self.measure_jitter(packet.timestamp, now_us);
             self.highest = packet.index;
         }
+        self.rates.took(packet.frame.spatial, packet.frame.temporal, payload.len());
         self.note(packet.index, payload.len(), now_us);
         if let Some((width, _)) = packet.frame.dimensions {
             self.width = width;

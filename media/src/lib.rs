@@ -4,26 +4,34 @@
 //! Inside, a datagram finds its way by its first byte ([`demux`]) to [`ice`], [`dtls`], [`rtp`] or [`rtcp`]; media is opened
 //! in place ([`srtp`]), kept once in its layer's ring, and written out receiver by receiver.
 
+mod allocate;
 mod audio;
 pub mod bwe;
 mod call;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod codec;
+mod congestion;
 pub mod demux;
 pub mod drop;
 pub mod dtls;
 mod fault;
 mod forward;
+mod holdings;
 pub mod ice;
 mod id;
 mod inbound;
 mod keyframe;
+mod ladder;
 mod layer;
+mod line;
 mod nack;
 mod offer;
+mod outbox;
 mod opus;
+mod pace;
 mod peer;
+mod rate;
 pub mod red;
 mod reports;
 mod ring;
@@ -38,11 +46,13 @@ pub mod srtp;
 mod tap;
 mod track;
 mod twcc;
+mod watch;
 
-pub use forward::{Path, Via};
 pub use codec::h264::dimensions as h264_dimensions;
+pub use holdings::Holdings;
 pub use id::{CallId, ParticipantId, TrackId};
 pub use offer::{Answered, OfferError, OfferedTrack};
+pub use outbox::{Path, Via};
 pub use peer::View;
 pub use shard::{Config, Event, Input, Output, Shard, SlotState, Stats, Transmit};
 pub use tap::{Recorded, RecordedEvent, RecordedPacket};

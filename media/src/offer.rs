@@ -3,13 +3,15 @@
 
 use crate::call::Call;
 use crate::fault::Step;
-use crate::forward::{Format, Formats, Seeds, Stream};
+use crate::allocate::Rank;
+use crate::forward::{Extensions, Format, Formats, Seeds, Stream};
 use crate::ice::{self, Agent};
 use crate::id::{CallId, ParticipantId, TrackId};
+use crate::line::Line;
 use crate::peer::{FIRST_RTT_US, MOST_RESEND_CREDIT, Peer, Section, low_to_high};
 use crate::sdp::{self, Answer, Offer, OfferedMedia, SdpError, SlotLine};
 use crate::shard::{Event, Shard};
-use crate::slots::Slot;
+use crate::slots::{Slot, Told};
 use crate::track::{Codec, Kind, MOST_LAYERS, PeerKey, Source, Track};
 use crate::twcc::Arrivals;
 
@@ -137,6 +139,7 @@ impl Shard {
             sections: Vec::new(),
             inbound: Vec::new(),
             slots: Vec::new(),
+            line: None,
             view: None,
             arrivals: Arrivals::default(),
             twcc_us: 0,
@@ -219,6 +222,16 @@ impl Shard {
             red_payload_type: codec.red_payload_type,
         });
         let Some(formats) = Formats::new(formats.collect()) else { return };
+        let offered = &media.extensions;
+        let feeds_back = media.codecs.iter().any(|codec| codec.feedback.transport_cc) && offered.transport_cc.is_some();
+        let extensions = Extensions {
+            transport_cc: offered.transport_cc.filter(|_| feeds_back),
+            dependency: offered.dependency_descriptor,
+        };
+        let tells = feeds_back || media.codecs.iter().any(|codec| codec.feedback.remb);
+        if tells && kind == Kind::Video && self.config.estimation && self.peers[key].line.is_none() {
+            self.peers[key].line = Some(Box::new(Line::new(self.config.pacing, feeds_back)));
+        }
         let random = self.random_u32();
         let seeds =
             Seeds { sequence: random as u16, rtx_sequence: (random >> 16) as u16, timestamp: self.random_u32() };
@@ -226,11 +239,15 @@ impl Shard {
             mid: media.mid.clone(),
             kind,
             number,
-            stream: Stream::new(kind, (ssrc, rtx_ssrc), formats, seeds),
+            stream: Stream::new(kind, (ssrc, rtx_ssrc), formats, extensions, seeds),
             track: None,
-            target: 0,
+            target: None,
+            given: None,
+            paused: false,
+            fell_us: 0,
+            rank: (Rank::Other, 0),
             width: 0,
-            told: (None, None, None),
+            told: Told::default(),
             first_timestamp: None,
         });
     }

@@ -12,6 +12,8 @@ const BURST_US: u64 = 10_000;
 const LEAST_BURST: u64 = 4_800;
 /// Slower than this nobody is served: an estimate that is lower would never see its own correction.
 const SLOWEST_BPS: u64 = 100_000;
+/// Faster than this nobody is served: it keeps the sums within 64 bits.
+const MOST_BPS: u64 = 10_000_000_000;
 
 /// One receiver's debt.
 #[derive(Debug, Default, Clone, Copy)]
@@ -31,7 +33,8 @@ impl Pacer {
     pub fn settle(&mut self, now_us: u64) {
         let elapsed_us = now_us.saturating_sub(self.settled_us);
         self.settled_us = now_us;
-        let paid_bits = (u128::from(elapsed_us) * u128::from(self.pace_bps) / 1_000_000) as u64;
+        // A second pays every debt there can be.
+        let paid_bits = elapsed_us.min(1_000_000) * self.pace_bps.min(MOST_BPS) / 1_000_000;
         self.debt_bits = self.debt_bits.saturating_sub(paid_bits);
     }
 

@@ -2,7 +2,8 @@
 
 use crate::drop::Drop;
 use crate::dtls::Dtls;
-use crate::forward::{Address, Path};
+use crate::line::Line;
+use crate::outbox::{Address, Path};
 use crate::ice::Agent;
 use crate::id::{ParticipantId, TrackId};
 use crate::rtp::Header;
@@ -91,6 +92,8 @@ pub(crate) struct Peer {
     pub sections: Vec<Section>,
     pub inbound: Vec<Inbound>,
     pub slots: Vec<Slot>,
+    /// What its line bears, where it says what arrives.
+    pub line: Option<Box<Line>>,
     pub view: Option<Vec<View>>,
     pub arrivals: Arrivals,
     pub twcc_us: u64,

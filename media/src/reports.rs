@@ -43,7 +43,10 @@ impl Shard {
                 }
                 continue;
             }
-            if peer.sections.is_empty() {
+            if peer.line.is_some() {
+                self.look_after_line(key, now_us);
+            }
+            if self.peers[key].sections.is_empty() {
                 continue;
             }
             self.scratch.clear();

@@ -85,6 +85,9 @@ impl Ring {
             (self.table_lap_us, self.bytes_lap_us) = (packet.arrived_us, packet.arrived_us);
         }
         self.grow_where_laps_are_short(packet.index, packet.arrived_us, whole);
+        if !self.make_way(packet.index) {
+            return;
+        }
         let at = self.place(whole, packet.arrived_us);
         self.bytes[at..at + dependency.len()].copy_from_slice(dependency);
         self.bytes[at + dependency.len()..at + whole].copy_from_slice(payload);
@@ -117,10 +120,30 @@ impl Ring {
         Some((packet, &self.bytes[at..at + usize::from(packet.len)]))
     }
 
+    /// Bytes that it occupies.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len() + size_of_val(&self.table[..])
+    }
+
     /// Whether the packet with this index is still here.
     #[must_use]
     pub fn contains(&self, index: u64) -> bool {
         self.find(index).is_some()
+    }
+
+    /// A packet that was repaired late takes no newer one's place: the table grows for both, or the late one comes too late.
+    fn make_way(&mut self, index: u64) -> bool {
+        loop {
+            let other = &self.table[self.slot(index)];
+            if other.index == EMPTY || other.index <= index {
+                return true;
+            }
+            if self.table.len() == MOST_PACKETS {
+                return false;
+            }
+            self.resize(self.table.len() * 2, self.bytes.len());
+        }
     }
 
     fn slot(&self, index: u64) -> usize {
@@ -213,6 +236,16 @@ mod tests {
             assert_eq!((found.index, payload[0]), (index, index as u8));
         }
         assert!(!ring.contains(10));
+    }
+
+    #[test]
+    fn a_packet_that_comes_late_pushes_no_newer_one_out() {
+        let mut ring = Ring::default();
+        let at = |index: u64| index * 2_000;
+        for index in (0..40).chain(140..150).chain(40..140) {
+            ring.push(packet(index, at(150)), &[index as u8; 100]);
+        }
+        assert!((40..150).all(|index| ring.contains(index)));
     }
 
     #[test]

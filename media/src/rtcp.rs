@@ -5,7 +5,8 @@
 
 use crate::drop::Drop;
 use crate::fault::Step;
-use crate::forward::Address;
+use crate::line::Way;
+use crate::outbox::Address;
 use crate::layer::SenderReport;
 use crate::shard::Shard;
 use crate::track::PeerKey;
@@ -184,11 +185,14 @@ impl Shard {
     fn on_part(&mut self, key: PeerKey, part: Part<'_>, now_us: u64, resends: &mut usize) {
         match part {
             Part::SenderReport { ssrc, ntp, timestamp } => self.on_sender_report(key, ssrc, ntp, timestamp, now_us),
-            Part::Block { last_report, delay, .. } => self.measure_rtt(key, last_report, delay, now_us),
+            Part::Block { fraction_lost, last_report, delay, .. } => {
+                self.measure_rtt(key, last_report, delay, now_us);
+                self.on_loss_report(key, fraction_lost, now_us);
+            }
             Part::Nack { ssrc, pairs } => self.on_nack(key, ssrc, pairs, now_us, resends),
             Part::KeyframeRequest { ssrc } => self.on_keyframe_request(key, ssrc, now_us),
-            // Read by the estimator of what the receiver's line bears.
-            Part::TransportFeedback { .. } | Part::Remb { .. } => {}
+            Part::TransportFeedback { part } => self.on_transport_feedback(key, part, now_us),
+            Part::Remb { bps, .. } => self.on_remb(key, bps, now_us),
         }
     }
 
@@ -236,6 +240,8 @@ impl Shard {
         let rtt_us = peer.rtt_us;
         let (Some(to), Some(sealer)) = (peer.addr, peer.sealer.as_mut()) else { return };
         let Some(slot) = peer.slots.iter_mut().find(|slot| slot.stream.ssrc == ssrc) else { return };
+        let line = peer.line.as_deref_mut();
+        let mut way = Way { to, sealer, line, now_us, out: &mut self.out };
         for sequence in sequences(pairs) {
             self.stats.nacks_in += 1;
             if *resends == MOST_RESENDS || peer.resend_credit == 0 {
@@ -246,7 +252,8 @@ impl Shard {
             let layer = track.and_then(|track| track.layers.get(usize::from(source.layer)));
             let Some(layer) = layer.filter(|layer| layer.epoch == source.epoch) else { continue };
             let Some((packet, payload)) = layer.ring.find(index) else { continue };
-            slot.stream.resend(sequence, packet, payload, sealer, to, &mut self.out);
+            let dependency = layer.ring.dependency(index).unwrap_or_default();
+            slot.stream.resend(sequence, packet, (dependency, payload), &mut way);
             *resends += 1;
             peer.resend_credit -= 1;
             self.stats.resent += 1;

@@ -17,7 +17,7 @@ use crate::demux::{self, Kind as Protocol};
 use crate::drop::Drop;
 use crate::dtls::Certificate;
 use crate::fault::{Step, Work};
-use crate::forward::{Address, Outbox, Path};
+use crate::outbox::{Address, Outbox, Path};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::peer::{Peer, View};
 use crate::sdp::CodecName;
@@ -41,6 +41,10 @@ pub struct Config {
     pub audio_speakers: usize,
     /// How often a key frame of each camera and screen is told ([`Event::Sampled`]); `None`: never.
     pub sample_every: Option<Duration>,
+    /// Choose what is sent to each receiver by what its line bears; else by its tiles alone.
+    pub estimation: bool,
+    /// Spread what is sent to each receiver over time, where its line is known.
+    pub pacing: bool,
     /// The codecs of pictures that are taken. Each is shown to those who can see it.
     pub codecs: Vec<CodecName>,
 }
@@ -55,6 +59,8 @@ impl Default for Config {
             most_participants: 128,
             audio_speakers: 4,
             sample_every: None,
+            estimation: true,
+            pacing: true,
             codecs: CodecName::PICTURES.to_vec(),
         }
     }
@@ -98,6 +104,8 @@ pub struct SlotState {
     pub layer: Option<u8>,
     /// RTP timestamp of the track's first frame in this slot, once it has been sent.
     pub rtp_timestamp: Option<u32>,
+    /// The receiver's line does not carry the track now.
+    pub paused: bool,
 }
 
 /// What a shard has to tell the layers above.
@@ -129,6 +137,15 @@ pub enum Event {
         participant: ParticipantId,
         /// The slots that changed.
         slots: Vec<SlotState>,
+    },
+    /// Which simulcast layers of a track anybody watches, lowest first: its publisher need not send the others.
+    Watched {
+        /// The call.
+        call: CallId,
+        /// The track.
+        track: TrackId,
+        /// A layer each.
+        layers: Vec<bool>,
     },
     /// Packets of a track began to arrive, or ceased.
     Track {
@@ -213,6 +230,10 @@ pub struct Stats {
     pub plis_out: u64,
     /// Dropped packets by reason, in the order of [`Drop::ALL`].
     pub drops: [u64; Drop::ALL.len()],
+    /// Bytes sent to find out what lines bear.
+    pub probed: u64,
+    /// Times that more waited for a line than it could carry in time.
+    pub overruns: u64,
     /// Key frames told for looking at.
     pub sampled: u64,
     /// Packets copied for recorders.
@@ -238,6 +259,8 @@ impl Default for Stats {
             repaired: 0,
             plis_in: 0,
             plis_out: 0,
+            probed: 0,
+            overruns: 0,
             sampled: 0,
             recorded: 0,
             drops: [0; Drop::ALL.len()],
@@ -249,7 +272,7 @@ impl Default for Stats {
 }
 
 /// How often repairs and feedback are looked after while anybody publishes.
-const TICK_US: u64 = 10_000;
+pub(crate) const TICK_US: u64 = 10_000;
 /// How often everything else is looked after.
 pub(crate) const SECOND_US: u64 = 1_000_000;
 
@@ -271,6 +294,11 @@ pub struct Shard {
     /// Tracks with packets of this tick, and the next receiver of the last of them.
     pub(crate) dirty: Vec<TrackKey>,
     pub(crate) cursor: usize,
+    /// Peers for whose lines something waits, and when they are looked at next.
+    pub(crate) pacing: Vec<PeerKey>,
+    pub(crate) pace_us: u64,
+    /// The time of what is being handled.
+    pub(crate) now_us: u64,
     /// Peers whose slots must be looked at again.
     pub(crate) unsettled: Vec<PeerKey>,
     /// Peers that must be told of their slots.
@@ -310,6 +338,9 @@ impl Shard {
             out: Outbox::default(),
             dirty: Vec::new(),
             cursor: 0,
+            pacing: Vec::new(),
+            pace_us: u64::MAX,
+            now_us: 0,
             unsettled: Vec::new(),
             untold: Vec::new(),
             events: VecDeque::new(),
@@ -327,6 +358,7 @@ impl Shard {
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         let now_us = self.us(now);
+        self.now_us = now_us;
         match input {
             Input::Datagram { from, bytes } => {
                 self.stats.packets_in += 1;
@@ -350,6 +382,10 @@ impl Shard {
     }
 
     fn timeout(&mut self, now: Instant, now_us: u64) {
+        if now_us >= self.pace_us {
+            self.pace_us = u64::MAX;
+            self.pace();
+        }
         if now_us >= self.tick_us {
             self.tick_us = now_us + TICK_US;
             self.repair(now, now_us);
@@ -384,7 +420,7 @@ impl Shard {
         }
         let busy = !self.tracks.is_empty() || self.peers.iter().any(|(_, peer)| !peer.connected);
         let due_us = if busy { self.tick_us.min(self.second_us) } else { self.second_us };
-        Some(self.start + Duration::from_micros(due_us))
+        Some(self.start + Duration::from_micros(due_us.min(self.pace_us)))
     }
 
     /// What was counted so far.
@@ -425,6 +461,15 @@ impl Shard {
         if let Some(&key) = self.by_participant.get(&participant) {
             self.work_for_peer(key, Step::Command);
             self.peers[key].view = Some(view);
+            self.unsettle(key);
+        }
+    }
+
+    /// Shows one participant before all others to those who say nothing of what they want to see; or nobody any more.
+    pub fn spotlight(&mut self, call: CallId, participant: Option<ParticipantId>) {
+        let Some(&at) = self.by_call.get(&call) else { return };
+        self.calls[at].spotlight = participant;
+        for key in self.calls[at].peers.clone() {
             self.unsettle(key);
         }
     }
@@ -476,38 +521,5 @@ impl Shard {
             let key = self.calls[call].peers[at];
             self.unsettle(key);
         }
-    }
-
-    /// Writes the packets of this tick for one more receiver; false when there is none left.
-    fn forward_next(&mut self) -> bool {
-        let Some(&key) = self.dirty.last() else { return false };
-        let Some(track) = self.tracks.get_mut(key) else {
-            self.dirty.pop();
-            self.cursor = 0;
-            return true;
-        };
-        let Some(&(peer_key, slot)) = track.subscribers.get(self.cursor) else {
-            track.fresh.clear();
-            self.dirty.pop();
-            self.cursor = 0;
-            return true;
-        };
-        self.cursor += 1;
-        self.work_for_peer(peer_key, Step::Forward);
-        let (peer, track) = (&mut *self.peers[peer_key], &self.tracks[key]);
-        let (Some(to), Some(sealer)) = (peer.addr, peer.sealer.as_mut()) else { return true };
-        let slot = &mut peer.slots[usize::from(slot)];
-        let before = slot.stream.current();
-        let forwarded = slot.stream.forward(key, track, slot.target, sealer, to, &mut self.out);
-        self.out.close_run();
-        self.stats.packets_out += forwarded.packets;
-        self.stats.bytes_out += forwarded.bytes;
-        if let Some(timestamp) = forwarded.switched {
-            if before.is_none_or(|before| before.track != key) {
-                slot.first_timestamp = Some(timestamp);
-            }
-            self.untold.push(peer_key);
-        }
-        true
     }
 }

@@ -1,6 +1,7 @@
 //! Slots: the receive streams that a subscriber offered once, and which track each of them carries.
 
-use crate::forward::Stream;
+use crate::allocate::{Rank, Rung};
+use crate::forward::{Stream, Target};
 use crate::track::{Kind, TrackKey};
 
 /// One receive slot of a subscriber.
@@ -14,14 +15,34 @@ pub(crate) struct Slot {
     pub stream: Stream,
     /// The track that the slot carries.
     pub track: Option<TrackKey>,
-    /// The layer that its receiver should get.
-    pub target: u8,
+    /// What its receiver should get of the track; none when its line does not carry it.
+    pub target: Option<Target>,
+    /// What the allocation gave it: the target once its layer is there.
+    pub given: Option<Rung>,
+    /// The line does not carry it.
+    pub paused: bool,
+    /// When the allocation took something from it; 0 for never.
+    pub fell_us: u64,
+    /// How important the track is to the receiver, and its place among those of the same rank.
+    pub rank: (Rank, u16),
     /// The width of the tile it is shown in, device pixels.
     pub width: u16,
-    /// What the receiver has been told: the track, its layer, the first timestamp of it.
-    pub told: (Option<TrackKey>, Option<u8>, Option<u32>),
+    /// What the receiver has been told.
+    pub told: Told,
     /// First timestamp of the track that the slot carries now.
     pub first_timestamp: Option<u32>,
+}
+
+/// What a receiver has been told of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Told {
+    pub track: Option<TrackKey>,
+    /// The size that flows.
+    pub layer: Option<u8>,
+    /// The first timestamp of the track.
+    pub timestamp: Option<u32>,
+    /// The line does not carry it.
+    pub paused: bool,
 }
 
 /// Gives wanted tracks to slots: who has a slot keeps it, who is not wanted leaves, newcomers take what is free, if possible the

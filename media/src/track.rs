@@ -6,6 +6,7 @@ use crate::layer::Layer;
 use crate::opus::Gate;
 use crate::ring::Packet;
 use crate::tap::{Copying, Sampling};
+use crate::watch::Watch;
 
 /// Simulcast layers of a track: browsers send three at most.
 pub const MOST_LAYERS: usize = 3;
@@ -79,9 +80,6 @@ pub(crate) type TrackKey = usize;
 const GONE_US: u64 = 1_500_000;
 /// A track counts as silent after this long without a packet. Opus with DTX still sends one every 400 ms.
 pub(crate) const SILENT_US: u64 = 5_000_000;
-/// A layer is wide enough for a tile when it has this many percent of the tile's pixels across.
-const WIDE_ENOUGH_PCT: u32 = 75;
-
 /// A packet of this tick that has not been forwarded yet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fresh {
@@ -113,6 +111,8 @@ pub(crate) struct Track {
     pub sampling: Option<Sampling>,
     /// Which of its layers is being recorded.
     pub copying: Option<Copying>,
+    /// Which of its layers anybody watches.
+    pub watch: Watch,
 }
 
 impl Track {
@@ -142,6 +142,7 @@ impl Track {
             active: false,
             sampling: None,
             copying: None,
+            watch: Watch::default(),
         }
     }
 
@@ -173,54 +174,5 @@ impl Track {
     /// The highest layer that is being sent.
     pub fn highest_sent(&self) -> Option<usize> {
         (0..self.layers.len()).rev().find(|layer| self.is_sent(*layer))
-    }
-
-    /// The layer for a tile that many device pixels wide: the lowest that is wide enough, else the highest that is sent.
-    pub fn layer_for(&self, width: u16) -> Option<u8> {
-        let mut sent = (0..self.layers.len()).filter(|layer| self.is_sent(*layer)).peekable();
-        sent.peek()?;
-        let mut best = 0;
-        for layer in sent {
-            best = layer;
-            let across = u32::from(self.layers[layer].width);
-            if across > 0 && across * 100 >= u32::from(width) * WIDE_ENOUGH_PCT {
-                break;
-            }
-        }
-        Some(best as u8)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::Descriptor;
-
-    fn sent(widths: &[(u16, u64)]) -> Track {
-        let mut track = Track::new(TrackId(1), ParticipantId(1), 0, Source::Camera, Codec::Vp8, widths.len(), 1);
-        for (layer, (width, last_us)) in widths.iter().enumerate() {
-            if *width > 0 {
-                track.receive(layer, Packet::new(1, 0, true, Descriptor::EMPTY, *last_us), &[0]);
-                track.layers[layer].width = *width;
-            }
-        }
-        track
-    }
-
-    #[test]
-    fn a_tile_gets_the_lowest_layer_that_fills_it() {
-        let track = sent(&[(320, 9), (640, 9), (1280, 9)]);
-        assert_eq!(track.layer_for(300), Some(0));
-        assert_eq!(track.layer_for(420), Some(0));
-        assert_eq!(track.layer_for(640), Some(1));
-        assert_eq!(track.layer_for(4_000), Some(2));
-    }
-
-    #[test]
-    fn a_layer_that_is_not_sent_is_not_chosen() {
-        assert_eq!(sent(&[(320, 9), (640, 9), (0, 0)]).layer_for(1280), Some(1));
-        assert_eq!(sent(&[(320, 5_000_000), (640, 5_000_000), (1280, 1)]).layer_for(1280), Some(1));
-        assert_eq!(sent(&[(0, 0), (0, 0), (0, 0)]).layer_for(1280), None);
-        assert_eq!(sent(&[(0, 0), (640, 9), (0, 0)]).layer_for(10), Some(1));
     }
 }

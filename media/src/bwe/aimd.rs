@@ -4,8 +4,17 @@
 use super::trendline::Usage;
 use super::{LEAST_BPS, MOST_BPS};
 
-/// On overuse the estimate falls to this share of what arrived.
+/// On overuse the estimate falls to this share of what arrived; to the first while the queue is still short.
+const BACK_OFF_EARLY: f64 = 0.92;
 const BACK_OFF: f64 = 0.85;
+const SHORT_QUEUE_US: u64 = 40_000;
+/// Below this share of the usual rate the recent one shows that the link has changed.
+const CHANGED: f64 = 0.7;
+/// An estimate below this share of what the link carries lets the queue drain: it does not fall again within a second.
+const DRAINS: f64 = 0.95;
+const AGAIN_US: u64 = 1_000_000;
+/// A probe makes a queue of its own. Up to this delay it is not held against the link.
+const PROBE_QUEUE_US: u64 = 100_000;
 /// Far from convergence the estimate grows by this factor a second.
 const GROWTH: f64 = 1.08;
 /// And beyond this multiple of what arrived (plus a little for small rates) it does not grow: nothing would bear it out.
@@ -29,6 +38,21 @@ pub(super) struct Line {
     /// What was sent of it.
     pub sent: Option<f64>,
     pub rtt_us: u64,
+    pub queueing_us: u64,
+    /// A probe is on its way, or was a moment ago.
+    pub is_probed: bool,
+}
+
+impl Line {
+    /// What the link carries while it is full: what arrived of late if that is much less than before, else the better of two
+    /// measurements, since the longer one also saw times when there was less to send.
+    fn carried(&self) -> Option<f64> {
+        match (self.acked, self.recent) {
+            (Some(usual), Some(recent)) if recent < CHANGED * usual => Some(recent),
+            (Some(usual), Some(recent)) => Some(usual.max(recent)),
+            (usual, recent) => usual.or(recent),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +118,7 @@ impl Aimd {
     /// One feedback's news.
     pub fn update(&mut self, line: Line, now_us: u64) {
         match line.usage {
+            Usage::Over if line.is_probed && line.queueing_us < PROBE_QUEUE_US => self.phase = Phase::Hold,
             Usage::Over => self.decrease(line, now_us),
             // A queue empties: whatever grows now would keep it.
             Usage::Under => self.phase = Phase::Hold,
@@ -127,15 +152,16 @@ impl Aimd {
 
     fn decrease(&mut self, line: Line, now_us: u64) {
         self.phase = Phase::Hold;
-        let acked = match (line.acked, line.recent) {
-            (Some(usual), Some(recent)) => Some(usual.min(recent)),
-            (usual, recent) => usual.or(recent),
-        };
+        let acked = line.carried();
+        let back_off = if line.queueing_us < SHORT_QUEUE_US { BACK_OFF_EARLY } else { BACK_OFF };
         let interval_us = line.rtt_us.clamp(10_000, 200_000);
-        let is_due = now_us >= self.changed_us.saturating_add(interval_us);
+        let is_due = self.decreased_us.is_none_or(|at_us| now_us >= at_us + interval_us);
         let is_far_off = acked.is_some_and(|acked| acked < self.target / 2.0);
-        let again = self.decreased_us.is_some_and(|at_us| now_us < at_us + 1_000_000);
-        if !is_due && (!is_far_off || self.is_limited(line)) {
+        let again = self.decreased_us.is_some_and(|at_us| now_us < at_us + AGAIN_US);
+        if again && acked.is_some_and(|acked| self.target < DRAINS * acked) {
+            return;
+        }
+        if !is_due && !is_far_off {
             return;
         }
         let Some(acked) = acked else {
@@ -143,11 +169,11 @@ impl Aimd {
             self.decreased(now_us);
             return;
         };
-        let mut lower = BACK_OFF * acked;
+        let mut lower = back_off * acked;
         if lower > self.target
             && let Some(mean) = self.capacity.mean
         {
-            lower = BACK_OFF * mean * 1_000.0;
+            lower = back_off * mean * 1_000.0;
         }
         // What is sent arrives, and is far less than the estimate: the first time only the part that nobody uses goes.
         if !again && self.is_limited(line) && line.sent.is_some_and(|sent| acked >= 0.9 * sent) {
@@ -201,7 +227,7 @@ mod tests {
     use super::*;
 
     fn line(usage: Usage, bps: f64) -> Line {
-        Line { usage, acked: Some(bps), recent: Some(bps), sent: Some(bps), rtt_us: 50_000 }
+        Line { usage, acked: Some(bps), recent: Some(bps), sent: Some(bps), rtt_us: 50_000, queueing_us: 100_000, is_probed: false }
     }
 
     #[test]
@@ -243,6 +269,9 @@ mod tests {
         aimd.update(line(Usage::Over, 500_000.0), 1_000_000);
         assert!((aimd.bps() - 550_000.0).abs() < 1.0, "{}", aimd.bps());
         aimd.update(line(Usage::Over, 500_000.0), 1_300_000);
+        assert_eq!(aimd.bps(), 425_000.0);
+        // Which lets the queue drain: that is enough for now.
+        aimd.update(line(Usage::Over, 500_000.0), 1_600_000);
         assert_eq!(aimd.bps(), 425_000.0);
     }
 }

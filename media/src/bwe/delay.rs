@@ -6,6 +6,10 @@ const DRIFT: u64 = 500;
 const SLACK_US: i64 = 20_000;
 /// The least delay is remembered for one to two of these.
 const BASE_US: u64 = 10_000_000;
+/// A queue of this length that grew by so much with each of the last feedbacks is a link that has become far too narrow.
+const BUILT_US: u64 = 50_000;
+const STEP_US: u64 = 10_000;
+const STEPS: u8 = 2;
 
 /// Where the receiver's clock stands against ours. A packet cannot arrive before it was sent, nor after its arrival was told:
 /// each feedback bounds the offset (ours minus theirs) from both sides.
@@ -51,11 +55,12 @@ pub(super) struct Queueing {
     sum_us: i64,
     packets: i64,
     last_us: u64,
+    steps: u8,
 }
 
 impl Queueing {
     pub fn new() -> Self {
-        Queueing { least_us: i64::MAX, least_before_us: i64::MAX, since_us: 0, sum_us: 0, packets: 0, last_us: 0 }
+        Queueing { least_us: i64::MAX, least_before_us: i64::MAX, since_us: 0, sum_us: 0, packets: 0, last_us: 0, steps: 0 }
     }
 
     /// One packet of a feedback. Its delay is off by the clocks' offset, as everybody's is.
@@ -70,7 +75,9 @@ impl Queueing {
     pub fn settle(&mut self, now_us: u64) {
         if self.packets > 0 {
             let least_us = self.least_us.min(self.least_before_us);
-            self.last_us = u64::try_from((self.sum_us / self.packets).saturating_sub(least_us)).unwrap_or(0);
+            let us = u64::try_from((self.sum_us / self.packets).saturating_sub(least_us)).unwrap_or(0);
+            self.steps = if us >= self.last_us + STEP_US { self.steps.saturating_add(1) } else { 0 };
+            self.last_us = us;
             (self.sum_us, self.packets) = (0, 0);
         }
         if now_us > self.since_us.saturating_add(BASE_US) {
@@ -82,6 +89,11 @@ impl Queueing {
 
     pub fn us(&self) -> u64 {
         self.last_us
+    }
+
+    /// Whether a queue builds up so fast that no line need be drawn through it.
+    pub fn is_building(&self) -> bool {
+        self.last_us >= BUILT_US && self.steps >= STEPS
     }
 }
 

@@ -50,6 +50,8 @@ const DRAIN_PER_S: f64 = 1.7;
 const LEAST_DRAIN: f64 = 0.4;
 /// A queue that stands for longer than this after a drop is not ours.
 const DRAIN_US: u64 = 3_000_000;
+/// Less than this share of the estimate arrives while a queue builds up: the link is overused, whatever the trend says.
+const CHOKED: f64 = 0.75;
 /// More than this multiple of what was sent cannot have arrived, but for what had waited.
 const MOST_ACKED: f64 = 1.5;
 /// A REMB holds this long: receivers repeat it each second.
@@ -279,7 +281,7 @@ impl Estimator {
             self.rtt_us = Some(self.rtt_us.map_or(rtt_us, |mean| (mean * (RTT_SHARE - 1) + rtt_us) / RTT_SHARE));
         }
         self.queueing.settle(now_us);
-        let line = self.line();
+        let line = self.line(now_us);
         let before = self.aimd.bps();
         self.aimd.update(line, now_us);
         self.loss.settle(self.aimd.bps(), line.acked);
@@ -293,18 +295,22 @@ impl Estimator {
         self.set_target(now_us);
     }
 
-    fn line(&self) -> Line {
+    fn line(&self, now_us: u64) -> Line {
         let sent = self.sent.usual();
         let bounded = |rate: Option<f64>| match (rate, sent) {
             (Some(rate), Some(sent)) => Some(rate.min(MOST_ACKED * sent)),
             _ => None,
         };
+        let recent = bounded(self.acked.recent());
+        let is_choked = self.queueing.is_building() && recent.is_some_and(|bps| bps < CHOKED * self.aimd.bps());
         Line {
-            usage: self.trendline.usage(),
+            usage: if is_choked { Usage::Over } else { self.trendline.usage() },
             acked: bounded(self.acked.usual()),
-            recent: bounded(self.acked.recent()),
+            recent,
             sent,
             rtt_us: self.rtt_us.unwrap_or(PATIENCE_US),
+            queueing_us: self.queueing.us(),
+            is_probed: self.prober.is_felt(now_us),
         }
     }
 
@@ -410,6 +416,11 @@ impl Estimator {
             is_heard: self.is_heard,
         };
         self.prober.poll(wish, now_us)
+    }
+
+    /// x
+    pub fn debug(&self) -> String {
+        format!("{:?} recent {:?} sent {:?} aimd {} loss {:?} slope {}", self.trendline.usage(), self.acked.recent().map(|r| r as u64/1000), self.sent.usual().map(|r| r as u64/1000), self.aimd.bps() as u64/1000, self.loss.limit().map(|l| l as u64/1000), self.trendline.debug())
     }
 
     fn is_calm(&self, now_us: u64) -> bool {

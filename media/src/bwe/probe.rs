@@ -12,13 +12,18 @@ const FIRST: f64 = 3.0;
 const FURTHER: f64 = 2.0;
 /// A probe came through when it found this share of its rate.
 const CAME_THROUGH: f64 = 0.7;
-/// While more is wanted, a probe each five seconds.
-const INTERVAL_US: u64 = 5_000_000;
+/// While more is wanted, a probe as often as this: 1 % of what is sent.
+const INTERVAL_US: u64 = 4_000_000;
 /// A probe that was asked for is sent, and answered, within these times.
 const SENDING_US: u64 = 200_000;
 const ANSWER_US: u64 = 1_000_000;
+/// What it put into queues is gone this long after its answer.
+const FELT_US: u64 = 200_000;
 /// So many unanswered probes in a row, and it is left to others until feedback comes.
 const MOST_UNANSWERED: u8 = 3;
+/// A probe that was spoilt is tried again so often, after this time.
+const MOST_RETRIES: u8 = 2;
+const RETRY_US: u64 = 300_000;
 /// A drop below this share is worth a look, this long afterwards, at this share of the rate before it.
 const DROP: f64 = 0.66;
 const RECOVERY_US: u64 = 1_000_000;
@@ -147,9 +152,11 @@ pub(super) struct Prober {
     last_id: u8,
     has_started: bool,
     unanswered: u8,
+    failures: u8,
     /// The next probe and when it is due.
     pending: Option<(f64, u64)>,
     next_us: u64,
+    ended_us: Option<u64>,
     before_drop: f64,
     dropped_us: Option<u64>,
 }
@@ -162,8 +169,10 @@ impl Prober {
             last_id: 0,
             has_started: false,
             unanswered: 0,
+            failures: 0,
             pending: None,
             next_us: 0,
+            ended_us: None,
             before_drop: 0.0,
             dropped_us: None,
         }
@@ -173,6 +182,11 @@ impl Prober {
     #[inline]
     pub fn is_sending(&self) -> bool {
         self.is_sending
+    }
+
+    /// Whether a probe may still stand in queues.
+    pub fn is_felt(&self, now_us: u64) -> bool {
+        self.active.is_some() || self.ended_us.is_some_and(|at_us| now_us < at_us + FELT_US)
     }
 
     /// A packet is sent: the cluster that it belongs to, 0 for none.
@@ -210,14 +224,29 @@ impl Prober {
             return None;
         }
         let cluster = self.active.take()?;
+        self.ended_us = Some(now_us);
         self.next_us = now_us + INTERVAL_US;
         let enough = cluster.came.packets >= FEWEST_PACKETS
             && f64::from(cluster.came.packets) >= LEAST_SHARE * f64::from(cluster.packets);
-        let found = cluster.came.bore().filter(|_| enough)?;
+        let Some(found) = cluster.came.bore().filter(|_| enough) else {
+            self.fail(cluster.bps, now_us);
+            return None;
+        };
+        self.failures = 0;
         if found >= CAME_THROUGH * cluster.bps {
             self.pending = Some((FURTHER * found, now_us));
         }
         Some(found.min(FURTHER * cluster.bps))
+    }
+
+    /// A probe says nothing, since too much of it was lost: another try, before one waits for the next turn.
+    fn fail(&mut self, bps: f64, now_us: u64) {
+        self.failures += 1;
+        if self.failures <= MOST_RETRIES {
+            self.pending.get_or_insert((bps, now_us + RETRY_US));
+        } else {
+            self.failures = 0;
+        }
     }
 
     /// The estimate fell.

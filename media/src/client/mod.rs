@@ -5,6 +5,9 @@
 //! and keeps its consent fresh.
 
 mod connect;
+mod feedback;
+mod layers;
+pub mod numbers;
 mod offer;
 mod stream;
 
@@ -16,6 +19,9 @@ use rtc_dtls::endpoint::Endpoint;
 
 pub use self::connect::Identity;
 use self::connect::{CHECK_EVERY, CONSENT_EVERY, Checks};
+pub use self::feedback::Feedback;
+use self::feedback::Telling;
+pub use self::layers::{Layers, Part, Tag};
 use self::offer::RemoteAnswer;
 pub use self::offer::{Line, Slot};
 use self::stream::SendStream;
@@ -29,32 +35,6 @@ use crate::sdp::SdpError;
 use crate::srtp::{Keys, Opener, Profile, RolloverWindow, Sealer};
 pub use crate::twcc::Arrivals;
 
-/// Payload types and extension ids of a client's offer; Chromium has the same.
-pub mod numbers {
-    /// Opus.
-    pub const OPUS: u8 = 111;
-    /// Opus in its redundant form.
-    pub const RED: u8 = 63;
-    /// VP8.
-    pub const VP8: u8 = 96;
-    /// Retransmissions of VP8.
-    pub const RTX: u8 = 97;
-    /// H.264, baseline, packetization mode 1.
-    pub const H264: u8 = 106;
-    /// Retransmissions of H.264.
-    pub const H264_RTX: u8 = 107;
-    /// `urn:ietf:params:rtp-hdrext:ssrc-audio-level`.
-    pub const AUDIO_LEVEL: u8 = 1;
-    /// Transport-wide sequence numbers.
-    pub const TRANSPORT_CC: u8 = 3;
-    /// `urn:ietf:params:rtp-hdrext:sdes:mid`.
-    pub const MID: u8 = 4;
-    /// `urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id`.
-    pub const RID: u8 = 10;
-    /// `urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id`.
-    pub const REPAIRED_RID: u8 = 11;
-}
-
 /// What a client offers.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -66,6 +46,10 @@ pub struct Plan {
     pub video_slots: usize,
     /// The video slots take H.264 as well as VP8.
     pub sees_h264: bool,
+    /// How it tells the server what arrived in its slots.
+    pub feedback: Feedback,
+    /// The video slots take VP9 and AV1 too, and dependency descriptors.
+    pub sees_layers: bool,
     /// The audio slots take redundant audio as well as Opus.
     pub takes_redundant: bool,
     /// The SRTP profile to get. AES-CM is offered alone, since the server prefers the other one; else both are, in Chromium's
@@ -85,6 +69,8 @@ impl Default for Plan {
             audio_slots: 4,
             video_slots: 9,
             sees_h264: false,
+            feedback: Feedback::Automatic,
+            sees_layers: false,
             takes_redundant: false,
             profile: Profile::AeadAes128Gcm,
             history: 0,
@@ -127,6 +113,7 @@ pub struct Client {
     pwd: String,
     streams: Vec<Vec<SendStream>>,
     transport_sequence: u16,
+    telling: Telling,
     answer: Option<RemoteAnswer>,
     remote: Option<SocketAddr>,
     checks: Checks,
@@ -175,6 +162,7 @@ impl Client {
             random,
             plan,
             transport_sequence: 0,
+            telling: Telling::default(),
             answer: None,
             remote: None,
             checks: Checks::default(),
@@ -261,7 +249,7 @@ impl Client {
         match demux::classify(datagram).ok_or(Drop::Unknown)? {
             Protocol::Stun => self.handle_stun(now, datagram).map(|()| None),
             Protocol::Dtls => self.handle_dtls(now, datagram),
-            Protocol::Rtp => self.handle_rtp(datagram).map(Some),
+            Protocol::Rtp => self.handle_rtp(now, datagram).map(Some),
             Protocol::Rtcp => {
                 let media = self.media.as_mut().ok_or(Drop::NoKeys)?;
                 media.rtcp.clear();
@@ -296,7 +284,7 @@ impl Client {
             (Some(dtls), Stage::Handshaking) => dtls.poll_timeout(&REMOTE),
             _ => None,
         };
-        [self.checks.next, handshake].into_iter().flatten().min()
+        [self.checks.next, handshake, self.telling.due].into_iter().flatten().min()
     }
 
     /// Sends the check and repeats the flight that are due.
@@ -305,6 +293,11 @@ impl Client {
             self.check();
             let connected = matches!(self.stage, Stage::Handshaking | Stage::Connected);
             self.checks.next = Some(now + if connected { CONSENT_EVERY } else { CHECK_EVERY });
+        }
+        if self.telling.due.is_some_and(|due| due <= now) {
+            while let Some(feedback) = self.telling.next() {
+                self.send_rtcp(&feedback);
+            }
         }
         if self.stage == Stage::Handshaking {
             let failed = self.dtls.as_mut().is_some_and(|dtls| dtls.handle_timeout(REMOTE, now).is_err());
@@ -352,6 +345,16 @@ impl Client {
             .iter()
             .enumerate()
             .find_map(|(line, layers)| layers.iter().position(|stream| stream.ssrc == ssrc).map(|layer| (line, layer)))
+    }
+
+    /// Changes its ICE credentials: the next offer restarts ICE (RFC 8445 §9), and its answer is to be accepted.
+    pub fn restart_ice(&mut self) {
+        (self.ufrag, self.pwd) = (self.random.name(8), self.random.name(24));
+    }
+
+    /// More video slots in the next offer, behind the others.
+    pub fn add_video_slots(&mut self, count: usize) {
+        self.plan.video_slots += count;
     }
 
     /// Begins the streams of a line anew, under other SSRCs and numbers, as a browser does that makes a new encoder.
@@ -415,8 +418,11 @@ impl Client {
         self.media = None;
     }
 
-    fn handle_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Result<Event<'a>, Drop> {
+    fn handle_rtp<'a>(&mut self, now: Instant, packet: &'a mut [u8]) -> Result<Event<'a>, Drop> {
         let header = Header::parse(packet)?;
+        if self.plan.feedback == Feedback::Automatic {
+            self.telling.note(now, &header, packet);
+        }
         self.until_open -= 1;
         if self.until_open > 0 {
             // The rollover counter must not lose a round meanwhile.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
+use super::feedback::Feedback;
 use super::stream::SendStream;
 use super::{Plan, numbers};
 use crate::dtls::Fingerprint;
@@ -22,6 +23,10 @@ pub enum Line {
     },
     /// H.264 in one stream, and nothing else.
     H264,
+    /// VP9 in one stream, whatever its layers, and VP8 behind it.
+    Vp9,
+    /// AV1 in one stream with dependency descriptors, and VP8 behind it.
+    Av1,
 }
 
 impl Line {
@@ -71,9 +76,11 @@ pub(super) fn write(plan: &Plan, streams: &[Vec<SendStream>], ice: (&str, &str),
             Line::Audio => (Kind::Audio, &[]),
             Line::Redundant => (Kind::Audio, &[RED]),
             Line::H264 => (Kind::Video, &[H264]),
+            Line::Vp9 => (Kind::Video, &[VP9, VP8]),
+            Line::Av1 => (Kind::Video, &[AV1, VP8]),
             Line::Video { .. } => (Kind::Video, &[VP8]),
         };
-        section(&mut sdp, kind, codecs, &streams[0].mid, "sendonly");
+        section(&mut sdp, (kind, codecs), &streams[0].mid, "sendonly", true);
         announce(&mut sdp, streams);
     }
     let kinds = std::iter::repeat_n(Kind::Audio, plan.audio_slots);
@@ -82,10 +89,11 @@ pub(super) fn write(plan: &Plan, streams: &[Vec<SendStream>], ice: (&str, &str),
         let codecs: &[Codec] = match kind {
             Kind::Audio if plan.takes_redundant => &[RED],
             Kind::Audio => &[],
+            _ if plan.sees_layers => &[VP8, VP9, H264, AV1],
             _ if plan.sees_h264 => &[VP8, H264],
             _ => &[VP8],
         };
-        section(&mut sdp, kind, codecs, mid, "recvonly");
+        section(&mut sdp, (kind, codecs), mid, "recvonly", plan.feedback != Feedback::None);
     }
     sdp
 }
@@ -100,10 +108,12 @@ const RED: Codec = (numbers::RED, numbers::OPUS, "red", None);
 type Codec = (u8, u8, &'static str, Option<&'static str>);
 const VP8: Codec = (numbers::VP8, numbers::RTX, "VP8", None);
 const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+const VP9: Codec = (numbers::VP9, numbers::VP9_RTX, "VP9", Some("profile-id=0"));
+const AV1: Codec = (numbers::AV1, numbers::AV1_RTX, "AV1", Some("level-idx=5;profile=0;tier=0"));
 const H264: Codec = (numbers::H264, numbers::H264_RTX, "H264", Some(H264_PARAMETERS));
 
-fn section(sdp: &mut String, kind: Kind, codecs: &[Codec], mid: &str, direction: &str) {
-    use numbers::{AUDIO_LEVEL, MID, OPUS, RED as RED_NUMBER, REPAIRED_RID, RID, TRANSPORT_CC};
+fn section(sdp: &mut String, (kind, codecs): (Kind, &[Codec]), mid: &str, direction: &str, numbered: bool) {
+    use numbers::{AUDIO_LEVEL, DEPENDENCY_DESCRIPTOR, MID, OPUS, RED as RED_NUMBER, REPAIRED_RID, RID, TRANSPORT_CC};
     match kind {
         Kind::Audio if codecs.is_empty() => line(sdp, format_args!("m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}")),
         Kind::Audio => line(sdp, format_args!("m=audio 9 UDP/TLS/RTP/SAVPF {RED_NUMBER} {OPUS}")),
@@ -114,17 +124,26 @@ fn section(sdp: &mut String, kind: Kind, codecs: &[Codec], mid: &str, direction:
     }
     line(sdp, format_args!("c=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\na=rtcp-rsize"));
     line(sdp, format_args!("a=extmap:{MID} urn:ietf:params:rtp-hdrext:sdes:mid"));
-    line(
-        sdp,
-        format_args!(
-            "a=extmap:{TRANSPORT_CC} http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-        ),
-    );
+    if numbered {
+        line(
+            sdp,
+            format_args!(
+                "a=extmap:{TRANSPORT_CC} http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+            ),
+        );
+    }
     if kind == Kind::Audio {
         line(sdp, format_args!("a=extmap:{AUDIO_LEVEL} urn:ietf:params:rtp-hdrext:ssrc-audio-level"));
         line(sdp, format_args!("a=rtpmap:{OPUS} opus/48000/2\r\na=rtcp-fb:{OPUS} transport-cc"));
         line(sdp, format_args!("a=fmtp:{OPUS} minptime=10;useinbandfec=1"));
+        for (red, opus, name, _) in codecs {
+            line(sdp, format_args!("a=rtpmap:{red} {name}/48000/2\r\na=fmtp:{red} {opus}/{opus}"));
+        }
     } else {
+        if codecs.contains(&AV1) {
+            let uri = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+            line(sdp, format_args!("a=extmap:{DEPENDENCY_DESCRIPTOR} {uri}"));
+        }
         line(sdp, format_args!("a=extmap:{RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"));
         line(sdp, format_args!("a=extmap:{REPAIRED_RID} urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"));
         for (number, rtx, name, parameters) in codecs {

@@ -20,6 +20,8 @@ pub struct Frame<'a> {
     pub audio_level: Option<(u8, bool)>,
     /// The payload, with the codec's descriptor.
     pub payload: &'a [u8],
+    /// The dependency descriptor; empty where the codec has none.
+    pub dependency: &'a [u8],
 }
 
 /// How a packet was numbered.
@@ -54,6 +56,7 @@ struct Kept {
     timestamp: u32,
     marker: bool,
     payload: Vec<u8>,
+    dependency: Vec<u8>,
 }
 
 /// The streams of a line of the plan: one, or one per layer.
@@ -75,9 +78,17 @@ pub(super) fn of(at: usize, line: &Line, random: &mut Random) -> Vec<SendStream>
         Line::Audio => vec![stream(None, numbers::OPUS, false)],
         Line::Redundant => vec![stream(None, numbers::RED, false)],
         Line::H264 => vec![stream(None, numbers::H264, true)],
+        Line::Vp9 => vec![stream(None, numbers::VP9, true)],
+        Line::Av1 => vec![stream(None, numbers::AV1, true)],
         Line::Video { rids } if rids.is_empty() => vec![stream(None, numbers::VP8, true)],
         Line::Video { rids } => rids.iter().map(|rid| stream(Some(rid), numbers::VP8, true)).collect(),
     }
+}
+
+/// What a packet says in its header, besides its names.
+struct Said<'a> {
+    level: Option<(u8, bool)>,
+    dependency: &'a [u8],
 }
 
 impl SendStream {
@@ -94,14 +105,16 @@ impl SendStream {
         packet.clear();
         packet.resize(FIXED_LEN, 0);
         rtp::write_header(packet, self.payload_type, frame.marker, sequence, frame.timestamp, self.ssrc);
-        let header_len = self.extend(packet, numbers::RID, frame.audio_level, *transport_sequence);
+        let said = Said { level: frame.audio_level, dependency: frame.dependency };
+        let header_len = self.extend(packet, numbers::RID, said, *transport_sequence);
         packet.extend_from_slice(frame.payload);
         if history > 0 {
             if self.history.len() == history {
                 self.history.pop_front();
             }
             let (timestamp, marker, payload) = (frame.timestamp, frame.marker, frame.payload.to_vec());
-            self.history.push_back(Kept { sequence, timestamp, marker, payload });
+            let dependency = frame.dependency.to_vec();
+            self.history.push_back(Kept { sequence, timestamp, marker, payload, dependency });
         }
         let sent = Sent {
             ssrc: self.ssrc,
@@ -128,9 +141,17 @@ impl SendStream {
         packet.clear();
         packet.resize(FIXED_LEN, 0);
         let Kept { timestamp, marker, .. } = self.history[kept];
-        let number = if self.payload_type == numbers::H264 { numbers::H264_RTX } else { numbers::RTX };
+        let number = match self.payload_type {
+            numbers::H264 => numbers::H264_RTX,
+            numbers::VP9 => numbers::VP9_RTX,
+            numbers::AV1 => numbers::AV1_RTX,
+            _ => numbers::RTX,
+        };
         rtp::write_header(packet, number, marker, index as u16, timestamp, ssrc);
-        let header_len = self.extend(packet, numbers::REPAIRED_RID, None, *transport_sequence);
+        let dependency = std::mem::take(&mut self.history[kept].dependency);
+        let said = Said { level: None, dependency: &dependency };
+        let header_len = self.extend(packet, numbers::REPAIRED_RID, said, *transport_sequence);
+        self.history[kept].dependency = dependency;
         packet.extend_from_slice(&sequence.to_be_bytes());
         packet.extend_from_slice(&self.history[kept].payload);
         let sent = Sent {
@@ -144,23 +165,26 @@ impl SendStream {
         Some(sent)
     }
 
-    /// Appends the one-byte header extensions (RFC 8285 §4.2) and returns the whole header's length.
-    fn extend(
-        &mut self,
-        packet: &mut Vec<u8>,
-        rid_id: u8,
-        level: Option<(u8, bool)>,
-        transport_sequence: u16,
-    ) -> usize {
+    /// Appends the header extensions (RFC 8285), in the two-byte form where one is too long for the other, and returns the whole
+    /// header's length.
+    fn extend(&mut self, packet: &mut Vec<u8>, rid_id: u8, said: Said<'_>, transport_sequence: u16) -> usize {
+        let long = said.dependency.len() > 16;
         packet[0] |= 0x10;
-        packet.extend_from_slice(&[0xbe, 0xde, 0, 0]);
+        packet.extend_from_slice(if long { &[0x10, 0, 0, 0] } else { &[0xbe, 0xde, 0, 0] });
         let start = packet.len();
         let mut element = |id: u8, value: &[u8]| {
-            packet.push(id << 4 | (value.len() - 1) as u8);
+            if long {
+                packet.extend_from_slice(&[id, value.len() as u8]);
+            } else {
+                packet.push(id << 4 | (value.len() - 1) as u8);
+            }
             packet.extend_from_slice(value);
         };
         element(numbers::TRANSPORT_CC, &transport_sequence.to_be_bytes());
-        if let Some((level, voice)) = level {
+        if !said.dependency.is_empty() {
+            element(numbers::DEPENDENCY_DESCRIPTOR, said.dependency);
+        }
+        if let Some((level, voice)) = said.level {
             element(numbers::AUDIO_LEVEL, &[level & 0x7f | u8::from(voice) << 7]);
         }
         let named = if rid_id == numbers::REPAIRED_RID { &mut self.named_rtx } else { &mut self.named };

@@ -108,7 +108,9 @@ fn by_obu(payload: &[u8], dependency: &[u8]) -> Descriptor {
     let mut whole = elements(payload).filter(|element| !element.continues);
     descriptor.frame_start = whole.next().is_some_and(|element| kind(element.bytes) != Some(TILE_GROUP));
     let mut whole = elements(payload).filter(|element| !element.continues);
-    if let Some(&[_, layers, ..]) = whole.find_map(|element| Some(element.bytes).filter(|obu| obu[0] & EXTENDED != 0)) {
+    if let Some(&[_, layers, ..]) =
+        whole.find_map(|element| Some(element.bytes).filter(|obu| obu.first().is_some_and(|head| head & EXTENDED != 0)))
+    {
         descriptor.temporal = (layers >> 5).min(MOST_TEMPORAL - 1);
         descriptor.spatial = (layers >> 3 & 0x03).min(MOST_SPATIAL - 1);
         descriptor.needed_from_temporal();
@@ -407,7 +409,16 @@ mod tests {
         assert!(torn.push(&[GOES_ON | 0x10, 6 << 3]) && torn.finish().is_none());
     }
 
+    #[test]
+    fn an_element_may_be_empty() {
+        let frame = of(&[0x20, 0, 6 << 3 | EXTENDED], &[]);
+        assert_eq!((frame.temporal, frame.spatial), (0, 0));
+        assert!(Assembly::default().push(&[0x20, 0, 6 << 3]));
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
         #[test]
         fn no_bytes_make_it_panic(
             packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..6),

@@ -382,6 +382,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
         #[test]
         fn no_bytes_make_it_panic(
             first in proptest::collection::vec(any::<u8>(), 0..260),

@@ -258,6 +258,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
         #[test]
         fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..80), pid in any::<u16>(), tl0 in any::<u8>()) {
             let _ = frame_of(&bytes);

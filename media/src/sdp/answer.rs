@@ -189,7 +189,9 @@ fn formats(sdp: &mut Sdp, media: &OfferedMedia, codec: &Codec) {
         CodecName::Opus => {
             sdp.line(format_args!("a=rtpmap:{payload_type} opus/48000/2"));
             // What a sender should know of its listeners: forward error correction helps them.
-            sdp.line(format_args!("a=fmtp:{payload_type} minptime=10;useinbandfec=1"));
+            // Who sends need not send its silence (RFC 7587 §3.1.3); what a slot carries is up to who sends it.
+            let pauses = if media.is_slot() { "" } else { ";usedtx=1" };
+            sdp.line(format_args!("a=fmtp:{payload_type} minptime=10;useinbandfec=1{pauses}"));
             if let Some(red) = codec.red_payload_type {
                 sdp.line(format_args!("a=rtpmap:{red} red/48000/2"));
                 sdp.line(format_args!("a=fmtp:{red} {payload_type}/{payload_type}"));

@@ -213,7 +213,7 @@ impl Shard {
             return Some(lowest);
         }
         let targets = track.subscribers.iter().map(|(peer, slot)| self.peers[*peer].slots[usize::from(*slot)].target);
-        let highest = targets.map(usize::from).filter(|layer| track.is_sent(*layer)).max();
+        let highest = targets.flatten().map(|target| usize::from(target.layer)).filter(|layer| track.is_sent(*layer)).max();
         highest.or_else(|| sent.next_back()).or(Some(lowest))
     }
 

@@ -64,7 +64,8 @@ impl Receiver {
     pub fn take(&mut self, now: Instant, header: &Header, payload: &[u8]) {
         if header.ssrc == self.ssrc {
             self.keep(now, header.sequence, header, payload, false);
-        } else if Some(header.ssrc) == self.rtx_ssrc {
+        } else if Some(header.ssrc) == self.rtx_ssrc && payload.len() > 2 {
+            // What is shorter is padding: a probe.
             let original = u16::from_be_bytes([payload[0], payload[1]]);
             self.keep(now, original, header, &payload[2..], true);
         }
@@ -78,6 +79,10 @@ impl Receiver {
         }
         self.highest = Some(highest.max(index));
         self.missing.remove(&index);
+        // Padding fills the place of what was left out.
+        if payload.is_empty() {
+            return;
+        }
         let is_vp8 = matches!(header.payload_type, numbers::VP8 | numbers::RTX);
         let content = is_vp8.then(|| Content::read(payload).expect("a payload of the test"));
         let (timestamp, marker, payload_type) = (header.timestamp, header.marker, header.payload_type);

@@ -123,7 +123,12 @@ impl World {
         #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
         let begun = Instant::now();
         let config =
-            Config { candidates: vec![SERVER.parse().expect("an address")], sample_every, ..Config::default() };
+            Config {
+            candidates: vec![SERVER.parse().expect("an address")],
+            sample_every,
+            estimation: false,
+            ..Config::default()
+        };
         World {
             shard: Shard::new(config, certificate.clone(), begun, [seed as u8; 32]),
             now: begun,

@@ -1,0 +1,94 @@
+//! Which simulcast layers of a track anybody watches: its publisher is told, and spares itself the others.
+//!
+//! A layer that is wanted is asked for at once; one that is not is let go after a while, so that a window that is moved
+//! costs nothing. The lowest layer is always on: it is what newcomers see first, and what the sampler looks at.
+
+use crate::track::MOST_LAYERS;
+
+/// A layer that nobody watches goes on for this long.
+const KEPT_US: u64 = 3_000_000;
+/// A layer that was asked for and has not come after this long is not reckoned with: the publisher has no bandwidth for it, or
+/// its picture is too small.
+const AWAITED_US: u64 = 4_000_000;
+
+/// What is watched of one track.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    /// The layers that the publisher was told to send, a bit each.
+    told: u8,
+    /// When each layer was watched last.
+    watched_us: [u64; MOST_LAYERS],
+    /// When each layer was asked for again.
+    asked_us: [u64; MOST_LAYERS],
+    now_us: u64,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Watch { told: u8::MAX, watched_us: [0; MOST_LAYERS], asked_us: [0; MOST_LAYERS], now_us: 0 }
+    }
+}
+
+impl Watch {
+    /// Whether a layer that is not sent may be on its way, or only waits to be asked for.
+    pub fn could_come(&self, level: u8) -> bool {
+        let asked_us = self.asked_us.get(usize::from(level)).copied().unwrap_or(0);
+        self.told >> level & 1 == 0 || asked_us != 0 && self.now_us < asked_us + AWAITED_US
+    }
+
+    /// Takes note of the layers that are watched now (a bit each, of `layers` that there are); answers what the publisher must be
+    /// told, if anything.
+    pub fn note(&mut self, watched: u8, layers: usize, now_us: u64) -> Option<u8> {
+        self.now_us = now_us;
+        let all = (1u8 << layers.min(MOST_LAYERS)) - 1;
+        let watched = (watched | 1) & all;
+        let mut wanted = watched;
+        for (at, last_us) in self.watched_us.iter_mut().enumerate() {
+            if watched >> at & 1 == 1 || *last_us == 0 {
+                *last_us = now_us.max(1);
+            }
+            if now_us < *last_us + KEPT_US {
+                wanted |= self.told & 1 << at;
+            }
+        }
+        let wanted = wanted & all;
+        if wanted == self.told & all {
+            return None;
+        }
+        for at in 0..MOST_LAYERS {
+            if wanted & !self.told & 1 << at != 0 {
+                self.asked_us[at] = now_us;
+            }
+        }
+        self.told = wanted;
+        Some(wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_let_go_late_and_asked_for_at_once() {
+        let mut watch = Watch::default();
+        assert_eq!(watch.note(0b001, 3, 1_000), None);
+        assert_eq!(watch.note(0b001, 3, 1_000 + KEPT_US), Some(0b001));
+        assert_eq!(watch.note(0b001, 3, 2_000 + KEPT_US), None);
+        assert!(watch.could_come(2) && !watch.could_come(0));
+        let later_us = 2 * KEPT_US;
+        assert_eq!(watch.note(0b100, 3, later_us), Some(0b101));
+        assert!(watch.could_come(2));
+        watch.note(0b100, 3, later_us + AWAITED_US);
+        assert!(!watch.could_come(2), "it has not come");
+        // The lowest is always on, whoever watches.
+        assert_eq!(watch.note(0, 3, later_us + 2 * AWAITED_US), Some(0b001));
+    }
+
+    #[test]
+    fn a_single_layer_is_never_let_go() {
+        let mut watch = Watch::default();
+        assert_eq!(watch.note(0, 1, 1), None);
+        assert_eq!(watch.note(0, 1, 10 * KEPT_US), None);
+    }
+}
