@@ -3,6 +3,10 @@
 //!
 //! A function returns when all is well and panics when it is not: by itself, or by one of the promises it checks.
 
+mod turn;
+
+pub use turn::turn_message;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

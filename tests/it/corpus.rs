@@ -51,3 +51,8 @@ fn client_frames() {
 fn key_frames() {
     each(&["fuzz/corpus/key_frame"], targets::key_frame);
 }
+
+#[test]
+fn messages_to_the_relay() {
+    each(&["fuzz/corpus/turn_message"], targets::turn_message);
+}

@@ -1,7 +1,5 @@
 //! Our server on loopback, for tests.
 
-#![expect(dead_code, reason = "each test file needs a part of it")]
-
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -35,7 +33,7 @@ impl Ours {
     /// With loopback peers allowed.
     pub fn start() -> Self {
         Self::start_with(|config, _| {
-            config.allow_peers = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]
+            config.allow_peers = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
         })
     }
 
