@@ -35,8 +35,9 @@ pub(super) struct Line {
     /// What arrived over half a second, and over the last 150 ms.
     pub acked: Option<f64>,
     pub recent: Option<f64>,
-    /// What was sent of it.
+    /// What was sent of it, and what is meant to be sent now.
     pub sent: Option<f64>,
+    pub allocated: f64,
     pub rtt_us: u64,
     pub queueing_us: u64,
     /// A probe is on its way, or was a moment ago.
@@ -194,8 +195,8 @@ impl Aimd {
     }
 
     /// Whether less is sent than the estimate allows.
-    pub fn is_limited(&self, line: Line) -> bool {
-        line.sent.is_none_or(|sent| sent < LIMITED * self.target)
+    fn is_limited(&self, line: Line) -> bool {
+        line.allocated < LIMITED * self.target && line.sent.is_some_and(|sent| sent < LIMITED * self.target)
     }
 
     /// A probe found this much. Only ever up: a probe that was squeezed says nothing of the rest.
@@ -227,7 +228,16 @@ mod tests {
     use super::*;
 
     fn line(usage: Usage, bps: f64) -> Line {
-        Line { usage, acked: Some(bps), recent: Some(bps), sent: Some(bps), rtt_us: 50_000, queueing_us: 100_000, is_probed: false }
+        Line {
+            usage,
+            acked: Some(bps),
+            recent: Some(bps),
+            sent: Some(bps),
+            allocated: bps,
+            rtt_us: 50_000,
+            queueing_us: 100_000,
+            is_probed: false,
+        }
     }
 
     #[test]

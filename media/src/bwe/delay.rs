@@ -60,7 +60,15 @@ pub(super) struct Queueing {
 
 impl Queueing {
     pub fn new() -> Self {
-        Queueing { least_us: i64::MAX, least_before_us: i64::MAX, since_us: 0, sum_us: 0, packets: 0, last_us: 0, steps: 0 }
+        Queueing {
+            least_us: i64::MAX,
+            least_before_us: i64::MAX,
+            since_us: 0,
+            sum_us: 0,
+            packets: 0,
+            last_us: 0,
+            steps: 0,
+        }
     }
 
     /// One packet of a feedback. Its delay is off by the clocks' offset, as everybody's is.
@@ -69,6 +77,11 @@ impl Queueing {
         self.least_us = self.least_us.min(delay_us);
         self.sum_us = self.sum_us.saturating_add(delay_us);
         self.packets += 1;
+    }
+
+    /// The receiver's clock was set: delays before and after are not compared. What is known of the queue stays.
+    pub fn begin_anew(&mut self) {
+        *self = Queueing { last_us: self.last_us, ..Queueing::new() };
     }
 
     /// The feedback is read: its mean.

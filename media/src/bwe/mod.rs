@@ -58,6 +58,8 @@ const MOST_ACKED: f64 = 1.5;
 const REMB_US: u64 = 5_000_000;
 /// Weight of one round trip in their running mean.
 const RTT_SHARE: u64 = 4;
+/// No round trip is longer: what seems so was held back.
+const MOST_RTT_US: u64 = 10_000_000;
 
 /// One packet that arrived.
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,6 +89,7 @@ pub struct Estimator {
     rtt_us: Option<u64>,
     target: f64,
     wanted: Option<u64>,
+    allocated: f64,
     remb: Option<(f64, u64)>,
     reported_us: Option<u64>,
     /// Since when how many packets have had no answer.
@@ -118,6 +121,7 @@ impl Estimator {
             rtt_us: None,
             target: start,
             wanted: None,
+            allocated: 0.0,
             remb: None,
             reported_us: None,
             unanswered: 0,
@@ -199,7 +203,7 @@ impl Estimator {
         self.groups = Groups::default();
         self.trendline = Trendline::new();
         self.acked = Rate::new();
-        self.queueing = Queueing::new();
+        self.queueing.begin_anew();
     }
 
     /// Notes each packet's fate. Answers when the packet was sent that arrived last.
@@ -277,7 +281,7 @@ impl Estimator {
     /// A feedback is read: what follows from it.
     fn settle(&mut self, covered: u64, newest: Option<(i64, u64)>, now_us: u64) {
         if let Some((_, sent_us)) = newest {
-            let rtt_us = now_us.saturating_sub(sent_us);
+            let rtt_us = now_us.saturating_sub(sent_us).min(MOST_RTT_US);
             self.rtt_us = Some(self.rtt_us.map_or(rtt_us, |mean| (mean * (RTT_SHARE - 1) + rtt_us) / RTT_SHARE));
         }
         self.queueing.settle(now_us);
@@ -308,6 +312,7 @@ impl Estimator {
             acked: bounded(self.acked.usual()),
             recent,
             sent,
+            allocated: self.allocated,
             rtt_us: self.rtt_us.unwrap_or(PATIENCE_US),
             queueing_us: self.queueing.us(),
             is_probed: self.prober.is_felt(now_us),
@@ -347,7 +352,7 @@ impl Estimator {
         }
         let last_us = self.reported_us.replace(now_us).unwrap_or(now_us);
         let seconds = now_us.saturating_sub(last_us) as f64 / 1e6;
-        self.rtt_us = Some(rtt_us);
+        self.rtt_us = Some(rtt_us.min(MOST_RTT_US));
         let most = self.remb.map(|(bps, _)| bps);
         let next = self.loss.reported(fraction_lost, self.aimd.bps(), most, seconds);
         self.aimd.raise(next, now_us);
@@ -403,8 +408,12 @@ impl Estimator {
     }
 
     /// What the allocator would like to send (0: it is content) and what it sends now, in bit/s.
-    pub fn wanted(&mut self, wanted_bps: u64, _allocated_bps: u64, _now_us: u64) {
-        self.wanted = Some(wanted_bps);
+    pub fn wanted(&mut self, wanted_bps: u64, allocated_bps: u64, now_us: u64) {
+        let before = self.wanted.replace(wanted_bps);
+        self.allocated = allocated_bps as f64;
+        if before.is_some_and(|before| before < wanted_bps && before as f64 <= self.target) {
+            self.prober.hurry(now_us);
+        }
     }
 
     /// A probe to send now: so many bytes of padding or repeats at this rate, each told to [`Estimator::sent`] as a probe.
@@ -416,11 +425,6 @@ impl Estimator {
             is_heard: self.is_heard,
         };
         self.prober.poll(wish, now_us)
-    }
-
-    /// x
-    pub fn debug(&self) -> String {
-        format!("{:?} recent {:?} sent {:?} aimd {} loss {:?} slope {}", self.trendline.usage(), self.acked.recent().map(|r| r as u64/1000), self.sent.usual().map(|r| r as u64/1000), self.aimd.bps() as u64/1000, self.loss.limit().map(|l| l as u64/1000), self.trendline.debug())
     }
 
     fn is_calm(&self, now_us: u64) -> bool {

@@ -258,6 +258,11 @@ impl Prober {
         self.pending = (after < DROP * self.before_drop).then(|| (RECOVERY * self.before_drop, now_us + RECOVERY_US));
     }
 
+    /// More is wanted all of a sudden: the next probe does not wait for its turn.
+    pub fn hurry(&mut self, now_us: u64) {
+        self.next_us = self.next_us.min(now_us + RETRY_US);
+    }
+
     /// Time passes: gives up what is not sent or not answered.
     pub fn tick(&mut self, now_us: u64) {
         let Some(cluster) = &self.active else { return };

@@ -71,10 +71,6 @@ impl Trendline {
         }
     }
 
-    pub fn debug(&self) -> String {
-        format!("{} {} > {}", self.slope, self.scaled(), self.threshold_ms)
-    }
-
     pub fn usage(&self) -> Usage {
         self.usage
     }
