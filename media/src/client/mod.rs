@@ -19,7 +19,6 @@ use rtc_dtls::endpoint::Endpoint;
 
 pub use self::connect::Identity;
 use self::connect::{CHECK_EVERY, CONSENT_EVERY, Checks};
-pub use self::layers::{Layers, Part, Tag};
 pub use self::feedback::Feedback;
 use self::feedback::Telling;
 pub use self::layers::{Layers, Part, Tag};
@@ -47,8 +46,6 @@ pub struct Plan {
     pub video_slots: usize,
     /// The video slots take H.264 as well as VP8.
     pub sees_h264: bool,
-    /// The video slots take VP9 and AV1 too, and dependency descriptors.
-    pub sees_layers: bool,
     /// How it tells the server what arrived in its slots.
     pub feedback: Feedback,
     /// The video slots take VP9 and AV1 too, and dependency descriptors.
@@ -72,7 +69,6 @@ impl Default for Plan {
             audio_slots: 4,
             video_slots: 9,
             sees_h264: false,
-            sees_layers: false,
             feedback: Feedback::Automatic,
             sees_layers: false,
             takes_redundant: false,

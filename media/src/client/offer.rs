@@ -27,10 +27,6 @@ pub enum Line {
     Vp9,
     /// AV1 in one stream with dependency descriptors, and VP8 behind it.
     Av1,
-    /// VP9 in one stream, whatever its layers, and VP8 behind it.
-    Vp9,
-    /// AV1 in one stream with dependency descriptors, and VP8 behind it.
-    Av1,
 }
 
 impl Line {
@@ -82,8 +78,6 @@ pub(super) fn write(plan: &Plan, streams: &[Vec<SendStream>], ice: (&str, &str),
             Line::H264 => (Kind::Video, &[H264]),
             Line::Vp9 => (Kind::Video, &[VP9, VP8]),
             Line::Av1 => (Kind::Video, &[AV1, VP8]),
-            Line::Vp9 => (Kind::Video, &[VP9, VP8]),
-            Line::Av1 => (Kind::Video, &[AV1, VP8]),
             Line::Video { .. } => (Kind::Video, &[VP8]),
         };
         section(&mut sdp, (kind, codecs), &streams[0].mid, "sendonly", true);
@@ -95,7 +89,6 @@ pub(super) fn write(plan: &Plan, streams: &[Vec<SendStream>], ice: (&str, &str),
         let codecs: &[Codec] = match kind {
             Kind::Audio if plan.takes_redundant => &[RED],
             Kind::Audio => &[],
-            _ if plan.sees_layers => &[VP8, VP9, H264, AV1],
             _ if plan.sees_layers => &[VP8, VP9, H264, AV1],
             _ if plan.sees_h264 => &[VP8, H264],
             _ => &[VP8],
@@ -115,8 +108,6 @@ const RED: Codec = (numbers::RED, numbers::OPUS, "red", None);
 type Codec = (u8, u8, &'static str, Option<&'static str>);
 const VP8: Codec = (numbers::VP8, numbers::RTX, "VP8", None);
 const H264_PARAMETERS: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
-const VP9: Codec = (numbers::VP9, numbers::VP9_RTX, "VP9", Some("profile-id=0"));
-const AV1: Codec = (numbers::AV1, numbers::AV1_RTX, "AV1", Some("level-idx=5;profile=0;tier=0"));
 const VP9: Codec = (numbers::VP9, numbers::VP9_RTX, "VP9", Some("profile-id=0"));
 const AV1: Codec = (numbers::AV1, numbers::AV1_RTX, "AV1", Some("level-idx=5;profile=0;tier=0"));
 const H264: Codec = (numbers::H264, numbers::H264_RTX, "H264", Some(H264_PARAMETERS));
@@ -149,10 +140,6 @@ fn section(sdp: &mut String, (kind, codecs): (Kind, &[Codec]), mid: &str, direct
             line(sdp, format_args!("a=rtpmap:{red} {name}/48000/2\r\na=fmtp:{red} {opus}/{opus}"));
         }
     } else {
-        if codecs.contains(&AV1) {
-            let uri = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
-            line(sdp, format_args!("a=extmap:{DEPENDENCY_DESCRIPTOR} {uri}"));
-        }
         if codecs.contains(&AV1) {
             let uri = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
             line(sdp, format_args!("a=extmap:{DEPENDENCY_DESCRIPTOR} {uri}"));

@@ -80,17 +80,9 @@ pub(super) fn of(at: usize, line: &Line, random: &mut Random) -> Vec<SendStream>
         Line::H264 => vec![stream(None, numbers::H264, true)],
         Line::Vp9 => vec![stream(None, numbers::VP9, true)],
         Line::Av1 => vec![stream(None, numbers::AV1, true)],
-        Line::Vp9 => vec![stream(None, numbers::VP9, true)],
-        Line::Av1 => vec![stream(None, numbers::AV1, true)],
         Line::Video { rids } if rids.is_empty() => vec![stream(None, numbers::VP8, true)],
         Line::Video { rids } => rids.iter().map(|rid| stream(Some(rid), numbers::VP8, true)).collect(),
     }
-}
-
-/// What a packet says in its header, besides its names.
-struct Said<'a> {
-    level: Option<(u8, bool)>,
-    dependency: &'a [u8],
 }
 
 /// What a packet says in its header, besides its names.
