@@ -19,8 +19,8 @@ use crate::domain::{
 use crate::limit::Rule;
 use crate::sfu::{CallEvent, OfferError, OfferedTrack, SlotState};
 
-/// Send lines of one offer: a microphone, a camera, a screen.
-const SOURCES_LIMIT: usize = 3;
+/// Send lines of one offer: one for each source.
+const SOURCES_LIMIT: usize = TrackSource::ALL.len();
 /// The longest `a=mid`, in bytes; RFC 9143 gives browsers 16.
 const MID_LIMIT: usize = 32;
 /// Tracks that one `view` may name: three of everybody in a full room, and some that just left.
