@@ -30,6 +30,8 @@ export interface Settings {
   policy?: string;
   /** How often each picture is looked at. */
   sampleEveryMs?: number;
+  /** With the server's own relay, on a free port. */
+  relay?: boolean;
 }
 
 /** Drawings are looked for, and every picture is looked at twice a second: no test waits long, and nothing explicit is needed. */
@@ -49,7 +51,7 @@ export interface Line {
   close: () => Promise<void>;
 }
 
-export async function startServer({ policy, sampleEveryMs }: Settings = {}): Promise<Server> {
+export async function startServer({ policy, sampleEveryMs, relay }: Settings = {}): Promise<Server> {
   if (!existsSync(binary))
     throw new Error(`${binary} is missing: run \`cargo build\` first, or set PARLOR_BIN.`);
   const data = mkdtempSync(join(tmpdir(), "parlor-e2e-"));
@@ -62,7 +64,7 @@ export async function startServer({ policy, sampleEveryMs }: Settings = {}): Pro
     PARLOR_MEDIA_PORT: String(await freeUdpPorts(2)),
     PARLOR_ANNOUNCED_ADDRESS: hostAddress(),
     PARLOR_LIMIT_EXEMPT: "127.0.0.0/8,::1/128",
-    PARLOR_TURN__STUN_LISTEN: "off",
+    PARLOR_TURN__STUN_LISTEN: relay ? `${hostAddress()}:${await freeUdpPorts(1)}` : "off",
     PARLOR_MODELS_DIR: join(root, "models"),
     ...(sampleEveryMs === undefined ? {} : { PARLOR_SAMPLE_EVERY_MS: String(sampleEveryMs) }),
     ...(policy === undefined ? {} : { PARLOR_POLICY_FILE: fileOf(data, "policy.toml", policy) }),
