@@ -7,6 +7,7 @@ mod client;
 mod code;
 #[cfg(test)]
 mod examples;
+mod hosting;
 mod matching;
 mod recording;
 mod server;
@@ -18,10 +19,13 @@ pub use client::{
     MuteTrack, RemoveMember, SendMessage, SetMemberRole, Typing, ViewTracks,
 };
 pub use code::{CloseCode, ErrorBody, ErrorCode};
+pub use hosting::{
+    Admit, ControlsChanged, Denied, Deny, Disable, Lock, MuteAll, RemoveFromCall, Spotlight, Waiting, WaitingRoom,
+};
 pub use matching::{MatchConfirm, MatchStart};
 pub use recording::{RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
 pub use server::{
-    Authenticated, CallEnded, Deleted, Empty, GoAway, Left, MemberChanged, MessageBody, ParticipantBody,
+    Authenticated, CallEnded, Deleted, Empty, GoAway, Layers, Left, MemberChanged, MessageBody, ParticipantBody,
     ParticipantLeft, Removed, RoleChanged, RoomState, ServerBody, ServerFrame, Slots, Speakers, TokenExpiring,
     TrackStopped, Typist, You,
 };

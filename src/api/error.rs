@@ -103,9 +103,14 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::RoomPrivate
         | ErrorCode::Removed
         | ErrorCode::FeatureOff
+        | ErrorCode::Denied
+        | ErrorCode::MutedByHost
+        | ErrorCode::DisabledByHost
         | ErrorCode::Banned => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::RoomFull
+        | ErrorCode::RoomLocked
+        | ErrorCode::Waiting
         | ErrorCode::NotInRoom
         | ErrorCode::NotInCall
         | ErrorCode::NotInMatch
@@ -246,6 +251,11 @@ mod tests {
             C::NotFound,
             C::Underage,
             C::RoomFull,
+            C::RoomLocked,
+            C::Waiting,
+            C::Denied,
+            C::MutedByHost,
+            C::DisabledByHost,
             C::RoomPrivate,
             C::Removed,
             C::NotInRoom,

@@ -223,6 +223,19 @@ impl Conversation {
                 self.count(Rule::Request)?;
                 rooms.mute_track(&seat(it.room_id)?, it.track_id, it.muted)?;
             }
+            ref act @ (ClientBody::CallMuteAll(_)
+            | ClientBody::CallDisable(_)
+            | ClientBody::CallSpotlight(_)
+            | ClientBody::CallLock(_)
+            | ClientBody::CallWaitingRoom(_)
+            | ClientBody::CallAdmit(_)
+            | ClientBody::CallDeny(_)
+            | ClientBody::CallRemove(_)
+            | ClientBody::CallEnd(_)) => {
+                self.count(Rule::Request)?;
+                let (room, act) = act.host_act().expect("these are the hosts' frames");
+                rooms.host(&seat(room)?, act).await?;
+            }
             ClientBody::CallLeave(it) => rooms.leave_call(&seat(it.room_id)?)?,
             ClientBody::MatchStart(it) => return self.match_start(it, id).await.map(|()| None),
             ClientBody::MatchNext(_) => return self.match_next(id).await.map(|()| None),
@@ -278,6 +291,15 @@ fn kind(body: &ClientBody) -> &'static str {
         ClientBody::CallMute(_) => "call.mute",
         ClientBody::CallMuteTrack(_) => "call.mute_track",
         ClientBody::CallLeave(_) => "call.leave",
+        ClientBody::CallMuteAll(_) => "call.mute_all",
+        ClientBody::CallDisable(_) => "call.disable",
+        ClientBody::CallSpotlight(_) => "call.spotlight",
+        ClientBody::CallLock(_) => "call.lock",
+        ClientBody::CallWaitingRoom(_) => "call.waiting_room",
+        ClientBody::CallAdmit(_) => "call.admit",
+        ClientBody::CallDeny(_) => "call.deny",
+        ClientBody::CallRemove(_) => "call.remove",
+        ClientBody::CallEnd(_) => "call.end",
         ClientBody::MatchStart(_) => "match.start",
         ClientBody::MatchConfirm(_) => "match.confirm",
         ClientBody::MatchNext(_) => "match.next",

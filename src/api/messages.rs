@@ -65,6 +65,8 @@ pub(crate) async fn list(
 ) -> Result<Json<MessagePage>, Error> {
     let limit = which.limit.unwrap_or(PAGE);
     let messages = shared.chat.history(known.caller(), room, limit, which.before).await?;
+    // Who has to wait at the door of a call reads nothing of what is said in it.
+    shared.rooms.visit(known.caller(), room).await?;
     Ok(Json(MessagePage { messages }))
 }
 

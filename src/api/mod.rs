@@ -11,6 +11,7 @@ mod error;
 mod frames;
 mod headers;
 mod health;
+mod hosting;
 mod listen;
 mod matching;
 mod members;

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Shared, auth, bans, blocks, calls, download, health, members, messages, moderation, recordings, reports, rooms,
-    webrtc,
+    Shared, auth, bans, blocks, calls, download, health, hosting, members, messages, moderation, recordings, reports,
+    rooms, webrtc,
 };
 
 #[derive(OpenApi)]
@@ -80,6 +80,16 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(blocks::list))
         .routes(routes!(calls::show))
         .routes(routes!(calls::mute_track))
+        .routes(routes!(hosting::mute_all))
+        .routes(routes!(hosting::disable))
+        .routes(routes!(hosting::spotlight))
+        .routes(routes!(hosting::lock))
+        .routes(routes!(hosting::waiting_room))
+        .routes(routes!(hosting::waiting))
+        .routes(routes!(hosting::admit))
+        .routes(routes!(hosting::deny))
+        .routes(routes!(hosting::remove))
+        .routes(routes!(hosting::end))
         .routes(routes!(webrtc::ice_servers))
         .routes(routes!(recordings::of_call, recordings::start, recordings::stop))
         .routes(routes!(recordings::list))

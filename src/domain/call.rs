@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallId, ParticipantId, RecordingId, Time, TrackId, UserId};
+use super::{CallId, Controls, ParticipantId, RecordingId, Time, TrackId, UserId};
 
 /// A room's call and everybody in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -15,6 +15,8 @@ pub struct Call {
     pub participants: Vec<Participant>,
     /// The recording that runs, or is about to.
     pub recording: Option<CallRecording>,
+    /// What its hosts have settled.
+    pub controls: Controls,
 }
 
 /// That a call is recorded.
@@ -58,6 +60,8 @@ pub struct Participant {
     pub state: ParticipantState,
     /// What it publishes.
     pub tracks: Vec<Track>,
+    /// What a host does not let this person send.
+    pub disabled: Vec<TrackSource>,
 }
 
 /// How far a participant's connection has come.
@@ -143,6 +147,8 @@ pub struct Answer {
     pub tracks: Vec<AnsweredTrack>,
     /// Everybody in the call, the offerer too.
     pub participants: Vec<Participant>,
+    /// What the call's hosts have settled.
+    pub controls: Controls,
 }
 
 /// A track that a receiver wants to see.
@@ -237,8 +243,10 @@ impl Participant {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// A moderator of the room muted it.
+    /// A host muted it.
     MutedByHost,
+    /// A host does not let this person, or anybody, send from there.
+    DisabledByHost,
     /// A moderator of the site stopped it for as long as the call lasts.
     Moderation,
 }
@@ -250,6 +258,10 @@ pub enum StopReason {
 pub enum EndReason {
     /// No ICE check came for too long: offer again.
     IceTimeout,
+    /// A host put them out.
+    RemovedByHost,
+    /// A host ended the call for all.
+    EndedByHost,
     /// The call broke down in the server and is over for everybody in it: offer again.
     Broken,
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Member, Message, MessageId, ParticipantId, RecordingId, Role, RoomId, SessionId, Time, TrackId, UserId,
+    Controls, HostAct, Member, Message, MessageId, ParticipantId, RecordingId, Role, RoomId, SessionId, Time, TrackId,
+    UserId, Waiter,
     call::{Answer, EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
     recording::RecordingStop,
     room::LeftReason,
@@ -155,6 +156,13 @@ pub enum Fact {
     CallAnswer(Answer),
     /// To one session: these slots show something else now.
     CallSlots(Vec<Slot>),
+    /// To the publisher: which layers of its track anybody watches, lowest first.
+    CallLayers {
+        /// Which.
+        track: TrackId,
+        /// Whether the layer is watched.
+        layers: Vec<bool>,
+    },
     /// Who is heard, loudest first. May be lost.
     CallSpeakers(Vec<Speaker>),
     /// To the publisher: the server lets this track through no more.
@@ -165,9 +173,29 @@ pub enum Fact {
         source: TrackSource,
         /// Why.
         reason: StopReason,
+        /// Which host did it.
+        by: Option<UserId>,
+        /// Whether the publisher may open it again.
+        may_unmute: bool,
     },
     /// To one session: its part in the call is over.
-    CallEnded(EndReason),
+    CallEnded {
+        /// Why.
+        reason: EndReason,
+        /// Which host did it.
+        by: Option<UserId>,
+    },
+    /// A host did something; this holds for the call from now on.
+    CallControls {
+        /// All of it.
+        controls: Controls,
+        /// Who did it; `None`: nobody, the one whom all were to see has left.
+        by: Option<UserId>,
+        /// What they did.
+        act: Option<HostAct>,
+    },
+    /// To the hosts: who waits to be let in, first come first.
+    CallWaiting(Vec<Waiter>),
     /// The call will be recorded; nothing is written yet.
     RecordingStarting {
         /// Which recording.

@@ -6,6 +6,7 @@
 pub mod ban;
 pub mod call;
 pub mod case;
+pub mod controls;
 pub mod deed;
 pub mod event;
 pub mod evidence;
@@ -22,6 +23,7 @@ mod time;
 pub mod user;
 
 pub use call::{CallRecording, TrackSource, View};
+pub use controls::{Controls, HostAct, Waiter};
 pub use deed::{Deed, LogEntry};
 pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
 pub use id::{

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecordingId, SessionId, Time, UserId, matching::MatchNews, recording::Composed};
+use super::{RecordingId, RoomId, SessionId, Time, UserId, matching::MatchNews, recording::Composed};
 
 /// Something that somebody is told, wherever they are. Ephemeral: whoever has no socket at that moment is not told later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,18 @@ pub enum Told {
         recording: RecordingId,
         /// How far.
         composed: Composed,
+    },
+    /// A host lets them in.
+    Admitted {
+        /// Where.
+        room: RoomId,
+    },
+    /// A host does not let them in.
+    Denied {
+        /// Where.
+        room: RoomId,
+        /// When they may knock again, in milliseconds from now.
+        retry_after_ms: u64,
     },
     /// What became of their search for a stranger.
     Match(MatchNews),

@@ -47,6 +47,30 @@ pub enum Refusal {
     /// The call is recorded, and they have not said that they agree.
     #[error("This call is being recorded. Join once you agree to that.")]
     RecordingConsent,
+    /// A host lets nobody new in.
+    #[error("This room is locked. Nobody new can come in.")]
+    RoomLocked,
+    /// A host lets people in one by one.
+    #[error("Wait here: a host lets you in.")]
+    Waiting,
+    /// More people wait than a call lets wait.
+    #[error("{limit} people wait for this call already. Try again later.")]
+    WaitingRoomFull {
+        /// How many may.
+        limit: u32,
+    },
+    /// A host did not let them in.
+    #[error("The host did not let you in.")]
+    Denied {
+        /// When they may knock again, in milliseconds from now.
+        retry_after_ms: u64,
+    },
+    /// A host holds their microphone, or what else it is, muted.
+    #[error("A host has muted you.")]
+    MutedByHost,
+    /// A host does not let them send from there.
+    #[error("A host does not let you use that now.")]
+    DisabledByHost,
     /// No seat is free.
     #[error("This room is full: it has {limit} seats.")]
     RoomFull {

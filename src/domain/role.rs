@@ -61,8 +61,12 @@ pub enum Action {
     DeleteAnyMessage,
     /// Take part in a room's call.
     JoinCall,
-    /// Silence somebody's track.
+    /// Silence somebody's track, or everybody's microphone.
     MuteTrack,
+    /// Switch sources off, show one to all, lock, let people in, and put them out of the call for now; only whom one outranks.
+    HostCall,
+    /// End the call for everybody.
+    EndCall,
     /// Start and stop recordings of a room's call, see and delete them.
     Record,
     /// Put somebody out of the room for good; only whom one outranks.
@@ -86,11 +90,11 @@ pub enum Action {
 }
 
 /// Per action: the least role in the room, and the least role on the site, that allows it. Either is enough.
-const TABLE: [(Action, Option<Role>, Option<SiteRole>); 19] = {
+const TABLE: [(Action, Option<Role>, Option<SiteRole>); 21] = {
     use Action::{
-        Ban, CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, JoinCall, MeetStrangers,
-        MuteTrack, PassLimits, ReadHistory, Record, RemoveMember, Report, ReviewCases, SendMessage, SetMemberRole,
-        SetSiteRole, Type,
+        Ban, CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, EndCall, HostCall,
+        JoinCall, MeetStrangers, MuteTrack, PassLimits, ReadHistory, Record, RemoveMember, Report, ReviewCases,
+        SendMessage, SetMemberRole, SetSiteRole, Type,
     };
     [
         (CreateRoom, None, Some(SiteRole::Member)),
@@ -102,6 +106,8 @@ const TABLE: [(Action, Option<Role>, Option<SiteRole>); 19] = {
         (DeleteAnyMessage, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (JoinCall, Some(Role::Member), None),
         (MuteTrack, Some(Role::Moderator), Some(SiteRole::Moderator)),
+        (HostCall, Some(Role::Moderator), Some(SiteRole::Moderator)),
+        (EndCall, Some(Role::Admin), Some(SiteRole::Moderator)),
         (Record, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (RemoveMember, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (SetMemberRole, Some(Role::Admin), Some(SiteRole::Administrator)),

@@ -3,7 +3,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Empty, ErrorCode, FRAME_LIMIT, LOGIN_FRAME_LIMIT, MatchConfirm, MatchStart, OFFER_FRAME_LIMIT, REQUEST_ID_LIMIT,
+    Admit, Deny, Disable, Empty, ErrorCode, FRAME_LIMIT, LOGIN_FRAME_LIMIT, Lock, MatchConfirm, MatchStart, MuteAll,
+    OFFER_FRAME_LIMIT, REQUEST_ID_LIMIT, RemoveFromCall, Spotlight, WaitingRoom,
 };
 use crate::domain::{
     Epoch, MessageId, Role, RoomId, TrackId, UserId,
@@ -73,6 +74,33 @@ pub enum ClientBody {
     /// Leave the call, but not the room.
     #[serde(rename = "call.leave")]
     CallLeave(InRoom),
+    /// Mute everybody, or end that.
+    #[serde(rename = "call.mute_all")]
+    CallMuteAll(MuteAll),
+    /// Let nothing of a source through, or again.
+    #[serde(rename = "call.disable")]
+    CallDisable(Disable),
+    /// Show one participant to everybody.
+    #[serde(rename = "call.spotlight")]
+    CallSpotlight(Spotlight),
+    /// Let nobody new in, or again.
+    #[serde(rename = "call.lock")]
+    CallLock(Lock),
+    /// Let people in one by one, or all at once again.
+    #[serde(rename = "call.waiting_room")]
+    CallWaitingRoom(WaitingRoom),
+    /// Let in who waits.
+    #[serde(rename = "call.admit")]
+    CallAdmit(Admit),
+    /// Send away who waits.
+    #[serde(rename = "call.deny")]
+    CallDeny(Deny),
+    /// Put somebody out of the call.
+    #[serde(rename = "call.remove")]
+    CallRemove(RemoveFromCall),
+    /// End the call for everybody.
+    #[serde(rename = "call.end")]
+    CallEnd(InRoom),
     /// Search for a stranger.
     #[serde(rename = "match.start")]
     MatchStart(MatchStart),
@@ -310,7 +338,7 @@ impl ClientFrame {
 
 impl ClientBody {
     /// Every type that a client's frame may have.
-    pub const TYPES: [&str; 20] = [
+    pub const TYPES: [&str; 29] = [
         "authenticate",
         "ping",
         "join_room",
@@ -327,6 +355,15 @@ impl ClientBody {
         "call.mute",
         "call.mute_track",
         "call.leave",
+        "call.mute_all",
+        "call.disable",
+        "call.spotlight",
+        "call.lock",
+        "call.waiting_room",
+        "call.admit",
+        "call.deny",
+        "call.remove",
+        "call.end",
         "match.start",
         "match.confirm",
         "match.next",
@@ -372,6 +409,15 @@ mod tests {
             of("call.mute", data(&format!(r#","trackId":"{message}","muted":true"#))),
             of("call.mute_track", data(&format!(r#","trackId":"{message}","muted":true"#))),
             of("call.leave", data("")),
+            of("call.mute_all", data(r#","muted":true,"mayUnmute":false"#)),
+            of("call.disable", data(r#","userId":null,"source":"camera","disabled":true"#)),
+            of("call.spotlight", data(&format!(r#","participantId":"{message}""#))),
+            of("call.lock", data(r#","locked":true"#)),
+            of("call.waiting_room", data(r#","enabled":true"#)),
+            of("call.admit", data(r#","userId":null"#)),
+            of("call.deny", data(&format!(r#","userId":"{message}""#))),
+            of("call.remove", data(&format!(r#","userId":"{message}","forGood":true,"reason":"spam""#))),
+            of("call.end", data("")),
             of(
                 "match.start",
                 r#"{"mode":"video","interests":["chess"],"language":"en","confirm":false,"fallback":false}"#.to_owned(),

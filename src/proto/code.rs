@@ -32,6 +32,16 @@ pub enum ErrorCode {
     Underage,
     /// The room has no free seat; `detail.limit`.
     RoomFull,
+    /// A host lets nobody new in.
+    RoomLocked,
+    /// A host lets people in one by one: wait for `call.admitted`.
+    Waiting,
+    /// A host did not let you in; wait `retryAfterMs`.
+    Denied,
+    /// A host holds this source muted.
+    MutedByHost,
+    /// A host does not let you send from this source.
+    DisabledByHost,
     /// The room needs an invitation.
     RoomPrivate,
     /// You were removed from the room.
@@ -204,6 +214,12 @@ impl From<&Refusal> for ErrorCode {
             Refusal::NotFound => Self::NotFound,
             Refusal::Underage => Self::Underage,
             Refusal::RoomFull { .. } => Self::RoomFull,
+            Refusal::WaitingRoomFull { .. } => Self::RoomFull,
+            Refusal::RoomLocked => Self::RoomLocked,
+            Refusal::Waiting => Self::Waiting,
+            Refusal::Denied { .. } => Self::Denied,
+            Refusal::MutedByHost => Self::MutedByHost,
+            Refusal::DisabledByHost => Self::DisabledByHost,
             Refusal::RoomPrivate => Self::RoomPrivate,
             Refusal::Removed => Self::Removed,
             Refusal::NotInRoom => Self::NotInRoom,
@@ -245,12 +261,14 @@ impl From<&Refusal> for ErrorBody {
             },
             Refusal::FeatureOff { feature } => body.with("feature", *feature),
             Refusal::RangeNotSatisfiable { size_bytes } => body.with("sizeBytes", *size_bytes),
-            Refusal::RoomFull { limit } => body.with("limit", *limit),
+            Refusal::RoomFull { limit } | Refusal::WaitingRoomFull { limit } => body.with("limit", *limit),
             Refusal::MessageTooLong { limit, length } => body.with("limit", *limit).with("length", *length),
             Refusal::RateLimited { limit, retry_after_ms } => {
                 Self { retry_after_ms: Some(*retry_after_ms), ..body.with("limit", *limit) }
             }
-            Refusal::Crowded { retry_after_ms } => Self { retry_after_ms: Some(*retry_after_ms), ..body },
+            Refusal::Crowded { retry_after_ms } | Refusal::Denied { retry_after_ms } => {
+                Self { retry_after_ms: Some(*retry_after_ms), ..body }
+            }
             _ => body,
         }
     }
@@ -281,6 +299,12 @@ mod tests {
             Refusal::NotFound,
             Refusal::Underage,
             Refusal::RoomFull { limit: 50 },
+            Refusal::RoomLocked,
+            Refusal::Waiting,
+            Refusal::WaitingRoomFull { limit: 200 },
+            Refusal::Denied { retry_after_ms: 60_000 },
+            Refusal::MutedByHost,
+            Refusal::DisabledByHost,
             Refusal::RoomPrivate,
             Refusal::Removed,
             Refusal::NotInRoom,

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::{
-    Audience, Epoch, Event, Fact, Member, Message, Notice, Origin, Position, Refusal, Role, Room, RoomKind, SiteRole,
-    Time, Told, User, Visibility,
+    Audience, Controls, Epoch, Event, Fact, HostAct, Member, Message, Notice, Origin, Position, Refusal, Role, Room,
+    RoomKind, SiteRole, Time, Told, User, Visibility,
     call::{
         Answer, AnsweredTrack, Call, CallRecording, EndReason, Participant, ParticipantState, RecordingPhase, Slot,
         SlotKind, Speaker, StopReason, Track, TrackSource,
     },
+    controls::{MutedAll, Waiter},
     matching::{
         MatchEnd, MatchEnded, MatchFound, MatchMode, MatchNews, MatchReady, MatchSearching, MatchStage, MatchTimeout,
         Stranger,
@@ -20,7 +21,7 @@ use crate::domain::{
 };
 
 /// Types that a server's frame may have.
-const TYPES: usize = 31;
+const TYPES: usize = 36;
 
 /// The n-th id of these examples, of whatever kind is wanted.
 fn id<T: From<u128>>(number: u128) -> T {
@@ -60,6 +61,17 @@ fn participant() -> Participant {
         nickname: "ada".to_owned(),
         state: ParticipantState::Connected,
         tracks: vec![track],
+        disabled: vec![TrackSource::Screen],
+    }
+}
+
+fn controls() -> Controls {
+    Controls {
+        locked: true,
+        waiting_room: true,
+        spotlight: Some(id(5)),
+        muted_all: Some(MutedAll { may_unmute: true }),
+        disabled: vec![TrackSource::Camera],
     }
 }
 
@@ -97,9 +109,22 @@ fn events() -> Vec<Event> {
         ephemeral(Fact::CallParticipant(participant())),
         ephemeral(Fact::CallParticipantLeft { participant: id(5), user: id(2), reason: LeftReason::Left }),
         ephemeral(Fact::CallSlots(vec![slot("3", SlotKind::Audio, false), slot("8", SlotKind::Video, true)])),
+        ephemeral(Fact::CallLayers { track: id(6), layers: vec![true, false, false] }),
         ephemeral(Fact::CallSpeakers(vec![Speaker { participant_id: id(5), level: -31 }])),
-        ephemeral(Fact::TrackStopped { track: id(6), source: TrackSource::Camera, reason: StopReason::MutedByHost }),
-        ephemeral(Fact::CallEnded(EndReason::IceTimeout)),
+        ephemeral(Fact::TrackStopped {
+            track: id(6),
+            source: TrackSource::Camera,
+            reason: StopReason::MutedByHost,
+            by: Some(id(2)),
+            may_unmute: true,
+        }),
+        ephemeral(Fact::CallEnded { reason: EndReason::IceTimeout, by: None }),
+        ephemeral(Fact::CallControls {
+            controls: controls(),
+            by: Some(id(2)),
+            act: Some(HostAct::Lock { locked: true }),
+        }),
+        ephemeral(Fact::CallWaiting(vec![Waiter { user_id: id(8), nickname: "bob".to_owned(), since: at() }])),
         ephemeral(Fact::RecordingStarting { recording: id(20), starts_in_ms: 3_000, by: id(2) }),
         ephemeral(Fact::RecordingStarted { recording: id(20), at: at() }),
         ephemeral(Fact::RecordingStopped { recording: id(20), reason: RecordingStop::Stopped }),
@@ -140,7 +165,12 @@ fn replies() -> Vec<ServerFrame> {
         online: 1,
         messages: vec![message("hello"), Message { reply_to: Some(id(9)), ..message("secret").emptied() }],
         recovered: None,
-        call: Some(Call { call_id: id(4), participants: vec![participant()], recording: Some(recording) }),
+        call: Some(Call {
+            call_id: id(4),
+            participants: vec![participant()],
+            recording: Some(recording),
+            controls: controls(),
+        }),
     };
     let answer = Answer {
         call_id: id(4),
@@ -148,6 +178,7 @@ fn replies() -> Vec<ServerFrame> {
         sdp: "v=0…".to_owned(),
         tracks: vec![AnsweredTrack { mid: "1".to_owned(), track_id: id(6) }],
         participants: vec![participant()],
+        controls: Controls::default(),
     };
     let position = Position { epoch: Epoch::from_uuid(uuid::Uuid::nil()), offset: 41 };
     let limited = Refusal::RateLimited { limit: "message", retry_after_ms: 3_000 };
@@ -185,6 +216,8 @@ fn notices() -> Vec<Notice> {
     vec![
         Notice::to_user(id(2), Told::Banned { reason: "spam".to_owned(), until: None }),
         Notice::to_user(id(2), Told::RecordingComposed { recording: id(20), composed }),
+        Notice::to_session(id(3), Told::Admitted { room: id(1) }),
+        Notice::to_session(id(3), Told::Denied { room: id(1), retry_after_ms: 60_000 }),
         news(MatchNews::Searching(Some("7".to_owned()), searching)),
         news(MatchNews::Found(found)),
         news(MatchNews::Ready(MatchReady { match_id: id(31), room_id: id(1), call_id: id(4) })),

@@ -1,7 +1,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorBody, RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
+use super::{
+    ControlsChanged, Denied, ErrorBody, RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped,
+    Waiting,
+};
 use crate::domain::{
     Epoch, Event, Fact, Member, Message, MessageId, Notice, ParticipantId, Position, Refusal, Role, Room, RoomId,
     SessionId, Time, Told, TrackId, User, UserId,
@@ -95,6 +98,9 @@ pub enum ServerBody {
     /// These slots show something else now.
     #[serde(rename = "slots")]
     Slots(Slots),
+    /// Which layers of a track of yours anybody watches.
+    #[serde(rename = "call.layers")]
+    CallLayers(Layers),
     /// The server lets a track of yours through no more.
     #[serde(rename = "track.stopped")]
     TrackStopped(TrackStopped),
@@ -104,6 +110,18 @@ pub enum ServerBody {
     /// Your part in the call is over.
     #[serde(rename = "call.ended")]
     CallEnded(CallEnded),
+    /// A host did something, and this holds from now on.
+    #[serde(rename = "call.controls")]
+    CallControls(ControlsChanged),
+    /// To hosts: who waits to be let in.
+    #[serde(rename = "call.waiting")]
+    CallWaiting(Waiting),
+    /// You are let in: join the room again.
+    #[serde(rename = "call.admitted")]
+    CallAdmitted(Empty),
+    /// You are not let in.
+    #[serde(rename = "call.denied")]
+    CallDenied(Denied),
     /// The call will be recorded; nothing is written yet.
     #[serde(rename = "recording.starting")]
     RecordingStarting(RecordingStarting),
@@ -311,6 +329,21 @@ pub struct TrackStopped {
     pub source: TrackSource,
     /// Why.
     pub reason: StopReason,
+    /// Which host did it; `null`: the site's moderation.
+    pub by: Option<UserId>,
+    /// Whether you may open it again yourself.
+    pub may_unmute: bool,
+}
+
+/// Data of `call.layers`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Layers {
+    /// Which track.
+    pub track_id: TrackId,
+    /// Whether anybody watches the layer, the smallest first. The others' encoders may rest.
+    pub layers: Vec<bool>,
 }
 
 /// Data of `call.speakers`.
@@ -327,6 +360,8 @@ pub struct Speakers {
 pub struct CallEnded {
     /// Why.
     pub reason: EndReason,
+    /// Which host did it, where one did.
+    pub by: Option<UserId>,
 }
 
 /// Data of `go_away`.
@@ -396,6 +431,10 @@ impl From<&Notice> for ServerFrame {
             Told::RecordingComposed { recording: recording_id, composed } => {
                 Self::new(ServerBody::RecordingComposed(RecordingComposed { recording_id, composed }))
             }
+            Told::Admitted { room } => Self::new(ServerBody::CallAdmitted(Empty {})).in_room(room),
+            Told::Denied { room, retry_after_ms } => {
+                Self::new(ServerBody::CallDenied(Denied { retry_after_ms })).in_room(room)
+            }
             Told::Match(news) => news.into(),
         }
     }
@@ -417,11 +456,14 @@ fn body_of(event: &Event) -> ServerBody {
         }
         Fact::CallAnswer(answer) => ServerBody::CallAnswer(answer),
         Fact::CallSlots(slots) => ServerBody::Slots(Slots { slots }),
+        Fact::CallLayers { track: track_id, layers } => ServerBody::CallLayers(Layers { track_id, layers }),
         Fact::CallSpeakers(speakers) => ServerBody::CallSpeakers(Speakers { speakers }),
-        Fact::TrackStopped { track: track_id, source, reason } => {
-            ServerBody::TrackStopped(TrackStopped { track_id, source, reason })
+        Fact::TrackStopped { track: track_id, source, reason, by, may_unmute } => {
+            ServerBody::TrackStopped(TrackStopped { track_id, source, reason, by, may_unmute })
         }
-        Fact::CallEnded(reason) => ServerBody::CallEnded(CallEnded { reason }),
+        Fact::CallEnded { reason, by } => ServerBody::CallEnded(CallEnded { reason, by }),
+        Fact::CallControls { controls, by, act } => ServerBody::CallControls(ControlsChanged { controls, by, act }),
+        Fact::CallWaiting(waiting) => ServerBody::CallWaiting(Waiting { waiting }),
         Fact::RecordingStarting { recording: recording_id, starts_in_ms, by: started_by } => {
             ServerBody::RecordingStarting(RecordingStarting { recording_id, starts_in_ms, started_by })
         }

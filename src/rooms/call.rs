@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::{hosted::Held, orders::Orders};
 use crate::domain::{
     ParticipantId, SessionId, TrackId, TrackSource, User, UserId,
     call::{AnsweredTrack, OfferedSource, Participant, ParticipantState, Slot, Track},
@@ -16,8 +17,6 @@ const PLACES_LIMIT: usize = 3;
 #[derive(Default)]
 pub(super) struct CallSeats {
     pub(super) joined: Vec<Joined>,
-    /// What moderators muted, by person: leaving and coming back does not undo it.
-    muted_by_host: HashMap<UserId, HashSet<TrackSource>>,
 }
 
 /// One participant.
@@ -38,6 +37,8 @@ pub(super) struct Joined {
     /// Whether its media is connected, whatever its socket does.
     connected: bool,
     lost: bool,
+    /// Why nothing of its tracks is let through, where that is so.
+    held: HashMap<TrackId, Held>,
     /// What its slots show, by m-line.
     slots: HashMap<String, Slot>,
 }
@@ -45,10 +46,20 @@ pub(super) struct Joined {
 /// How a track begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Beginning {
-    /// Moderation does not let it through.
-    pub(super) stopped: bool,
+    /// Why nothing of it is let through.
+    pub(super) held: Option<Held>,
+    /// Its publisher is muted together with all others.
+    pub(super) muted: bool,
     /// It may be seen.
     pub(super) cleared: bool,
+}
+
+/// What is held of a participant now, and was not before; or the other way round.
+pub(super) struct HeldChange {
+    pub(super) session: SessionId,
+    pub(super) participant: Participant,
+    /// The tracks, and why nothing of them is let through.
+    pub(super) tracks: Vec<(Track, Option<Held>)>,
 }
 
 /// Why nobody else can take part.
@@ -108,40 +119,18 @@ impl CallSeats {
         (!slots.is_empty()).then_some(slots)
     }
 
-    /// A host's mute of a source holds from now on, or no more.
-    pub(super) fn remember_mute(&mut self, user: UserId, source: TrackSource, muted: bool) {
-        let sources = self.muted_by_host.entry(user).or_default();
-        if muted {
-            sources.insert(source);
-        } else {
-            sources.remove(&source);
-        }
-    }
-
-    /// Shows all tracks that somebody publishes from a source as muted or not, wherever they take part; the participants that
-    /// changed.
-    pub(super) fn show_muted(
+    /// Shows for everybody's tracks whether they are held; the participants that changed. `shuts`: who is muted together with all
+    /// has muted themselves.
+    pub(super) fn show_held(
         &mut self,
-        user: UserId,
-        source: TrackSource,
-        muted: bool,
-    ) -> Vec<(SessionId, Participant)> {
-        let mut changed = Vec::new();
-        for joined in self.joined.iter_mut().filter(|it| it.participant.user_id == user) {
-            let mut has_changed = false;
-            for track in joined.participant.tracks.iter_mut().filter(|track| track.source == source) {
-                has_changed |= track.muted_by_host != muted;
-                track.muted_by_host = muted;
-            }
-            if has_changed {
-                changed.push((joined.session, joined.participant.clone()));
-            }
-        }
-        changed
+        orders: Option<&Orders>,
+        is_host: impl Fn(UserId) -> bool,
+        shuts: bool,
+    ) -> Vec<HeldChange> {
+        self.joined.iter_mut().filter_map(|joined| joined.show_held(orders, &is_host, shuts)).collect()
     }
 
-    /// Gives the session's participant the tracks of its answered offer. A moderator's mute of a source holds on, as what `begins`
-    /// tells does, and so does one's own.
+    /// Gives the session's participant the tracks of its answered offer, as `begins` tells. One's own mute holds on.
     ///
     /// # Errors
     /// The tracks of the offer that nobody knew before, when one of them cannot be: a line of a connection that goes on carries what
@@ -153,14 +142,9 @@ impl CallSeats {
         fresh: bool,
         begins: impl Fn(UserId, TrackSource) -> Beginning,
     ) -> Result<Option<&Participant>, Vec<TrackId>> {
-        let muted = &self.muted_by_host;
         let Some(joined) = self.joined.iter_mut().find(|it| it.session == session) else { return Ok(None) };
         let user = joined.participant.user_id;
-        let by_host = muted.get(&user);
-        let begins = |source| {
-            let begins = begins(user, source);
-            Beginning { stopped: begins.stopped || by_host.is_some_and(|sources| sources.contains(&source)), ..begins }
-        };
+        let begins = |source| begins(user, source);
         if fresh {
             joined.begin_connection();
         }
@@ -184,6 +168,8 @@ impl CallSeats {
                 }
             }
         }
+        let held = |track: &Track| Some((track.track_id, begins(track.source).held?));
+        joined.held = old.iter().filter_map(held).collect();
         joined.participant.tracks = old;
         joined.shown = true;
         Ok(Some(&joined.participant))
@@ -191,8 +177,15 @@ impl CallSeats {
 }
 
 fn track_of(offer: &OfferedTrack, muted: bool, begins: Beginning) -> Track {
-    let Beginning { stopped, cleared } = begins;
-    Track { track_id: offer.track, source: offer.source, active: false, muted, muted_by_host: stopped, cleared }
+    let Beginning { held, muted: with_all, cleared } = begins;
+    Track {
+        track_id: offer.track,
+        source: offer.source,
+        active: false,
+        muted: muted || with_all,
+        muted_by_host: held.is_some(),
+        cleared,
+    }
 }
 
 impl Joined {
@@ -205,6 +198,7 @@ impl Joined {
                 nickname: user.nickname.clone(),
                 state: ParticipantState::Joining,
                 tracks: Vec::new(),
+                disabled: Vec::new(),
             },
             shown: false,
             connection: None,
@@ -213,8 +207,39 @@ impl Joined {
             lines: HashMap::new(),
             connected: false,
             lost: false,
+            held: HashMap::new(),
             slots: HashMap::new(),
         }
+    }
+
+    /// Shows whether its tracks are held now. `None`: as before.
+    fn show_held(
+        &mut self,
+        orders: Option<&Orders>,
+        is_host: &impl Fn(UserId) -> bool,
+        shuts: bool,
+    ) -> Option<HeldChange> {
+        let user = self.participant.user_id;
+        let is_host = is_host(user);
+        let disabled = orders.map(|orders| orders.hosted.disabled_of(user)).unwrap_or_default();
+        let mut has_changed = std::mem::replace(&mut self.participant.disabled, disabled) != self.participant.disabled;
+        let mut tracks = Vec::new();
+        for track in &mut self.participant.tracks {
+            let held = orders.and_then(|orders| orders.held(user, track.source, is_host));
+            let shut = shuts && orders.is_some_and(|orders| orders.hosted.shuts(user, track.source, is_host));
+            has_changed |= shut && !track.muted;
+            track.muted |= shut;
+            let before = match held {
+                Some(held) => self.held.insert(track.track_id, held),
+                None => self.held.remove(&track.track_id),
+            };
+            if before != held {
+                track.muted_by_host = held.is_some();
+                tracks.push((track.clone(), held));
+            }
+        }
+        let has_changed = (has_changed || !tracks.is_empty()) && self.shown;
+        has_changed.then(|| HeldChange { session: self.session, participant: self.participant.clone(), tracks })
     }
 
     /// Names the tracks of an offer that waits for its answer from now on. A line keeps the name that it has; for a new connection,

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use super::{
     Rooms,
     call::{Beginning, NoSeat},
+    hosted::{Host, Overruled},
     lobby::{LiveRoom, Lobby},
     orders::Orders,
     to_its_end,
 };
 use crate::domain::{
     Action, CallId, Event, Fact, Origin, ParticipantId, Refusal, RoomId, RoomKind, Seat, SessionId, TrackId,
-    TrackSource, UserId, View,
+    TrackSource, View,
     call::{Answer, EndReason, OfferedSource, Slot, SlotKind, Speaker, StopReason},
     can,
     room::LeftReason,
@@ -44,7 +45,7 @@ impl Rooms {
     /// # Errors
     /// `forbidden`, `rate_limited`, `bad_request` (`roomId`: no room for calls; `tracks`), `room_full`, `bad_sdp`, `no_ice`,
     /// `no_fingerprint`, `too_many_media`, `unsupported_codecs`, `call_unavailable`, `not_in_room` (left meanwhile),
-    /// `recording_consent`.
+    /// `recording_consent`, `room_locked`.
     pub async fn offer(&self, seat: &Seat, offer: Offer, request: Option<String>) -> Result<Answer, Refusal> {
         if !can(seat.standing(), Action::JoinCall) {
             return Err(Refusal::Forbidden { action: Action::JoinCall });
@@ -73,7 +74,12 @@ impl Rooms {
         }
         let Lobby { rooms, orders, .. } = &mut *lobby;
         let room = rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
-        let (orders, kind, sampled) = (orders.get(&call), room.record.room.kind, self.0.config.sampled);
+        let (is_host, user) = (room.is_host(seat.user().id), seat.user().id);
+        let (kind, sampled) = (room.record.room.kind, self.0.config.sampled);
+        if let Some(orders) = orders.get_mut(&call).filter(|_| answer.is_ok()) {
+            orders.hosted.end_pass(user);
+        }
+        let orders = orders.get(&call);
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
@@ -86,9 +92,16 @@ impl Rooms {
         };
         // Nobody sees a stranger's picture before the server has.
         let begins = |user, source: TrackSource| Beginning {
-            stopped: orders.is_some_and(|orders| orders.is_stopped(user, source)),
+            held: orders.and_then(|orders| orders.held(user, source, is_host)),
+            muted: orders.is_some_and(|orders| orders.hosted.shuts(user, source, is_host)),
             cleared: !sampled || kind != RoomKind::Match || !source.is_picture(),
         };
+        if let Some(presence) = room.people.get_mut(&user) {
+            presence.took_part = true;
+        }
+        if let Some(joined) = room.call.of_participant(participant) {
+            joined.participant.disabled = orders.map(|it| it.hosted.disabled_of(user)).unwrap_or_default();
+        }
         match room.call.publish(seat.session.id, &offered, answer.fresh, begins) {
             Ok(None) => return Err(Refusal::NotInCall),
             Ok(Some(published)) => {
@@ -107,12 +120,14 @@ impl Rooms {
         }
         let tracks = room.call.of_participant(participant).map(|joined| joined.answered()).unwrap_or_default();
         let participants = room.call.shown();
-        let answer = Answer { call_id: call, participant_id: participant, sdp: answer.sdp, tracks, participants };
+        let controls = orders.map(|orders| orders.hosted.controls()).unwrap_or_default();
+        let answer =
+            Answer { call_id: call, participant_id: participant, sdp: answer.sdp, tracks, participants, controls };
         let session = seat.session.id;
         let told = Event::to_session(seat.room, session, Fact::CallAnswer(answer.clone()));
         self.0.bus.publish(&Event { origin: Some(Origin { session, request }), ..told });
         let own = answer.participants.iter().find(|it| it.participant_id == participant);
-        for stop in orders.zip(own).into_iter().flat_map(|(orders, own)| orders.stops(own)) {
+        for stop in orders.zip(own).into_iter().flat_map(|(orders, own)| orders.stops(own, is_host)) {
             self.0.bus.publish(&Event::to_session(seat.room, session, stop));
         }
         Ok(answer)
@@ -144,16 +159,33 @@ impl Rooms {
     /// Mutes a track of the session's own, or lets it be heard again.
     ///
     /// # Errors
-    /// `not_in_call`, `not_found` (none of one's own tracks).
+    /// `not_in_call`, `not_found` (none of one's own tracks), `muted_by_host`, `disabled_by_host` (a host holds it).
     pub fn mute(&self, seat: &Seat, track: TrackId, muted: bool) -> Result<(), Refusal> {
         let mut lobby = self.lobby();
-        let room = lobby.rooms.get_mut(&seat.room).ok_or(Refusal::NotInCall)?;
-        let call = room.record.call;
+        let Lobby { rooms, orders, .. } = &mut *lobby;
+        let room = rooms.get_mut(&seat.room).ok_or(Refusal::NotInCall)?;
+        let (call, user, is_host) = (room.record.call, seat.user().id, room.is_host(seat.user().id));
         let joined = room.call.of_session(seat.session.id).ok_or(Refusal::NotInCall)?;
         let own = joined.participant.track_mut(track).ok_or(Refusal::NotFound)?;
+        let orders = orders.get_mut(&call);
+        let held = orders.as_ref().and_then(|orders| orders.held(user, own.source, is_host)).filter(|_| !muted);
+        match held.map(|held| (held.reason, held.may_unmute)) {
+            Some((StopReason::MutedByHost, true)) => {
+                if let Some(orders) = orders {
+                    orders.hosted.may_speak(user);
+                }
+            }
+            Some((StopReason::MutedByHost, false)) => return Err(Refusal::MutedByHost),
+            Some((StopReason::DisabledByHost, _)) => return Err(Refusal::DisabledByHost),
+            Some((StopReason::Moderation, _)) | None => {}
+        }
         own.muted = muted;
         self.0.sfu.mute(call, track, own.muted || own.muted_by_host);
-        self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(joined.participant.clone())));
+        if held.is_none_or(|held| !held.may_unmute) {
+            self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(joined.participant.clone())));
+        } else {
+            self.settle(&mut lobby, seat.room, false);
+        }
         Ok(())
     }
 
@@ -178,38 +210,14 @@ impl Rooms {
         }
         let user = joined.participant.user_id;
         let source = joined.participant.track_mut(track).ok_or(Refusal::NotFound)?.source;
-        room.call.remember_mute(user, source, muted);
-        if lobby.orders.get(&call).is_some_and(|orders| orders.is_stopped(user, source)) {
-            // It is muted, whatever the host wants.
-            return if muted { Ok(()) } else { Err(Refusal::Forbidden { action: ACTION }) };
-        }
-        self.mute_source(&mut lobby, seat.room, user, source, muted.then_some(StopReason::MutedByHost));
-        Ok(())
-    }
-
-    /// Lets nothing through that somebody publishes from a source in a room's call, or all of it again, and tells everybody.
-    pub(super) fn mute_source(
-        &self,
-        lobby: &mut Lobby,
-        id: RoomId,
-        user: UserId,
-        source: TrackSource,
-        why: Option<StopReason>,
-    ) {
-        let Some(room) = lobby.rooms.get_mut(&id) else { return };
-        let call = room.record.call;
-        for (session, participant) in room.call.show_muted(user, source, why.is_some()) {
-            let tracks: Vec<_> = participant.tracks.iter().filter(|theirs| theirs.source == source).cloned().collect();
-            self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(participant)));
-            for theirs in tracks {
-                let track = theirs.track_id;
-                self.0.sfu.mute(call, track, theirs.muted || theirs.muted_by_host);
-                if let Some(reason) = why {
-                    let stopped = Fact::TrackStopped { track, source, reason };
-                    self.0.bus.publish(&Event::to_session(id, session, stopped));
-                }
-            }
-        }
+        let host = Host { user: seat.user().id, standing: actor };
+        let orders = lobby.orders_of(call, seat.room);
+        let forbidden = Refusal::Forbidden { action: ACTION };
+        orders.hosted.mute(user, source, host, muted).map_err(|Overruled| forbidden.clone())?;
+        let is_stopped = orders.is_stopped(user, source);
+        self.settle(&mut lobby, seat.room, false);
+        // What moderation stopped is muted, whatever the host wants.
+        if is_stopped && !muted { Err(forbidden) } else { Ok(()) }
     }
 
     /// Ends the session's part in the call; its seat in the room stays.
@@ -227,7 +235,13 @@ impl Rooms {
         let Some(room) = lobby.rooms.get_mut(&id) else { return false };
         let Some(left) = room.call.leave(session) else { return false };
         let (participant, user) = (left.participant.participant_id, left.participant.user_id);
-        self.0.sfu.leave(room.record.call, participant);
+        let call = room.record.call;
+        let is_elsewhere = room.call.joined.iter().any(|it| it.participant.user_id == user);
+        if let Some(presence) = room.people.get_mut(&user) {
+            presence.took_part &= is_elsewhere || reason == LeftReason::Lost;
+        }
+        self.0.sfu.leave(call, participant);
+        self.leave_spotlight(lobby, id, call, participant);
         if left.shown {
             self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipantLeft { participant, user, reason }));
         }
@@ -301,7 +315,7 @@ impl Rooms {
 
     /// A session's media connection is given up: its part in the call is over, and it may offer again.
     fn lose_connection(&self, lobby: &mut Lobby, id: RoomId, session: SessionId, reason: EndReason) {
-        self.0.bus.publish(&Event::to_session(id, session, Fact::CallEnded(reason)));
+        self.0.bus.publish(&Event::to_session(id, session, Fact::CallEnded { reason, by: None }));
         self.leave_call_in(lobby, session, id, LeftReason::Lost);
     }
 
@@ -320,6 +334,11 @@ impl Rooms {
         }
         let limit = room.record.room.max_participants;
         let call = room.record.call;
+        let user = seat.user().id;
+        let takes_part = room.people.get(&user).is_some_and(|presence| presence.took_part) || room.is_host(user);
+        if !takes_part && orders.get(&call).is_some_and(|orders| orders.hosted.locks_out(user)) {
+            return Err(Refusal::RoomLocked);
+        }
         if !sources.is_empty() && orders.get(&call).is_some_and(Orders::is_write_only) {
             return Err(Refusal::bad_request("tracks", "These two meet in writing: their call carries no tracks."));
         }

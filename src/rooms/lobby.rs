@@ -2,13 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::{Listed, call::CallSeats, orders::Orders, strangers::Leaving};
+use super::{
+    Listed,
+    call::{CallSeats, HeldChange},
+    orders::{Orders, sweep},
+    strangers::Leaving,
+};
 use crate::domain::{
-    CallId, Caller, Member, Refusal, Role, Room, RoomId, Seat, Session, SessionId, SiteRole, Standing, User, UserId,
-    call::Call,
+    Action, CallId, Caller, Controls, Member, Refusal, Role, Room, RoomId, Seat, Session, SessionId, SiteRole,
+    Standing, User, UserId, call::Call, can,
 };
 use crate::metrics::{ROOMS, SEATS};
 use crate::store::RoomRecord;
@@ -26,6 +32,8 @@ pub(super) struct Lobby {
     pub(super) calls: HashMap<CallId, RoomId>,
     /// What holds for calls, also for those that nobody is in now.
     pub(super) orders: HashMap<CallId, Orders>,
+    /// At which doors each session waits, so that its end finds them.
+    pub(super) waits: HashMap<SessionId, HashMap<RoomId, CallId>>,
     /// Where to tell who leaves a room of strangers.
     pub(super) leavings: Option<mpsc::UnboundedSender<Leaving>>,
     /// Sessions whose socket is gone.
@@ -50,6 +58,8 @@ pub(super) struct Presence {
     pub(super) member: Member,
     pub(super) standing: Standing,
     pub(super) sessions: HashSet<SessionId>,
+    /// Whether they have taken part in the call and not left it: a lock does not keep them from it.
+    pub(super) took_part: bool,
     /// Which stay this is, of all that anybody had anywhere.
     pub(super) stay: u64,
 }
@@ -102,6 +112,11 @@ impl Lobby {
             && let Some(room) = self.rooms.remove(&id)
         {
             self.calls.remove(&room.record.call);
+            let now = Instant::now();
+            if let Some(orders) = self.orders.get_mut(&room.record.call) {
+                orders.set_empty(true, now);
+                sweep(&mut self.orders, now);
+            }
             metrics::gauge!(ROOMS).decrement(1.0);
         }
         Some(left)
@@ -147,20 +162,64 @@ impl Lobby {
         Listed { room, online }
     }
 
-    /// Somebody has another role on the site from now on.
-    pub(super) fn set_site_role(&mut self, user: UserId, role: SiteRole) {
-        for room in self.rooms.values_mut() {
-            if let Some(presence) = room.people.get_mut(&user) {
+    /// Somebody has another role on the site from now on. The rooms that they are in.
+    pub(super) fn set_site_role(&mut self, user: UserId, role: SiteRole) -> Vec<RoomId> {
+        let mut changed = Vec::new();
+        for (id, room) in &mut self.rooms {
+            if let Some(presence) = room.people.get_mut(&user).filter(|presence| presence.standing.site != role) {
                 presence.standing.site = role;
+                changed.push(*id);
             }
         }
+        changed
     }
 
     /// A room's call as everybody sees it.
     pub(super) fn call(&self, room: RoomId, call: CallId) -> Call {
         let participants = self.rooms.get(&room).map(|room| room.call.shown()).unwrap_or_default();
         let recording = self.orders.get(&call).and_then(Orders::recording).cloned();
-        Call { call_id: call, participants, recording }
+        Call { call_id: call, participants, recording, controls: self.controls(call) }
+    }
+
+    /// What the hosts of a call have settled.
+    pub(super) fn controls(&self, call: CallId) -> Controls {
+        self.orders.get(&call).map(|orders| orders.hosted.controls()).unwrap_or_default()
+    }
+
+    /// What holds for a call, to be changed.
+    pub(super) fn orders_of(&mut self, call: CallId, room: RoomId) -> &mut Orders {
+        let (is_empty, now) = (!self.rooms.contains_key(&room), Instant::now());
+        self.orders.entry(call).or_insert_with(|| {
+            let mut orders = Orders::default();
+            orders.set_empty(is_empty, now);
+            orders
+        })
+    }
+
+    /// What somebody is who is in a room.
+    pub(super) fn standing_of(&self, room: RoomId, user: UserId) -> Option<Standing> {
+        Some(self.rooms.get(&room)?.people.get(&user)?.standing)
+    }
+
+    /// Whether somebody in a room is a host of its call.
+    pub(super) fn is_host(&self, room: RoomId, user: UserId) -> bool {
+        self.rooms.get(&room).is_some_and(|room| room.is_host(user))
+    }
+
+    /// The hosts that are in a room.
+    pub(super) fn hosts_of(&self, room: RoomId) -> Vec<UserId> {
+        let room = self.rooms.get(&room);
+        room.into_iter().flat_map(|room| room.people.keys().copied().filter(|user| room.is_host(*user))).collect()
+    }
+
+    /// A session waits at a door no more. Whose door it was; `None`: it did not wait there.
+    pub(super) fn waits_no_more(&mut self, session: SessionId, room: RoomId) -> Option<CallId> {
+        let rooms = self.waits.get_mut(&session)?;
+        let call = rooms.remove(&room);
+        if rooms.is_empty() {
+            self.waits.remove(&session);
+        }
+        call
     }
 
     /// The room in which that call takes place now.
@@ -192,7 +251,7 @@ impl LiveRoom {
         }
         let member = Member { user_id: user.id, nickname: user.nickname.clone(), role };
         let sessions = HashSet::from([session.id]);
-        self.people.insert(user.id, Presence { member, standing, sessions, stay });
+        self.people.insert(user.id, Presence { member, standing, sessions, took_part: false, stay });
         self.order.insert((stay, user.id));
         metrics::gauge!(SEATS).increment(1.0);
         true
@@ -220,6 +279,18 @@ impl LiveRoom {
     pub(super) fn members(&self) -> Vec<Member> {
         let named = self.order.iter().take(NAMED);
         named.filter_map(|(_, user)| self.people.get(user)).map(|it| it.member.clone()).collect()
+    }
+
+    /// Whether somebody here is a host of the call.
+    pub(super) fn is_host(&self, user: UserId) -> bool {
+        self.people.get(&user).is_some_and(|presence| can(presence.standing, Action::HostCall))
+    }
+
+    /// Shows what of everybody's tracks is held now, and what no more; what has changed by that.
+    pub(super) fn show_held(&mut self, orders: Option<&Orders>, shuts: bool) -> Vec<HeldChange> {
+        let people = &self.people;
+        let is_host = |user| people.get(&user).is_some_and(|it: &Presence| can(it.standing, Action::HostCall));
+        self.call.show_held(orders, is_host, shuts)
     }
 
     pub(super) fn has_calls(&self) -> bool {

@@ -16,7 +16,7 @@ impl Rooms {
     /// A seat for one request without a socket, for a member or a moderator of the site.
     ///
     /// # Errors
-    /// `not_found` (no such room, or a private one of others), `removed`, `not_in_room`, `internal`.
+    /// `not_found` (no such room, or a private one of others), `removed`, `not_in_room`, `waiting`, `internal`.
     pub async fn visit(&self, caller: &Caller, room: RoomId) -> Result<Seat, Refusal> {
         let record = self.0.store.room(room).await?.ok_or(Refusal::NotFound)?;
         let role = match self.0.store.membership(room, caller.user.id).await? {
@@ -26,6 +26,7 @@ impl Rooms {
             Membership::None if record.room.visibility == Visibility::Private => return Err(Refusal::NotFound),
             Membership::None => return Err(Refusal::NotInRoom),
         };
+        self.look_in(caller, &record, role)?;
         let session = Arc::new(Session::of_request(caller.clone()));
         let online = self.lobby().rooms.get(&room).map_or(0, LiveRoom::online);
         Ok(Seat { session, room, kind: record.room.kind, role, online })
@@ -34,9 +35,9 @@ impl Rooms {
     /// Who is in a room now, up to 100 of them, first come first.
     ///
     /// # Errors
-    /// `not_found` (no such room, or a private one of others), `removed`, `internal`.
+    /// `not_found` (no such room, or a private one of others), `removed`, `waiting`, `internal`.
     pub async fn members(&self, caller: &Caller, room: RoomId) -> Result<Vec<Member>, Refusal> {
-        self.visible(caller, room).await?;
+        self.open_to(caller, room).await?;
         Ok(self.lobby().rooms.get(&room).map(LiveRoom::members).unwrap_or_default())
     }
 
@@ -80,7 +81,11 @@ impl Rooms {
         let rooms = self.clone();
         to_its_end(async move {
             rooms.0.store.remove_member(room, user, by, reason.as_deref(), Time::now()).await?;
+            let call = rooms.0.store.room(room).await?.map(|record| record.call);
             let mut lobby = rooms.lobby();
+            if let Some(call) = call {
+                rooms.keep_out(&mut lobby, room, call, user);
+            }
             // First the one whom it concerns: after this the room is over for them.
             rooms.0.bus.publish(&Event::to_user(room, user, Fact::Removed { reason }));
             for session in lobby.sessions_of(room, user) {
@@ -112,6 +117,7 @@ impl Rooms {
             lobby.role_changes += 1;
             if let Some(presence) = lobby.rooms.get_mut(&room).and_then(|room| room.people.get_mut(&user)) {
                 presence.set_role(role);
+                rooms.role_has_changed(&mut lobby, room, user);
             }
             Ok(())
         })

@@ -5,6 +5,8 @@
 
 mod call;
 mod calls;
+mod hosted;
+mod hosting;
 mod lobby;
 mod members;
 mod orders;
@@ -12,6 +14,7 @@ mod seats;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod watched;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -194,10 +197,10 @@ impl Rooms {
     /// A call, and the room that it takes place in.
     ///
     /// # Errors
-    /// `not_found` (no such call, or one in a private room of others), `removed`, `internal`.
+    /// `not_found` (no such call, or one in a private room of others), `removed`, `waiting`, `internal`.
     pub async fn call(&self, caller: &Caller, call: CallId) -> Result<(RoomId, Call), Refusal> {
         let record = self.0.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?;
-        let record = self.visible(caller, record.room.id).await?;
+        let record = self.open_to(caller, record.room.id).await?;
         let lobby = self.lobby();
         Ok((record.room.id, lobby.call(record.room.id, call)))
     }
@@ -219,11 +222,24 @@ impl Rooms {
 
     /// The room, if this person may see it.
     async fn visible(&self, caller: &Caller, room: RoomId) -> Result<RoomRecord, Refusal> {
+        self.found(caller, room).await.map(|(record, _)| record)
+    }
+
+    /// The room, if this person may see who is there and what they do.
+    async fn open_to(&self, caller: &Caller, room: RoomId) -> Result<RoomRecord, Refusal> {
+        let (record, role) = self.found(caller, room).await?;
+        self.look_in(caller, &record, role)?;
+        Ok(record)
+    }
+
+    /// The room, if this person may see it, and what they are in it.
+    async fn found(&self, caller: &Caller, room: RoomId) -> Result<(RoomRecord, Option<Role>), Refusal> {
         let record = self.0.store.room(room).await?.ok_or(Refusal::NotFound)?;
         match self.0.store.membership(room, caller.user.id).await? {
             Membership::Removed => Err(Refusal::Removed),
             Membership::None if record.room.visibility == Visibility::Private => Err(Refusal::NotFound),
-            Membership::None | Membership::Member(_) => Ok(record),
+            Membership::None => Ok((record, None)),
+            Membership::Member(role) => Ok((record, Some(role))),
         }
     }
 

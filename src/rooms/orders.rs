@@ -1,11 +1,19 @@
-//! What holds for a call whoever is in it: moderation's stops, and a recording with those who agreed to it.
+//! What holds for a call whoever is in it: moderation's stops, what hosts have settled, and a recording with those who agreed to it.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
+use super::hosted::{Held, Hosted};
 use crate::domain::{
-    CallRecording, Fact, TrackSource, UserId,
+    CallId, CallRecording, Fact, TrackSource, UserId,
     call::{Participant, StopReason},
 };
+
+/// How long what hosts have settled outlives the last one's leaving: a call goes on when all have been away for a moment, and nobody
+/// is locked out of an empty room for good.
+const HOSTED_KEPT: Duration = Duration::from_secs(600);
+/// Calls of which something is remembered before those are swept out of which nothing need be.
+const SWEEP_FROM: usize = 1024;
 
 /// They outlive the last one's leaving: nobody shakes them off by coming back. Each stop costs a moderator's act and a recording is
 /// ended by who began it, so there are few.
@@ -18,11 +26,15 @@ pub(super) struct Orders {
     agreed: HashSet<UserId>,
     /// Whether no tracks may be published.
     write_only: bool,
+    /// What its hosts have settled.
+    pub(super) hosted: Hosted,
+    /// Since when nobody has been in the room.
+    empty_since: Option<Instant>,
 }
 
 impl Orders {
     pub(super) fn is_empty(&self) -> bool {
-        self.stopped.is_empty() && self.recording.is_none() && !self.write_only
+        self.stopped.is_empty() && self.recording.is_none() && !self.write_only && self.hosted.is_empty()
     }
 
     /// No tracks may be published.
@@ -43,14 +55,17 @@ impl Orders {
         self.stopped.get(&user).is_some_and(|sources| sources.contains(&source))
     }
 
-    /// What a publisher is told of their tracks that are stopped.
-    pub(super) fn stops<'a>(&'a self, own: &'a Participant) -> impl Iterator<Item = Fact> + 'a {
-        let stopped = own.tracks.iter().filter(|track| self.is_stopped(own.user_id, track.source));
-        stopped.map(|track| Fact::TrackStopped {
-            track: track.track_id,
-            source: track.source,
-            reason: StopReason::Moderation,
-        })
+    /// Why nothing is let through that this person sends from there; moderation's word comes first.
+    pub(super) fn held(&self, user: UserId, source: TrackSource, is_host: bool) -> Option<Held> {
+        if self.is_stopped(user, source) {
+            return Some(Held { reason: StopReason::Moderation, by: None, may_unmute: false });
+        }
+        self.hosted.held(user, source, is_host)
+    }
+
+    /// What a publisher is told of their tracks that are held.
+    pub(super) fn stops<'a>(&'a self, own: &'a Participant, is_host: bool) -> impl Iterator<Item = Fact> + 'a {
+        own.tracks.iter().filter_map(move |track| Some(self.held(own.user_id, track.source, is_host)?.stops(track)))
     }
 
     pub(super) fn recording(&self) -> Option<&CallRecording> {
@@ -75,5 +90,29 @@ impl Orders {
             self.agreed.insert(user);
         }
         self.recording.is_none() || self.agreed.contains(&user)
+    }
+
+    /// Nobody is in the room from now on, or somebody is.
+    pub(super) fn set_empty(&mut self, is_empty: bool, now: Instant) {
+        self.empty_since = is_empty.then_some(now);
+    }
+
+    /// Forgets what hosts settled if the call's life is over.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let is_over = self.empty_since.is_some_and(|since| now.saturating_duration_since(since) >= HOSTED_KEPT);
+        if is_over && !self.hosted.is_anybody_waiting() {
+            self.hosted = Hosted::default();
+        }
+    }
+}
+
+/// Makes room among what is remembered of calls, once there is much: what is over is forgotten.
+pub(super) fn sweep(orders: &mut HashMap<CallId, Orders>, now: Instant) {
+    // At powers of two alone, so that a sweep costs no more than what it follows.
+    if orders.len() >= SWEEP_FROM && orders.len().is_power_of_two() {
+        orders.retain(|_, it| {
+            it.expire(now);
+            !it.is_empty()
+        });
     }
 }

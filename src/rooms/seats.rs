@@ -7,8 +7,8 @@ use super::{
     lobby::{Lobby, Risen},
 };
 use crate::domain::{
-    Event, Fact, LoginChange, Origin, Position, Refusal, Role, RoomId, Seat, Session, SessionChange, SessionId, Time,
-    UserId,
+    Event, Fact, LoginChange, Origin, Position, Refusal, Role, RoomId, Seat, Session, SessionChange, SessionId,
+    SiteRole, Time, UserId,
     room::{Entered, LeftReason},
 };
 use crate::limit::Rule;
@@ -19,11 +19,12 @@ impl Rooms {
     /// caller listens to the room already, so that nothing is missed in between.
     ///
     /// # Errors
-    /// `rate_limited`, `not_found`, `room_private`, `room_full`, `removed`, `internal`.
+    /// `rate_limited`, `not_found`, `room_private`, `room_full`, `room_locked`, `waiting`, `denied`, `removed`, `internal`.
     pub async fn enter(&self, session: Arc<Session>, id: RoomId, known: Option<Position>) -> Result<Entered, Refusal> {
         let caller = &session.caller;
         self.0.limits.check(Rule::JoinRoom, caller)?;
         let (record, role, is_new) = self.admit(caller, id).await?;
+        self.knock(&mut self.lobby(), &session, &record, role)?;
         if is_new {
             self.0.store.add_member(id, caller.user.id, role, Time::now()).await?;
         }
@@ -41,7 +42,10 @@ impl Rooms {
     /// # Errors
     /// `not_in_room`.
     pub fn leave(&self, session: &Session, room: RoomId) -> Result<(), Refusal> {
-        if self.rise(session.id, room, LeftReason::Left) { Ok(()) } else { Err(Refusal::NotInRoom) }
+        let mut lobby = self.lobby();
+        let waited = self.give_up(&mut lobby, session.id, room);
+        let left = self.rise_in(&mut lobby, session.id, room, LeftReason::Left);
+        if left || waited { Ok(()) } else { Err(Refusal::NotInRoom) }
     }
 
     /// Proof that a session is in a room, and as what.
@@ -53,8 +57,9 @@ impl Rooms {
     }
 
     fn sit(&self, session: &Session, record: RoomRecord, role: Role) -> Result<(), Refusal> {
-        let (id, user) = (record.room.id, session.caller.user.id);
+        let (id, call, user) = (record.room.id, record.call, session.caller.user.id);
         let mut lobby = self.lobby();
+        self.knock(&mut lobby, session, &record, role)?;
         lobby.lost.remove(&session.id);
         if lobby.sit(session, record, role)?
             && let Some(presence) = lobby.rooms.get(&id).and_then(|room| room.people.get(&user))
@@ -63,6 +68,7 @@ impl Rooms {
             let joined = Event::ephemeral(id, Fact::MemberJoined(presence.member.clone()));
             self.0.bus.publish(&Event { origin, ..joined });
         }
+        self.has_come_in(&mut lobby, id, call, user);
         Ok(())
     }
 
@@ -78,8 +84,11 @@ impl Rooms {
         // Slots are told when they change, and stops when they begin; whoever comes back needs them all.
         let own = room.call.joined.iter().find(|it| it.session == session.id);
         let orders = lobby.orders.get(&room.record.call);
-        let stops = orders.zip(own).into_iter().flat_map(|(orders, own)| orders.stops(&own.participant));
+        let is_host = room.is_host(user);
+        let stops = orders.zip(own).into_iter().flat_map(|(orders, own)| orders.stops(&own.participant, is_host));
+        let waiters = orders.map(|orders| orders.hosted.waiters()).filter(|it| is_host && !it.is_empty());
         let then = room.call.slots_of(session.id).map(Fact::CallSlots).into_iter().chain(stops);
+        let then = then.chain(waiters.map(Fact::CallWaiting));
         let stay = room.people.get(&user).ok_or(Refusal::Removed)?.stay;
         Ok(Entered {
             room: room.record.room.clone(),
@@ -108,8 +117,10 @@ impl Rooms {
             };
             let mut lobby = self.lobby();
             if lobby.role_changes == seen {
-                if let Some(presence) = lobby.rooms.get_mut(&id).and_then(|room| room.people.get_mut(&user)) {
+                let presence = lobby.rooms.get_mut(&id).and_then(|room| room.people.get_mut(&user));
+                if let Some(presence) = presence.filter(|presence| presence.member.role != role) {
                     presence.set_role(role);
+                    self.role_has_changed(&mut lobby, id, user);
                 }
                 return Ok(());
             }
@@ -124,11 +135,15 @@ impl Rooms {
     pub(super) fn rise_in(&self, lobby: &mut Lobby, session: SessionId, id: RoomId, reason: LeftReason) -> bool {
         self.leave_call_in(lobby, session, id, reason);
         let of_strangers = lobby.is_of_strangers(id);
+        let call = lobby.rooms.get(&id).map(|room| room.record.call);
         match lobby.rise(session, id) {
             None => false,
             Some(Risen::Stays) => true,
             Some(Risen::Gone { user, stay }) => {
                 self.0.bus.publish(&Event::ephemeral(id, Fact::MemberLeft { user, reason, stay }));
+                if let Some(orders) = call.and_then(|call| lobby.orders.get_mut(&call)) {
+                    orders.hosted.end_pass(user);
+                }
                 if of_strangers {
                     lobby.tell_leaving(id, user, reason);
                 }
@@ -140,13 +155,20 @@ impl Rooms {
     /// A session's owner has shown a fresh token: what the site says of them holds in all rooms.
     pub fn renew(&self, session: &Session) {
         let user = &session.caller.user;
-        self.lobby().set_site_role(user.id, user.role);
+        self.set_site_role(user.id, user.role);
+    }
+
+    fn set_site_role(&self, user: UserId, role: SiteRole) {
+        let mut lobby = self.lobby();
+        for room in lobby.set_site_role(user, role) {
+            self.role_has_changed(&mut lobby, room, user);
+        }
     }
 
     /// Roles on the site hold at once, and so do bans.
     pub fn login_changed(&self, change: &LoginChange) {
         match change {
-            LoginChange::SiteRole(user, role) => self.lobby().set_site_role(*user, *role),
+            LoginChange::SiteRole(user, role) => self.set_site_role(*user, *role),
             LoginChange::Banned { user, .. } => {
                 let mut lobby = self.lobby();
                 for (session, room) in lobby.seats_of(*user) {
@@ -180,6 +202,7 @@ impl Rooms {
             SessionChange::Ended(session) => {
                 // Without a loss before, the client closed its socket with intent.
                 let reason = if lobby.lost.remove(&session) { LeftReason::Lost } else { LeftReason::Left };
+                self.give_up_all(&mut lobby, session);
                 for room in rooms(&lobby, session) {
                     self.rise_in(&mut lobby, session, room, reason);
                 }

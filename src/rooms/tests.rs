@@ -425,4 +425,6 @@ async fn a_site_moderator_keeps_order_without_being_a_member() {
 }
 
 mod calls;
+mod hosting;
+mod waiting;
 mod watched;

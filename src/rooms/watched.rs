@@ -10,7 +10,7 @@ use super::{
 use crate::domain::{
     Action, CallId, CallRecording, Event, Fact, ParticipantId, Refusal, RoomId, RoomKind, Standing, TrackId,
     TrackSource, UserId,
-    call::{Participant, StopReason, Track},
+    call::{Participant, Track},
     can,
 };
 use crate::store::Membership;
@@ -91,7 +91,7 @@ impl Rooms {
     fn stop_in(&self, lobby: &mut Lobby, call: CallId, user: UserId, source: TrackSource) {
         lobby.orders.entry(call).or_default().stop(user, source);
         if let Some(&id) = lobby.calls.get(&call) {
-            self.mute_source(lobby, id, user, source, Some(StopReason::Moderation));
+            self.settle(lobby, id, false);
         }
     }
 

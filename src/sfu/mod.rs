@@ -245,6 +245,7 @@ enum Command {
     Leave(ParticipantId),
     View(ParticipantId, Vec<View>),
     Mute(TrackId, bool),
+    Spotlight(CallId, Option<ParticipantId>),
     Record(CallId, bool),
     Keyframe(TrackId),
     SampleEvery(TrackId, Option<Duration>),
@@ -410,6 +411,11 @@ impl Sfu {
     /// Drops a track's packets, or forwards them again.
     pub fn mute(&self, call: CallId, track: TrackId, muted: bool) {
         self.tell(call, Command::Mute(track, muted));
+    }
+
+    /// Shows one participant before all others to whoever says nothing of what they want to see; or nobody any more.
+    pub fn spotlight(&self, call: CallId, participant: Option<ParticipantId>) {
+        self.tell(call, Command::Spotlight(call, participant));
     }
 
     /// Copies all of a call's tracks, also those to come, to whoever records; or ceases to.

@@ -313,6 +313,9 @@ impl Shard {
                 self.core.view(media_id(participant), views);
             }
             Command::Mute(track, muted) => self.core.mute(media_track(track), muted),
+            Command::Spotlight(call, participant) => {
+                self.core.spotlight(parlor_media::CallId(call.as_u128()), participant.map(media_id));
+            }
             Command::Record(call, on) => {
                 self.tapping.note_recording(call, on);
                 self.core.record(parlor_media::CallId(call.as_u128()), on);

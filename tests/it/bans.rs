@@ -38,7 +38,7 @@ impl Server {
     }
 
     /// Somebody enters as the administrator.
-    async fn administrator(&self, nickname: &str) -> Person {
+    pub(crate) async fn administrator(&self, nickname: &str) -> Person {
         let admin = self.enter(nickname).await;
         let secret = self.running().admin_link.clone().unwrap().rsplit('/').next().unwrap().to_owned();
         admin.post("/auth/claim", json!({"secret": secret})).await.expect(StatusCode::OK);

@@ -163,7 +163,10 @@ async fn a_host_mutes_a_track_and_nobody_else_does() {
 
     olga.done("call.mute_track", mute(true)).await;
     let stopped = ada.event("track.stopped", |_| true).await;
-    assert_eq!(stopped, json!({"trackId": voice, "source": "microphone", "reason": "muted_by_host"}));
+    assert_eq!(
+        stopped,
+        json!({"trackId": voice, "source": "microphone", "reason": "muted_by_host", "by": olga.person.id, "mayUnmute": false})
+    );
     let seen = cleo.sees(&of_ada, |it| tracks(it, "mutedByHost") == [true, false]).await;
     assert_eq!(tracks(&seen, "muted"), [false, false]);
     for listener in [&olga, &cleo] {
@@ -171,7 +174,8 @@ async fn a_host_mutes_a_track_and_nobody_else_does() {
         listener.peer.receives_kind(Kind::Video, &ada.peer).await;
     }
     // Her own switch opens nothing that the host closed.
-    ada.done("call.mute", mute(false)).await;
+    let refused = ada.ask("call.mute", mute(false)).await;
+    assert_eq!(refused["data"]["code"], "muted_by_host", "{refused}");
     olga.peer.misses(Kind::Audio, &ada.peer).await;
 
     let silent_until = ada.peer.sent(Kind::Audio);

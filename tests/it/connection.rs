@@ -23,7 +23,7 @@ async fn a_connection_that_breaks_off_ends_and_can_be_made_again() {
     let (mut olga, mut ada) = call_of_two(&server, Way::through(Mischief::Loses(0))).await;
     let of_ada = ada.participant().to_owned();
     ada.peer.cut_off();
-    assert_eq!(ada.event("call.ended", |_| true).await, json!({"reason": "ice_timeout"}));
+    assert_eq!(ada.event("call.ended", |_| true).await, json!({"reason": "ice_timeout", "by": null}));
     assert_eq!(olga.sees_leave(&of_ada).await, "lost");
     ada.socket.refused("call.ready", json!({"roomId": ada.room}), "not_in_call").await;
     ada.connect_anew(3, 2).await;

@@ -15,6 +15,7 @@ mod corpus;
 mod figures;
 mod files;
 mod film;
+mod hosts;
 mod looked_at;
 mod matching;
 mod moderation;

@@ -35,7 +35,10 @@ async fn a_stopped_track_is_gone_whatever_its_publisher_does() {
     let (of_ada, camera) = (ada.participant().to_owned(), ada.track(Kind::Video).to_owned());
     assert!(rooms.stop_track(call_of(&ada), camera.parse().unwrap()));
     let stopped = ada.event("track.stopped", |_| true).await;
-    assert_eq!(stopped, json!({"trackId": camera, "source": "camera", "reason": "moderation"}));
+    assert_eq!(
+        stopped,
+        json!({"trackId": camera, "source": "camera", "reason": "moderation", "by": null, "mayUnmute": false})
+    );
     olga.sees(&of_ada, |it| it["tracks"][1]["mutedByHost"] == true && it["tracks"][0]["mutedByHost"] == false).await;
     heard_unseen(&olga, &ada.peer).await;
 

@@ -142,7 +142,10 @@ async fn what_the_media_side_finds_is_told() {
     house.rooms.call_changed(lost(current + 1_000));
     house.is_quiet().await;
     house.rooms.call_changed(lost(current));
-    assert_eq!(house.told().await, (Audience::Session(ben.id), Fact::CallEnded(EndReason::IceTimeout)));
+    assert_eq!(
+        house.told().await,
+        (Audience::Session(ben.id), Fact::CallEnded { reason: EndReason::IceTimeout, by: None })
+    );
     let (participant, user, reason) = (two.participant_id, ben.caller.user.id, LeftReason::Lost);
     assert_eq!(house.told().await.1, Fact::CallParticipantLeft { participant, user, reason });
     assert_eq!(house.rooms.ready(&house.seat(&ben, room)), Err(Refusal::NotInCall));
@@ -193,8 +196,8 @@ async fn a_hosts_mute_survives_leaving_and_coming_back() {
     assert!(
         matches!(stopped, Fact::TrackStopped { track, source: TrackSource::Microphone, .. } if track == microphone)
     );
-    house.rooms.mute(&guest, microphone, false).unwrap();
-    assert!(house.told_participant().await.tracks[0].muted_by_host, "one cannot undo it oneself");
+    assert_eq!(house.rooms.mute(&guest, microphone, false), Err(Refusal::MutedByHost), "one cannot undo it oneself");
+    house.is_quiet().await;
 
     house.rooms.leave_call(&guest).unwrap();
     assert_eq!(house.rooms.leave_call(&guest), Err(Refusal::NotInCall));
@@ -202,6 +205,7 @@ async fn a_hosts_mute_survives_leaving_and_coming_back() {
     let again = house.offer(&guest).await.unwrap();
     assert_ne!(track(&again, 0), microphone);
     assert!(house.told_participant().await.tracks[0].muted_by_host, "nor by leaving");
+    assert!(matches!(house.told().await, (Audience::Session(to), Fact::TrackStopped { .. }) if to == ben.id));
     house.rooms.mute_track(&host, track(&again, 0), false).unwrap();
     assert!(!house.told_participant().await.tracks[0].muted_by_host);
     house.is_quiet().await;
@@ -233,6 +237,7 @@ async fn a_connection_that_goes_on_keeps_its_tracks_and_their_mutes() {
     assert_eq!((again.participant_id, &again.tracks), (first.participant_id, &first.tracks));
     let shown = house.told_participant().await;
     assert!(shown.tracks.len() == 3 && shown.tracks[0].muted_by_host);
+    house.told().await;
     // … and nothing by naming it otherwise.
     let of = |mid: &str, source| OfferedSource { mid: mid.to_owned(), source };
     let swapped = vec![of("0", TrackSource::Screen), of("2", TrackSource::Microphone)];
@@ -268,6 +273,7 @@ async fn a_new_connection_begins_anew_but_stays_muted() {
     let [camera, microphone] = &shown.tracks[..] else { panic!("two tracks: {shown:?}") };
     assert!(camera.muted && !camera.muted_by_host && !camera.active);
     assert!(microphone.muted_by_host && !microphone.muted && !microphone.active);
+    house.told().await;
     // What is still told of the old connection means nothing any more.
     house.rooms.call_changed(CallEvent::Lost { call, participant, connection: old });
     house.rooms.call_changed(CallEvent::Connected { call, participant, connection: old });
@@ -299,7 +305,7 @@ fn an_offer_that_is_refused_leaves_nothing_unknown_behind() {
     let (session, user) = (SessionId::new(), UserId::new());
     let user = User { id: user, nickname: "ada".to_owned(), role: SiteRole::Member };
     let of = |mid: &str, source| OfferedSource { mid: mid.to_owned(), source };
-    let begins = |_, _| crate::rooms::call::Beginning { stopped: false, cleared: true };
+    let begins = |_, _| crate::rooms::call::Beginning { held: None, muted: false, cleared: true };
     let first = seats.join(session, &user, 50).unwrap().begin_offer(&[of("0", TrackSource::Microphone)]);
     seats.publish(session, &first, true, begins).unwrap();
     // One line lies, the other two do not; the media side may have taken all.

@@ -32,7 +32,7 @@ impl House {
 
     async fn told_stopped(&mut self, session: SessionId) -> (TrackId, TrackSource, StopReason) {
         match self.told().await {
-            (Audience::Session(to), Fact::TrackStopped { track, source, reason }) if to == session => {
+            (Audience::Session(to), Fact::TrackStopped { track, source, reason, .. }) if to == session => {
                 (track, source, reason)
             }
             other => panic!("that a track is stopped was to be told, not {other:?}"),

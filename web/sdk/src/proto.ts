@@ -1,6 +1,19 @@
 // Generated from src/proto.rs. Do not edit: `UPDATE_PROTO=1 cargo test --lib proto` writes it.
 
 /**
+ * Data of `call.admit`.
+ */
+export type Admit = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Whom; `null`: all who wait.
+ */
+userId: UserId | null, };
+
+/**
  * The answer to an offer.
  */
 export type Answer = {
@@ -23,7 +36,11 @@ tracks: Array<AnsweredTrack>,
 /**
  * Everybody in the call, the offerer too.
  */
-participants: Array<Participant>, };
+participants: Array<Participant>,
+/**
+ * What the call's hosts have settled.
+ */
+controls: Controls, };
 
 /**
  * A send line of an answered offer: the id that its track has from now on.
@@ -108,7 +125,11 @@ participants: Array<Participant>,
 /**
  * The recording that runs, or is about to.
  */
-recording: CallRecording | null, };
+recording: CallRecording | null,
+/**
+ * What its hosts have settled.
+ */
+controls: Controls, };
 
 /**
  * Data of `call.ended`.
@@ -117,7 +138,11 @@ export type CallEnded = {
 /**
  * Why.
  */
-reason: EndReason, };
+reason: EndReason,
+/**
+ * Which host did it, where one did.
+ */
+by: UserId | null, };
 
 /**
  * The one call of a room of kind `call`; it stays the same for the room's life.
@@ -169,7 +194,7 @@ startedBy: UserId, };
 /**
  * What a client may say.
  */
-export type ClientBody = { "type": "authenticate", "data": Authenticate } | { "type": "ping" } | { "type": "join_room", "data": JoinRoom } | { "type": "leave_room", "data": InRoom } | { "type": "send_message", "data": SendMessage } | { "type": "edit_message", "data": EditMessage } | { "type": "delete_message", "data": DeleteMessage } | { "type": "typing", "data": Typing } | { "type": "remove_member", "data": RemoveMember } | { "type": "set_member_role", "data": SetMemberRole } | { "type": "call.offer", "data": CallOffer } | { "type": "call.ready", "data": InRoom } | { "type": "view", "data": ViewTracks } | { "type": "call.mute", "data": MuteTrack } | { "type": "call.mute_track", "data": MuteTrack } | { "type": "call.leave", "data": InRoom } | { "type": "match.start", "data": MatchStart } | { "type": "match.confirm", "data": MatchConfirm } | { "type": "match.next", "data": Empty } | { "type": "match.stop", "data": Empty };
+export type ClientBody = { "type": "authenticate", "data": Authenticate } | { "type": "ping" } | { "type": "join_room", "data": JoinRoom } | { "type": "leave_room", "data": InRoom } | { "type": "send_message", "data": SendMessage } | { "type": "edit_message", "data": EditMessage } | { "type": "delete_message", "data": DeleteMessage } | { "type": "typing", "data": Typing } | { "type": "remove_member", "data": RemoveMember } | { "type": "set_member_role", "data": SetMemberRole } | { "type": "call.offer", "data": CallOffer } | { "type": "call.ready", "data": InRoom } | { "type": "view", "data": ViewTracks } | { "type": "call.mute", "data": MuteTrack } | { "type": "call.mute_track", "data": MuteTrack } | { "type": "call.leave", "data": InRoom } | { "type": "call.mute_all", "data": MuteAll } | { "type": "call.disable", "data": Disable } | { "type": "call.spotlight", "data": Spotlight } | { "type": "call.lock", "data": Lock } | { "type": "call.waiting_room", "data": WaitingRoom } | { "type": "call.admit", "data": Admit } | { "type": "call.deny", "data": Deny } | { "type": "call.remove", "data": RemoveFromCall } | { "type": "call.end", "data": InRoom } | { "type": "match.start", "data": MatchStart } | { "type": "match.confirm", "data": MatchConfirm } | { "type": "match.next", "data": Empty } | { "type": "match.stop", "data": Empty };
 
 /**
  * How far the making of one file of all has come.
@@ -184,6 +209,48 @@ export type Content = {
  * Text as written, after Unicode NFC. Never HTML.
  */
 text: string, };
+
+/**
+ * What hosts have settled for a whole call.
+ */
+export type Controls = {
+/**
+ * Nobody new comes in, but for hosts.
+ */
+locked: boolean,
+/**
+ * Who is no host waits until a host lets them in.
+ */
+waitingRoom: boolean,
+/**
+ * Whom everybody is to see.
+ */
+spotlight: ParticipantId | null,
+/**
+ * Everybody's microphone is muted, but for hosts'.
+ */
+mutedAll: MutedAll | null,
+/**
+ * What nobody may send, but for hosts.
+ */
+disabled: Array<TrackSource>, };
+
+/**
+ * Data of `call.controls`.
+ */
+export type ControlsChanged = {
+/**
+ * What holds from now on.
+ */
+controls: Controls,
+/**
+ * Who did it; `null`: nobody, the one whom all were to see has left.
+ */
+by: UserId | null,
+/**
+ * What they did.
+ */
+act: HostAct | null, };
 
 /**
  * Data of `delete_message`.
@@ -212,6 +279,49 @@ messageId: MessageId,
 by: UserId, };
 
 /**
+ * Data of `call.denied`.
+ */
+export type Denied = {
+/**
+ * When one may knock again, from now.
+ */
+retryAfterMs: number, };
+
+/**
+ * Data of `call.deny`.
+ */
+export type Deny = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Whom.
+ */
+userId: UserId, };
+
+/**
+ * Data of `call.disable`.
+ */
+export type Disable = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Whose; `null`: everybody's but for hosts'.
+ */
+userId: UserId | null,
+/**
+ * What.
+ */
+source: TrackSource,
+/**
+ * Disabled from now on, or no more.
+ */
+disabled: boolean, };
+
+/**
  * Data of `edit_message`.
  */
 export type EditMessage = {
@@ -236,7 +346,7 @@ export type Empty = Record<string, never>;
 /**
  * Why the server ended a participant's part in a call.
  */
-export type EndReason = "ice_timeout" | "broken";
+export type EndReason = "ice_timeout" | "removed_by_host" | "ended_by_host" | "broken";
 
 /**
  * One unbroken stream of a room: another epoch means that offsets cannot be compared.
@@ -267,7 +377,7 @@ detail: Record<string, unknown>, };
 /**
  * What went wrong, for programs. A code never changes its meaning.
  */
-export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "not_in_match" | "internal";
+export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_locked" | "waiting" | "denied" | "muted_by_host" | "disabled_by_host" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "not_in_match" | "internal";
 
 /**
  * Data of `go_away`.
@@ -281,6 +391,63 @@ reconnectAfterMs: number,
  * Why.
  */
 reason: string, };
+
+/**
+ * Something that a host does to a call.
+ */
+export type HostAct = { "type": "mute_all",
+/**
+ * From now on.
+ */
+muted: boolean,
+/**
+ * Whether they may open their own microphone again.
+ */
+mayUnmute: boolean, } | { "type": "disable",
+/**
+ * Whose; `null`: everybody's but for hosts'.
+ */
+userId: UserId | null,
+/**
+ * Which source.
+ */
+source: TrackSource,
+/**
+ * From now on.
+ */
+disabled: boolean, } | { "type": "spotlight",
+/**
+ * Whom; `null`: nobody any more.
+ */
+participantId: ParticipantId | null, } | { "type": "lock",
+/**
+ * From now on.
+ */
+locked: boolean, } | { "type": "waiting_room",
+/**
+ * From now on.
+ */
+enabled: boolean, } | { "type": "admit",
+/**
+ * Whom; `null`: all.
+ */
+userId: UserId | null, } | { "type": "deny",
+/**
+ * Whom.
+ */
+userId: UserId, } | { "type": "remove",
+/**
+ * Whom.
+ */
+userId: UserId,
+/**
+ * They may not come back.
+ */
+forGood: boolean,
+/**
+ * What they are told.
+ */
+reason: string | null, } | { "type": "end" };
 
 /**
  * Data of the frames that name a room and nothing else.
@@ -309,6 +476,19 @@ epoch?: Epoch | null,
 offset?: number | null, };
 
 /**
+ * Data of `call.layers`.
+ */
+export type Layers = {
+/**
+ * Which track.
+ */
+trackId: TrackId,
+/**
+ * Whether anybody watches the layer, the smallest first. The others' encoders may rest.
+ */
+layers: Array<boolean>, };
+
+/**
  * Data of `member_left`.
  */
 export type Left = {
@@ -325,6 +505,19 @@ reason: LeftReason, };
  * Why somebody is no longer in a room or call.
  */
 export type LeftReason = "left" | "lost" | "removed";
+
+/**
+ * Data of `call.lock`.
+ */
+export type Lock = {
+/**
+ * Which room.
+ */
+roomId: RoomId,
+/**
+ * Locked from now on, or no more.
+ */
+locked: boolean, };
 
 /**
  * Data of `match.confirm`.
@@ -559,6 +752,23 @@ message: Message, };
 export type MessageId = string;
 
 /**
+ * Data of `call.mute_all`.
+ */
+export type MuteAll = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Muted from now on, or no more.
+ */
+muted: boolean,
+/**
+ * Whether people may open their own microphone again; they may, unless this says otherwise.
+ */
+mayUnmute?: boolean, };
+
+/**
  * Data of `call.mute` and `call.mute_track`.
  */
 export type MuteTrack = {
@@ -574,6 +784,15 @@ trackId: TrackId,
  * Muted from now on, or no more.
  */
 muted: boolean, };
+
+/**
+ * How everybody is muted.
+ */
+export type MutedAll = {
+/**
+ * Whether they may open their own microphone again.
+ */
+mayUnmute: boolean, };
 
 /**
  * A send line of an offer: which m-line carries which source.
@@ -611,7 +830,11 @@ state: ParticipantState,
 /**
  * What it publishes.
  */
-tracks: Array<Track>, };
+tracks: Array<Track>,
+/**
+ * What a host does not let this person send.
+ */
+disabled: Array<TrackSource>, };
 
 /**
  * Data of `call.participant`.
@@ -727,6 +950,27 @@ recordingId: RecordingId,
  * Why.
  */
 reason: RecordingStop, };
+
+/**
+ * Data of `call.remove`.
+ */
+export type RemoveFromCall = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Whom.
+ */
+userId: UserId,
+/**
+ * Whether they may not come back.
+ */
+forGood?: boolean,
+/**
+ * What they are told, if it is for good.
+ */
+reason?: string | null, };
 
 /**
  * Data of `remove_member`.
@@ -888,7 +1132,7 @@ offset?: number,
 /**
  * The id of the request that it answers.
  */
-id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.speakers", "data": Speakers } | { "type": "call.ended", "data": CallEnded } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "go_away", "data": GoAway });
+id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "call.layers", "data": Layers } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.speakers", "data": Speakers } | { "type": "call.ended", "data": CallEnded } | { "type": "call.controls", "data": ControlsChanged } | { "type": "call.waiting", "data": Waiting } | { "type": "call.admitted", "data": Empty } | { "type": "call.denied", "data": Denied } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "go_away", "data": GoAway });
 
 /**
  * One socket's session; it outlives the socket by the time that a seat is kept.
@@ -983,9 +1227,22 @@ export type Speakers = {
 speakers: Array<Speaker>, };
 
 /**
+ * Data of `call.spotlight`.
+ */
+export type Spotlight = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Whom everybody is to see; `null`: nobody any more.
+ */
+participantId: ParticipantId | null, };
+
+/**
  * Why the server stopped a track.
  */
-export type StopReason = "muted_by_host" | "moderation";
+export type StopReason = "muted_by_host" | "disabled_by_host" | "moderation";
 
 /**
  * Somebody whom one has just met.
@@ -1073,7 +1330,15 @@ source: TrackSource,
 /**
  * Why.
  */
-reason: StopReason, };
+reason: StopReason,
+/**
+ * Which host did it; `null`: the site's moderation.
+ */
+by: UserId | null,
+/**
+ * Whether you may open it again yourself.
+ */
+mayUnmute: boolean, };
 
 /**
  * Data of `typing`.
@@ -1161,6 +1426,45 @@ tracks: Array<View>, };
  * Who finds a room and who may come in.
  */
 export type Visibility = "public" | "private" | "unlisted";
+
+/**
+ * Somebody who waits to be let in.
+ */
+export type Waiter = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * The name they chose.
+ */
+nickname: string,
+/**
+ * Since when.
+ */
+since: Time, };
+
+/**
+ * Data of `call.waiting`.
+ */
+export type Waiting = {
+/**
+ * All who wait, first come first.
+ */
+waiting: Array<Waiter>, };
+
+/**
+ * Data of `call.waiting_room`.
+ */
+export type WaitingRoom = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * People wait from now on, or no more.
+ */
+enabled: boolean, };
 
 /**
  * What you are in a room.

@@ -6,7 +6,8 @@ import type { Call, Member, Message, Role, Room as RoomInfo, ServerFrame, Typist
 import { expectType, type FrameOf, type Socket } from "./socket.js";
 import { Stream } from "./stream.js";
 
-export type RoomState = "idle" | "joining" | "joined" | "left" | "removed" | "refused";
+/** `waiting`: a host lets people in one by one, and has not let us in yet. */
+export type RoomState = "idle" | "joining" | "waiting" | "joined" | "left" | "removed" | "refused";
 
 /** All that a page shows of a room. A new object at each change, so that it can be compared by identity. */
 export interface RoomSnapshot {
@@ -69,7 +70,7 @@ export class Room extends Emitter<RoomEvents> {
       socket.on("frame", (frame) => this.#receive(frame)),
       socket.on("authenticated", ({ resumed, user }) => {
         this.#me = user;
-        if (this.#state === "joined" || this.#state === "joining") void this.#join(resumed);
+        if (["joined", "joining", "waiting"].includes(this.#state)) void this.#join(resumed);
       }),
     ];
   }
@@ -93,14 +94,14 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Joins, now or when the socket is there, and joins again whenever it comes back. */
   join(): void {
-    if (this.#state === "joined" || this.#state === "joining") return;
+    if (["joined", "joining", "waiting"].includes(this.#state)) return;
     this.#state = "joining";
     this.#changed();
     if (this.#socket.state === "open") void this.#join(false);
   }
 
   leave(): void {
-    if (this.#state === "joined" || this.#state === "joining")
+    if (["joined", "joining", "waiting"].includes(this.#state))
       this.#socket.send("leave_room", { roomId: this.id });
     this.#state = "left";
     for (const off of this.#off) off();
@@ -186,7 +187,7 @@ export class Room extends Emitter<RoomEvents> {
         );
         return;
       }
-      this.#state = "refused";
+      this.#state = code === "waiting" ? "waiting" : "refused";
       this.#reason = { code, message };
       this.#changed();
     }
@@ -215,12 +216,20 @@ export class Room extends Emitter<RoomEvents> {
     switch (frame.type) {
       case "removed":
         return this.#removed(frame.data.reason ?? "");
+      case "call.admitted":
+        if (this.#state === "waiting") void this.#join(false);
+        return;
+      case "call.denied":
+        return this.#denied();
       case "slots":
       case "track.stopped":
       case "call.participant":
       case "call.participant_left":
+      case "call.layers":
       case "call.speakers":
       case "call.ended":
+      case "call.controls":
+      case "call.waiting":
       case "recording.starting":
       case "recording.started":
       case "recording.stopped":
@@ -295,6 +304,13 @@ export class Room extends Emitter<RoomEvents> {
   #removed(reason: string): void {
     this.#state = "removed";
     this.#reason = { code: "removed", message: reason };
+    this.#changed();
+  }
+
+  #denied(): void {
+    if (this.#state !== "waiting") return;
+    this.#state = "refused";
+    this.#reason = { code: "denied", message: "The host did not let you in." };
     this.#changed();
   }
 

@@ -1,0 +1,331 @@
+//! What hosts have settled for a call: what holds for all, what for one person, and who may come in.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::domain::{
+    Controls, Fact, ParticipantId, Refusal, SessionId, Standing, Time, TrackSource, User, UserId, Waiter,
+    call::{StopReason, Track},
+    controls::MutedAll,
+};
+
+/// People of whom a call remembers something that concerns them alone. Each costs a host's act; beyond it such acts are refused.
+const PEOPLE_LIMIT: usize = 10_000;
+/// People that wait for one call at most; whoever comes then is sent away.
+pub(super) const WAITING_LIMIT: usize = 200;
+/// How long somebody who was not let in may not knock.
+pub(super) const DENIED_FOR: Duration = Duration::from_secs(60);
+
+/// A host, and where they stood when they did something: who is below them does not undo it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Host {
+    pub(super) user: UserId,
+    pub(super) standing: Standing,
+}
+
+/// Why nothing of a track is let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) reason: StopReason,
+    /// Which host wants it so.
+    pub(super) by: Option<UserId>,
+    /// Whether the publisher may open it again.
+    pub(super) may_unmute: bool,
+}
+
+impl Held {
+    /// What the publisher of a track is told.
+    pub(super) fn stops(self, track: &Track) -> Fact {
+        let Self { reason, by, may_unmute } = self;
+        Fact::TrackStopped { track: track.track_id, source: track.source, reason, by, may_unmute }
+    }
+}
+
+/// What a host did to one source of one person.
+#[derive(Clone, Copy, Default)]
+struct Hold {
+    muted: Option<Host>,
+    disabled: Option<Host>,
+}
+
+/// Somebody at the door.
+struct Knocking {
+    waiter: Waiter,
+    sessions: HashSet<SessionId>,
+}
+
+/// All of that, for one call.
+#[derive(Default)]
+pub(super) struct Hosted {
+    locked: bool,
+    waiting_room: bool,
+    spotlight: Option<ParticipantId>,
+    muted_all: Option<(MutedAll, UserId)>,
+    /// What nobody may send, and who wants it so.
+    disabled: HashMap<TrackSource, UserId>,
+    holds: HashMap<(UserId, TrackSource), Hold>,
+    /// Who may speak although all are muted: they opened their microphone, or a host did.
+    unmuted: HashSet<UserId>,
+    /// Whom the waiting room lets pass.
+    admitted: HashSet<UserId>,
+    /// Whom the lock lets pass, once: they were admitted, and are not in the call yet.
+    passes: HashSet<UserId>,
+    waiting: Vec<Knocking>,
+    denied: HashMap<UserId, Instant>,
+}
+
+impl Hosted {
+    /// Whether there is nothing to remember.
+    pub(super) fn is_empty(&self) -> bool {
+        self.controls() == Controls::default() && self.holds.is_empty() && self.waiting.is_empty()
+    }
+
+    /// As everybody sees it.
+    pub(super) fn controls(&self) -> Controls {
+        Controls {
+            locked: self.locked,
+            waiting_room: self.waiting_room,
+            spotlight: self.spotlight,
+            muted_all: self.muted_all.map(|(how, _)| how),
+            disabled: TrackSource::ALL.into_iter().filter(|source| self.disabled.contains_key(source)).collect(),
+        }
+    }
+
+    /// What holds for a source of somebody's; `is_host`: what holds for all does not concern them.
+    pub(super) fn held(&self, user: UserId, source: TrackSource, is_host: bool) -> Option<Held> {
+        let hold = self.holds.get(&(user, source)).copied().unwrap_or_default();
+        let disabled_for = |source| {
+            let hold = self.holds.get(&(user, source)).and_then(|hold| hold.disabled).map(|host| host.user);
+            hold.or_else(|| self.disabled.get(&source).copied().filter(|_| !is_host))
+        };
+        // The sound of a screen goes with the screen.
+        let with_screen = || (source == TrackSource::ScreenAudio).then(|| disabled_for(TrackSource::Screen)).flatten();
+        let disabled = disabled_for(source).or_else(with_screen);
+        let held = |reason, by| Held { reason, by: Some(by), may_unmute: false };
+        if let Some(by) = disabled {
+            return Some(held(StopReason::DisabledByHost, by));
+        }
+        if let Some(host) = hold.muted {
+            return Some(held(StopReason::MutedByHost, host.user));
+        }
+        let (how, by) = self.muted_all.filter(|_| self.mutes(user, source, is_host))?;
+        Some(Held { may_unmute: how.may_unmute, ..held(StopReason::MutedByHost, by) })
+    }
+
+    /// Whether muting all concerns a source of somebody's. The sound of a screen is no way around it.
+    fn mutes(&self, user: UserId, source: TrackSource, is_host: bool) -> bool {
+        let is_heard = matches!(source, TrackSource::Microphone | TrackSource::ScreenAudio);
+        self.muted_all.is_some() && is_heard && !is_host && !self.unmuted.contains(&user)
+    }
+
+    /// Whether somebody counts as having muted that themselves, since all are muted.
+    pub(super) fn shuts(&self, user: UserId, source: TrackSource, is_host: bool) -> bool {
+        source == TrackSource::Microphone && self.mutes(user, source, is_host)
+    }
+
+    /// What a host does not let this person alone send.
+    pub(super) fn disabled_of(&self, user: UserId) -> Vec<TrackSource> {
+        let is_disabled =
+            |source: &TrackSource| self.holds.get(&(user, *source)).is_some_and(|it| it.disabled.is_some());
+        TrackSource::ALL.into_iter().filter(is_disabled).collect()
+    }
+
+    /// A host's mute of one person's source, or its end. `Err`: somebody above that host wants it otherwise.
+    pub(super) fn mute(&mut self, user: UserId, source: TrackSource, host: Host, muted: bool) -> Result<(), Overruled> {
+        self.change(user, source, |hold| set(&mut hold.muted, host, muted))?;
+        if !muted && source == TrackSource::Microphone && self.muted_all.is_some() {
+            self.may_speak(user);
+        }
+        Ok(())
+    }
+
+    /// The same for letting nothing through at all.
+    pub(super) fn disable(
+        &mut self,
+        user: UserId,
+        source: TrackSource,
+        host: Host,
+        disabled: bool,
+    ) -> Result<(), Overruled> {
+        self.change(user, source, |hold| set(&mut hold.disabled, host, disabled))
+    }
+
+    fn change(
+        &mut self,
+        user: UserId,
+        source: TrackSource,
+        change: impl FnOnce(&mut Hold) -> Result<(), Overruled>,
+    ) -> Result<(), Overruled> {
+        let key = (user, source);
+        if !self.holds.contains_key(&key) && self.holds.len() >= PEOPLE_LIMIT * TrackSource::ALL.len() {
+            return Err(Overruled);
+        }
+        let hold = self.holds.entry(key).or_default();
+        let changed = change(hold);
+        if hold.muted.is_none() && hold.disabled.is_none() {
+            self.holds.remove(&key);
+        }
+        changed
+    }
+
+    /// Everybody is muted from now on, also who opened their microphone since the last time; or nobody is any more.
+    pub(super) fn mute_all(&mut self, by: UserId, how: Option<MutedAll>) {
+        self.unmuted.clear();
+        self.muted_all = how.map(|how| (how, by));
+    }
+
+    /// Somebody speaks although all are muted. A forgotten one is muted again, at worst.
+    pub(super) fn may_speak(&mut self, user: UserId) {
+        if self.unmuted.len() < PEOPLE_LIMIT {
+            self.unmuted.insert(user);
+        }
+    }
+
+    pub(super) fn disable_all(&mut self, by: UserId, source: TrackSource, disabled: bool) {
+        if !disabled {
+            self.disabled.remove(&source);
+        } else {
+            self.disabled.entry(source).or_insert(by);
+        }
+    }
+
+    pub(super) fn spotlight(&mut self, participant: Option<ParticipantId>) {
+        self.spotlight = participant;
+    }
+
+    pub(super) fn is_in_spotlight(&self, participant: ParticipantId) -> bool {
+        self.spotlight == Some(participant)
+    }
+
+    pub(super) fn lock(&mut self, locked: bool) {
+        self.locked = locked;
+        if !locked {
+            self.passes.clear();
+        }
+    }
+
+    /// Whether the lock keeps this person out.
+    pub(super) fn locks_out(&self, user: UserId) -> bool {
+        self.locked && !self.passes.contains(&user)
+    }
+
+    /// Whether the waiting room keeps this person out.
+    pub(super) fn lets_wait(&self, user: UserId) -> bool {
+        self.waiting_room && !self.admitted.contains(&user)
+    }
+
+    /// People wait from now on, but for those who are `present`; or no more.
+    pub(super) fn set_waiting_room(&mut self, enabled: bool, present: impl Iterator<Item = UserId>) {
+        self.waiting_room = enabled;
+        self.admitted = if enabled { present.collect() } else { HashSet::new() };
+        self.denied.clear();
+    }
+
+    /// The waiting room lets somebody pass for the call's life.
+    pub(super) fn admit(&mut self, user: UserId) {
+        if self.waiting_room && self.admitted.len() < PEOPLE_LIMIT {
+            self.admitted.insert(user);
+        }
+    }
+
+    /// An admission has done its work: somebody is in the call, or has left the room.
+    pub(super) fn end_pass(&mut self, user: UserId) {
+        self.passes.remove(&user);
+    }
+
+    /// Somebody is put out: whatever let them in does so no more.
+    pub(super) fn put_out(&mut self, user: UserId) -> Vec<SessionId> {
+        self.admitted.remove(&user);
+        self.passes.remove(&user);
+        self.take(user)
+    }
+
+    /// Lets somebody wait. Whether that is news.
+    ///
+    /// # Errors
+    /// `room_full`: too many wait already; `denied`.
+    pub(super) fn knock(&mut self, user: &User, session: SessionId, now: Instant) -> Result<bool, Refusal> {
+        if let Some(until) = self.denied.get(&user.id).filter(|until| **until > now) {
+            let retry_after_ms = u64::try_from((*until - now).as_millis()).unwrap_or(u64::MAX).max(1);
+            return Err(Refusal::Denied { retry_after_ms });
+        }
+        if let Some(knocking) = self.waiting.iter_mut().find(|it| it.waiter.user_id == user.id) {
+            knocking.sessions.insert(session);
+            return Ok(false);
+        }
+        if self.waiting.len() >= WAITING_LIMIT {
+            return Err(Refusal::WaitingRoomFull { limit: WAITING_LIMIT as u32 });
+        }
+        let waiter = Waiter { user_id: user.id, nickname: user.nickname.clone(), since: Time::now() };
+        self.waiting.push(Knocking { waiter, sessions: HashSet::from([session]) });
+        Ok(true)
+    }
+
+    /// A session waits no more. Whether its owner does not either.
+    pub(super) fn give_up(&mut self, session: SessionId) -> bool {
+        let before = self.waiting.len();
+        for knocking in &mut self.waiting {
+            knocking.sessions.remove(&session);
+        }
+        self.waiting.retain(|it| !it.sessions.is_empty());
+        self.waiting.len() != before
+    }
+
+    /// Lets in who waits: one, or all. Whom, and their sessions.
+    pub(super) fn let_in(&mut self, user: Option<UserId>) -> Vec<SessionId> {
+        let (admitted, rest) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<Vec<_>, _>(|it| user.is_none_or(|user| user == it.waiter.user_id));
+        self.waiting = rest;
+        for knocking in &admitted {
+            let user = knocking.waiter.user_id;
+            self.admit(user);
+            if self.locked {
+                self.passes.insert(user);
+            }
+        }
+        admitted.into_iter().flat_map(|it| it.sessions).collect()
+    }
+
+    /// Sends somebody away who waits.
+    pub(super) fn deny(&mut self, user: UserId, now: Instant) -> Vec<SessionId> {
+        let sessions = self.take(user);
+        if !sessions.is_empty() {
+            self.denied.retain(|_, until| *until > now);
+            if self.denied.len() < PEOPLE_LIMIT {
+                self.denied.insert(user, now + DENIED_FOR);
+            }
+        }
+        sessions
+    }
+
+    fn take(&mut self, user: UserId) -> Vec<SessionId> {
+        let at = self.waiting.iter().position(|it| it.waiter.user_id == user);
+        at.map(|at| self.waiting.remove(at).sessions.into_iter().collect()).unwrap_or_default()
+    }
+
+    /// Who waits, first come first.
+    pub(super) fn waiters(&self) -> Vec<Waiter> {
+        self.waiting.iter().map(|it| it.waiter.clone()).collect()
+    }
+
+    pub(super) fn is_anybody_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+}
+
+/// Somebody above wants it otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Overruled;
+
+fn set(what: &mut Option<Host>, host: Host, on: bool) -> Result<(), Overruled> {
+    match what {
+        // Who wanted it first stands for it, unless somebody above them wants it too.
+        Some(before) if on && !host.standing.outranks(before.standing) => Ok(()),
+        Some(before) if !on && before.standing.outranks(host.standing) => Err(Overruled),
+        _ => {
+            *what = on.then_some(host);
+            Ok(())
+        }
+    }
+}
