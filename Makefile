@@ -1,8 +1,9 @@
 # make run [PORT=4000]: builds everything and starts the server; its state is in ./data.
 # make test: every check and every test; the last line is "N passed, N failed".
 # make bench [ONLY=name]: the figures of docs/benchmarks.md. make fuzz: the fuzz targets, a minute each.
+# make sim [SEEDS=200] [SECONDS=30] [FIRST=1000]: whole calls in simulated time, from seeds; ends with the seeds that broke a law.
 
-.PHONY: run test check bench fuzz
+.PHONY: run test check bench fuzz sim
 
 export ONLY
 
@@ -36,3 +37,7 @@ bench:
 
 fuzz:
 	@scripts/fuzz
+
+sim:
+	@SIM_SEEDS=$(or $(SEEDS),200) SIM_SECONDS=$(or $(SECONDS),30) SIM_FIRST=$(or $(FIRST),1000) RUST_BACKTRACE=0 \
+		cargo test --locked --quiet -p parlor-media --test sim -- --ignored --exact sweep --nocapture

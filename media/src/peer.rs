@@ -156,11 +156,11 @@ impl Peer {
     /// The one section that uses a payload type, when only one does.
     fn section_by_payload_type(&self, payload_type: u8) -> Option<usize> {
         let mut found = self.sections.iter().enumerate().filter(|(_, section)| {
-            section.rids.is_empty()
-                && (section.payload_type == payload_type || section.rtx_payload_type == Some(payload_type))
+            section.payload_type == payload_type || section.rtx_payload_type == Some(payload_type)
         });
-        let first = found.next()?;
-        found.next().is_none().then_some(first.0)
+        // A layer whose first packets, which name it, were lost must not pass for the other section's single stream.
+        let (first, section) = found.next()?;
+        (found.next().is_none() && section.rids.is_empty()).then_some(first)
     }
 }
 
