@@ -27,6 +27,8 @@ const PACKET_BITS: f64 = 1_200.0 * 8.0;
 const LEAST_GROWTH_BPS: f64 = 4_000.0;
 /// Less than this share of the estimate in use is being limited by what there is to send.
 const LIMITED: f64 = 0.8;
+/// And at this share of it what is sent counts as arriving.
+const ARRIVES: f64 = 0.85;
 
 /// What is known of the line at one feedback. Rates in bit/s.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +44,8 @@ pub(super) struct Line {
     pub queueing_us: u64,
     /// A probe is on its way, or was a moment ago.
     pub is_probed: bool,
+    /// A queue builds up so fast that less arrives than is sent.
+    pub is_choked: bool,
 }
 
 impl Line {
@@ -157,7 +161,7 @@ impl Aimd {
         let back_off = if line.queueing_us < SHORT_QUEUE_US { BACK_OFF_EARLY } else { BACK_OFF };
         let interval_us = line.rtt_us.clamp(10_000, 200_000);
         let is_due = self.decreased_us.is_none_or(|at_us| now_us >= at_us + interval_us);
-        let is_far_off = acked.is_some_and(|acked| acked < self.target / 2.0);
+        let is_far_off = !self.is_limited(line) && acked.is_some_and(|acked| acked < self.target / 2.0);
         let again = self.decreased_us.is_some_and(|at_us| now_us < at_us + AGAIN_US);
         if again && acked.is_some_and(|acked| self.target < DRAINS * acked) {
             return;
@@ -176,9 +180,9 @@ impl Aimd {
         {
             lower = back_off * mean * 1_000.0;
         }
-        // What is sent arrives, and is far less than the estimate: the first time only the part that nobody uses goes.
-        if !again && self.is_limited(line) && line.sent.is_some_and(|sent| acked >= 0.9 * sent) {
-            lower = lower.max((1.1 * acked).min(BACK_OFF * self.target));
+        // What is sent arrives, and is far less than the estimate: of what nobody uses a part goes each time, until it is used.
+        if self.is_limited(line) && !line.is_choked && line.sent.is_some_and(|sent| acked >= ARRIVES * sent) {
+            lower = lower.max(BACK_OFF * self.target);
         } else {
             if self.capacity.bounds().is_some_and(|(low, _)| acked < low) {
                 self.capacity.mean = None;
@@ -237,6 +241,7 @@ mod tests {
             rtt_us: 50_000,
             queueing_us: 100_000,
             is_probed: false,
+            is_choked: false,
         }
     }
 
@@ -274,14 +279,22 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_little_keeps_it_at_the_first_doubt() {
+    fn who_sends_little_keeps_it() {
         let mut aimd = Aimd::new(2e6);
-        aimd.update(line(Usage::Over, 500_000.0), 1_000_000);
-        assert!((aimd.bps() - 550_000.0).abs() < 1.0, "{}", aimd.bps());
-        aimd.update(line(Usage::Over, 500_000.0), 1_300_000);
-        assert_eq!(aimd.bps(), 425_000.0);
-        // Which lets the queue drain: that is enough for now.
-        aimd.update(line(Usage::Over, 500_000.0), 1_600_000);
-        assert_eq!(aimd.bps(), 425_000.0);
+        let mut now_us = 1_000_000;
+        aimd.update(line(Usage::Over, 500_000.0), now_us);
+        assert_eq!(aimd.bps(), 1.7e6);
+        // Again and again, until what is sent is all that there is; then less than what arrives, so that the queue drains.
+        let mut least = f64::INFINITY;
+        for _ in 0..20 {
+            now_us += 200_000;
+            aimd.update(line(Usage::Over, 500_000.0), now_us);
+            least = least.min(aimd.bps());
+        }
+        assert_eq!(least, 425_000.0);
+        // A link that has become too narrow is another matter.
+        let mut aimd = Aimd::new(2e6);
+        aimd.update(Line { is_choked: true, ..line(Usage::Over, 300_000.0) }, 1_000_000);
+        assert_eq!(aimd.bps(), 255_000.0);
     }
 }

@@ -52,6 +52,8 @@ const LEAST_DRAIN: f64 = 0.4;
 const DRAIN_US: u64 = 3_000_000;
 /// Less than this share of the estimate arrives while a queue builds up: the link is overused, whatever the trend says.
 const CHOKED: f64 = 0.75;
+/// Where loss limits the estimate a probe goes no higher than this multiple of it.
+const LOSSY_PROBE: f64 = 1.3;
 /// More than this multiple of what was sent cannot have arrived, but for what had waited.
 const MOST_ACKED: f64 = 1.5;
 /// A REMB holds this long: receivers repeat it each second.
@@ -288,7 +290,7 @@ impl Estimator {
         let line = self.line(now_us);
         let before = self.aimd.bps();
         self.aimd.update(line, now_us);
-        self.loss.settle(self.aimd.bps(), line.acked);
+        self.loss.settle(self.aimd.bps(), line.acked, self.queueing.us());
         if self.aimd.bps() < before {
             self.prober.dropped(before, self.aimd.bps(), now_us);
         }
@@ -316,6 +318,7 @@ impl Estimator {
             rtt_us: self.rtt_us.unwrap_or(PATIENCE_US),
             queueing_us: self.queueing.us(),
             is_probed: self.prober.is_felt(now_us),
+            is_choked,
         }
     }
 
@@ -408,19 +411,23 @@ impl Estimator {
     }
 
     /// What the allocator would like to send (0: it is content) and what it sends now, in bit/s.
-    pub fn wanted(&mut self, wanted_bps: u64, allocated_bps: u64, now_us: u64) {
-        let before = self.wanted.replace(wanted_bps);
+    pub fn wanted(&mut self, wanted_bps: u64, allocated_bps: u64, _now_us: u64) {
+        let before = self.wanted.replace(wanted_bps).unwrap_or(u64::MAX) as f64;
         self.allocated = allocated_bps as f64;
-        if before.is_some_and(|before| before < wanted_bps && before as f64 <= self.target) {
-            self.prober.hurry(now_us);
+        if before <= self.target && wanted_bps as f64 > self.target {
+            self.prober.hurry();
         }
     }
 
     /// A probe to send now: so many bytes of padding or repeats at this rate, each told to [`Estimator::sent`] as a probe.
     pub fn probe(&mut self, now_us: u64) -> Option<Probe> {
+        let wanted = self.wanted.map(|bps| bps as f64);
+        // A few packets pass a policer that stops more: where loss limits, one goes up in small steps.
+        let may = self.loss.limit().map(|_| LOSSY_PROBE * self.target);
         let wish = Wish {
             target: self.target,
-            wanted: self.wanted.map(|bps| bps as f64),
+            wanted: wanted.into_iter().chain(may).reduce(f64::min),
+            allocated: self.allocated,
             is_calm: self.is_calm(now_us),
             is_heard: self.is_heard,
         };
@@ -430,6 +437,6 @@ impl Estimator {
     fn is_calm(&self, now_us: u64) -> bool {
         let is_answered = self.unanswered < UNANSWERED || now_us < self.unanswered_us + CALM_US || !self.is_heard;
         let has_dropped = self.aimd.decreased_us().is_some_and(|at_us| now_us < at_us + CALM_US);
-        self.trendline.usage() != Usage::Over && is_answered && !has_dropped
+        self.trendline.usage() != Usage::Over && is_answered && !has_dropped && !self.loss.is_held()
     }
 }

@@ -7,6 +7,8 @@ use super::MOST_BPS;
 /// A probe lasts this long at its rate, and has at least so many bytes: ten packets of padding.
 const PROBE_US: f64 = 20_000.0;
 const LEAST_BYTES: f64 = 2_500.0;
+/// But it takes no longer than this.
+const LONGEST_PROBE_US: f64 = 100_000.0;
 /// The first probe, and each that follows one that came through, are this much above what is known.
 const FIRST: f64 = 3.0;
 const FURTHER: f64 = 2.0;
@@ -15,7 +17,7 @@ const CAME_THROUGH: f64 = 0.7;
 /// While more is wanted, a probe as often as this: 1 % of what is sent.
 const INTERVAL_US: u64 = 4_000_000;
 /// A probe that was asked for is sent, and answered, within these times.
-const SENDING_US: u64 = 200_000;
+const SENDING_US: u64 = 300_000;
 const ANSWER_US: u64 = 1_000_000;
 /// What it put into queues is gone this long after its answer.
 const FELT_US: u64 = 200_000;
@@ -138,6 +140,8 @@ pub(super) struct Wish {
     pub target: f64,
     /// What the allocator would send; None if it never said.
     pub wanted: Option<f64>,
+    /// What it sends now.
+    pub allocated: f64,
     /// No queue, no drop, no silence just now.
     pub is_calm: bool,
     /// Feedback comes at all.
@@ -153,6 +157,7 @@ pub(super) struct Prober {
     has_started: bool,
     unanswered: u8,
     failures: u8,
+    is_hurried: bool,
     /// The next probe and when it is due.
     pending: Option<(f64, u64)>,
     next_us: u64,
@@ -170,6 +175,7 @@ impl Prober {
             has_started: false,
             unanswered: 0,
             failures: 0,
+            is_hurried: false,
             pending: None,
             next_us: 0,
             ended_us: None,
@@ -225,7 +231,7 @@ impl Prober {
         }
         let cluster = self.active.take()?;
         self.ended_us = Some(now_us);
-        self.next_us = now_us + INTERVAL_US;
+        self.wait(now_us);
         let enough = cluster.came.packets >= FEWEST_PACKETS
             && f64::from(cluster.came.packets) >= LEAST_SHARE * f64::from(cluster.packets);
         let Some(found) = cluster.came.bore().filter(|_| enough) else {
@@ -258,9 +264,14 @@ impl Prober {
         self.pending = (after < DROP * self.before_drop).then(|| (RECOVERY * self.before_drop, now_us + RECOVERY_US));
     }
 
-    /// More is wanted all of a sudden: the next probe does not wait for its turn.
-    pub fn hurry(&mut self, now_us: u64) {
-        self.next_us = self.next_us.min(now_us + RETRY_US);
+    /// More is wanted all of a sudden, and somebody waits for it: the next probe goes at once, or after the one on its way.
+    pub fn hurry(&mut self) {
+        self.next_us = 0;
+        self.is_hurried = true;
+    }
+
+    fn wait(&mut self, now_us: u64) {
+        self.next_us = now_us + if std::mem::take(&mut self.is_hurried) { RETRY_US } else { INTERVAL_US };
     }
 
     /// Time passes: gives up what is not sent or not answered.
@@ -274,24 +285,26 @@ impl Prober {
             self.unanswered = self.unanswered.saturating_add(1);
             self.active = None;
             self.is_sending = false;
-            self.next_us = now_us + INTERVAL_US;
+            self.wait(now_us);
         }
     }
 
     /// The probe to send now, if there is one.
     pub fn poll(&mut self, wish: Wish, now_us: u64) -> Option<Probe> {
         self.tick(now_us);
-        let most = wish.wanted.map_or(MOST_BPS, |wanted| (TO_SPARE * wanted).min(MOST_BPS));
-        if self.active.is_some() || !wish.is_calm || wish.wanted == Some(0.0) {
+        if self.active.is_some() || !wish.is_calm || !wish.is_heard && self.unanswered >= MOST_UNANSWERED {
             return None;
         }
-        if !wish.is_heard && self.unanswered >= MOST_UNANSWERED {
-            return None;
-        }
-        if !self.has_started {
+        // What a line bears is worth knowing from the beginning, even if little is wanted as yet.
+        let is_idle = wish.wanted == Some(0.0);
+        if !self.has_started && (!is_idle || wish.allocated > 0.0) {
             self.has_started = true;
-            self.pending = Some((FIRST * wish.target, now_us));
+            return Some(self.begin((FIRST * wish.target).min(MOST_BPS), now_us));
         }
+        if is_idle {
+            return None;
+        }
+        let most = wish.wanted.map_or(MOST_BPS, |wanted| (TO_SPARE * wanted).min(MOST_BPS));
         let bps = match self.pending {
             Some((bps, due_us)) if now_us >= due_us => {
                 self.pending = None;
@@ -310,7 +323,8 @@ impl Prober {
     }
 
     fn begin(&mut self, bps: f64, now_us: u64) -> Probe {
-        let bytes = (bps * PROBE_US / 8e6).max(LEAST_BYTES);
+        let bytes = (bps * PROBE_US / 8e6).max(LEAST_BYTES.min(bps * LONGEST_PROBE_US / 8e6));
+        self.is_hurried = false;
         // 0 is for packets of no cluster.
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
         self.is_sending = true;
@@ -333,7 +347,8 @@ impl Prober {
 mod tests {
     use super::*;
 
-    const WISH: Wish = Wish { target: 500_000.0, wanted: Some(4e6), is_calm: true, is_heard: true };
+    const WISH: Wish =
+        Wish { target: 500_000.0, wanted: Some(4e6), allocated: 400_000.0, is_calm: true, is_heard: true };
 
     /// Sends a probe in packets of 250 bytes over a link of a capacity; answers what was found.
     fn send(prober: &mut Prober, probe: Probe, from_us: u64, capacity_bps: u64, lost: usize) -> Option<f64> {
@@ -388,7 +403,7 @@ mod tests {
     #[test]
     fn who_is_content_or_never_answers_is_not_probed() {
         let mut prober = Prober::new();
-        assert_eq!(prober.poll(Wish { wanted: Some(0.0), ..WISH }, 0), None);
+        assert_eq!(prober.poll(Wish { wanted: Some(0.0), allocated: 0.0, ..WISH }, 0), None);
         assert_eq!(prober.poll(Wish { is_calm: false, ..WISH }, 0), None);
         let mut probes = 0;
         for tick in 0..6_000 {

@@ -50,8 +50,10 @@ pub struct Flow {
     /// Feedback is lost within these times.
     pub deaf: std::ops::Range<u64>,
     pub starts_us: u64,
+    /// From when on (µs) so much video is wanted at most (bit/s).
+    pub wants: Vec<(u64, f64)>,
     pub delivered: Vec<Delivered>,
-    pub voices_sent: Vec<u64>,
+    pub sent: Vec<u64>,
     /// The estimate, each 100 ms.
     pub targets: Vec<(u64, u64)>,
     pub probes: u32,
@@ -78,8 +80,9 @@ impl Flow {
             muted: 0..0,
             deaf: 0..0,
             starts_us: 0,
+            wants: vec![(0, f64::INFINITY)],
             delivered: Vec::new(),
-            voices_sent: Vec::new(),
+            sent: Vec::new(),
             targets: Vec::new(),
             probes: 0,
             chance: Chance(seed),
@@ -146,7 +149,9 @@ impl Flow {
             self.queue.clear();
             return self.estimator.wanted(0, voices as u64, now_us);
         }
-        let mut left = self.estimator.target_bps() as f64 - voices;
+        let wants = self.wants.iter().rev().find(|(from_us, _)| *from_us <= now_us).map_or(0.0, |wants| wants.1);
+        let may = (self.estimator.target_bps() as f64 - voices).min(wants);
+        let mut left = may;
         let mut levels = vec![0usize; self.tiles];
         loop {
             let cost = |tile: usize, level: usize| {
@@ -159,8 +164,8 @@ impl Flow {
             levels[tile] += 1;
         }
         self.levels = levels;
-        let wanted = voices + SIZES[..self.tiles].iter().sum::<f64>() * LAYERS[8];
-        self.estimator.wanted(wanted as u64, (self.estimator.target_bps() as f64 - left) as u64, now_us);
+        let wanted = voices + (SIZES[..self.tiles].iter().sum::<f64>() * LAYERS[8]).min(wants);
+        self.estimator.wanted(wanted as u64, (voices + may - left) as u64, now_us);
     }
 
     fn speak(&mut self, now_us: u64, there: &mut Link) {
@@ -169,7 +174,6 @@ impl Flow {
         }
         self.next_voice_us = now_us + VOICE_US;
         for _ in 0..self.voices {
-            self.voices_sent.push(now_us);
             self.send(What::Voice, VOICE_BYTES, now_us, there);
         }
     }
@@ -225,6 +229,7 @@ impl Flow {
 
     fn send(&mut self, what: What, bytes: u32, now_us: u64, there: &mut Link) {
         let number = self.estimator.sent(bytes as u16, what == What::Padding, now_us);
+        self.sent.push(now_us);
         if let Some(crossed) = there.send(bytes + OVERHEAD, now_us) {
             self.arriving.push(Reverse((crossed.arrival_us, number)));
             self.arrived_bytes += bytes;
@@ -247,6 +252,13 @@ impl Flow {
             .map(|delivered| u64::from(delivered.bytes))
             .sum();
         bytes as f64 * 8e6 / (within.end - within.start) as f64
+    }
+
+    /// The share of all packets sent within some time that was lost.
+    pub fn lost(&self, within: std::ops::Range<u64>) -> f64 {
+        let sent = self.sent.iter().filter(|at_us| within.contains(at_us)).count();
+        let came = self.delivered.iter().filter(|delivered| within.contains(&delivered.sent_us)).count();
+        1.0 - came as f64 / sent.max(1) as f64
     }
 
     /// The queueing delay that this share of packets stayed below, in µs.
