@@ -111,6 +111,11 @@ async fn what_the_media_side_finds_is_told() {
     house.rooms.call_changed(CallEvent::Speakers { call, speakers: vec![(two.participant_id, -31)] });
     let (_, Fact::CallSpeakers(speakers)) = house.told().await else { panic!("speakers") };
     assert_eq!((speakers[0].participant_id, speakers[0].level), (two.participant_id, -31));
+    // Only the publisher can let layers rest.
+    let layers = vec![true, false, false];
+    house.rooms.call_changed(CallEvent::Watched { call, track: track(&one, 1), layers: layers.clone() });
+    let told = house.told().await;
+    assert_eq!(told, (Audience::Session(ada.id), Fact::CallLayers { track: track(&one, 1), layers }));
 
     let state = |mid: &str, source| SlotState {
         mid: mid.to_owned(),

@@ -11,6 +11,9 @@ export interface MediaOptions {
   fps?: number;
   /** What this page's screen shows, 32 to 63. */
   screenId?: number;
+  /** What this page's screen sounds, 1 to 15; 0: nothing. */
+  screenTone?: number;
+  screenFps?: number;
   /** Sharp blocks; the same out of focus, which the classifier never takes for a drawing; or a drawing, which shows no id. */
   picture?: "blocks" | "soft" | "drawing";
   /** getUserMedia is refused, as by a user who says no. */
@@ -52,6 +55,9 @@ declare global {
     /** How many offers the page has made. */
     readonly offers: number;
     usernames(): (string | undefined)[];
+    // biome-ignore lint/suspicious/noExplicitAny: each kind of report has members of its own.
+    streams(kind: "inbound-rtp" | "outbound-rtp"): Promise<any[]>;
+    shares(): (RTCRtpSendParameters & { contentHint: string })[];
     failConnections(): void;
     /** A camera of any id. */
     canvasTrack(id: number, width: number, height: number, fps: number): MediaStreamTrack;

@@ -4,7 +4,7 @@
 (() => {
   const { COLUMNS, ROWS, WIDTH, HEIGHT, cellsOf, read, frequencyOf, amplitude } = globalThis.__blocks;
   const options = Object.assign(
-    { id: 1, width: 320, height: 180, fps: 15, screenId: 33, picture: "blocks" },
+    { id: 1, width: 320, height: 180, fps: 15, screenId: 33, screenTone: 0, screenFps: 5, picture: "blocks" },
     globalThis.__mediaOptions,
   );
 
@@ -171,8 +171,12 @@
       if (constraints.video) tracks.push(camera(constraints.video));
       return new MediaStream(tracks);
     };
-    media.getDisplayMedia = async () =>
-      new MediaStream([named(canvasTrack(options.screenId, 1280, 720, 5), "screen", "Test screen")]);
+    media.getDisplayMedia = async ({ audio } = {}) => {
+      const { screenId, screenTone, screenFps } = options;
+      const tracks = [named(canvasTrack(screenId, 1280, 720, screenFps), "screen", "Test screen")];
+      if (audio && screenTone) tracks.push(await toneTrack(screenTone));
+      return new MediaStream(tracks);
+    };
     media.enumerateDevices = async () =>
       ["camera-1", "camera-2", "microphone-1", "microphone-2"].map((deviceId) => ({
         deviceId,
@@ -310,6 +314,19 @@
     usernames: () =>
       [...connections].map(
         (connection) => /a=ice-ufrag:(\S+)/.exec(connection.currentLocalDescription?.sdp ?? "")?.[1],
+      ),
+    /** What the page's connections say of their streams of one kind. */
+    async streams(kind) {
+      const reports = await Promise.all([...connections].map((connection) => connection.getStats()));
+      return reports.flatMap((report) => [...report.values()].filter(({ type }) => type === kind));
+    },
+    /** What the page's connections are told to send of their screens. */
+    shares: () =>
+      [...connections].flatMap((connection) =>
+        connection
+          .getSenders()
+          .filter(({ track }) => track?.label === "Test screen")
+          .map((sender) => ({ contentHint: sender.track.contentHint, ...sender.getParameters() })),
       ),
     /** Makes every connection of the page seem to have failed, until it makes an offer: as when the network changed under it. */
     failConnections() {

@@ -1,65 +1,33 @@
 import { Emitter } from "./emitter.js";
+import type { ShareMode } from "./encodings.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
+import { type CallOver, Hosting, heldAfter, NO_CONTROLS, stillHeld } from "./hosting.js";
+import { Outgoing } from "./outgoing.js";
 import { Peer } from "./peer.js";
 import type {
   Answer,
+  CallEnded,
   Call as CallState,
+  Controls,
   OfferedSource,
   Participant,
-  RecordingStopped,
   ServerFrame,
   Slot,
   Speaker,
   Track,
   TrackSource,
   TrackStopped,
+  Waiter,
 } from "./proto.js";
 import { type RecordingNow, recordingAfter, recordingOf } from "./recording.js";
 import type { Room } from "./room.js";
 import { SlotMap } from "./slots.js";
+import type { CallEvents, CallPhase, CallSnapshot } from "./snapshot.js";
 import { expectType } from "./socket.js";
-import { Tile, type TileOptions } from "./tile.js";
-import { type Shown, viewOf } from "./view.js";
-
-/** `consent`: the call is recorded, and we are not in it until `acceptRecording`. */
-export type CallPhase = "idle" | "connecting" | "consent" | "connected" | "reconnecting" | "ended" | "failed";
-
-/** The sound of one audio slot, to be played by an <audio> element. */
-export interface AudioSlot {
-  mid: string;
-  stream: MediaStream;
-  participantId: string | null;
-}
-
-export interface CallSnapshot {
-  phase: CallPhase;
-  callId: string | null;
-  participantId: string | null;
-  participants: Participant[];
-  /** Loudest first. */
-  speakers: Speaker[];
-  audio: AudioSlot[];
-  /** The recording that is about to start or runs. */
-  recording: RecordingNow | null;
-  /** What of ours the site's moderation stopped; it stays so as long as the call lasts. */
-  moderated: readonly TrackSource[];
-  /** Why the call could not be entered. */
-  reason: { code: string; message: string } | null;
-}
-
-export interface CallEvents {
-  change: CallSnapshot;
-  /** The host or the site's moderation stopped a track of ours. */
-  stopped: TrackStopped;
-  /** The call is being recorded: ask the person, then `acceptRecording` or `leave`. */
-  consent: { message: string };
-  recordingStopped: RecordingStopped;
-}
-
-interface LocalTrack {
-  track: MediaStreamTrack | null;
-  muted: boolean;
-}
+import { isLimited, LOOK_EVERY_MS, Strain } from "./strain.js";
+import type { Tile, TileOptions } from "./tile.js";
+import { Tiles } from "./tiles.js";
+import { viewOf } from "./view.js";
 
 /** ICE gets this long to mend itself before a restart, and a restart this long before a new connection. */
 const MEND_MS = 4_000;
@@ -68,16 +36,16 @@ const VIEW_AFTER_MS = 80;
 
 /** Our part in a room's call: one connection, one offer, and slots that show whom the page wants to see. */
 export class Call extends Emitter<CallEvents> {
+  /** What hosts do. */
+  readonly hosting: Hosting;
   readonly #room: Room;
   readonly #off: (() => void)[];
   readonly #slots = new SlotMap();
-  readonly #tiles = new Set<Tile>();
-  readonly #local = new Map<TrackSource, LocalTrack>();
-  readonly #trackIds = new Map<TrackSource, string>();
+  readonly #tiles = new Tiles(() => this.#viewSoon());
+  readonly #outgoing: Outgoing;
+  readonly #strain = new Strain();
   readonly #turns = new Map<string, number>();
   readonly #participants = new Map<string, Participant>();
-  readonly #resize: ResizeObserver;
-  readonly #cross: IntersectionObserver;
   #peer: Peer | null = null;
   #phase: CallPhase = "idle";
   #callId: string | null = null;
@@ -85,29 +53,30 @@ export class Call extends Emitter<CallEvents> {
   /** The recording that the person agreed to, by word or by staying when it began. */
   #agreedTo: string | null = null;
   #accepts = false;
-  #moderated: TrackSource[] = [];
+  #controls: Controls = NO_CONTROLS;
+  #waiting: Waiter[] = [];
+  #over: CallOver | null = null;
   #participantId: string | null = null;
   #speakers: Speaker[] = [];
   #reason: CallSnapshot["reason"] = null;
   #negotiation: Promise<void> = Promise.resolve();
   #mending: ReturnType<typeof setTimeout> | undefined;
   #viewing: ReturnType<typeof setTimeout> | undefined;
+  #looking: ReturnType<typeof setInterval> | undefined;
   #lastView = "";
   #snapshot: CallSnapshot | null = null;
 
   constructor(room: Room) {
     super();
     this.#room = room;
+    this.hosting = new Hosting(room);
+    this.#outgoing = new Outgoing((trackId, muted) => {
+      room.socket.send("call.mute", { roomId: room.id, trackId, muted });
+    });
     this.#off = [
       room.on("call", (frame) => this.#receive(frame)),
       room.on("state", ({ call, resumed }) => this.#roomState(call, resumed)),
     ];
-    this.#resize = new ResizeObserver((entries) => {
-      for (const { target, contentRect } of entries) this.#measure(target, contentRect.width);
-    });
-    this.#cross = new IntersectionObserver((entries) => {
-      for (const { target, isIntersecting } of entries) this.#appear(target, isIntersecting);
-    });
   }
 
   get snapshot(): CallSnapshot {
@@ -139,31 +108,33 @@ export class Call extends Emitter<CallEvents> {
   leave(): void {
     if (this.#phase === "ended") return;
     if (this.#phase !== "idle") this.#room.socket.send("call.leave", { roomId: this.#room.id });
+    this.#end();
+  }
+
+  #end(): void {
     this.#become("ended");
     for (const off of this.#off) off();
     clearTimeout(this.#mending);
     clearTimeout(this.#viewing);
-    this.#resize.disconnect();
-    this.#cross.disconnect();
-    for (const tile of this.#tiles) tile.close();
+    clearInterval(this.#looking);
+    this.#tiles.close();
     this.#peer?.close();
     this.#peer = null;
   }
 
   /** Publishes a track, replaces it, or stops publishing it. The caller owns the track and stops it. */
   async publish(source: TrackSource, track: MediaStreamTrack | null): Promise<void> {
-    const muted = this.#local.get(source)?.muted ?? false;
-    this.#local.set(source, { track, muted });
-    if (track) track.enabled = !muted;
-    await this.#peer?.send(source, this.#sendable(source));
+    await this.#outgoing.publish(source, track);
   }
 
   /** Mutes or unmutes our own track, and tells the others. */
   mute(source: TrackSource, muted: boolean): void {
-    const local = this.#local.get(source) ?? { track: null, muted };
-    this.#local.set(source, { ...local, muted });
-    if (local.track) local.track.enabled = !muted;
-    this.#tellMuted(source);
+    this.#outgoing.mute(source, muted);
+  }
+
+  /** Shares the screen for reading (sharp, few frames) or for watching (many frames); also while it is shared. */
+  async shareMode(mode: ShareMode): Promise<void> {
+    await this.#outgoing.share(mode);
   }
 
   /** The host's mute: the server drops the packets of somebody's track. */
@@ -173,19 +144,9 @@ export class Call extends Emitter<CallEvents> {
 
   /** Shows a track in a <video> element until the returned function is called. The element's size decides the layer. */
   attach(trackId: string, video: HTMLVideoElement, options: TileOptions = {}): () => void {
-    const tile = new Tile(trackId, video, options);
-    this.#tiles.add(tile);
-    this.#resize.observe(video);
-    this.#cross.observe(video);
-    this.#measure(video, video.clientWidth);
+    const tile = this.#tiles.add(trackId, video, options);
     this.#showTile(tile);
-    return () => {
-      this.#tiles.delete(tile);
-      this.#resize.unobserve(video);
-      this.#cross.unobserve(video);
-      tile.close();
-      this.#viewSoon();
-    };
+    return () => this.#tiles.remove(tile);
   }
 
   /** The slot that carries a track now. */
@@ -198,8 +159,16 @@ export class Call extends Emitter<CallEvents> {
       case "call.participant": {
         const { participant } = frame.data;
         this.#participants.set(participant.participantId, participant);
+        this.#own(participant);
         break;
       }
+      case "call.controls":
+        this.#controls = frame.data.controls;
+        this.emit("hosted", frame.data);
+        break;
+      case "call.waiting":
+        this.#waiting = frame.data.waiting;
+        break;
       case "call.participant_left":
         this.#participants.delete(frame.data.participantId);
         break;
@@ -209,6 +178,10 @@ export class Call extends Emitter<CallEvents> {
       case "slots":
         this.#takeSlots(frame.data.slots);
         break;
+      case "call.layers":
+        // What cannot be switched off goes on being sent: nothing is lost but bandwidth.
+        this.#outgoing.watch(frame.data).catch(() => undefined);
+        return;
       case "track.stopped":
         this.#stopped(frame.data);
         return;
@@ -218,8 +191,7 @@ export class Call extends Emitter<CallEvents> {
         this.#recorded(frame);
         return;
       case "call.ended":
-        if (this.#phase === "ended" || this.#phase === "idle") return;
-        void this.#reconnect();
+        this.#ended(frame.data);
         return;
       default:
         return;
@@ -227,19 +199,34 @@ export class Call extends Emitter<CallEvents> {
     this.#changed();
   }
 
-  /** What of ours may be sent: what moderation stopped would only be dropped. */
-  #sendable(source: TrackSource): MediaStreamTrack | null {
-    return this.#moderated.includes(source) ? null : (this.#local.get(source)?.track ?? null);
-  }
-
   #stopped(stopped: TrackStopped): void {
     const { source, reason } = stopped;
-    if (reason === "moderation" && !this.#moderated.includes(source)) {
-      this.#moderated = [...this.#moderated, source];
-      void this.#peer?.send(source, null);
-      this.#changed();
-    }
+    const outgoing = this.#outgoing;
+    outgoing.hold(heldAfter(outgoing.held, stopped));
+    if (source === "microphone") outgoing.follow(this.#ownTracks());
+    if (reason === "moderation") outgoing.stop(source);
+    this.#changed();
     this.emit("stopped", stopped);
+  }
+
+  #ended({ reason, by }: CallEnded): void {
+    if (this.#phase === "ended" || this.#phase === "idle") return;
+    if (reason !== "removed_by_host" && reason !== "ended_by_host") {
+      void this.#reconnect();
+      return;
+    }
+    this.#over = { reason, by };
+    this.#end();
+  }
+
+  #ownTracks(): readonly Track[] {
+    return this.#participants.get(this.#participantId ?? "")?.tracks ?? [];
+  }
+
+  // What a host holds no more is ours again.
+  #own({ participantId, tracks }: Participant): void {
+    if (participantId !== this.#participantId) return;
+    this.#outgoing.hold(stillHeld(this.#outgoing.held, tracks));
   }
 
   #recorded(frame: ServerFrame): void {
@@ -278,6 +265,7 @@ export class Call extends Emitter<CallEvents> {
     if (call) {
       this.#callId = call.callId;
       this.#recording = recordingOf(call, this.#recording);
+      this.#controls = call.controls;
       this.#everyone(call.participants);
     }
     this.#changed();
@@ -294,7 +282,10 @@ export class Call extends Emitter<CallEvents> {
 
   #everyone(participants: Participant[]): void {
     this.#participants.clear();
-    for (const participant of participants) this.#participants.set(participant.participantId, participant);
+    for (const participant of participants) {
+      this.#participants.set(participant.participantId, participant);
+      this.#own(participant);
+    }
   }
 
   async #reconnect(): Promise<void> {
@@ -312,14 +303,11 @@ export class Call extends Emitter<CallEvents> {
     this.#lastView = "";
     const iceServers = await this.#room.api.iceServers().catch(() => []);
     if (this.#phase === "ended" || this.#peer !== before) return;
-    const peer = new Peer(iceServers, before?.videoSlots);
+    const peer = new Peer(iceServers, this.#outgoing.mode, before?.videoSlots);
     this.#peer = peer;
     peer.connection.addEventListener("connectionstatechange", () => this.#connectionChanged(peer));
     for (const tile of this.#tiles) this.#showTile(tile);
-    for (const source of this.#local.keys()) {
-      const track = this.#sendable(source);
-      if (track) await peer.send(source, track);
-    }
+    await this.#outgoing.carry(peer);
     await this.#negotiate(peer, false);
   }
 
@@ -348,16 +336,16 @@ export class Call extends Emitter<CallEvents> {
     return this.#negotiation;
   }
 
-  #answered({ callId, participantId, tracks }: Answer, offered: OfferedSource[]): void {
+  #answered(answer: Answer, offered: OfferedSource[]): void {
+    const { callId, participantId, tracks } = answer;
     this.#callId = callId;
     this.#participantId = participantId;
+    this.#controls = answer.controls;
+    this.#outgoing.hold(stillHeld(this.#outgoing.held, this.#ownTracks()));
+    this.#outgoing.follow(this.#ownTracks());
     this.#accepts = false;
     this.#agree();
-    for (const { mid, source } of offered) {
-      const trackId = tracks.find((track) => track.mid === mid)?.trackId;
-      if (trackId) this.#trackIds.set(source, trackId);
-    }
-    for (const source of this.#local.keys()) this.#tellMuted(source);
+    this.#outgoing.named(offered, tracks);
     for (const tile of this.#tiles) this.#showTile(tile);
     this.#changed();
     this.#viewSoon();
@@ -390,6 +378,8 @@ export class Call extends Emitter<CallEvents> {
       clearTimeout(this.#mending);
       this.#room.socket.send("call.ready", { roomId: this.#room.id });
       this.#become("connected");
+      clearInterval(this.#looking);
+      this.#looking = setInterval(() => void this.#look(peer), LOOK_EVERY_MS);
     } else if (state === "disconnected" || state === "failed") {
       this.#become("reconnecting");
       clearTimeout(this.#mending);
@@ -410,22 +400,11 @@ export class Call extends Emitter<CallEvents> {
     }, RESTART_MS);
   }
 
-  #tellMuted(source: TrackSource): void {
-    const trackId = this.#trackIds.get(source);
-    const muted = this.#local.get(source)?.muted;
-    if (trackId === undefined || muted === undefined) return;
-    this.#room.socket.send("call.mute", { roomId: this.#room.id, trackId, muted });
-  }
-
-  #measure(element: Element, width: number): void {
-    for (const tile of this.#tiles)
-      if (tile.video === element) tile.width = Math.round(width * devicePixelRatio);
-    this.#viewSoon();
-  }
-
-  #appear(element: Element, visible: boolean): void {
-    for (const tile of this.#tiles) if (tile.video === element) tile.visible = visible;
-    this.#viewSoon();
+  // A device that lacks the time to encode asks for smaller pictures.
+  async #look(peer: Peer): Promise<void> {
+    if (this.#peer !== peer || this.#phase !== "connected") return;
+    const report = await peer.connection.getStats().catch(() => null);
+    if (report && this.#strain.look(isLimited(report))) this.#viewSoon();
   }
 
   #viewSoon(): void {
@@ -436,15 +415,7 @@ export class Call extends Emitter<CallEvents> {
   #tellView(): void {
     const peer = this.#peer;
     if (!peer || !this.#participantId) return;
-    const shown = [...this.#tiles].map(
-      ({ trackId, width, visible, options }): Shown => ({
-        trackId,
-        width,
-        visible,
-        priority: options.priority ?? 1,
-      }),
-    );
-    const tracks = viewOf(shown);
+    const tracks = viewOf(this.#tiles.shown((width) => this.#strain.width(width)));
     if (peer.grow(tracks.filter(({ visible }) => visible).length)) void this.#negotiate(peer, false);
     const text = JSON.stringify(tracks);
     if (text === this.#lastView) return;
@@ -474,13 +445,12 @@ export class Call extends Emitter<CallEvents> {
         return stream ? [{ mid, stream, participantId: this.#slots.at(mid)?.participantId ?? null }] : [];
       }),
       recording: this.#recording,
-      moderated: this.#moderated,
+      controls: this.#controls,
+      held: this.#outgoing.held,
+      waiting: this.#waiting,
+      over: this.#over,
+      moderated: this.#outgoing.moderated,
       reason: this.#reason,
     };
   }
-}
-
-/** The track of a participant with this source. */
-export function trackOf(participant: Participant, source: TrackSource): Track | null {
-  return participant.tracks.find((track) => track.source === source) ?? null;
 }

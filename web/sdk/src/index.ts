@@ -11,16 +11,11 @@ export {
   type ReportReason,
 } from "./api.js";
 export { backoffMs } from "./backoff.js";
-export {
-  type AudioSlot,
-  Call,
-  type CallEvents,
-  type CallPhase,
-  type CallSnapshot,
-  trackOf,
-} from "./call.js";
+export { Call } from "./call.js";
 export { Emitter } from "./emitter.js";
+export { SHARE_PLANS, type ShareMode } from "./encodings.js";
 export { ConnectionLost, ParlorError } from "./errors.js";
+export { type CallOver, type Held, type Hosted, Hosting, NO_CONTROLS } from "./hosting.js";
 export {
   IDLE,
   type Match,
@@ -68,6 +63,13 @@ export {
 } from "./recordings.js";
 export { Room, type RoomEvents, type RoomSnapshot, type RoomState } from "./room.js";
 export { SlotMap } from "./slots.js";
+export {
+  type AudioSlot,
+  type CallEvents,
+  type CallPhase,
+  type CallSnapshot,
+  trackOf,
+} from "./snapshot.js";
 export {
   type CloseAction,
   closeAction,

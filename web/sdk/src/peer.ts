@@ -1,23 +1,24 @@
-import { CAMERA_LAYERS, layersFor, narrowCodecs, SCREEN_LAYER } from "./encodings.js";
+import { narrowCodecs, type ShareMode } from "./encodings.js";
 import type { OfferedSource, TrackSource } from "./proto.js";
+import { Sender } from "./sender.js";
 import { AUDIO_SLOTS, MOST_VIDEO_SLOTS, VIDEO_SLOTS, videoSlots } from "./view.js";
 
-export const SOURCES: readonly TrackSource[] = ["microphone", "camera", "screen"];
+export const SOURCES: readonly TrackSource[] = ["microphone", "camera", "screen", "screenAudio"];
 
 /**
- * One RTCPeerConnection laid out as the protocol wants it: three send-only transceivers, then the receive slots. It makes offers
+ * One RTCPeerConnection laid out as the protocol wants it: four send-only transceivers, then the receive slots. It makes offers
  * and takes answers; it knows nothing of the socket.
  */
 export class Peer {
   readonly connection: RTCPeerConnection;
-  readonly #senders = new Map<TrackSource, RTCRtpTransceiver>();
+  readonly #senders: readonly Sender[];
   readonly #streams = new Map<string, MediaStream>();
   readonly #slots: RTCRtpTransceiver[] = [];
   #videoSlots = 0;
 
-  constructor(iceServers: RTCIceServer[], wantedVideoSlots = VIDEO_SLOTS) {
+  constructor(iceServers: RTCIceServer[], mode: ShareMode, wantedVideoSlots = VIDEO_SLOTS) {
     this.connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
-    for (const source of SOURCES) this.#addSender(source);
+    this.#senders = SOURCES.map((source) => new Sender(this.connection, source, mode));
     for (let index = 0; index < AUDIO_SLOTS; index += 1) this.#addSlot("audio");
     this.#addVideoSlots(wantedVideoSlots);
   }
@@ -57,7 +58,7 @@ export class Peer {
 
   async offer(iceRestart: boolean): Promise<{ sdp: string; tracks: OfferedSource[] }> {
     await this.connection.setLocalDescription(await this.connection.createOffer({ iceRestart }));
-    const tracks = SOURCES.map((source) => ({ mid: this.#senders.get(source)?.mid ?? "", source }));
+    const tracks = this.#senders.map(({ mid, source }) => ({ mid, source }));
     return { sdp: this.connection.localDescription?.sdp ?? "", tracks };
   }
 
@@ -67,25 +68,24 @@ export class Peer {
 
   /** Puts a track on the wire, or takes it off. Nobody renegotiates. */
   async send(source: TrackSource, track: MediaStreamTrack | null): Promise<void> {
-    const sender = this.#senders.get(source)?.sender;
-    if (!sender) return;
-    if (track && source === "camera") await tune(sender, track);
-    await sender.replaceTrack(track);
+    await this.#sender(source)?.replace(track);
+  }
+
+  /** Which layers of a source anybody watches. */
+  async watch(source: TrackSource, layers: readonly boolean[]): Promise<void> {
+    await this.#sender(source)?.watch(layers);
+  }
+
+  async share(mode: ShareMode): Promise<void> {
+    await this.#sender("screen")?.share(mode);
   }
 
   close(): void {
     this.connection.close();
   }
 
-  #addSender(source: TrackSource): void {
-    const kind = source === "microphone" || source === "screenAudio" ? "audio" : "video";
-    const encodings = source === "camera" ? CAMERA_LAYERS : source === "screen" ? [SCREEN_LAYER] : undefined;
-    const transceiver = this.connection.addTransceiver(kind, {
-      direction: "sendonly",
-      ...(encodings ? { sendEncodings: encodings.map((encoding) => ({ ...encoding })) } : {}),
-    });
-    narrowCodecs(transceiver, kind);
-    this.#senders.set(source, transceiver);
+  #sender(source: TrackSource): Sender | undefined {
+    return this.#senders.find((sender) => sender.source === source);
   }
 
   #addSlot(kind: "audio" | "video"): void {
@@ -98,15 +98,4 @@ export class Peer {
     for (let index = 0; index < count; index += 1) this.#addSlot("video");
     this.#videoSlots += Math.max(0, count);
   }
-}
-
-async function tune(sender: RTCRtpSender, track: MediaStreamTrack): Promise<void> {
-  const plans = layersFor(track.getSettings().width ?? 1280);
-  const parameters = sender.getParameters();
-  for (const encoding of parameters.encodings) {
-    const plan = plans.find(({ rid }) => rid === encoding.rid);
-    if (plan)
-      Object.assign(encoding, { active: plan.active, scaleResolutionDownBy: plan.scaleResolutionDownBy });
-  }
-  await sender.setParameters(parameters);
 }

@@ -7,7 +7,7 @@ export class FakeConnection extends EventTarget {
   static answering: Promise<void> = Promise.resolve();
   connectionState = "new";
   localDescription: { sdp: string } | null = null;
-  readonly senders: { track: unknown }[] = [];
+  readonly senders: { track: unknown; encodings: RTCRtpEncodingParameters[] }[] = [];
   #mids = 0;
 
   constructor() {
@@ -15,14 +15,20 @@ export class FakeConnection extends EventTarget {
     FakeConnection.made.push(this);
   }
 
-  addTransceiver(kind: string, { direction }: { direction: string }) {
+  addTransceiver(
+    kind: string,
+    { direction, sendEncodings = [{}] }: { direction: string; sendEncodings?: RTCRtpEncodingParameters[] },
+  ) {
     const sent = {
       track: null as unknown,
+      encodings: structuredClone(sendEncodings),
       replaceTrack: async (track: unknown) => {
         sent.track = track;
       },
-      getParameters: () => ({ encodings: [] }),
-      setParameters: async () => undefined,
+      getParameters: () => ({ encodings: structuredClone(sent.encodings) }),
+      setParameters: async ({ encodings }: { encodings: RTCRtpEncodingParameters[] }) => {
+        sent.encodings = encodings;
+      },
     };
     if (direction === "sendonly") this.senders.push(sent);
     const mid = String(this.#mids++);
@@ -39,6 +45,14 @@ export class FakeConnection extends EventTarget {
 
   async setRemoteDescription() {
     await FakeConnection.answering;
+  }
+
+  /** An encoder that lacks processor time, when a test says so. */
+  limited = false;
+
+  async getStats() {
+    const reason = this.limited ? "cpu" : "none";
+    return new Map([["out", { type: "outbound-rtp", qualityLimitationReason: reason }]]);
   }
 
   close() {

@@ -150,6 +150,7 @@ test("what moderation stopped is sent no more, also after a new connection", asy
   say("track.stopped", { trackId: "t", source: "camera", reason: "moderation" });
   expect(told).toEqual(["muted_by_host", "moderation"]);
   expect(call.snapshot.moderated).toEqual(["camera"]);
+  await tick();
   expect(sent()).toBeNull();
   await call.publish("camera", camera);
   expect(sent()).toBeNull();
@@ -194,4 +195,58 @@ test("what is told while the browser takes the answer is newer than the answer's
   await tick();
   expect(call.snapshot.participants[0]?.tracks[0]?.cleared).toBe(true);
   FakeConnection.answering = Promise.resolve();
+});
+
+test("layers that nobody watches rest until somebody does, and all are sent on a new connection", async () => {
+  const named = { ...answer, data: { ...answer.data, tracks: [{ mid: "1", trackId: "face" }] } };
+  const { call, server, back, say } = await setUp();
+  server().answer("call.offer", named);
+  await tick();
+  FakeConnection.made.at(-1)?.become("connected");
+  const active = () => FakeConnection.made.at(-1)?.senders[1]?.encodings.map(({ active }) => active ?? true);
+  await call.publish("camera", {
+    enabled: true,
+    getSettings: () => ({ width: 1280 }),
+  } as unknown as MediaStreamTrack);
+  say("call.layers", { trackId: "face", layers: [true, false, false] });
+  await tick();
+  expect(active()).toEqual([true, false, false]);
+  say("call.layers", { trackId: "somebody else's", layers: [false, false, false] });
+  await tick();
+  expect(active()).toEqual([true, false, false]);
+  call.mute("camera", true);
+  say("call.layers", { trackId: "face", layers: [true, false, true] });
+  await tick();
+  expect(active()).toEqual([true, false, true]);
+  server().lose();
+  await back(false);
+  server().answer("join_room", roomState());
+  await tick();
+  expect(FakeConnection.made).toHaveLength(2);
+  expect(active()).toEqual([true, true, true]);
+});
+
+test("a share is sent as what it is for", async () => {
+  const { call } = await inside();
+  const screen = { enabled: true, contentHint: "", getSettings: () => ({ width: 1920 }) };
+  await call.publish("screen", screen as unknown as MediaStreamTrack);
+  const rate = () => FakeConnection.made.at(-1)?.senders[2]?.encodings[0]?.maxFramerate;
+  expect([screen.contentHint, rate()]).toEqual(["detail", 15]);
+  await call.shareMode("motion");
+  expect([screen.contentHint, rate()]).toEqual(["motion", 30]);
+});
+
+test("a device that lacks the time to encode asks for smaller pictures", async () => {
+  const { call, server } = await inside();
+  vi.stubGlobal("devicePixelRatio", 1);
+  const video = { clientWidth: 1280, play: async () => undefined } as unknown as HTMLVideoElement;
+  call.attach("t", video);
+  const asked = () =>
+    (server().of("view").at(-1)?.data.tracks as { width: number }[] | undefined)?.[0]?.width;
+  await vi.advanceTimersByTimeAsync(100);
+  expect(asked()).toBe(1280);
+  const connection = FakeConnection.made.at(-1);
+  if (connection) connection.limited = true;
+  await vi.advanceTimersByTimeAsync(10_500);
+  expect(asked()).toBe(640);
 });

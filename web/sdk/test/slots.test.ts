@@ -15,6 +15,7 @@ const slot = (
   trackId,
   layer,
   rtpTimestamp,
+  paused: false,
 });
 
 test("a track is found in the slot that carries it", () => {

@@ -13,6 +13,7 @@ import {
 import { useTranslation } from "react-i18next";
 import { IconButton } from "../ui.tsx";
 import { type Capture, canShare, type LocalMedia } from "./media.ts";
+import { ShareBar } from "./ShareBar.tsx";
 
 export type Panel = "chat" | "people" | null;
 
@@ -67,64 +68,67 @@ export function Controls({
   const { t } = useTranslation();
   const sharing = capture.screen !== null;
   return (
-    <div
-      role="toolbar"
-      aria-label={t("call.controls")}
-      className="flex shrink-0 items-center justify-center gap-1 border-t border-line bg-surface px-1 py-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:gap-2"
-    >
-      <CaptureButtons media={media} capture={capture} />
-      {canShare ? (
+    <>
+      <ShareBar media={media} capture={capture} />
+      <div
+        role="toolbar"
+        aria-label={t("call.controls")}
+        className="flex shrink-0 items-center justify-center gap-1 border-t border-line bg-surface px-1 py-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:gap-2"
+      >
+        <CaptureButtons media={media} capture={capture} />
+        {canShare ? (
+          <IconButton
+            round
+            label={t(sharing ? "call.stopShare" : "call.share")}
+            tone={sharing ? "accent" : "plain"}
+            aria-pressed={sharing}
+            onClick={() => (sharing ? media.stopSharing() : void media.share())}
+            data-testid="share"
+          >
+            {sharing ? (
+              <MonitorX aria-hidden className="size-5" />
+            ) : (
+              <MonitorUp aria-hidden className="size-5" />
+            )}
+          </IconButton>
+        ) : null}
+        <IconButton round label={t("call.devices")} tone="plain" onClick={onDevices} data-testid="devices">
+          <Settings aria-hidden className="size-5" />
+        </IconButton>
         <IconButton
           round
-          label={t(sharing ? "call.stopShare" : "call.share")}
-          tone={sharing ? "accent" : "plain"}
-          aria-pressed={sharing}
-          onClick={() => (sharing ? media.stopSharing() : void media.share())}
-          data-testid="share"
+          label={t("call.people")}
+          tone={panel === "people" ? "accent" : "plain"}
+          aria-expanded={panel === "people"}
+          onClick={() => onPanel(panel === "people" ? null : "people")}
+          data-testid="people"
         >
-          {sharing ? (
-            <MonitorX aria-hidden className="size-5" />
-          ) : (
-            <MonitorUp aria-hidden className="size-5" />
-          )}
+          <Users aria-hidden className="size-5" />
+          <Unread count={people} />
         </IconButton>
-      ) : null}
-      <IconButton round label={t("call.devices")} tone="plain" onClick={onDevices} data-testid="devices">
-        <Settings aria-hidden className="size-5" />
-      </IconButton>
-      <IconButton
-        round
-        label={t("call.people")}
-        tone={panel === "people" ? "accent" : "plain"}
-        aria-expanded={panel === "people"}
-        onClick={() => onPanel(panel === "people" ? null : "people")}
-        data-testid="people"
-      >
-        <Users aria-hidden className="size-5" />
-        <Unread count={people} />
-      </IconButton>
-      <IconButton
-        round
-        label={unread > 0 ? t("call.chatUnread", { count: unread }) : t("call.chat")}
-        tone={panel === "chat" ? "accent" : "plain"}
-        aria-expanded={panel === "chat"}
-        onClick={() => onPanel(panel === "chat" ? null : "chat")}
-        data-testid="chat"
-      >
-        <MessageSquare aria-hidden className="size-5" />
-        <Unread count={unread} loud />
-      </IconButton>
-      <IconButton
-        round
-        label={t("call.leave")}
-        tone="danger"
-        onClick={onLeave}
-        className="sm:ml-4"
-        data-testid="leave"
-      >
-        <PhoneOff aria-hidden className="size-5" />
-      </IconButton>
-    </div>
+        <IconButton
+          round
+          label={unread > 0 ? t("call.chatUnread", { count: unread }) : t("call.chat")}
+          tone={panel === "chat" ? "accent" : "plain"}
+          aria-expanded={panel === "chat"}
+          onClick={() => onPanel(panel === "chat" ? null : "chat")}
+          data-testid="chat"
+        >
+          <MessageSquare aria-hidden className="size-5" />
+          <Unread count={unread} loud />
+        </IconButton>
+        <IconButton
+          round
+          label={t("call.leave")}
+          tone="danger"
+          onClick={onLeave}
+          className="sm:ml-4"
+          data-testid="leave"
+        >
+          <PhoneOff aria-hidden className="size-5" />
+        </IconButton>
+      </div>
+    </>
   );
 }
 

@@ -65,10 +65,15 @@ export function useMeeting(roomId: string, calls = true): Meeting | null {
 
 /** Publishes what is captured, and tells the others what is off. */
 export function usePublishing(call: Call, capture: Capture): void {
-  const { microphone, camera, screen, microphoneOn } = capture;
+  const { microphone, camera, screen, screenAudio, shareMode, microphoneOn } = capture;
   useTrack(call, "microphone", microphone, !microphoneOn || !microphone);
   useTrack(call, "camera", camera, !camera);
+  // Before the screen itself: a share begins as what it is for.
+  useEffect(() => {
+    void call.shareMode(shareMode);
+  }, [call, shareMode]);
   useTrack(call, "screen", screen, !screen);
+  useTrack(call, "screenAudio", screenAudio, !screenAudio);
 }
 
 function useTrack(call: Call, source: TrackSource, track: MediaStreamTrack | null, muted: boolean): void {

@@ -1,10 +1,14 @@
-import { Emitter } from "@parlor/sdk";
+import { Emitter, SHARE_PLANS, type ShareMode } from "@parlor/sdk";
 
 /** What the page captures, independent of any call. */
 export interface Capture {
   microphone: MediaStreamTrack | null;
   camera: MediaStreamTrack | null;
   screen: MediaStreamTrack | null;
+  /** The sound of what is shared, where the browser gives it. */
+  screenAudio: MediaStreamTrack | null;
+  /** What the screen is shared for. */
+  shareMode: ShareMode;
   /** The user's wish; the microphone's track lives on while it is muted. */
   microphoneOn: boolean;
   cameraOn: boolean;
@@ -38,6 +42,8 @@ export class LocalMedia extends Emitter<{ change: Capture }> {
     microphone: null,
     camera: null,
     screen: null,
+    screenAudio: null,
+    shareMode: "detail",
     microphoneOn: true,
     cameraOn: true,
     microphoneId: null,
@@ -117,27 +123,37 @@ export class LocalMedia extends Emitter<{ change: Capture }> {
   }
 
   async share(): Promise<void> {
-    const video = { frameRate: { ideal: 15, max: 30 } };
-    const stream = await navigator.mediaDevices.getDisplayMedia({ video }).catch(() => null);
+    const video = framesOf(this.#capture.shareMode);
+    // What is shared must not be taken for speech: nothing in it is noise.
+    const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+    const stream = await navigator.mediaDevices.getDisplayMedia({ video, audio }).catch(() => null);
     const screen = stream?.getVideoTracks()[0];
     if (!screen) return;
-    screen.contentHint = "detail";
-    screen.addEventListener("ended", () => this.#capture.screen === screen && this.#set({ screen: null }));
-    this.#capture.screen?.stop();
-    this.#set({ screen });
+    const screenAudio = stream?.getAudioTracks()[0] ?? null;
+    screen.addEventListener("ended", () => this.#capture.screen === screen && this.stopSharing());
+    this.stopSharing();
+    this.#set({ screen, screenAudio });
   }
 
   stopSharing(): void {
     this.#capture.screen?.stop();
-    this.#set({ screen: null });
+    this.#capture.screenAudio?.stop();
+    this.#set({ screen: null, screenAudio: null });
+  }
+
+  /** Sharp for reading, or smooth for watching; also while the screen is shared. */
+  chooseShareMode(shareMode: ShareMode): void {
+    this.#set({ shareMode });
+    // A source that cannot change its rate goes on as it is: the sender thins it out.
+    this.#capture.screen?.applyConstraints(framesOf(shareMode)).catch(() => undefined);
   }
 
   close(): void {
     this.#closed = true;
-    const { microphone, camera, screen } = this.#capture;
-    for (const track of [microphone, camera, screen]) track?.stop();
+    const { microphone, camera, screen, screenAudio } = this.#capture;
+    for (const track of [microphone, camera, screen, screenAudio]) track?.stop();
     navigator.mediaDevices?.removeEventListener?.("devicechange", this.#listDevices);
-    this.#set({ microphone: null, camera: null, screen: null });
+    this.#set({ microphone: null, camera: null, screen: null, screenAudio: null });
   }
 
   async #use(kind: "microphone" | "camera", deviceId: string | null): Promise<void> {
@@ -178,6 +194,11 @@ export class LocalMedia extends Emitter<{ change: Capture }> {
     this.#capture = { ...this.#capture, ...part };
     this.emit("change", this.#capture);
   }
+}
+
+function framesOf(mode: ShareMode): MediaTrackConstraints {
+  const { maxFramerate } = SHARE_PLANS[mode];
+  return { frameRate: { ideal: maxFramerate, max: maxFramerate } };
 }
 
 function idOf(track: MediaStreamTrack | null): string | null {
