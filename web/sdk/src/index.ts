@@ -47,7 +47,6 @@ export {
   type ReviewCase,
   type SamplingStatus,
 } from "./moderation.js";
-export { type CallOver, type Held, type Hosted, Hosting, NO_CONTROLS } from "./hosting.js";
 export type { Entry, EntryState } from "./outbox.js";
 export { Parlor, type ParlorOptions } from "./parlor.js";
 export type * from "./proto.js";
