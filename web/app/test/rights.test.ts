@@ -1,6 +1,6 @@
 import type { Role } from "@parlor/sdk";
 import { expect, test } from "vitest";
-import { keepsOrder, NONE, rightsOver } from "../src/call/rights.ts";
+import { keepsOrder, mayEnd, NONE, rightsOver } from "../src/call/rights.ts";
 
 const of = (role: Role) => ({ userId: "u", nickname: "u", role });
 
@@ -36,4 +36,10 @@ test("the owner gives roles, and so does the site's administrator", () => {
     remove: true,
     setRole: false,
   });
+});
+
+test("the call is ended for all by its owner, admins and the site's moderators", () => {
+  expect(mayEnd("moderator", "member")).toBe(false);
+  expect(mayEnd("admin", "member")).toBe(true);
+  expect(mayEnd("member", "moderator")).toBe(true);
 });

@@ -83,11 +83,13 @@ export function heldAfter(held: Held, stopped: TrackStopped): Held {
 }
 
 /** What is still held, by what everybody sees of us. */
-export function stillHeld(held: Held, tracks: readonly { source: TrackSource; mutedByHost: boolean }[]): Held {
+export function stillHeld(
+  held: Held,
+  tracks: readonly { source: TrackSource; mutedByHost: boolean }[],
+): Held {
   const free = tracks.filter(({ source, mutedByHost }) => !mutedByHost && held[source]);
   if (free.length === 0) return held;
   const left: Held = { ...held };
   for (const { source } of free) delete left[source];
   return left;
 }
-

@@ -1,3 +1,4 @@
+import type { Held, TrackSource } from "@parlor/sdk";
 import {
   MessageSquare,
   Mic,
@@ -6,6 +7,7 @@ import {
   MonitorX,
   PhoneOff,
   Settings,
+  ShieldCheck,
   Users,
   Video,
   VideoOff,
@@ -15,16 +17,35 @@ import { IconButton } from "../ui.tsx";
 import { type Capture, canShare, type LocalMedia } from "./media.ts";
 import { ShareBar } from "./ShareBar.tsx";
 
-export type Panel = "chat" | "people" | null;
+export type Panel = "chat" | "people" | "host" | null;
 
-export function CaptureButtons({ media, capture }: { media: LocalMedia; capture: Capture }) {
+/** A source that a host holds, and that we cannot open ourselves. */
+function isShut(held: Held, source: TrackSource): boolean {
+  const stopped = held[source];
+  return stopped !== undefined && stopped.reason !== "moderation" && !stopped.mayUnmute;
+}
+
+export function CaptureButtons({
+  media,
+  capture,
+  held = {},
+}: {
+  media: LocalMedia;
+  capture: Capture;
+  held?: Held;
+}) {
   const { t } = useTranslation();
+  const silenced = isShut(held, "microphone");
+  const unseen = isShut(held, "camera");
   const { microphoneOn, camera } = capture;
   return (
     <>
       <IconButton
         round
-        label={t(microphoneOn ? "call.muteMicrophone" : "call.unmuteMicrophone")}
+        label={t(
+          silenced ? "host.held.microphone" : microphoneOn ? "call.muteMicrophone" : "call.unmuteMicrophone",
+        )}
+        disabled={silenced}
         tone={microphoneOn ? "plain" : "danger"}
         onClick={() => void media.toggleMicrophone()}
         data-testid="microphone"
@@ -33,7 +54,8 @@ export function CaptureButtons({ media, capture }: { media: LocalMedia; capture:
       </IconButton>
       <IconButton
         round
-        label={t(camera ? "call.stopCamera" : "call.startCamera")}
+        label={t(unseen ? "host.held.camera" : camera ? "call.stopCamera" : "call.startCamera")}
+        disabled={unseen}
         tone={camera ? "plain" : "danger"}
         onClick={() => void media.toggleCamera()}
         data-testid="camera"
@@ -50,6 +72,9 @@ interface ControlsProps {
   panel: Panel;
   unread: number;
   people: number;
+  held: Held;
+  /** How many wait to be let in; null for those who are no hosts. */
+  waiting: number | null;
   onPanel: (panel: Panel) => void;
   onDevices: () => void;
   onLeave: () => void;
@@ -61,12 +86,15 @@ export function Controls({
   panel,
   unread,
   people,
+  held,
+  waiting,
   onPanel,
   onDevices,
   onLeave,
 }: ControlsProps) {
   const { t } = useTranslation();
   const sharing = capture.screen !== null;
+  const unshared = isShut(held, "screen");
   return (
     <>
       <ShareBar media={media} capture={capture} />
@@ -75,11 +103,12 @@ export function Controls({
         aria-label={t("call.controls")}
         className="flex shrink-0 items-center justify-center gap-1 border-t border-line bg-surface px-1 py-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:gap-2"
       >
-        <CaptureButtons media={media} capture={capture} />
+        <CaptureButtons media={media} capture={capture} held={held} />
         {canShare ? (
           <IconButton
             round
-            label={t(sharing ? "call.stopShare" : "call.share")}
+            label={t(unshared ? "host.held.screen" : sharing ? "call.stopShare" : "call.share")}
+            disabled={unshared}
             tone={sharing ? "accent" : "plain"}
             aria-pressed={sharing}
             onClick={() => (sharing ? media.stopSharing() : void media.share())}
@@ -95,6 +124,19 @@ export function Controls({
         <IconButton round label={t("call.devices")} tone="plain" onClick={onDevices} data-testid="devices">
           <Settings aria-hidden className="size-5" />
         </IconButton>
+        {waiting === null ? null : (
+          <IconButton
+            round
+            label={waiting > 0 ? t("host.panelWaiting", { count: waiting }) : t("host.title")}
+            tone={panel === "host" ? "accent" : "plain"}
+            aria-expanded={panel === "host"}
+            onClick={() => onPanel(panel === "host" ? null : "host")}
+            data-testid="host"
+          >
+            <ShieldCheck aria-hidden className="size-5" />
+            <Unread count={waiting} loud />
+          </IconButton>
+        )}
         <IconButton
           round
           label={t("call.people")}

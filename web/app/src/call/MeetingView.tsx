@@ -3,12 +3,14 @@ import { Link2, X } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Chat } from "../chat/Chat.tsx";
+import { sentence } from "../errors.ts";
 import type { Ending } from "../pages/RoomPage.tsx";
 import { Safety } from "../safety/Safety.tsx";
 import { useSession } from "../session.tsx";
 import { IconButton, Spinner, useTitle } from "../ui.tsx";
 import { Controls, type Panel } from "./Controls.tsx";
 import { DevicesDialog } from "./Devices.tsx";
+import { HostPanel } from "./HostPanel.tsx";
 import {
   type Meeting,
   useCall,
@@ -20,13 +22,15 @@ import {
   useSocketState,
   useUnread,
 } from "./hooks.ts";
+import { HostToolsProvider, useHostNews, useObedience } from "./hosting.ts";
 import { Moderated } from "./Moderated.tsx";
 import type { LocalMedia } from "./media.ts";
 import { People } from "./People.tsx";
 import { ConsentDialog, RecordButton, RecordingMark, RecordingNotice } from "./Recording.tsx";
-import { keepsOrder } from "./rights.ts";
+import { keepsOrder, mayEnd, NONE, rightsOver } from "./rights.ts";
 import { Sounds } from "./Sounds.tsx";
 import { Stage } from "./Stage.tsx";
+import { WaitingRoom } from "./WaitingRoom.tsx";
 
 interface MeetingViewProps {
   roomId: string;
@@ -48,77 +52,89 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
   const { room, call } = meeting;
   const capture = useCapture(media);
   const snapshot = useCall(call);
-  const { messages, role } = useRoom(room);
+  const { messages, role, members, state } = useRoom(room);
   const wide = useMedia("(min-width: 64rem)");
   const [panel, setPanel] = useState<Panel>(wide ? "chat" : null);
   const [choosing, setChoosing] = useState(false);
   const [notice, setNotice] = useNotice(call);
   const unread = useUnread(messages.length, panel === "chat");
-  const mayRecord = keepsOrder(role, user?.role ?? "member");
+  const site = user?.role ?? "member";
+  const isHost = keepsOrder(role, site);
+  const act = (work: Promise<void>) => void work.catch((error) => setNotice(sentence(error)));
+  const rights = (userId: string) => {
+    const member = members.find((known) => known.userId === userId);
+    return member && userId !== user?.id ? rightsOver(member, role, site) : NONE;
+  };
   const leave = () => onEnd({ kind: "left" });
   usePublishing(call, capture);
   useEnding(meeting, onEnd);
+  useObedience(call, media);
+  useHostNews(call, members, user?.id ?? "", setNotice);
 
+  if (state === "waiting") return <WaitingRoom name={name} onLeave={leave} />;
   return (
     <Safety onNotice={setNotice}>
-      <div className="flex h-dvh flex-col overflow-hidden">
-        <TopBar
-          name={name}
-          notice={notice ?? (capture.screen ? t("call.sharing") : null)}
-          mark={<RecordingMark recording={snapshot.recording} />}
-          record={mayRecord ? <RecordButton snapshot={snapshot} onProblem={setNotice} /> : null}
-          onNotice={setNotice}
-        />
-        <Banner meeting={meeting} />
-        <RecordingNotice
-          call={call}
-          snapshot={snapshot}
-          mayRecord={mayRecord}
-          userId={user?.id ?? ""}
-          onLeave={leave}
-        />
-        <Moderated sources={snapshot.moderated} />
-        <Sounds slots={snapshot.audio} speakerId={capture.speakerId} />
-        <main id="content" className="relative flex min-h-0 flex-1">
-          <Stage
+      <HostToolsProvider value={{ call, snapshot, rights, act }}>
+        <div className="flex h-dvh flex-col overflow-hidden">
+          <TopBar
+            name={name}
+            notice={notice ?? (capture.screen ? t("call.sharing") : null)}
+            mark={<RecordingMark recording={snapshot.recording} />}
+            record={isHost ? <RecordButton snapshot={snapshot} onProblem={setNotice} /> : null}
+            onNotice={setNotice}
+          />
+          <Banner meeting={meeting} />
+          <RecordingNotice
             call={call}
             snapshot={snapshot}
-            capture={capture}
-            nickname={user?.nickname ?? ""}
-            roomId={room.id}
-          />
-          {panel ? (
-            <SidePanel
-              title={t(panel === "chat" ? "chat.title" : "people.title")}
-              onClose={() => setPanel(null)}
-            >
-              {panel === "chat" ? (
-                <Chat room={room} />
-              ) : (
-                <People room={room} call={call} snapshot={snapshot} onProblem={setNotice} />
-              )}
-            </SidePanel>
-          ) : null}
-        </main>
-        <footer>
-          <Controls
-            media={media}
-            capture={capture}
-            panel={panel}
-            unread={unread}
-            people={snapshot.participants.length}
-            onPanel={setPanel}
-            onDevices={() => setChoosing(true)}
+            mayRecord={isHost}
+            userId={user?.id ?? ""}
             onLeave={leave}
           />
-        </footer>
-        {choosing ? (
-          <DevicesDialog media={media} capture={capture} onClose={() => setChoosing(false)} />
-        ) : null}
-        {snapshot.phase === "consent" ? (
-          <ConsentDialog onAccept={() => void call.acceptRecording()} onDecline={leave} />
-        ) : null}
-      </div>
+          <Moderated sources={snapshot.moderated} />
+          <Sounds slots={snapshot.audio} speakerId={capture.speakerId} />
+          <main id="content" className="relative flex min-h-0 flex-1">
+            <Stage
+              call={call}
+              snapshot={snapshot}
+              capture={capture}
+              nickname={user?.nickname ?? ""}
+              roomId={room.id}
+            />
+            {panel ? (
+              <SidePanel title={t(`${panel}.title`)} onClose={() => setPanel(null)}>
+                {panel === "chat" ? (
+                  <Chat room={room} />
+                ) : panel === "host" ? (
+                  <HostPanel call={call} snapshot={snapshot} mayEnd={mayEnd(role, site)} act={act} />
+                ) : (
+                  <People room={room} call={call} snapshot={snapshot} onProblem={setNotice} />
+                )}
+              </SidePanel>
+            ) : null}
+          </main>
+          <footer>
+            <Controls
+              media={media}
+              capture={capture}
+              panel={panel}
+              unread={unread}
+              people={snapshot.participants.length}
+              held={snapshot.held}
+              waiting={isHost ? snapshot.waiting.length : null}
+              onPanel={setPanel}
+              onDevices={() => setChoosing(true)}
+              onLeave={leave}
+            />
+          </footer>
+          {choosing ? (
+            <DevicesDialog media={media} capture={capture} onClose={() => setChoosing(false)} />
+          ) : null}
+          {snapshot.phase === "consent" ? (
+            <ConsentDialog onAccept={() => void call.acceptRecording()} onDecline={leave} />
+          ) : null}
+        </div>
+      </HostToolsProvider>
     </Safety>
   );
 }
@@ -163,14 +179,15 @@ function useEnding({ room, call }: Meeting, onEnd: (ending: Ending) => void): vo
   const { t } = useTranslation();
   const { ended } = useSession();
   const { state, reason } = useRoom(room);
-  const { phase, reason: refusal } = useCall(call);
+  const { phase, reason: refusal, over } = useCall(call);
   useEffect(() => {
-    if (state === "removed") onEnd({ kind: "removed", reason: reason?.message ?? "" });
+    if (over) onEnd({ kind: "over", reason: over.reason });
+    else if (state === "removed") onEnd({ kind: "removed", reason: reason?.message ?? "" });
     else if (state === "refused") onEnd({ kind: "refused", reason: reason?.message ?? "" });
     else if (phase === "failed") {
       onEnd({ kind: "refused", reason: t("call.failed", { reason: refusal?.message ?? "" }) });
     } else if (ended !== null) onEnd({ kind: "refused", reason: t("call.sessionEnded") });
-  }, [state, reason, phase, refusal, ended, onEnd, t]);
+  }, [state, reason, phase, refusal, over, ended, onEnd, t]);
 }
 
 /** What is wrong with the connection at the moment; nothing most of the time. */
@@ -231,7 +248,12 @@ function useNotice(call: Call): [string | null, (text: string) => void] {
     () =>
       call.on("stopped", ({ source, reason }) => {
         const words = t(`call.${source}`);
-        setNotice(t(reason === "moderation" ? "call.moderatedShort" : "call.mutedByHost", { source: words }));
+        const key = {
+          moderation: "moderatedShort",
+          muted_by_host: "mutedByHost",
+          disabled_by_host: "disabledByHost",
+        } as const;
+        setNotice(t(`call.${key[reason]}`, { source: words }));
       }),
     [call, t],
   );

@@ -14,6 +14,7 @@ import { useTranslation } from "react-i18next";
 import { sentence } from "../errors.ts";
 import { SafetyItems } from "../safety/SafetyItems.tsx";
 import { Alert, Button, Dialog, Field, IconButton, MENU, MENU_ITEM } from "../ui.tsx";
+import { HostItems } from "./HostItems.tsx";
 import { useRoom } from "./hooks.ts";
 import { NONE, type Rights, rank, rightsOver } from "./rights.ts";
 
@@ -127,8 +128,6 @@ function Actions({ roomId, member, participant, rights, onMute, onRole, onRemove
   const { t } = useTranslation();
   const labels = {
     microphone: [t("people.muteMicrophone"), t("people.unmuteMicrophone")],
-    camera: [t("people.muteCamera"), t("people.unmuteCamera")],
-    screen: [t("people.muteScreen"), t("people.unmuteScreen")],
   } as const;
   // Not modal: a modal menu locks the page's scrolling with a style of its own, which the page's policy forbids. And in its place,
   // not at the end of the page: there it would be outside every landmark.
@@ -140,7 +139,7 @@ function Actions({ roomId, member, participant, rights, onMute, onRole, onRemove
         </IconButton>
       </DropdownMenu.Trigger>
       <DropdownMenu.Content align="end" sideOffset={4} collisionPadding={8} className={MENU}>
-        {(["microphone", "camera", "screen"] as const).map((source) => {
+        {(["microphone"] as const).map((source) => {
           const track = participant && trackOf(participant, source);
           if (!rights.mute || !track || (!track.active && !track.mutedByHost)) return null;
           return (
@@ -154,6 +153,7 @@ function Actions({ roomId, member, participant, rights, onMute, onRole, onRemove
             </DropdownMenu.Item>
           );
         })}
+        {participant ? <HostItems participant={participant} /> : null}
         {rights.setRole ? (
           <DropdownMenu.Item
             className={MENU_ITEM}

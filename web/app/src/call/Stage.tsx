@@ -21,7 +21,7 @@ interface StageProps {
   roomId: string;
 }
 
-/** Everybody's picture: a grid, or one shared screen with the people beside it. */
+/** Everybody's picture: a grid, or a shared screen or whom the host shows to all, with the others beside it. */
 export function Stage({ call, snapshot, capture, nickname, roomId }: StageProps) {
   const { t } = useTranslation();
   const [page, setPage] = useState(0);
@@ -37,7 +37,10 @@ export function Stage({ call, snapshot, capture, nickname, roomId }: StageProps)
     const screen = trackOf(participant, "screen");
     return screen?.active && !screen.muted && !screen.mutedByHost;
   });
-  const { shown, pages, page: current } = pageOf(others, page, PAGE);
+  const spotlit = others.find(({ participantId }) => participantId === snapshot.controls.spotlight) ?? null;
+  const beside = others.filter((participant) => participant !== spotlit);
+  const { shown, pages, page: current } = pageOf(beside, page, PAGE);
+  const featured = screens.length > 0 || spotlit !== null;
 
   const tiles: TileItem[] = [
     {
@@ -50,6 +53,7 @@ export function Stage({ call, snapshot, capture, nickname, roomId }: StageProps)
           own={own}
           moderated={snapshot.moderated}
           speaking={capture.microphoneOn && speaking.has(snapshot.participantId ?? "")}
+          spotlit={own !== null && snapshot.controls.spotlight === own.participantId}
         />
       ),
     },
@@ -73,8 +77,20 @@ export function Stage({ call, snapshot, capture, nickname, roomId }: StageProps)
       className="flex min-h-0 min-w-0 flex-1 flex-col bg-stage p-2 sm:p-3"
     >
       <div className="flex min-h-0 flex-1 flex-col gap-2 md:flex-row">
-        {screens.length > 0 ? (
+        {featured ? (
           <ul className="grid min-h-0 min-w-0 flex-1 auto-rows-fr gap-2">
+            {spotlit ? (
+              <li key={`spotlight ${spotlit.participantId}`} className="min-h-0" data-testid="spotlit">
+                <RemoteTile
+                  call={call}
+                  participant={spotlit}
+                  source="camera"
+                  speaking={speaking.has(spotlit.participantId)}
+                  roomId={roomId}
+                  featured
+                />
+              </li>
+            ) : null}
             {screens.map((participant) => (
               <li key={participant.participantId} className="min-h-0">
                 <RemoteTile call={call} participant={participant} source="screen" speaking={false} />
@@ -82,7 +98,7 @@ export function Stage({ call, snapshot, capture, nickname, roomId }: StageProps)
             ))}
           </ul>
         ) : null}
-        <Tiles tiles={tiles} strip={screens.length > 0} />
+        <Tiles tiles={tiles} strip={featured} />
       </div>
       {others.length === 0 && snapshot.phase === "connected" ? (
         <p className="pt-2 text-center text-soft">{t("call.alone")}</p>

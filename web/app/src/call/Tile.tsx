@@ -6,6 +6,7 @@ import { useTranslation } from "react-i18next";
 import { SafetyItems } from "../safety/SafetyItems.tsx";
 import { IconButton, MENU } from "../ui.tsx";
 import { isBlurred } from "./blur.ts";
+import { HostItems } from "./HostItems.tsx";
 
 interface FrameProps {
   name: string;
@@ -90,6 +91,7 @@ function TileMenu({ participant, roomId }: { participant: Participant; roomId: s
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal container={document.getElementById("content")}>
         <DropdownMenu.Content align="end" sideOffset={4} collisionPadding={8} className={MENU}>
+          <HostItems participant={participant} />
           <SafetyItems target={{ userId, nickname, roomId }} />
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
@@ -106,6 +108,8 @@ interface RemoteTileProps {
   guarded?: boolean;
   /** The room, when the tile has a menu. */
   roomId?: string;
+  /** Shown large to everybody: its picture comes before others. */
+  featured?: boolean;
 }
 
 /** Somebody else: their camera, or their screen. */
@@ -116,6 +120,7 @@ export function RemoteTile({
   speaking,
   guarded = false,
   roomId,
+  featured = false,
 }: RemoteTileProps) {
   const { t } = useTranslation();
   const video = useRef<HTMLVideoElement>(null);
@@ -129,10 +134,11 @@ export function RemoteTile({
   const blurred = isBlurred(track, guarded);
   const pictured = Boolean(live) && shown;
 
+  const first = featured || source === "screen";
   useEffect(() => {
     if (!live || !video.current) return;
-    return call.attach(live, video.current, { priority: source === "screen" ? 0 : 1, onShown: setShown });
-  }, [call, live, source]);
+    return call.attach(live, video.current, { priority: first ? 0 : 1, onShown: setShown });
+  }, [call, live, first]);
 
   const label =
     source === "screen"
@@ -183,6 +189,7 @@ export function SelfTile({
   own,
   moderated,
   speaking,
+  spotlit = false,
 }: {
   name: string;
   camera: MediaStreamTrack | null;
@@ -192,6 +199,8 @@ export function SelfTile({
   /** What the site's moderation stopped. */
   moderated: readonly TrackSource[];
   speaking: boolean;
+  /** A host shows us to everybody. */
+  spotlit?: boolean;
 }) {
   const { t } = useTranslation();
   const shownName = `${name} (${t("common.you")})`;
@@ -206,7 +215,7 @@ export function SelfTile({
       micOff={!audible}
       speaking={speaking}
       pictured={camera !== null && stoppedBy !== "moderation"}
-      note={stoppedBy === "host" ? t("call.stoppedByHost") : undefined}
+      note={stoppedBy === "host" ? t("call.stoppedByHost") : spotlit ? t("host.inSpotlight") : undefined}
       veil={stoppedBy === "moderation" ? { icon: CircleSlash, text: t("call.stoppedByModeration") } : null}
       data={{
         "data-self": "true",

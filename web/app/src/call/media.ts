@@ -103,13 +103,21 @@ export class LocalMedia extends Emitter<{ change: Capture }> {
     else await this.#use("microphone", null);
   }
 
+  /** Mutes the microphone, if it is not muted. */
+  silence(): void {
+    if (this.#capture.microphoneOn) this.#set({ microphoneOn: false });
+  }
+
+  stopCamera(): void {
+    this.#capture.camera?.stop();
+    this.#set({ camera: null, cameraOn: false });
+  }
+
   /** Off means off: the device is let go, and its light goes out. */
   async toggleCamera(): Promise<void> {
     const { camera, cameraId } = this.#capture;
-    if (camera) {
-      camera.stop();
-      this.#set({ camera: null, cameraOn: false });
-    } else await this.#use("camera", cameraId);
+    if (camera) this.stopCamera();
+    else await this.#use("camera", cameraId);
   }
 
   /** Switches to another device. */

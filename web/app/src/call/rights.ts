@@ -22,6 +22,11 @@ export function keepsOrder(role: Role, site: SiteRole): boolean {
   return site !== "member" || rank(role) >= rank("moderator");
 }
 
+/** Whether one may end the call for everybody. */
+export function mayEnd(role: Role, site: SiteRole): boolean {
+  return site !== "member" || rank(role) >= rank("admin");
+}
+
 export function rightsOver(member: Member, role: Role, site: SiteRole): Rights {
   if (!keepsOrder(role, site)) return NONE;
   const staff = site !== "member";

@@ -1,4 +1,4 @@
-import { ParlorError } from "@parlor/sdk";
+import { type CallOver, ParlorError } from "@parlor/sdk";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -16,6 +16,7 @@ import { NotFound } from "./NotFound.tsx";
 export type Ending =
   | { kind: "left" }
   | { kind: "removed"; reason: string }
+  | { kind: "over"; reason: CallOver["reason"] }
   | { kind: "refused"; reason: string };
 
 export function RoomPage() {
@@ -78,6 +79,7 @@ function Ended({ name, ending, onAgain }: { name: string; ending: Ending; onAgai
       ending.kind === "removed" && ending.reason
         ? t("call.removedReason", { reason: ending.reason })
         : t("call.removed"),
+    over: () => t(ending.kind === "over" && ending.reason === "ended_by_host" ? "host.ended" : "host.putOut"),
     refused: () => (ending.kind === "refused" ? ending.reason : ""),
   }[ending.kind]();
   return (

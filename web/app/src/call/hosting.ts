@@ -1,0 +1,90 @@
+import { type Call, type CallSnapshot, type HostAct, type Member, trackOf } from "@parlor/sdk";
+import { createContext, useContext, useEffect } from "react";
+import { useTranslation } from "react-i18next";
+import type { LocalMedia } from "./media.ts";
+import type { Rights } from "./rights.ts";
+
+/** What a host's menus need, wherever on the page they are. */
+export interface HostTools {
+  call: Call;
+  snapshot: CallSnapshot;
+  /** What we may do to somebody in the room. */
+  rights: (userId: string) => Rights;
+  /** Does it; what the server refuses is told to the person. */
+  act: (work: Promise<void>) => void;
+}
+
+const Tools = createContext<HostTools | null>(null);
+
+export const HostToolsProvider = Tools.Provider;
+
+export function useHostTools(): HostTools | null {
+  return useContext(Tools);
+}
+
+/** Switches our own devices off when a host has: a light that shines for nobody frightens. */
+export function useObedience(call: Call, media: LocalMedia): void {
+  useEffect(
+    () =>
+      call.on("stopped", ({ source, reason }) => {
+        const { participants, participantId } = call.snapshot;
+        const own = participants.find((participant) => participant.participantId === participantId);
+        const shut = source === "microphone" && own !== undefined && trackOf(own, source)?.muted === true;
+        if (reason === "muted_by_host" && shut) media.silence();
+        if (reason !== "disabled_by_host") return;
+        if (source === "microphone") media.silence();
+        else if (source === "camera") media.stopCamera();
+        else media.stopSharing();
+      }),
+    [call, media],
+  );
+}
+
+/** Says what a host did to all of us, unless we did it ourselves. */
+export function useHostNews(
+  call: Call,
+  members: readonly Member[],
+  userId: string,
+  onNotice: (text: string) => void,
+): void {
+  const { t } = useTranslation();
+  useEffect(
+    () =>
+      call.on("hosted", ({ by, act }) => {
+        const key = act && by !== userId ? newsOf(act) : null;
+        const name = members.find((member) => member.userId === by)?.nickname ?? t("host.somebody");
+        if (key) onNotice(t(`host.news.${key}`, { name }));
+      }),
+    [call, members, userId, onNotice, t],
+  );
+}
+
+type News =
+  | "muteAll"
+  | "unmuteAll"
+  | "lock"
+  | "unlock"
+  | "waitingOn"
+  | "waitingOff"
+  | "camerasOff"
+  | "camerasOn"
+  | "screensOff"
+  | "screensOn";
+
+/** What is news to everybody; what concerns one person they are told otherwise. */
+function newsOf(act: HostAct): News | null {
+  switch (act.type) {
+    case "mute_all":
+      return act.muted ? "muteAll" : "unmuteAll";
+    case "lock":
+      return act.locked ? "lock" : "unlock";
+    case "waiting_room":
+      return act.enabled ? "waitingOn" : "waitingOff";
+    case "disable":
+      if (act.userId !== null || (act.source !== "camera" && act.source !== "screen")) return null;
+      if (act.source === "camera") return act.disabled ? "camerasOff" : "camerasOn";
+      return act.disabled ? "screensOff" : "screensOn";
+    default:
+      return null;
+  }
+}
