@@ -3,8 +3,10 @@
 //!
 //! A function returns when all is well and panics when it is not: by itself, or by one of the promises it checks.
 
+mod layers;
 mod turn;
 
+pub use layers::{av1_stream, vp9_payload};
 pub use turn::turn_message;
 
 use std::net::SocketAddr;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use parlor_media::dtls::Certificate;
 use parlor_media::sdp::{CodecName, SdpError};
 use parlor_media::{OfferError as MediaOfferError, Source, Stats};
-pub use tap::{Codec, Recorded, RecordedEvent, RecordedPacket, Sampled, Taps, h264_dimensions};
+pub use tap::{Codec, Recorded, RecordedEvent, RecordedPacket, Sampled, Taps, codec, h264_dimensions};
 
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};

@@ -43,6 +43,16 @@ fn redundant_audio() {
 }
 
 #[test]
+fn payloads_of_vp9() {
+    each(&["fuzz/corpus/vp9_payload"], targets::vp9_payload);
+}
+
+#[test]
+fn streams_of_av1() {
+    each(&["fuzz/corpus/av1_stream"], targets::av1_stream);
+}
+
+#[test]
 fn client_frames() {
     each(&["fuzz/corpus/client_frame"], targets::client_frame);
 }

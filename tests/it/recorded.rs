@@ -48,6 +48,7 @@ impl Line {
             Codec::Opus => false,
             Codec::Vp8 => shot.payload[0] & 0x10 != 0 && shot.payload[4] & 1 == 0,
             Codec::H264 => shot.payload[0] & 0x1f == 7,
+            Codec::Vp9 | Codec::Av1 => unreachable!("no film of these tests"),
         }
     }
 

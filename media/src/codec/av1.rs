@@ -271,14 +271,15 @@ fn color_configuration(bits: &mut Bits<'_>, profile: u32) -> Option<u8> {
     Some((high << 6 | twelve << 5 | mono << 4 | across << 3 | down << 2 | position) as u8)
 }
 
-/// Puts a picture together out of its packets: OBUs with their sizes, one behind the other, as files have them (§5.2).
+/// Puts pictures together out of their packets: OBUs with their sizes, one behind the other, as files have them (§5.2).
 #[derive(Debug, Default)]
 pub struct Assembly {
     /// The OBUs that are whole.
     picture: Vec<u8>,
     /// The beginning of one that is not.
     open: Option<Vec<u8>>,
-    sequence: Option<Sequence>,
+    /// The last sequence header, and what it says.
+    sequence: Option<(Sequence, Vec<u8>)>,
 }
 
 impl Assembly {
@@ -295,16 +296,45 @@ impl Assembly {
         !payload.is_empty()
     }
 
-    /// The picture's sequence header, which a key frame has.
+    /// Bytes of the picture so far.
     #[must_use]
-    pub fn sequence(&self) -> Option<Sequence> {
-        self.sequence
+    pub fn len(&self) -> usize {
+        self.picture.len() + self.open.as_ref().map_or(0, Vec::len)
     }
 
-    /// The whole picture; `None` when its last OBU is not whole or there is none.
+    /// Whether there is nothing of a picture.
     #[must_use]
-    pub fn finish(self) -> Option<Vec<u8>> {
-        (self.open.is_none() && !self.picture.is_empty()).then_some(self.picture)
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sequence header that pictures belong to; key frames have one.
+    #[must_use]
+    pub fn sequence(&self) -> Option<Sequence> {
+        self.sequence.as_ref().map(|(sequence, _)| *sequence)
+    }
+
+    /// The content of an `av1C` box (AV1 in ISOBMFF §2.3), which is also what Matroska wants.
+    #[must_use]
+    pub fn configuration(&self) -> Option<Vec<u8>> {
+        let (sequence, obu) = self.sequence.as_ref()?;
+        Some([&[0x81][..], &sequence.configuration, obu].concat())
+    }
+
+    /// The picture is over: its bytes are appended to `out`. False when its last OBU is not whole or there is none.
+    pub fn take(&mut self, out: &mut Vec<u8>) -> bool {
+        let whole = self.open.is_none() && !self.picture.is_empty();
+        if whole {
+            out.extend_from_slice(&self.picture);
+        }
+        self.lose();
+        whole
+    }
+
+    /// Packets are missing: the picture comes to nothing.
+    pub fn lose(&mut self) {
+        self.picture.clear();
+        self.open = None;
     }
 
     fn append(&mut self, obu: &[u8]) {
@@ -312,11 +342,18 @@ impl Assembly {
         if matches!(head >> 3 & 0x0f, TEMPORAL_DELIMITER | TILE_LIST | PADDING) {
             return;
         }
-        self.sequence = sequence(obu).or(self.sequence);
+        let start = self.picture.len();
         if head & SIZED != 0 {
             self.picture.extend_from_slice(obu);
-            return;
+        } else {
+            self.append_sized(head, body);
         }
+        if let Some(sequence) = sequence(obu) {
+            self.sequence = Some((sequence, self.picture[start..].to_vec()));
+        }
+    }
+
+    fn append_sized(&mut self, head: u8, body: &[u8]) {
         self.picture.push(head | SIZED);
         let extension = usize::from(head & EXTENDED != 0).min(body.len());
         self.picture.extend_from_slice(&body[..extension]);
@@ -403,10 +440,12 @@ mod tests {
         assert!(assembly.push(&[CONTINUES | 0x10, 5, 6]));
         assert!(assembly.push(&[0x10, 3 << 3 | SIZED, 1, 7]));
         let expected = [6 << 3 | SIZED, 1, 1, 3 << 3 | EXTENDED | SIZED, 0, 2, 5, 6, 3 << 3 | SIZED, 1, 7];
-        assert_eq!(assembly.finish(), Some(expected.to_vec()));
+        let mut picture = Vec::new();
+        assert!(assembly.take(&mut picture) && assembly.is_empty());
+        assert_eq!(picture, expected);
         assert!(!Assembly::default().push(&[CONTINUES | 0x10, 5]), "nothing that it would continue");
         let mut torn = Assembly::default();
-        assert!(torn.push(&[GOES_ON | 0x10, 6 << 3]) && torn.finish().is_none());
+        assert!(torn.push(&[GOES_ON | 0x10, 6 << 3]) && !torn.take(&mut picture));
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub mod h264;
 pub mod vp8;
 pub mod vp9;
 
-use crate::track::Codec;
+pub use crate::track::Codec;
 
 /// Spatial layers of one stream: RFC 9628 §4.2 has room for eight, encoders for calls make three.
 pub const MOST_SPATIAL: u8 = 4;

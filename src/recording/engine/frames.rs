@@ -1,7 +1,7 @@
 //! From packets in their order to whole frames. A frame of which anything is missing is never whole.
 
-use super::webm::Picture;
-use super::{h264, opus, vp8};
+use super::webm::{Coding, Picture};
+use super::{h264, layered, opus, vp8};
 use crate::sfu::{Codec, RecordedPacket};
 
 /// The largest picture that is put together. A key frame in 4K has a quarter of it.
@@ -58,6 +58,7 @@ pub struct Assembler {
     /// A key frame was whole, and nothing has been missing since.
     synced: bool,
     h264: h264::Parser,
+    layered: layered::Parser,
     picture: Option<Picture>,
     /// Frames that came to nothing.
     pub dropped: u64,
@@ -76,7 +77,8 @@ impl Assembler {
     /// One for a track of this codec, at its beginning.
     pub fn new(codec: Codec) -> Assembler {
         let synced = codec == Codec::Opus;
-        Assembler { codec, building: None, synced, h264: h264::Parser::default(), picture: None, dropped: 0 }
+        let (h264, layered) = (h264::Parser::default(), layered::Parser::default());
+        Assembler { codec, building: None, synced, h264, layered, picture: None, dropped: 0 }
     }
 
     /// Takes the next packet. What it carries goes to the end of `gathered`; frames that are whole with it, to `whole`. `after_loss`:
@@ -99,7 +101,7 @@ impl Assembler {
             Codec::Opus => sound(meta, payload, gathered, whole, &mut self.dropped),
             Codec::Vp8 => self.take_vp8(meta, payload, gathered, whole),
             Codec::H264 => self.take_h264(meta, payload, gathered, whole),
-            Codec::Vp9 | Codec::Av1 => self.dropped += 1,
+            Codec::Vp9 | Codec::Av1 => self.take_layered(meta, payload, gathered, whole),
         }
     }
 
@@ -110,6 +112,7 @@ impl Assembler {
             self.synced = false;
         }
         self.h264.lose();
+        self.layered.lose();
     }
 
     /// Whether nothing can be written until a key frame comes.
@@ -128,6 +131,7 @@ impl Assembler {
             building.start -= bytes;
         }
         self.h264.shift(bytes);
+        self.layered.shift(bytes);
     }
 
     fn abandon(&mut self, gathered: &mut Vec<u8>) {
@@ -166,7 +170,7 @@ impl Assembler {
     fn note(&mut self, meta: Meta, gathered: &mut Vec<u8>) {
         let Some(building) = self.building.as_mut() else { return };
         building.arrived_us = building.arrived_us.max(meta.arrived_us);
-        if gathered.len() - building.start > MOST_FRAME {
+        if gathered.len() - building.start + self.layered.waiting() > MOST_FRAME {
             self.lose(gathered);
         }
     }
@@ -175,7 +179,7 @@ impl Assembler {
         let Some(building) = self.building else { return };
         if building.key {
             let Some(size) = vp8::dimensions(&gathered[building.start..]) else { return self.lose(gathered) };
-            self.picture.get_or_insert(Picture { avc: None, size });
+            self.picture.get_or_insert(Picture { coding: Coding::Vp8, size });
         }
         self.complete(building, gathered, whole);
     }
@@ -226,6 +230,45 @@ impl Assembler {
         }
         if !building.key && !self.synced {
             return self.abandon(gathered);
+        }
+        self.complete(building, gathered, whole);
+    }
+
+    fn take_layered(&mut self, meta: Meta, payload: &[u8], gathered: &mut Vec<u8>, whole: &mut Vec<Whole>) {
+        if self.building.is_none_or(|building| building.first.timestamp != meta.timestamp) {
+            // The picture before had no marker.
+            self.complete_layered(gathered, whole);
+            match self.layered.begins(self.codec, payload) {
+                Some(true) => {}
+                Some(false) => {
+                    self.synced = false;
+                    return;
+                }
+                None => return self.lose(gathered),
+            }
+            if !meta.keyframe_start && !self.synced {
+                self.dropped += 1;
+                return;
+            }
+            let (start, arrived_us, key) = (gathered.len(), meta.arrived_us, meta.keyframe_start);
+            self.building = Some(Building { start, first: meta, arrived_us, key });
+        }
+        if !self.layered.append(self.codec, payload, gathered) {
+            return self.lose(gathered);
+        }
+        self.note(meta, gathered);
+        if meta.marker {
+            self.complete_layered(gathered, whole);
+        }
+    }
+
+    fn complete_layered(&mut self, gathered: &mut Vec<u8>, whole: &mut Vec<Whole>) {
+        let Some(building) = self.building else { return };
+        if !self.layered.end(self.codec, gathered) {
+            return self.lose(gathered);
+        }
+        if building.key && self.picture.is_none() {
+            self.picture = Some(self.layered.picture(self.codec, &gathered[building.start..]));
         }
         self.complete(building, gathered, whole);
     }

@@ -2,7 +2,7 @@
 //! track's declaration and, since they may change, in the key frames too.
 
 use super::frames::Meta;
-use super::webm::{MOST_PRIVATE, Picture};
+use super::webm::{Coding, MOST_PRIVATE, Picture};
 use crate::sfu;
 
 /// Types of NAL units (ITU-T H.264 table 7-1) and of aggregates (RFC 6184 table 3).
@@ -162,7 +162,7 @@ impl Parser {
         avc.push(1);
         avc.extend_from_slice(&(self.pps.len() as u16).to_be_bytes());
         avc.extend_from_slice(&self.pps);
-        Some(Picture { avc: Some(avc), size: sfu::h264_dimensions(&self.sps).unwrap_or(UNTOLD_SIZE) })
+        Some(Picture { coding: Coding::Avc(avc), size: sfu::h264_dimensions(&self.sps).unwrap_or(UNTOLD_SIZE) })
     }
 
     /// Puts the parameter sets before the access unit that begins there.
@@ -197,7 +197,7 @@ mod tests {
         assert!(unit.is_key && unit.has_picture && unit.has_parameters && !unit.is_torn);
         let picture = parser.picture().unwrap();
         let avc = [&[1, 0x42, 0xc0, 0x1f, 0xff, 0xe1, 0, 5][..], &SPS_UNIT, &[1, 0, 3], &PPS_UNIT].concat();
-        assert_eq!(picture.avc.as_deref(), Some(&avc[..]));
+        assert_eq!(picture.coding, Coding::Avc(avc));
         let mut bare = vec![9, 0, 0, 0, 1, 0x65];
         parser.insert_parameters(1, &mut bare);
         assert_eq!(bare[..6], [9, 0, 0, 0, 5, 0x67]);

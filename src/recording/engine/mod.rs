@@ -13,6 +13,7 @@ mod ebml;
 mod finish;
 mod frames;
 mod h264;
+mod layered;
 mod opus;
 mod reel;
 mod reorder;

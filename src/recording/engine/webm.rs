@@ -89,11 +89,24 @@ mod id {
     pub const CUE_CLUSTER_POSITION: u32 = 0xf1;
 }
 
+/// What pictures are, with the configuration that their decoder needs from the head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// Nothing more.
+    Vp8,
+    /// Nothing more.
+    Vp9,
+    /// H.264's configuration record.
+    Avc(Vec<u8>),
+    /// The content of an `av1C` box.
+    Av1(Vec<u8>),
+}
+
 /// The picture's track, as the head declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// H.264's configuration record; `None`: VP8, which needs none.
-    pub avc: Option<Vec<u8>>,
+    /// What it is.
+    pub coding: Coding,
     /// Width and height of the first key frame in pixels. Players follow the key frames themselves.
     pub size: (u16, u16),
 }
@@ -136,7 +149,7 @@ pub struct Ending {
 impl Head {
     /// The head of a file with these tracks. A codec configuration longer than [`MOST_PRIVATE`] does not fit.
     pub fn new(label: Label, began_us: i64, picture: Option<&Picture>, sound: bool) -> Head {
-        let matroska = picture.is_some_and(|picture| picture.avc.is_some());
+        let matroska = picture.is_some_and(|picture| matches!(picture.coding, Coding::Avc(_)));
         let mut tracks = Vec::new();
         if let Some(picture) = picture {
             ebml::master(id::TRACK, &mut tracks, |out| picture_track(picture, out));
@@ -256,12 +269,15 @@ fn parse_label(tag: &[u8]) -> Option<Label> {
 
 fn picture_track(picture: &Picture, out: &mut Vec<u8>) {
     track(VIDEO, 1, out);
-    match &picture.avc {
-        None => ebml::text(id::CODEC_ID, "V_VP8", out),
-        Some(avc) => {
-            ebml::text(id::CODEC_ID, "V_MPEG4/ISO/AVC", out);
-            ebml::binary(id::CODEC_PRIVATE, avc, out);
-        }
+    let (name, private) = match &picture.coding {
+        Coding::Vp8 => ("V_VP8", None),
+        Coding::Vp9 => ("V_VP9", None),
+        Coding::Avc(record) => ("V_MPEG4/ISO/AVC", Some(record)),
+        Coding::Av1(configuration) => ("V_AV1", Some(configuration)),
+    };
+    ebml::text(id::CODEC_ID, name, out);
+    if let Some(private) = private {
+        ebml::binary(id::CODEC_PRIVATE, private, out);
     }
     ebml::master(id::VIDEO, out, |out| {
         ebml::uint(id::PIXEL_WIDTH, u64::from(picture.size.0), out);
