@@ -10,8 +10,8 @@ use crate::track::{Kind, PeerKey, TrackKey};
 
 /// What waits for a line is looked at this often.
 pub(crate) const PACE_US: u64 = 5_000;
-/// What a voice is taken to need, bit/s: Opus at its usual rate with its headers. Voices are never given less than they send.
-const VOICE_BPS: u64 = 50_000;
+/// What a voice needs beyond its payload, bit/s: 50 packets a second with headers of RTP, SRTP, UDP and IP.
+const VOICE_HEADERS_BPS: u64 = 26_000;
 /// Pictures are given this much at least, bit/s, whatever voices need: what a small one takes.
 const LEAST_PICTURE_BPS: u64 = 60_000;
 
@@ -50,7 +50,8 @@ impl Shard {
         let mut given = Vec::new();
         allocate::allocate(budget_bps, &demands, &mut given);
         let allocated_bps = allocate::cost_bps(&demands, &given);
-        let wanted_bps: u64 = demands.iter().filter_map(|demand| demand.ladder.last()).map(|rung| u64::from(rung.bps)).sum();
+        let wanted_bps: u64 =
+            demands.iter().filter_map(|demand| demand.ladder.last()).map(|rung| u64::from(rung.bps)).sum();
         let fell: Vec<bool> = demands.iter().zip(&given).map(|(demand, given)| *given < demand.stands).collect();
         for (((place, ladder), given), fell) in order.iter().zip(given).zip(fell) {
             self.give(key, *place, ladder, given, fell);
@@ -58,15 +59,19 @@ impl Shard {
         if let Some(line) = self.peers[key].line.as_deref_mut() {
             line.allocated_bps = allocated_bps;
             let wanted_bps = wanted_bps * 100 / allocate::AIR_PCT;
-            line.estimator.wanted(line.gross_bps(wanted_bps + voices_bps), line.gross_bps(allocated_bps + voices_bps), now_us);
+            line.estimator.wanted(
+                line.gross_bps(wanted_bps + voices_bps),
+                line.gross_bps(allocated_bps + voices_bps),
+                now_us,
+            );
         }
     }
 
     /// What the voices of a peer need.
     fn voices_bps(&self, key: PeerKey) -> u64 {
-        let slots = &self.peers[key].slots;
-        let voices = slots.iter().filter(|slot| slot.kind == Kind::Audio && slot.stream.current().is_some());
-        voices.count() as u64 * VOICE_BPS
+        let slots = self.peers[key].slots.iter().filter(|slot| slot.kind == Kind::Audio);
+        let voices = slots.filter_map(|slot| self.tracks.get(slot.stream.current()?.track));
+        voices.map(|track| u64::from(track.layers[0].rates.up_to(0, 0)) + VOICE_HEADERS_BPS).sum()
     }
 
     fn give(&mut self, key: PeerKey, place: usize, ladder: &Ladder, given: Option<usize>, fell: bool) {
@@ -81,7 +86,9 @@ impl Shard {
         // Until a layer that was asked for again is there, the highest below it serves.
         let rungs = ladder.rungs().get(..given.map_or(0, |at| at + 1)).unwrap_or_default();
         let there = rungs.iter().rev().find(|rung| track.is_sent(usize::from(rung.layer)));
-        slot.target = there.map(|rung| Target { layer: rung.layer, spatial: rung.spatial, temporal: rung.temporal });
+        let there = there.map(|rung| Target { layer: rung.layer, spatial: rung.spatial, temporal: rung.temporal });
+        // What is on its way goes on as long as nothing else is there.
+        slot.target = there.or(slot.target.filter(|_| !paused));
         if slot.paused != paused {
             slot.paused = paused;
             if paused {
@@ -148,7 +155,10 @@ impl Shard {
     fn probe(&mut self, key: PeerKey, bytes: usize) {
         let peer = &mut *self.peers[key];
         let (Some(to), Some(sealer)) = (peer.addr, peer.sealer.as_mut()) else { return };
-        let Some(slot) = peer.slots.iter_mut().find(|slot| slot.stream.can_probe()) else { return };
+        // What is shown makes better probes than padding.
+        let shows = peer.slots.iter().position(|slot| slot.stream.can_probe() && slot.stream.current().is_some());
+        let place = shows.or_else(|| peer.slots.iter().position(|slot| slot.stream.can_probe()));
+        let Some(slot) = place.map(|place| &mut peer.slots[place]) else { return };
         let line = peer.line.as_deref_mut();
         let mut way = Way { to, sealer, line, now_us: self.now_us, out: &mut self.out };
         let latest: Vec<(u16, SourceLayer, u64)> = slot.stream.latest().collect();
@@ -169,8 +179,11 @@ impl Shard {
                 None => slot.stream.pad(&mut way),
             };
         }
-        if sent == 0 {
-            slot.stream.pad(&mut way);
+        for _ in 0..MOST_PROBE_PACKETS {
+            if sent >= bytes {
+                break;
+            }
+            sent += slot.stream.pad(&mut way).max(1);
         }
         self.stats.probed += sent as u64;
         self.out.close_run();
@@ -204,7 +217,8 @@ impl Shard {
             }
             self.work_for_peer(peer_key, Step::Forward);
             let peer = &self.peers[peer_key];
-            let mut places: Vec<usize> = (0..peer.slots.len()).filter(|at| peer.slots[*at].stream.is_waiting()).collect();
+            let mut places: Vec<usize> =
+                (0..peer.slots.len()).filter(|at| peer.slots[*at].stream.is_waiting()).collect();
             places.sort_by_key(|place| peer.slots[*place].rank);
             for place in places {
                 if let Some(track) = self.peers[peer_key].slots[place].track {

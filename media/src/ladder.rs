@@ -2,6 +2,7 @@
 //! what it costs, down to fewer frames a second.
 
 use crate::allocate::Rung;
+use crate::codec::MOST_TEMPORAL;
 use crate::track::{Source, Track};
 
 /// Rungs of one ladder: three levels with up to three frame rates each.
@@ -114,6 +115,8 @@ impl Track {
             0 => nominal,
             measured => measured,
         };
+        // Who gets all of a level's frames gets those too of which nobody knows yet.
+        let temporal = if slower { temporal } else { MOST_TEMPORAL - 1 };
         Rung { layer, spatial, temporal, bps }
     }
 
@@ -156,11 +159,11 @@ mod tests {
             let layer = &mut track.layers[at];
             layer.width = *width;
             layer.structure.temporal_layers = rates.len() as u8;
-            layer.rates.measure(1);
-            for (temporal, bps) in rates.iter().enumerate() {
-                layer.rates.took(0, temporal as u8, (*bps / 8) as usize);
+            let mut sum = 0;
+            for temporal in 0..4 {
+                sum += rates.get(temporal).copied().unwrap_or(0);
+                layer.rates.pretend(0, temporal as u8, sum);
             }
-            layer.rates.measure(1_000_001);
         }
         track
     }
@@ -177,17 +180,17 @@ mod tests {
             (1280, &[700_000, 300_000, 500_000]),
         ];
         let camera = track(Source::Camera, three).ladder(1280);
-        let want = [(0, 0, 50), (0, 1, 80), (0, 2, 120), (1, 1, 300), (1, 2, 450), (2, 1, 1_000), (2, 2, 1_500)];
+        let want = [(0, 0, 50), (0, 1, 80), (0, 3, 120), (1, 1, 300), (1, 3, 450), (2, 1, 1_000), (2, 3, 1_500)];
         assert_eq!(shown(&camera), want);
         assert_eq!(shown(&track(Source::Camera, three).ladder(300)), want[..3]);
         let screen = track(Source::Screen, &[(1920, &[800_000, 400_000])]).ladder(1920);
-        assert_eq!(shown(&screen), [(0, 0, 800), (0, 1, 1_200)]);
+        assert_eq!(shown(&screen), [(0, 0, 800), (0, 3, 1_200)]);
     }
 
     #[test]
     fn what_costs_more_and_shows_less_is_no_rung() {
         let ladder = track(Source::Camera, &[(320, &[400_000]), (640, &[300_000])]).ladder(640);
-        assert_eq!(shown(&ladder), [(1, 0, 300)]);
+        assert_eq!(shown(&ladder), [(1, 3, 300)]);
         let stood = Rung { layer: 0, spatial: 0, temporal: 0, bps: 400_000 };
         assert_eq!(ladder.place_of(stood), None);
         assert_eq!(ladder.place_of(Rung { layer: 2, ..stood }), Some(0));

@@ -126,7 +126,7 @@ impl Layer {
             self.measure_jitter(packet.timestamp, now_us);
             self.highest = packet.index;
         }
-        self.rates.took(packet.frame.spatial, packet.frame.temporal, payload.len());
+        self.rates.took(&packet.frame, payload.len());
         self.note(packet.index, payload.len(), now_us);
         if let Some((width, _)) = packet.frame.dimensions {
             self.width = width;

@@ -76,6 +76,7 @@ impl<S: Copy> SeqMap<S> {
         if self.segments.get(at + 1).is_some_and(|later| out >= later.from_out) {
             return None;
         }
+        self.next_out = self.next_out.max(out + 1);
         Some((out, segment.source))
     }
 

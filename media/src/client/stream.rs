@@ -86,6 +86,7 @@ pub(super) fn of(at: usize, line: &Line, random: &mut Random) -> Vec<SendStream>
 }
 
 /// What a packet says in its header, besides its names.
+#[derive(Clone, Copy)]
 struct Said<'a> {
     level: Option<(u8, bool)>,
     dependency: &'a [u8],

@@ -3,11 +3,13 @@
 //! For each receiver the header is written, the payload copied and the packet sealed where the kernel will read it. What the
 //! receiver's line cannot take at once waits as a reference into its layer's ring.
 
+mod choose;
 mod repair;
 mod write;
 
 use std::collections::VecDeque;
 
+use self::choose::Decision;
 pub(crate) use self::write::Extensions;
 use self::write::Head;
 use crate::codec::Descriptor;
@@ -17,7 +19,6 @@ use crate::red;
 use crate::ring::Packet;
 use crate::seqmap::SeqMap;
 use crate::track::{Codec, Fresh, Kind, Track, TrackKey};
-
 
 /// Packets that may wait for a receiver's line: some key frames' worth. With more, only a new key frame helps.
 const MOST_WAITING: usize = 1_024;
@@ -111,6 +112,8 @@ pub(crate) struct Stream {
     /// Timestamp of the picture with which layers were changed last, and of the last one that was left out.
     decided: u32,
     omitted: u32,
+    /// What was decided of the last frames, the latest last.
+    decisions: VecDeque<Decision>,
     /// What the line has no room for yet.
     waiting: VecDeque<Fresh>,
     rtx_next: u64,
@@ -178,6 +181,7 @@ impl Stream {
             temporal: 0,
             decided: 0,
             omitted: 0,
+            decisions: VecDeque::new(),
             waiting: VecDeque::new(),
             rtx_next: u64::from(seeds.rtx_sequence & 0x7fff) + 1,
             rtx_recent: Vec::new(),
@@ -302,7 +306,9 @@ impl Stream {
         let source = SourceLayer { track: key, layer: fresh.layer, epoch: layer.epoch };
         let fed = self.current() == Some(source);
         if fresh.padding {
-            self.map.leave_out(fresh.index);
+            if !self.map.leave_out(fresh.index) {
+                self.fill(fresh.index, way, forwarded);
+            }
             return None;
         }
         let (packet, payload) = layer.ring.find(fresh.index)?;
@@ -331,58 +337,11 @@ impl Stream {
         Some((fresh.layer, caught_up))
     }
 
-    /// Whether the receiver is to have this packet of the current source. Layers change here: down with the next picture, up where
-    /// the new layer needs nothing that was left out.
-    fn admits(&mut self, packet: &Packet, target: Target) -> bool {
-        let frame = &packet.frame;
-        // Until the key frame of a smaller picture is there, the larger one is at least slow.
-        let falling = self.current.is_some_and(|feed| feed.source.layer > target.layer) || self.spatial > target.spatial;
-        let temporal = if falling { 0 } else { target.temporal };
-        if frame.keyframe_start {
-            (self.spatial, self.temporal) = (target.spatial, target.temporal);
-        } else if frame.frame_start {
-            if packet.timestamp.wrapping_sub(self.decided) as i32 > 0 {
-                self.temporal = self.temporal.min(temporal);
-                self.decided = packet.timestamp;
-            }
-            if self.temporal < temporal && frame.temporal <= temporal {
-                let lifted = (self.temporal + 1..=temporal).rev().find(|layer| frame.lifts_to(*layer));
-                self.temporal = lifted.unwrap_or(self.temporal);
-            }
-            if frame.spatial_switch && frame.spatial == self.spatial + 1 && frame.spatial <= target.spatial {
-                self.spatial = frame.spatial;
-            }
-        }
-        frame.is_needed(self.spatial, self.temporal)
-    }
-
-    /// Leaves a packet of the current source out, so that its receiver misses nothing.
-    fn omit(&mut self, packet: &Packet, codec: Codec, way: &mut Way<'_>, forwarded: &mut Forwarded) {
-        if self.map.leave_out(packet.index) {
-            // VP8's picture ids count frames, and a receiver waits for each: those that follow close up. The references of other
-            // codecs are differences, or named.
-            if codec == Codec::Vp8
-                && packet.timestamp != self.omitted
-                && let Some(feed) = self.current.as_mut()
-            {
-                self.omitted = packet.timestamp;
-                feed.picture = feed.picture.wrapping_sub(1);
-                self.map.amend(*feed);
-            }
-        } else if let Some((index, feed)) = self.map.forward(packet.index) {
-            // Its place was kept, for it came late: nothing must come in it.
-            let head = self.head(&feed, index, packet);
-            forwarded.bytes += write::padding(Head { marker: false, ..head }, self.extensions, 1, way) as u64;
-            forwarded.packets += 1;
-        }
-    }
-
     fn head(&self, feed: &Feed, index: u64, packet: &Packet) -> Head {
-        // The last packet of the highest spatial layer that the receiver has ends its picture.
-        let ends = packet.frame.frame_end && packet.frame.spatial == self.spatial;
+        let video = self.kind == Kind::Video;
         Head {
             payload_type: feed.payload_type,
-            marker: packet.marker || ends && self.kind == Kind::Video,
+            marker: if video { self.ends_picture(packet) } else { packet.marker },
             index,
             timestamp: feed.timestamp(packet),
             ssrc: self.ssrc,
@@ -401,6 +360,11 @@ impl Stream {
         let Some((index, feed)) = self.map.forward(packet.index) else { return };
         if index + 1 == self.map.next_out() {
             self.remember(&feed, packet);
+        } else if !self.rtx_recent.is_empty() {
+            // Repaired on its way here, and sent late: who asks for it now has not waited for it.
+            let sequence = index as u16;
+            let place = usize::from(sequence) % repair::RECENT_RTX;
+            self.rtx_recent[place] = (sequence, (packet.arrived_us / 1_000) as u32);
         }
         if packet.frame.keyframe_start {
             self.keyframe_us = packet.arrived_us;
@@ -468,6 +432,7 @@ impl Stream {
         };
         self.map.switch(feed, packet.index);
         self.current = Some(feed);
+        self.decisions.clear();
         self.decided = packet.timestamp;
         self.omitted = packet.timestamp.wrapping_sub(1);
         feed

@@ -7,7 +7,7 @@ use crate::ring::Packet;
 use crate::track::Kind;
 
 /// Retransmissions remembered per slot, by the low bits of their number, to answer a NACK that is repeated too soon only once.
-const RECENT_RTX: usize = 512;
+pub(super) const RECENT_RTX: usize = 512;
 /// So many of the last packets are sent once more by a probe, over and over: they are in the ring for sure.
 const PROBED: u64 = 16;
 
@@ -20,7 +20,8 @@ impl Stream {
         }
         let (feed, index, _) = self.map.source_of(sequence)?;
         let now_ms = (now_us / 1_000) as u32;
-        let again_ms = (rtt_us / 2_000).clamp(10, 200) as u32;
+        // What asks sooner than an answer can be missed was asked before the answer came.
+        let again_ms = (rtt_us * 7 / 8_000).clamp(10, 500) as u32;
         if self.rtx_recent.is_empty() {
             // Entries that no number of their place can match.
             self.rtx_recent = (0..RECENT_RTX as u16).map(|place| (place.wrapping_add(1), 0)).collect();
@@ -43,6 +44,10 @@ impl Stream {
     ) -> usize {
         let Some((feed, _, index)) = self.map.source_of(sequence) else { return 0 };
         way.out.close_run();
+        if self.decided_of(packet) == Some(false) && feed.source == self.current.map_or(feed.source, |it| it.source) {
+            // Its place was filled, and is filled again.
+            return write::padding(self.filling(&feed, index), self.extensions, 1, way);
+        }
         let head = self.head(&feed, index, packet);
         let head = match self.rtx_ssrc.zip(feed.rtx_payload_type) {
             Some((ssrc, payload_type)) => {
@@ -66,16 +71,19 @@ impl Stream {
 
     /// Whether retransmissions have a stream of their own: only there may a probe send something that nobody asked for.
     pub fn can_probe(&self) -> bool {
-        self.rtx_ssrc.is_some() && self.current.is_some_and(|feed| feed.rtx_payload_type.is_some())
+        self.rtx_ssrc.is_some() && self.rtx_payload_type().is_some()
+    }
+
+    fn rtx_payload_type(&self) -> Option<u8> {
+        match self.current {
+            Some(feed) => feed.rtx_payload_type,
+            None => self.formats.0[0].rtx_payload_type,
+        }
     }
 
     /// Sends a packet of nothing but padding on the stream of retransmissions; answers its length.
     pub fn pad(&mut self, way: &mut Way<'_>) -> usize {
-        let payload_type = match self.current {
-            Some(feed) => feed.rtx_payload_type,
-            None => self.formats.0[0].rtx_payload_type,
-        };
-        let Some((ssrc, payload_type)) = self.rtx_ssrc.zip(payload_type) else { return 0 };
+        let Some((ssrc, payload_type)) = self.rtx_ssrc.zip(self.rtx_payload_type()) else { return 0 };
         self.rtx_next += 1;
         let (index, timestamp) = (self.rtx_next, self.last_timestamp);
         let head = Head { payload_type, marker: false, index, timestamp, ssrc, original: None };

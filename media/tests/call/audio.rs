@@ -50,7 +50,8 @@ fn talk(world: &mut World, voices: &mut [Voice], ms: u64) {
                 *who = voice.place as u8;
             }
             let audio_level = voice.level.map(|level| (level, level < 60));
-            let frame = Frame { timestamp: voice.timestamp, marker: false, audio_level, payload: &payload, ..Frame::default() };
+            let frame =
+                Frame { timestamp: voice.timestamp, marker: false, audio_level, payload: &payload, ..Frame::default() };
             world.people[voice.place].client.send_rtp(0, 0, frame).expect("connected");
         }
         world.run(Duration::from_millis(PACKET_MS));
@@ -283,7 +284,8 @@ fn redundant_audio_goes_to_who_takes_it_and_the_newest_frame_to_everybody() {
     for turn in 1..=50 {
         timestamp += PACKET_TICKS;
         let payload = redundant(turn);
-        let frame = Frame { timestamp, marker: false, audio_level: Some((30, true)), payload: &payload, ..Frame::default() };
+        let frame =
+            Frame { timestamp, marker: false, audio_level: Some((30, true)), payload: &payload, ..Frame::default() };
         world.people[speaker].client.send_rtp(0, 0, frame).expect("connected");
         world.run(Duration::from_millis(PACKET_MS));
     }
@@ -316,7 +318,8 @@ fn redundant_audio_that_lies_is_dropped() {
     let long = [0x80 | numbers::OPUS, 0, 3, 0xff, numbers::OPUS, 1, 2];
     let other = [0x80 | 9, 0, 0, 1, 9, 1, 2];
     for payload in [&redundant(1)[..], &redundant(2), &long, &other, &[0xff; 60], &[numbers::OPUS], &redundant(3)] {
-        let frame = Frame { timestamp: 9_000, marker: false, audio_level: Some((30, true)), payload, ..Frame::default() };
+        let frame =
+            Frame { timestamp: 9_000, marker: false, audio_level: Some((30, true)), payload, ..Frame::default() };
         world.people[speaker].client.send_rtp(0, 0, frame).expect("connected");
         world.run(Duration::from_millis(PACKET_MS));
     }

@@ -3,6 +3,7 @@
 mod audio;
 mod h264;
 mod hostile;
+mod lines;
 mod publisher;
 mod receiver;
 mod taps;

@@ -107,7 +107,17 @@ impl Publisher {
         let opus = [self.who, (self.frames >> 8) as u8, self.frames as u8];
         let level = Some((self.audio_level, self.audio_level < 100));
         client
-            .send_rtp(0, 0, Frame { timestamp: 48 * elapsed_ms, marker: false, audio_level: level, payload: &opus, ..Frame::default() })
+            .send_rtp(
+                0,
+                0,
+                Frame {
+                    timestamp: 48 * elapsed_ms,
+                    marker: false,
+                    audio_level: level,
+                    payload: &opus,
+                    ..Frame::default()
+                },
+            )
             .expect("connected");
         if self.frames % 30 == 1 {
             self.report(elapsed_ms, client);

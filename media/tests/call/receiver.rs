@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use parlor_media::client::{Client, Slot, numbers};
+use parlor_media::client::{Client, Slot, Tag, numbers};
 use parlor_media::rtp::Header;
 use parlor_media::sdp::Kind;
 
@@ -21,9 +21,11 @@ pub struct Got {
     pub payload_type: u8,
     /// The VP8 content; `None` for everything else.
     pub content: Option<Content>,
+    /// What a picture in layers says of itself.
+    pub tag: Option<Tag>,
     /// Who sent the audio.
     pub who: u8,
-    /// The payload of audio.
+    /// The payload of audio, and of pictures in layers.
     pub sound: Vec<u8>,
     pub at: Instant,
 }
@@ -84,10 +86,11 @@ impl Receiver {
             return;
         }
         let is_vp8 = matches!(header.payload_type, numbers::VP8 | numbers::RTX);
-        let content = is_vp8.then(|| Content::read(payload).expect("a payload of the test"));
+        let tag = Tag::read(payload);
+        let content = (is_vp8 && tag.is_none()).then(|| Content::read(payload).expect("a payload of the test"));
         let (timestamp, marker, payload_type) = (header.timestamp, header.marker, header.payload_type);
-        let sound = if self.video { Vec::new() } else { payload.to_vec() };
-        let got = Got { timestamp, marker, payload_type, content, who: payload[0], sound, at: now };
+        let sound = if self.video && tag.is_none() { Vec::new() } else { payload.to_vec() };
+        let got = Got { timestamp, marker, payload_type, content, tag, who: payload[0], sound, at: now };
         if let Some(before) = self.packets.get(&index) {
             assert_eq!(
                 (before.timestamp, before.content, before.marker),
@@ -96,7 +99,8 @@ impl Receiver {
             );
             return;
         }
-        self.decodes |= !is_vp8 || content.is_some_and(|content| content.keyframe && content.part == 0);
+        self.decodes |=
+            tag.is_some() || !is_vp8 || content.is_some_and(|content| content.keyframe && content.part == 0);
         self.wants_keyframe = if self.decodes { None } else { self.wants_keyframe.or(Some(now + RETRY)) };
         self.repaired += u64::from(repaired);
         self.packets.insert(index, got);

@@ -33,6 +33,9 @@ pub struct Link {
     pub jitter: Duration,
 }
 
+/// A queue on the way holds this much; what comes then is lost.
+const LONGEST_QUEUE: Duration = Duration::from_millis(400);
+
 /// A good network.
 pub const CLEAN: Link = Link { loss_pm: 0, delay: Duration::from_millis(20), jitter: Duration::ZERO };
 
@@ -75,6 +78,11 @@ pub struct Person {
     /// What the server last said of each slot.
     pub slots: BTreeMap<String, SlotState>,
     pub link: Link,
+    /// What its line carries toward it, bit/s, and since when it is free again; what would wait too long is lost.
+    pub capacity_bps: Option<u64>,
+    /// Packets that found no room on that line.
+    pub lost: usize,
+    free_at: Instant,
 }
 
 impl Person {
@@ -118,15 +126,23 @@ impl World {
 
     /// A world in which pictures are looked at so often.
     pub fn sampling(seed: u64, sample_every: Option<Duration>) -> World {
+        World::with(seed, sample_every, false)
+    }
+
+    /// A world in which what is sent follows what lines bear.
+    pub fn estimating(seed: u64) -> World {
+        World::with(seed, None, true)
+    }
+
+    fn with(seed: u64, sample_every: Option<Duration>, estimation: bool) -> World {
         let certificate = Certificate::generate().expect("the system has randomness");
         // The one reading of the clock: an origin for simulated time, which no result depends on.
         #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
         let begun = Instant::now();
-        let config =
-            Config {
+        let config = Config {
             candidates: vec![SERVER.parse().expect("an address")],
             sample_every,
-            estimation: false,
+            estimation,
             ..Config::default()
         };
         World {
@@ -190,7 +206,7 @@ impl World {
         self.join_planned(CALL, plan, [Source::ScreenAudio, Source::Screen], link)
     }
 
-    fn join_planned(&mut self, call: CallId, plan: Plan, sources: [Source; 2], link: Link) -> usize {
+    pub fn join_planned(&mut self, call: CallId, plan: Plan, sources: [Source; 2], link: Link) -> usize {
         let plan = Plan { seed: self.random.random(), ..plan };
         self.next_id += 10;
         let id = ParticipantId(self.next_id);
@@ -203,7 +219,10 @@ impl World {
         let address = SocketAddr::from(([10, 0, 1, u8::try_from(self.people.len()).expect("few people") + 1], 5000));
         let receivers = client.slots().iter().map(|slot| (slot.ssrc, Receiver::new(slot))).collect();
         let (publisher, slots) = (None, BTreeMap::new());
-        self.people.push(Person { id, client, address, tracks, publisher, receivers, slots, link });
+        let (capacity_bps, lost, free_at) = (None, 0, self.now);
+        let person =
+            Person { id, client, address, tracks, publisher, receivers, slots, link, capacity_bps, lost, free_at };
+        self.people.push(person);
         let place = self.people.len() - 1;
         self.run_until("a connection", Duration::from_secs(5), |world| world.people[place].client.is_connected());
         self.shard.ready(id);
@@ -353,8 +372,19 @@ impl World {
     }
 
     fn fly(&mut self, client: SocketAddr, to_server: bool, bytes: Vec<u8>) {
-        let Some(person) = self.people.iter().find(|person| person.address == client) else { return };
+        let Some(person) = self.people.iter_mut().find(|person| person.address == client) else { return };
         let link = person.link;
+        let mut waits = Duration::ZERO;
+        if let (Some(capacity_bps), false) = (person.capacity_bps, to_server) {
+            person.free_at =
+                person.free_at.max(self.now) + Duration::from_micros(bytes.len() as u64 * 8_000_000 / capacity_bps);
+            waits = person.free_at - self.now;
+            if waits > LONGEST_QUEUE {
+                person.lost += 1;
+                person.free_at -= Duration::from_micros(bytes.len() as u64 * 8_000_000 / capacity_bps);
+                return;
+            }
+        }
         let is_media = bytes[0] >= 128;
         if is_media && self.random.random_range(0..1000) < link.loss_pm {
             return;
@@ -362,7 +392,7 @@ impl World {
         let jitter = if is_media { link.jitter.mul_f64(self.random.random()) } else { Duration::ZERO };
         self.order += 1;
         self.flights.push(Reverse(Flight {
-            due: self.now + link.delay + jitter,
+            due: self.now + link.delay + waits + jitter,
             order: self.order,
             to_server,
             client,

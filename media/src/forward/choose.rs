@@ -1,0 +1,108 @@
+//! Which frames of its source a receiver gets: layers are left out so that it misses nothing.
+
+use super::write::{self, Head};
+use super::{Feed, Forwarded, Stream, Target};
+use crate::line::Way;
+use crate::ring::Packet;
+use crate::track::Codec;
+
+/// Frames whose decision is remembered: a second of three spatial layers, as long as repairs come.
+const REMEMBERED_FRAMES: usize = 96;
+
+/// Whether a frame goes to the receiver: all of it, or nothing, however late its packets come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Decision {
+    timestamp: u32,
+    spatial: u8,
+    admitted: bool,
+    /// The highest spatial layer of its picture that goes to the receiver.
+    top: u8,
+}
+
+impl Stream {
+    /// Whether the receiver is to have this packet of the current source. It is decided once for each frame.
+    pub(super) fn admits(&mut self, packet: &Packet, target: Target) -> bool {
+        if let Some(admitted) = self.decided_of(packet) {
+            return admitted;
+        }
+        let admitted = self.decides(packet, target);
+        if self.decisions.len() == REMEMBERED_FRAMES {
+            self.decisions.pop_front();
+        }
+        let (timestamp, spatial, top) = (packet.timestamp, packet.frame.spatial, self.spatial);
+        self.decisions.push_back(Decision { timestamp, spatial, admitted, top });
+        admitted
+    }
+
+    /// What was decided of a packet's frame, if that is still known.
+    pub(super) fn decided_of(&self, packet: &Packet) -> Option<bool> {
+        self.decision_of(packet).map(|it| it.admitted)
+    }
+
+    fn decision_of(&self, packet: &Packet) -> Option<&Decision> {
+        let same = |it: &&Decision| it.timestamp == packet.timestamp && it.spatial == packet.frame.spatial;
+        self.decisions.iter().rev().find(same)
+    }
+
+    /// Whether a packet is the last of its picture for the receiver: the last one of the highest spatial layer that it has.
+    pub(super) fn ends_picture(&self, packet: &Packet) -> bool {
+        let top = || self.decision_of(packet).map_or(self.spatial, |it| it.top);
+        packet.marker || packet.frame.frame_end && packet.frame.spatial == top()
+    }
+
+    /// Layers change here: down with the next picture, up where the new layer needs nothing that was left out.
+    fn decides(&mut self, packet: &Packet, target: Target) -> bool {
+        let frame = &packet.frame;
+        // Until the key frame of a smaller picture is there, the larger one is at least slow.
+        let falling =
+            self.current.is_some_and(|feed| feed.source.layer > target.layer) || self.spatial > target.spatial;
+        let temporal = if falling { 0 } else { target.temporal };
+        if frame.keyframe_start {
+            (self.spatial, self.temporal) = (target.spatial, target.temporal);
+        } else if frame.frame_start {
+            if packet.timestamp.wrapping_sub(self.decided) as i32 > 0 {
+                self.temporal = self.temporal.min(temporal);
+                self.decided = packet.timestamp;
+            }
+            if self.temporal < temporal && frame.spatial == self.spatial && frame.temporal <= temporal {
+                let lifted = (self.temporal + 1..=temporal).rev().find(|layer| frame.lifts_to(*layer));
+                self.temporal = lifted.unwrap_or(self.temporal);
+            }
+            if frame.spatial_switch && frame.spatial == self.spatial + 1 && frame.spatial <= target.spatial {
+                self.spatial = frame.spatial;
+            }
+        }
+        frame.is_needed(self.spatial, self.temporal)
+    }
+
+    /// Leaves a packet of the current source out, so that its receiver misses nothing.
+    pub(super) fn omit(&mut self, packet: &Packet, codec: Codec, way: &mut Way<'_>, forwarded: &mut Forwarded) {
+        if self.map.leave_out(packet.index) {
+            // VP8's picture ids count frames, and a receiver waits for each: those that follow close up. The references of other
+            // codecs are differences, or named.
+            if codec == Codec::Vp8
+                && packet.timestamp != self.omitted
+                && let Some(feed) = self.current.as_mut()
+            {
+                self.omitted = packet.timestamp;
+                feed.picture = feed.picture.wrapping_sub(1);
+                self.map.amend(*feed);
+            }
+        } else {
+            self.fill(packet.index, way, forwarded);
+        }
+    }
+
+    /// Fills the place of a packet that is left out too late for others to close up: something must come in it, or the receiver
+    /// would ask for it.
+    pub(super) fn fill(&mut self, index: u64, way: &mut Way<'_>, forwarded: &mut Forwarded) {
+        let Some((index, feed)) = self.map.forward(index) else { return };
+        forwarded.bytes += write::padding(self.filling(&feed, index), self.extensions, 1, way) as u64;
+        forwarded.packets += 1;
+    }
+
+    pub(super) fn filling(&self, feed: &Feed, index: u64) -> Head {
+        let (payload_type, timestamp, ssrc) = (feed.payload_type, self.last_timestamp, self.ssrc);
+        Head { payload_type, marker: false, index, timestamp, ssrc, original: None }
+    }
+}
