@@ -318,7 +318,11 @@
     /** What the page's connections say of their streams of one kind. */
     async streams(kind) {
       const reports = await Promise.all([...connections].map((connection) => connection.getStats()));
-      return reports.flatMap((report) => [...report.values()].filter(({ type }) => type === kind));
+      return reports.flatMap((report) =>
+        [...report.values()]
+          .filter(({ type }) => type === kind)
+          .map((stream) => ({ ...stream, mimeType: report.get(stream.codecId)?.mimeType })),
+      );
     },
     /** What the page's connections are told to send of their screens. */
     shares: () =>

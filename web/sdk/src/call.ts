@@ -1,5 +1,5 @@
 import { Emitter } from "./emitter.js";
-import type { ShareMode } from "./encodings.js";
+import type { PictureCodec, ShareMode } from "./encodings.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import { type CallOver, Hosting, heldAfter, NO_CONTROLS, stillHeld } from "./hosting.js";
 import { Outgoing } from "./outgoing.js";
@@ -34,6 +34,11 @@ const MEND_MS = 4_000;
 const RESTART_MS = 8_000;
 const VIEW_AFTER_MS = 80;
 
+export interface CallOptions {
+  /** What our pictures are sent in, where the browser has it and the server takes it; else VP8, which is the default. */
+  codec?: PictureCodec;
+}
+
 /** Our part in a room's call: one connection, one offer, and slots that show whom the page wants to see. */
 export class Call extends Emitter<CallEvents> {
   /** What hosts do. */
@@ -47,6 +52,7 @@ export class Call extends Emitter<CallEvents> {
   readonly #turns = new Map<string, number>();
   readonly #participants = new Map<string, Participant>();
   #peer: Peer | null = null;
+  readonly #codec: PictureCodec;
   #phase: CallPhase = "idle";
   #callId: string | null = null;
   #recording: RecordingNow | null = null;
@@ -66,9 +72,10 @@ export class Call extends Emitter<CallEvents> {
   #lastView = "";
   #snapshot: CallSnapshot | null = null;
 
-  constructor(room: Room) {
+  constructor(room: Room, { codec = "vp8" }: CallOptions = {}) {
     super();
     this.#room = room;
+    this.#codec = codec;
     this.hosting = new Hosting(room);
     this.#outgoing = new Outgoing((trackId, muted) => {
       room.socket.send("call.mute", { roomId: room.id, trackId, muted });
@@ -303,7 +310,7 @@ export class Call extends Emitter<CallEvents> {
     this.#lastView = "";
     const iceServers = await this.#room.api.iceServers().catch(() => []);
     if (this.#phase === "ended" || this.#peer !== before) return;
-    const peer = new Peer(iceServers, this.#outgoing.mode, before?.videoSlots);
+    const peer = new Peer(iceServers, this.#outgoing.mode, before?.videoSlots, this.#codec);
     this.#peer = peer;
     peer.connection.addEventListener("connectionstatechange", () => this.#connectionChanged(peer));
     for (const tile of this.#tiles) this.#showTile(tile);

@@ -8,6 +8,18 @@ export const CAMERA_LAYERS: readonly RTCRtpEncodingParameters[] = [
   { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
 ];
 
+/** What pictures are sent in: VP8, which everybody can see, or where the server takes them VP9 or AV1, for those who have them too. */
+export type PictureCodec = "vp8" | "vp9" | "av1";
+
+/**
+ * A camera in VP9 or AV1: one stream of three sizes and three frame rates, which refer to each other in key pictures alone. The
+ * server leaves out what is too much for somebody's line.
+ */
+export const CAMERA_STREAM: RTCRtpEncodingParameters & { scalabilityMode: string } = {
+  maxBitrate: 1_700_000,
+  scalabilityMode: "L3T3_KEY",
+};
+
 /** What a share is for: text to be read, sharp and slow, or a moving picture. */
 export type ShareMode = "detail" | "motion";
 
@@ -56,20 +68,36 @@ export function watchedLayers(plans: readonly LayerPlan[], watched: readonly boo
 }
 
 /**
- * VP8 with its retransmissions, or Opus, redundant where the browser can: what every browser has, and the server needs no more. A
- * browser without VP8 gets by with H.264.
+ * The codecs of a section with their retransmissions: what every browser has, and what the server needs. A slot takes VP8, VP9 and
+ * AV1, a sender the chosen codec and VP8 behind it; a browser without VP8 gets by with H.264. Opus is redundant where the browser can.
  */
-export function narrowCodecs(transceiver: RTCRtpTransceiver, kind: "audio" | "video"): void {
+export function narrowCodecs(
+  transceiver: RTCRtpTransceiver,
+  kind: "audio" | "video",
+  pictures: readonly PictureCodec[] = ["vp8"],
+): void {
   const codecs = RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [];
-  const has = (name: RegExp) => codecs.some(({ mimeType }) => name.test(mimeType));
-  const picture = has(/^video\/vp8$/i) ? /^video\/(vp8|rtx)$/i : /^video\/(h264|rtx)$/i;
-  const wanted = kind === "audio" ? /^audio\/(opus|red)$/i : picture;
-  const narrowed = codecs.filter(({ mimeType }) => wanted.test(mimeType));
-  // Who prefers redundant audio sends it: a lost packet is then made good by the next one, without asking.
-  narrowed.sort((one, other) => Number(isRedundant(other)) - Number(isRedundant(one)));
+  const names = kind === "audio" ? ["red", "opus"] : [...pictures.filter((name) => name !== "vp8"), "vp8"];
+  if (kind === "video" && !codecs.some(({ mimeType }) => isNamed(mimeType, "vp8"))) names.push("h264");
+  // In order: who prefers redundant audio sends it, and a lost packet is then made good by the next one, without asking.
+  const narrowed = [...names, "rtx"].flatMap((name) =>
+    codecs.filter(
+      ({ mimeType, sdpFmtpLine }) => isNamed(mimeType, name) && !OTHER_PROFILE.test(sdpFmtpLine ?? ""),
+    ),
+  );
   transceiver.setCodecPreferences(narrowed);
 }
 
-function isRedundant({ mimeType }: RTCRtpCodec): boolean {
-  return /^audio\/red$/i.test(mimeType);
+/** VP9 and AV1 in more colours than eight bits and half the resolution: cameras have none. */
+const OTHER_PROFILE = /(^|;)\s*profile(-id)?=[1-9]/;
+
+/** Whether this browser can send pictures in that codec. */
+export function canSend(codec: PictureCodec): boolean {
+  return (RTCRtpSender.getCapabilities("video")?.codecs ?? []).some(({ mimeType }) =>
+    isNamed(mimeType, codec),
+  );
+}
+
+function isNamed(mimeType: string, name: string): boolean {
+  return mimeType.toLowerCase().endsWith(`/${name}`);
 }

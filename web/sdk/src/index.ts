@@ -11,9 +11,9 @@ export {
   type ReportReason,
 } from "./api.js";
 export { backoffMs } from "./backoff.js";
-export { Call } from "./call.js";
+export { Call, type CallOptions } from "./call.js";
 export { Emitter } from "./emitter.js";
-export { SHARE_PLANS, type ShareMode } from "./encodings.js";
+export { type PictureCodec, SHARE_PLANS, type ShareMode } from "./encodings.js";
 export { ConnectionLost, ParlorError } from "./errors.js";
 export { type CallOver, type Held, type Hosted, Hosting, NO_CONTROLS } from "./hosting.js";
 export {

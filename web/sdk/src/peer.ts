@@ -1,4 +1,4 @@
-import { narrowCodecs, type ShareMode } from "./encodings.js";
+import { narrowCodecs, type PictureCodec, type ShareMode } from "./encodings.js";
 import type { OfferedSource, TrackSource } from "./proto.js";
 import { Sender } from "./sender.js";
 import { AUDIO_SLOTS, MOST_VIDEO_SLOTS, VIDEO_SLOTS, videoSlots } from "./view.js";
@@ -16,9 +16,14 @@ export class Peer {
   readonly #slots: RTCRtpTransceiver[] = [];
   #videoSlots = 0;
 
-  constructor(iceServers: RTCIceServer[], mode: ShareMode, wantedVideoSlots = VIDEO_SLOTS) {
+  constructor(
+    iceServers: RTCIceServer[],
+    mode: ShareMode,
+    wantedVideoSlots = VIDEO_SLOTS,
+    codec: PictureCodec = "vp8",
+  ) {
     this.connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
-    this.#senders = SOURCES.map((source) => new Sender(this.connection, source, mode));
+    this.#senders = SOURCES.map((source) => new Sender(this.connection, source, mode, codec));
     for (let index = 0; index < AUDIO_SLOTS; index += 1) this.#addSlot("audio");
     this.#addVideoSlots(wantedVideoSlots);
   }
@@ -90,7 +95,7 @@ export class Peer {
 
   #addSlot(kind: "audio" | "video"): void {
     const transceiver = this.connection.addTransceiver(kind, { direction: "recvonly" });
-    narrowCodecs(transceiver, kind);
+    narrowCodecs(transceiver, kind, ["vp8", "vp9", "av1"]);
     this.#slots.push(transceiver);
   }
 

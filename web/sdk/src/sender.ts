@@ -1,7 +1,10 @@
 import {
   CAMERA_LAYERS,
+  CAMERA_STREAM,
+  canSend,
   layersFor,
   narrowCodecs,
+  type PictureCodec,
   SHARE_PLANS,
   SHARED_SOUND,
   type ShareMode,
@@ -27,11 +30,17 @@ export class Sender {
   #watched: readonly boolean[] | null = null;
   #mode: ShareMode;
 
-  constructor(connection: RTCPeerConnection, source: TrackSource, mode: ShareMode) {
+  constructor(
+    connection: RTCPeerConnection,
+    source: TrackSource,
+    mode: ShareMode,
+    codec: PictureCodec = "vp8",
+  ) {
     this.source = source;
     this.#mode = mode;
-    this.#transceiver = addTransceiver(connection, source, mode);
-    narrowCodecs(this.#transceiver, kindOf(source));
+    const sent = codec === "vp8" || canSend(codec) ? codec : "vp8";
+    this.#transceiver = addTransceiver(connection, source, mode, sent);
+    narrowCodecs(this.#transceiver, kindOf(source), [sent]);
   }
 
   get mid(): string {
@@ -84,6 +93,8 @@ export class Sender {
       const plans = watchedLayers(layersFor(this.#width), this.#watched);
       for (const encoding of parameters.encodings) {
         const plan = plans.find(({ rid }) => rid === encoding.rid);
+        // One stream of all layers rests as a whole.
+        if (!encoding.rid) encoding.active = this.#watched?.some(Boolean) ?? true;
         if (plan)
           Object.assign(encoding, { active: plan.active, scaleResolutionDownBy: plan.scaleResolutionDownBy });
       }
@@ -101,17 +112,20 @@ function addTransceiver(
   connection: RTCPeerConnection,
   source: TrackSource,
   mode: ShareMode,
+  codec: PictureCodec,
 ): RTCRtpTransceiver {
   const add = (sendEncodings: RTCRtpEncodingParameters[]) =>
     connection.addTransceiver(kindOf(source), { direction: "sendonly", sendEncodings });
   if (source === "microphone") return connection.addTransceiver("audio", { direction: "sendonly" });
   if (source === "screenAudio") return add([{ ...SHARED_SOUND }]);
   const { maxBitrate, maxFramerate } = SHARE_PLANS[mode];
-  const layers = source === "camera" ? CAMERA_LAYERS : [{ maxBitrate, maxFramerate }];
+  const camera = codec === "vp8" ? CAMERA_LAYERS : [CAMERA_STREAM];
+  const layers: readonly RTCRtpEncodingParameters[] =
+    source === "camera" ? camera : [{ maxBitrate, maxFramerate }];
   try {
-    return add(layers.map((layer) => ({ ...layer, scalabilityMode: TEMPORAL_LAYERS })));
+    return add(layers.map((layer) => ({ scalabilityMode: TEMPORAL_LAYERS, ...layer })));
   } catch {
     // A browser that has no such mode says so.
-    return add(layers.map((layer) => ({ ...layer })));
+    return add(layers.map((layer) => ({ ...layer, scalabilityMode: undefined })));
   }
 }

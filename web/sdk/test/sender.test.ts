@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { layersFor, narrowCodecs, watchedLayers } from "../src/encodings.js";
+import { layersFor, narrowCodecs, type PictureCodec, watchedLayers } from "../src/encodings.js";
 import { Sender } from "../src/sender.js";
 
 type Encoding = RTCRtpEncodingParameters & { scalabilityMode?: string };
@@ -158,18 +158,41 @@ test("who watches a layer that a capture is not worth gets the next lower one", 
 });
 
 test("codecs are narrowed: redundant audio first where there is any, VP8, and H.264 only where that is missing", () => {
-  const preferred = (kind: "audio" | "video", mimeTypes: string[]) => {
+  const preferred = (kind: "audio" | "video", mimeTypes: string[], pictures?: PictureCodec[]) => {
     const codecs = mimeTypes.map((mimeType) => ({ mimeType }));
     vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => ({ codecs }) });
     let chosen: string[] = [];
     const setCodecPreferences = (codecs: { mimeType: string }[]) => {
       chosen = codecs.map(({ mimeType }) => mimeType);
     };
-    narrowCodecs({ setCodecPreferences } as unknown as RTCRtpTransceiver, kind);
+    narrowCodecs({ setCodecPreferences } as unknown as RTCRtpTransceiver, kind, pictures);
     return chosen;
   };
   expect(preferred("audio", ["audio/opus", "audio/PCMU", "audio/red"])).toEqual(["audio/red", "audio/opus"]);
   expect(preferred("audio", ["audio/opus", "audio/PCMU"])).toEqual(["audio/opus"]);
   expect(preferred("video", ["video/VP8", "video/rtx", "video/H264"])).toEqual(["video/VP8", "video/rtx"]);
   expect(preferred("video", ["video/H264", "video/rtx"])).toEqual(["video/H264", "video/rtx"]);
+  const all = ["video/AV1", "video/VP8", "video/rtx", "video/VP9"];
+  expect(preferred("video", all, ["vp9"])).toEqual(["video/VP9", "video/VP8", "video/rtx"]);
+  expect(preferred("video", all, ["vp8", "vp9", "av1"])).toEqual([
+    "video/VP9",
+    "video/AV1",
+    "video/VP8",
+    "video/rtx",
+  ]);
+});
+
+test("VP9 and AV1 are one stream of layers, and rest as one", async () => {
+  const browser = new Browser();
+  vi.stubGlobal("RTCRtpSender", { getCapabilities: () => ({ codecs: [{ mimeType: "video/VP9" }] }) });
+  const sender = new Sender(browser.connection, "camera", "detail", "vp9");
+  expect(browser.encodings).toEqual([{ maxBitrate: 1_700_000, scalabilityMode: "L3T3_KEY" }]);
+  await sender.replace(camera(1280));
+  await sender.watch([false, false, false]);
+  expect(browser.active).toEqual([false]);
+  await sender.watch([true, false, false]);
+  expect(browser.active).toEqual([true]);
+  const without = new Browser();
+  new Sender(without.connection, "camera", "detail", "av1");
+  expect(without.encodings).toHaveLength(3);
 });

@@ -1,4 +1,11 @@
-import { Call, type CallSnapshot, type Room, type RoomSnapshot, type TrackSource } from "@parlor/sdk";
+import {
+  Call,
+  type CallSnapshot,
+  type PictureCodec,
+  type Room,
+  type RoomSnapshot,
+  type TrackSource,
+} from "@parlor/sdk";
 import { useCallback, useEffect, useLayoutEffect, useState, useSyncExternalStore } from "react";
 import { parlor } from "../session.tsx";
 import type { Capture, LocalMedia } from "./media.ts";
@@ -36,12 +43,18 @@ export interface Meeting {
   call: Call;
 }
 
+/** Who wants to try another codec than the usual one sets `parlor.codec` in the browser's storage. */
+function chosenCodec(): PictureCodec {
+  const chosen = localStorage.getItem("parlor.codec");
+  return chosen === "vp9" || chosen === "av1" ? chosen : "vp8";
+}
+
 /** Joins the room, and its call where there is one to take part in, for as long as the component lives. */
 export function useMeeting(roomId: string, calls = true): Meeting | null {
   const [meeting, setMeeting] = useState<Meeting | null>(null);
   useEffect(() => {
     const room = parlor.room(roomId);
-    const call = new Call(room);
+    const call = new Call(room, { codec: chosenCodec() });
     // The call needs the room: it is joined with the first state that comes, again when the room refused at first.
     const off = room.on("state", () => {
       if (calls && call.snapshot.phase === "idle") void call.join();
