@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use ours::{Ours, PATIENCE, credentials, until};
-use parlor_turn::{DropReason, Frames};
+use parlor_turn::{Config, DropReason, Frames, Surroundings, Unopened, serve};
 use rtc_shared::{TransportContext, TransportMessage, TransportProtocol};
 use rtc_turn::client::{Client, ClientConfig, Event};
 use rustls::pki_types::ServerName;
@@ -370,6 +370,33 @@ fn a_client_that_does_not_read_loses_packets_and_holds_nobody_up() {
     });
     let mut other = Turn::over_udp(&server);
     converse(&mut other);
+}
+
+#[test]
+fn a_line_that_is_taken_is_named_and_the_others_serve() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap();
+    let config = Config {
+        stun_listen: Some("127.0.0.1:0".parse().unwrap()),
+        tcp_listen: parlor_turn::Listen::At(at),
+        ..Config::default()
+    };
+    let names = |unopened: &[Unopened]| unopened.iter().map(|line| (line.what, line.address)).collect::<Vec<_>>();
+    assert_eq!(names(&parlor_turn::unopened(&config, false).unwrap()), [("TURN over TCP", at)]);
+    let surroundings = Surroundings {
+        secret: String::from("north").into(),
+        tls: None,
+        announced: vec![[127, 0, 0, 1].into()],
+        media_ports: Vec::new(),
+        machine: Vec::new(),
+    };
+    let server = serve(&config, &surroundings).unwrap().unwrap();
+    assert_eq!(names(&server.unopened), [("TURN over TCP", at)]);
+    assert!(server.listening.udp.is_some() && server.listening.tcp.is_none() && server.listening.relays);
+    let nothing = Config { stun_listen: None, ..Config::default() };
+    assert!(serve(&nothing, &surroundings).unwrap().is_none());
+    let all_taken = Config { stun_listen: None, tcp_listen: parlor_turn::Listen::At(at), ..Config::default() };
+    assert!(serve(&all_taken, &surroundings).is_err());
 }
 
 #[test]

@@ -104,19 +104,8 @@ impl Drop for TurnServer {
 pub fn serve(config: &Config, surroundings: &Surroundings) -> io::Result<Option<TurnServer>> {
     let poll = Poll::new()?;
     let mut lines = lines::Lines::new(poll.registry().try_clone()?);
-    let (mut listening, mut unopened) = (Listening::default(), Vec::new());
-    let mut open = |what, at: Option<SocketAddr>, open: &mut dyn FnMut(SocketAddr) -> io::Result<SocketAddr>| {
-        let address = at?;
-        open(address).map_err(|error| unopened.push(Unopened { what, address, error })).ok()
-    };
-    listening.udp = open("STUN and TURN over UDP", config.stun_listen, &mut |at| lines.listen_udp(at));
     let relays = config.relays();
-    if relays {
-        listening.tcp = open("TURN over TCP", config.tcp(), &mut |at| lines.listen_tcp(at, None));
-        if let Some(tls) = &surroundings.tls {
-            listening.tls = open("TURN over TLS", config.tls(), &mut |at| lines.listen_tcp(at, Some(tls)));
-        }
-    }
+    let (mut listening, mut unopened) = open(config, surroundings.tls.is_some(), surroundings.tls.as_ref(), &mut lines);
     if [listening.udp, listening.tcp, listening.tls].iter().all(Option::is_none) {
         return unopened.pop().map_or(Ok(None), |unopened| Err(io::Error::other(unopened)));
     }
@@ -130,6 +119,37 @@ pub fn serve(config: &Config, surroundings: &Surroundings) -> io::Result<Option<
     let thread = thread::Thread::new(poll, core, lines, Arc::clone(&shared));
     let thread = std::thread::Builder::new().name("turn".into()).spawn(move || thread.run())?;
     Ok(Some(TurnServer { listening, unopened, shared, thread: Some(thread) }))
+}
+
+/// What could not be served now: opens each line of the configuration, and closes it again. TLS is tried with a certificate only.
+///
+/// # Errors
+/// When the system gives nothing to wait for sockets with.
+pub fn unopened(config: &Config, has_certificate: bool) -> io::Result<Vec<Unopened>> {
+    let mut lines = lines::Lines::new(Poll::new()?.registry().try_clone()?);
+    Ok(open(config, has_certificate, None, &mut lines).1)
+}
+
+/// Opens what the configuration says, each line for itself.
+fn open(
+    config: &Config,
+    has_certificate: bool,
+    tls: Option<&Arc<ServerConfig>>,
+    lines: &mut lines::Lines,
+) -> (Listening, Vec<Unopened>) {
+    let (mut listening, mut unopened) = (Listening::default(), Vec::new());
+    let mut open = |what, at: Option<SocketAddr>, open: &mut dyn FnMut(SocketAddr) -> io::Result<SocketAddr>| {
+        let address = at?;
+        open(address).map_err(|error| unopened.push(Unopened { what, address, error })).ok()
+    };
+    listening.udp = open("STUN and TURN over UDP", config.stun_listen, &mut |at| lines.listen_udp(at));
+    if config.relays() {
+        listening.tcp = open("TURN over TCP", config.tcp(), &mut |at| lines.listen_tcp(at, None));
+        if has_certificate {
+            listening.tls = open("TURN over TLS", config.tls(), &mut |at| lines.listen_tcp(at, tls));
+        }
+    }
+    (listening, unopened)
 }
 
 fn rules(config: &Config, surroundings: &Surroundings) -> Rules {
