@@ -31,6 +31,11 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The first UDP port of media; shard n uses this port + n. 0: any free ports, for tests.
     pub media_port: u16,
+    /// The TCP port for clients whose network blocks UDP; `off` or 0: none. Unset: the number of `media_port`.
+    #[serde(deserialize_with = "port_or_off")]
+    pub media_tcp_port: Option<u16>,
+    /// All shards share `media_port`: for Docker, and firewalls that open one port.
+    pub media_one_port: bool,
     /// The addresses at which clients reach the media ports. Empty: those of this machine's interfaces.
     #[serde(deserialize_with = "list")]
     pub announced_address: Vec<IpAddr>,
@@ -97,6 +102,8 @@ impl Default for Config {
             public_url: None,
             // Below the ports that Linux hands out to outgoing connections (32768 and up), so that it is free at each start.
             media_port: 10_000,
+            media_tcp_port: None,
+            media_one_port: false,
             announced_address: Vec::new(),
             sample_every_ms: 5_000,
             models_dir: "models".into(),
@@ -249,7 +256,22 @@ impl Config {
     /// The settings of the media side.
     #[must_use]
     pub fn sfu(&self) -> sfu::Config {
-        sfu::Config { sample_every_ms: self.sample_every_ms, ..self.sfu.clone() }
+        sfu::Config {
+            sample_every_ms: self.sample_every_ms,
+            tcp_port: self.tcp_port(),
+            one_port: self.media_one_port,
+            ..self.sfu.clone()
+        }
+    }
+
+    /// The TCP port of media, 0 for any free one; `None`: media goes by UDP alone.
+    #[must_use]
+    pub fn tcp_port(&self) -> Option<u16> {
+        match self.media_tcp_port {
+            None => Some(self.media_port),
+            Some(0) => None,
+            Some(port) => Some(port),
+        }
     }
 
     /// The settings of looking at what is shown.
@@ -326,6 +348,29 @@ impl Config {
             IpAddr::V6(ip) => format!("{scheme}://[{ip}]:{port}"),
             IpAddr::V4(ip) => format!("{scheme}://{ip}:{port}"),
         }
+    }
+}
+
+/// A port, or `off`, which is 0.
+fn port_or_off<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u16>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Port {
+        // YAML-like sources and some environment readers turn `off` into a boolean.
+        Switch(bool),
+        Number(u16),
+        Text(String),
+    }
+    match Option::<Port>::deserialize(from)? {
+        None | Some(Port::Switch(true)) => Ok(None),
+        Some(Port::Switch(false)) => Ok(Some(0)),
+        Some(Port::Number(port)) => Ok(Some(port)),
+        Some(Port::Text(text)) if matches!(text.trim(), "off" | "none") => Ok(Some(0)),
+        Some(Port::Text(text)) => text
+            .trim()
+            .parse()
+            .map(Some)
+            .map_err(|_| serde::de::Error::custom(format!("{text:?} is neither a port nor off"))),
     }
 }
 
@@ -408,6 +453,18 @@ mod tests {
         let config = read(&[], Some("trusted_proxies = ['127.0.0.1']")).unwrap().config;
         assert_eq!(config.trusted_proxies, ["127.0.0.1/32".parse::<IpNet>().unwrap()]);
         assert!(read(&[("PARLOR_TRUSTED_PROXIES", "here")], None).is_err());
+    }
+
+    #[test]
+    fn media_over_tcp_is_on_the_number_of_the_first_udp_port_unless_told_otherwise() {
+        let port = |environment: &[(&str, &str)]| read(environment, None).unwrap().config.sfu().tcp_port;
+        assert_eq!(port(&[]), Some(10_000));
+        assert_eq!(port(&[("PARLOR_MEDIA_PORT", "7000")]), Some(7000));
+        assert_eq!(port(&[("PARLOR_MEDIA_TCP_PORT", "443")]), Some(443));
+        assert_eq!(port(&[("PARLOR_MEDIA_TCP_PORT", "0")]), None);
+        assert_eq!(port(&[("PARLOR_MEDIA_TCP_PORT", "off")]), None);
+        assert!(read(&[("PARLOR_MEDIA_TCP_PORT", "some")], None).is_err());
+        assert!(read(&[("PARLOR_MEDIA_ONE_PORT", "true")], None).unwrap().config.sfu().one_port);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use parlor_turn::{Counts, DropReason, Refusal, TurnServer};
 use std::sync::OnceLock;
 
 use crate::metrics::{
-    MEDIA_BYTES, MEDIA_CALLS_BROKEN, MEDIA_DROPS, MEDIA_NACKS, MEDIA_PACKETS, MEDIA_PLIS, MEDIA_RECORDED, MEDIA_SAMPLES,
-    MEDIA_STALLS, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS, TURN_ALLOCATED, TURN_ALLOCATIONS, TURN_BYTES,
-    TURN_CONNECTIONS, TURN_PACKETS, TURN_REFUSALS, describe,
+    MEDIA_BYTES, MEDIA_CALLS_BROKEN, MEDIA_DROPS, MEDIA_HANDED_OVER, MEDIA_LANES, MEDIA_LANES_REFUSED, MEDIA_NACKS,
+    MEDIA_PACKETS, MEDIA_PLIS, MEDIA_RECORDED, MEDIA_SAMPLES, MEDIA_STALLS, MEDIA_TCP, MEDIA_TCP_DROPPED,
+    MEDIA_TCP_REFUSED, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS, TURN_ALLOCATED, TURN_ALLOCATIONS,
+    TURN_BYTES, TURN_CONNECTIONS, TURN_PACKETS, TURN_REFUSALS, describe,
 };
 use crate::sfu::{Sfu, ShardStats};
 
@@ -49,6 +50,9 @@ pub(crate) async fn keep_reading(sfu: Sfu, turn: Option<TurnServer>, recorder: P
     loop {
         turns.tick().await;
         media(&sfu.stats().await);
+        for (reason, count) in sfu.sent_away() {
+            metrics::counter!(MEDIA_TCP_REFUSED, "reason" => reason).absolute(count);
+        }
         if let Some(turn) = &turn {
             relay(&turn.counts());
         }
@@ -87,6 +91,12 @@ fn media(shards: &[ShardStats]) {
     both(MEDIA_BYTES, sum(|s| s.media.bytes_in), sum(|s| s.media.bytes_out));
     both(MEDIA_NACKS, sum(|s| s.media.nacks_in), sum(|s| s.media.nacks_out));
     both(MEDIA_PLIS, sum(|s| s.media.plis_in), sum(|s| s.media.plis_out));
+    metrics::gauge!(MEDIA_TCP).set(shards.iter().map(|shard| shard.tcp_connections).sum::<usize>() as f64);
+    metrics::counter!(MEDIA_TCP_DROPPED).absolute(sum(|s| s.tcp_dropped));
+    metrics::counter!(MEDIA_HANDED_OVER, "result" => "handed_over").absolute(sum(|s| s.handed_over[0]));
+    metrics::counter!(MEDIA_HANDED_OVER, "result" => "lost").absolute(sum(|s| s.handed_over[1]));
+    metrics::gauge!(MEDIA_LANES).set(shards.iter().map(|shard| shard.lanes.0).sum::<usize>() as f64);
+    metrics::counter!(MEDIA_LANES_REFUSED).absolute(sum(|s| s.lanes.1));
     for (name, copied, lost) in [
         (MEDIA_SAMPLES, sum(|s| s.media.sampled), sum(|s| s.samples_lost)),
         (MEDIA_RECORDED, sum(|s| s.media.recorded), sum(|s| s.recorded_lost)),
@@ -102,6 +112,8 @@ fn media(shards: &[ShardStats]) {
     for (reason, count) in shards.iter().flat_map(ShardStats::drops) {
         *drops.entry(reason).or_default() += count;
     }
+    // Runs of packets that the system took none of, for good.
+    drops.insert("send_refused", shards.iter().map(|shard| shard.send_errors).sum());
     for (reason, count) in drops {
         metrics::counter!(MEDIA_DROPS, "reason" => reason).absolute(count);
     }

@@ -56,6 +56,12 @@ metrics! {
     MEDIA_DROPS = Counter "parlor_media_drops_total" ["reason"] "Datagrams and packets dropped, by reason.";
     MEDIA_NACKS = Counter "parlor_media_nacks_total" ["direction"] "Packets asked for again, by us (out) and of us (in).";
     MEDIA_PLIS = Counter "parlor_media_plis_total" ["direction"] "Keyframes asked for, by us (out) and of us (in).";
+    MEDIA_TCP = Gauge "parlor_media_tcp_connections" [] "Peers whose media comes over TCP.";
+    MEDIA_TCP_REFUSED = Counter "parlor_media_tcp_refused_total" ["reason"] "Connections to the TCP port of media that were sent away: no place (full), nothing shown in time (silent), something else shown (strange).";
+    MEDIA_TCP_DROPPED = Counter "parlor_media_tcp_dropped_total" [] "Packets that a connection over TCP had no room for.";
+    MEDIA_HANDED_OVER = Counter "parlor_media_handed_over_total" ["result"] "Datagrams that landed on another shard of the same port: handed over, or lost because nobody had room.";
+    MEDIA_LANES = Gauge "parlor_media_lanes" [] "Peers with a socket of their own on the port that all shards share.";
+    MEDIA_LANES_REFUSED = Counter "parlor_media_lanes_refused_total" [] "Peers that got no socket of their own there.";
     MEDIA_SAMPLES = Counter "parlor_media_samples_total" ["result"] "Key frames taken out to be looked at: handed over, or lost because nobody had room.";
     MEDIA_RECORDED = Counter "parlor_media_recorded_packets_total" ["result"] "Packets copied for recordings: handed over, or lost because nobody had room.";
     RECORDINGS = Gauge "parlor_recordings" ["state"] "Recordings: those that are written now, and those whose files wait to be brought away.";

@@ -181,6 +181,8 @@ pub struct Slot {
     pub layer: Option<u8>,
     /// RTP timestamp of the track's first frame in this slot; `null` until that is sent.
     pub rtp_timestamp: Option<u32>,
+    /// The line to this participant does not carry the track now; its picture comes back by itself.
+    pub paused: bool,
 }
 
 /// What a slot can carry.

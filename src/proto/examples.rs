@@ -96,6 +96,7 @@ fn events() -> Vec<Event> {
         track_id: shown.then(|| id(6)),
         layer: shown.then_some(2),
         rtp_timestamp: shown.then_some(90_000),
+        paused: false,
     };
     vec![
         durable(Fact::MessageSent(message("hello"))),

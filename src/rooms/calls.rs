@@ -304,6 +304,13 @@ impl Rooms {
                     self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
                 }
             }
+            CallEvent::Watched { call, track, layers } => {
+                let Some((id, room)) = lobby.room_of_call(call) else { return };
+                if let Some(joined) = room.call.of_track(track) {
+                    let session = joined.session;
+                    self.0.bus.publish(&Event::to_session(id, session, Fact::CallLayers { track, layers }));
+                }
+            }
             CallEvent::Speakers { call, speakers } => {
                 let Some((id, _)) = lobby.room_of_call(call) else { return };
                 let speaker = |(participant_id, level)| Speaker { participant_id, level };
@@ -390,5 +397,6 @@ fn slot_of(state: SlotState) -> Slot {
         track_id: state.source.map(|(_, track)| track),
         layer: state.layer,
         rtp_timestamp: state.rtp_timestamp,
+        paused: state.paused,
     }
 }

@@ -3,24 +3,27 @@
 //! A call lives on one shard from its first participant to its last. Commands reach the shard over a bounded queue and a waker;
 //! what the shard has to tell comes up as [`CallEvent`]s over a bounded channel.
 
+mod door;
+mod intake;
+mod lane;
+mod open;
 mod socket;
 mod tap;
+mod tcp;
 mod thread;
 mod watch;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use parlor_media::dtls::Certificate;
-use parlor_media::sdp::{CodecName, SdpError};
+use parlor_media::sdp::SdpError;
 use parlor_media::{OfferError as MediaOfferError, Source, Stats};
+pub use open::{Config, StartError, shard_count};
 pub use tap::{Codec, Recorded, RecordedEvent, RecordedPacket, Sampled, Taps, codec, h264_dimensions};
-
-use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::domain::call::{TrackSource, View};
 use crate::domain::{CallId, ParticipantId, TrackId};
@@ -29,48 +32,8 @@ use crate::domain::{CallId, ParticipantId, TrackId};
 const MOST_COMMANDS: usize = 4096;
 /// Commands that may not get lost and wait beside the full queue at most: beyond it the machine is past help.
 const MOST_OVERFLOW: usize = 65_536;
-/// Events that wait for the layers above at most; beyond them a shard keeps its own backlog.
-const MOST_EVENTS: usize = 16_384;
-/// Shards at most: one for each core of a large machine.
-const MOST_SHARDS: usize = 64;
-
-/// Settings of the media side (`PARLOR_SFU__…`).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// Event loops, each with a thread and a UDP port; 0: one for each core.
-    pub shards: usize,
-    /// The time without a connectivity check after which a connection is given up, in milliseconds.
-    pub ice_timeout_ms: u64,
-    /// How often a picture of each camera and screen is looked at, in milliseconds; 0: never. From `PARLOR_SAMPLE_EVERY_MS`.
-    #[serde(skip)]
-    pub sample_every_ms: u64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { shards: 0, ice_timeout_ms: 20_000, sample_every_ms: 5_000 }
-    }
-}
-
-/// The media side does not start; the text is for people.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A media port cannot be opened.
-    #[error("UDP port {port} for media cannot be opened: {error}")]
-    Port {
-        /// The port.
-        port: u16,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The certificate of the media side cannot be made.
-    #[error("the certificate for media cannot be made: {0}")]
-    Certificate(String),
-    /// A thread cannot be started, or the machine's addresses cannot be read.
-    #[error("the media side cannot start: {0}")]
-    System(#[from] std::io::Error),
-}
+/// Checks from other shards of one port that wait at most. What finds no room is lost; clients repeat their checks.
+const MOST_STRAYS: usize = 1024;
 
 /// Why an offer has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -146,6 +109,8 @@ pub struct SlotState {
     pub layer: Option<u8>,
     /// RTP timestamp of the track's first frame in the slot, once it is sent.
     pub rtp_timestamp: Option<u32>,
+    /// The participant's line does not carry the track now.
+    pub paused: bool,
 }
 
 /// What the media side tells.
@@ -196,6 +161,15 @@ pub enum CallEvent {
         /// Whether packets arrive.
         active: bool,
     },
+    /// Layers of a track are watched now, or are no more.
+    Watched {
+        /// The call.
+        call: CallId,
+        /// The track.
+        track: TrackId,
+        /// Whether anybody watches the layer, the lowest first.
+        layers: Vec<bool>,
+    },
     /// Who speaks, loudest first, in dBov.
     Speakers {
         /// The call.
@@ -220,6 +194,14 @@ pub struct ShardStats {
     pub broken_calls: u64,
     /// Batches, and single steps, that took the shard too long.
     pub stalls: u64,
+    /// Peers that come over TCP now.
+    pub tcp_connections: usize,
+    /// Packets that a connection over TCP had no room for.
+    pub tcp_dropped: u64,
+    /// Datagrams that landed here and were handed to another shard of the same port, and those that found no room there.
+    pub handed_over: [u64; 2],
+    /// Peers that have a socket of their own on the shared port now, and those that got none.
+    pub lanes: (usize, u64),
     /// Key frames that nobody had room to look at.
     pub samples_lost: u64,
     /// Recorded packets that nobody had room for.
@@ -251,6 +233,10 @@ enum Command {
     SampleEvery(TrackId, Option<Duration>),
     SampleNow(TrackId),
     Stats(oneshot::Sender<ShardStats>),
+    Arrive(Box<tcp::Arrival>),
+    Stray(lane::Stray),
+    /// The shards of one port, this one included.
+    Neighbours(Vec<ShardHandle>),
 }
 
 /// What the handle of a shard and its thread share beside the queue.
@@ -259,8 +245,11 @@ struct Shared {
     /// Commands that may not get lost and found the queue full: leaving and muting. Participants can be that many at most.
     overflow: std::sync::Mutex<Vec<Command>>,
     stopped: std::sync::atomic::AtomicBool,
+    /// How many of the commands that wait are strays.
+    strays: AtomicUsize,
 }
 
+#[derive(Clone)]
 struct ShardHandle {
     commands: SyncSender<Command>,
     shared: Arc<Shared>,
@@ -276,6 +265,16 @@ impl ShardHandle {
             command => self.commands.try_send(command).is_ok(),
         };
         // A waker that fails means that the shard's poll is gone, and the shard with it.
+        self.waker.wake().is_ok() && sent
+    }
+
+    /// Hands a datagram to the shard that it is for; false when that one has too many already.
+    fn hand_over(&self, stray: lane::Stray) -> bool {
+        let room = self.shared.strays.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS;
+        let sent = room && self.commands.try_send(Command::Stray(stray)).is_ok();
+        if !sent {
+            self.shared.strays.fetch_sub(1, Ordering::Relaxed);
+        }
         self.waker.wake().is_ok() && sent
     }
 
@@ -302,17 +301,29 @@ impl ShardHandle {
 struct Inner {
     shards: Vec<ShardHandle>,
     addresses: Vec<IpAddr>,
+    door: Option<door::DoorHandle>,
     threads: std::sync::Mutex<Vec<std::thread::JoinHandle<()>>>,
     lost_commands: AtomicUsize,
 }
 
-/// The codecs of pictures that are taken: where somebody looks at them, those that can be decoded here.
-fn codecs(sampled: bool) -> Vec<CodecName> {
-    let decodes = |codec: &CodecName| match codec {
-        CodecName::H264 => cfg!(feature = "h264"),
-        codec => *codec == CodecName::Vp8,
-    };
-    CodecName::PICTURES.into_iter().filter(|codec| !sampled || decodes(codec)).collect()
+impl Inner {
+    fn end_threads(&self) {
+        for shard in &self.shards {
+            shard.shared.stopped.store(true, Ordering::Release);
+            // A waker that fails means that the thread has ended already.
+            let _ = shard.waker.wake();
+        }
+        if let Some(door) = &self.door {
+            door.close();
+        }
+    }
+}
+
+/// The door and the shards of one port hold handles of each other: nobody else would end them.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end_threads();
+    }
 }
 
 /// The handle of the media side; a clone is the same one.
@@ -320,53 +331,25 @@ fn codecs(sampled: bool) -> Vec<CodecName> {
 pub struct Sfu(Arc<Inner>);
 
 impl Sfu {
-    /// Opens the ports and starts the threads. What the shards tell comes by the receiver, what they copy out by the taps. Shard n listens on `media_port` + n (0: any free ports); answers offer the
-    /// `announced` addresses, or those of this machine when there are none.
-    ///
-    /// # Errors
-    /// When a port is taken, or the system refuses.
-    pub fn start(
-        media_port: u16,
-        announced: &[IpAddr],
-        config: &Config,
-    ) -> Result<(Self, mpsc::Receiver<CallEvent>, Taps), StartError> {
-        let certificate = Certificate::generate().map_err(|error| StartError::Certificate(error.to_string()))?;
-        let addresses = if announced.is_empty() { socket::own_addresses()? } else { announced.to_vec() };
-        let count = shard_count(config);
-        let (events, receiver) = mpsc::channel(MOST_EVENTS);
-        let (spouts, taps) = tap::taps();
-        let sample_every = (config.sample_every_ms > 0).then(|| Duration::from_millis(config.sample_every_ms));
-        let (mut shards, mut threads) = (Vec::new(), Vec::new());
-        for number in 0..count {
-            let wanted = if media_port == 0 { 0 } else { media_port.saturating_add(number as u16) };
-            let sockets = socket::Sockets::open(wanted).map_err(|error| StartError::Port { port: wanted, error })?;
-            let port = sockets.port();
-            let reachable = addresses.iter().filter(|address| address.is_ipv4() || sockets.has_v6());
-            let media = parlor_media::Config {
-                candidates: reachable.map(|address| SocketAddr::new(*address, port)).collect(),
-                ice_timeout: Duration::from_millis(config.ice_timeout_ms),
-                sample_every,
-                // Who looks at pictures must be able to decode them.
-                codecs: codecs(sample_every.is_some()),
-                ..parlor_media::Config::default()
-            };
-            let (commands, inbox) = std::sync::mpsc::sync_channel(MOST_COMMANDS);
-            let shared = Arc::new(Shared::default());
-            let queue = thread::Inbox { commands: inbox, shared: shared.clone() };
-            let (thread, waker) =
-                thread::Shard::new(media, certificate.clone(), sockets, queue, (events.clone(), spouts.clone()))?;
-            threads.push(std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || thread.run())?);
-            shards.push(ShardHandle { commands, shared, waker, port });
-        }
-        let inner =
-            Inner { shards, addresses, threads: std::sync::Mutex::new(threads), lost_commands: AtomicUsize::new(0) };
-        Ok((Self(Arc::new(inner)), receiver, taps))
-    }
-
-    /// The UDP ports that media comes in on, a shard each.
+    /// The UDP ports that media comes in on, a shard each; all the same in one-port mode.
     #[must_use]
     pub fn ports(&self) -> Vec<u16> {
         self.0.shards.iter().map(|shard| shard.port).collect()
+    }
+
+    /// The TCP port for those whose network blocks UDP.
+    #[must_use]
+    pub fn tcp_port(&self) -> Option<u16> {
+        self.0.door.as_ref().map(|door| door.port)
+    }
+
+    /// Connections over TCP that were sent away, by the reason: no place, nothing shown in time, something else shown.
+    #[must_use]
+    pub fn sent_away(&self) -> [(&'static str, u64); 3] {
+        let count = |of: fn(&door::Counts) -> &std::sync::atomic::AtomicU64| {
+            self.0.door.as_ref().map_or(0, |door| of(&door.counts).load(Ordering::Relaxed))
+        };
+        [("full", count(|it| &it.full)), ("silent", count(|it| &it.silent)), ("strange", count(|it| &it.strange))]
     }
 
     /// The addresses that answers offer: the announced ones, or this machine's.
@@ -454,11 +437,7 @@ impl Sfu {
 
     /// Ends the threads and closes the ports.
     pub fn stop(&self) {
-        for shard in &self.0.shards {
-            shard.shared.stopped.store(true, Ordering::Release);
-            // A waker that fails means that the thread has ended already.
-            let _ = shard.waker.wake();
-        }
+        self.0.end_threads();
         let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A shard that panicked has said so in the log.
@@ -470,7 +449,7 @@ impl Sfu {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let threads = self.0.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.len() == self.0.shards.len() && threads.iter().all(|thread| !thread.is_finished())
+        threads.len() >= self.0.shards.len() && threads.iter().all(|thread| !thread.is_finished())
     }
 
     /// Commands that a shard was too busy to take.
@@ -489,13 +468,6 @@ impl Sfu {
     fn shard(&self, call: CallId) -> &ShardHandle {
         &self.0.shards[(call.as_u128() % self.0.shards.len() as u128) as usize]
     }
-}
-
-/// How many shards, and so how many UDP ports from the first on, a configuration asks for on this machine.
-#[must_use]
-pub fn shard_count(config: &Config) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if config.shards == 0 { cores.min(MOST_SHARDS) } else { config.shards.min(MOST_SHARDS) }
 }
 
 fn media_source(source: TrackSource) -> Source {

@@ -1,4 +1,5 @@
-//! A shard's UDP sockets: one for IPv4, one for IPv6 where the machine has it, on one port.
+//! A shard's sockets: UDP for IPv4, and for IPv6 where the machine has it, on one port; what is connected to single peers in
+//! one-port mode ([`super::lane`]); and the connections of those who come over TCP ([`super::tcp`]).
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
@@ -8,6 +9,9 @@ use std::time::{Duration, Instant};
 use parlor_media::{Path, Transmit, Via};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::lane::Lanes;
+use super::tcp::Connections;
 
 /// The kernel's buffers, bytes. A burst of a large room must fit while the thread is at something else; the system may
 /// grant less (`net.core.rmem_max`).
@@ -36,18 +40,17 @@ pub(super) struct UdpPort {
 }
 
 impl UdpPort {
-    fn open(address: SocketAddr, choose_source: bool) -> io::Result<UdpPort> {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
+    fn open(address: SocketAddr, choose_source: bool, shared: bool) -> io::Result<UdpPort> {
+        Self::take(bound(address, shared)?, choose_source, KERNEL_BUFFER)
+    }
+
+    /// Makes a port of a socket that is bound. `buffer`: the kernel's buffers, bytes.
+    pub fn take(socket: Socket, choose_source: bool, buffer: usize) -> io::Result<UdpPort> {
         let socket: UdpSocket = socket.into();
         let state = UdpSocketState::new((&socket).into())?;
         // Less than asked for is no error: the kernel grants what its limit allows.
-        let _ = state.set_recv_buffer_size((&socket).into(), KERNEL_BUFFER);
-        let _ = state.set_send_buffer_size((&socket).into(), KERNEL_BUFFER);
+        let _ = state.set_recv_buffer_size((&socket).into(), buffer);
+        let _ = state.set_send_buffer_size((&socket).into(), buffer);
         let began_with = state.max_gso_segments();
         Ok(UdpPort {
             socket: mio::net::UdpSocket::from_std(socket),
@@ -61,7 +64,10 @@ impl UdpPort {
     }
 
     /// Takes one batch of messages; `WouldBlock` when there is none.
-    pub fn receive<'a>(&self, buffers: &'a mut Buffers) -> io::Result<impl Iterator<Item = (Path, &'a mut [u8])>> {
+    pub fn receive<'a>(
+        &self,
+        buffers: &'a mut Buffers,
+    ) -> io::Result<impl Iterator<Item = (Path, &'a mut [u8])> + use<'a>> {
         let mut slices: [IoSliceMut<'_>; MESSAGES] = {
             let mut chunks = buffers.bytes.chunks_exact_mut(MESSAGE_BYTES);
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()))
@@ -73,7 +79,8 @@ impl UdpPort {
         let messages = buffers.bytes.chunks_exact_mut(MESSAGE_BYTES).zip(metas).take(count);
         let messages = messages.filter(|(_, meta)| meta.addr.port() != 0);
         Ok(messages.flat_map(move |(bytes, meta)| {
-            let path = Path { remote: meta.addr, local: meta.dst_ip.filter(|_| choose_source), via: Via::Udp };
+            let local = meta.dst_ip.filter(|_| choose_source);
+            let path = Path { remote: meta.addr, local, via: Via::Udp };
             bytes[..meta.len].chunks_mut(meta.stride.max(1)).map(move |datagram| (path, datagram))
         }))
     }
@@ -157,9 +164,21 @@ struct Datagrams {
     segment: usize,
 }
 
+/// A socket that does not block, on an address of ours. `shared`: several may have it (SO_REUSEPORT).
+pub(super) fn bound(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
 /// Room for one batch of received messages.
 pub(super) struct Buffers {
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 impl Default for Buffers {
@@ -172,19 +191,24 @@ impl Default for Buffers {
 pub(super) struct Sockets {
     pub v4: UdpPort,
     pub v6: Option<UdpPort>,
+    /// Those of single peers, in one-port mode.
+    pub lanes: Option<Lanes>,
+    /// Those who came over TCP.
+    pub tcp: Connections,
     port: u16,
 }
 
 impl Sockets {
-    /// Opens `port` for both families; 0 for any free one.
-    pub fn open(port: u16) -> io::Result<Sockets> {
+    /// Opens `port` for both families; 0 for any free one. `shared`: with other shards, which is one-port mode.
+    pub fn open(port: u16, shared: bool) -> io::Result<Sockets> {
         let addresses = all_addresses()?;
-        let several = |v4: bool| addresses.iter().filter(|address| address.is_ipv4() == v4).count() > 2;
-        let v4 = UdpPort::open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), several(true))?;
+        // A lane needs to know which address of ours it belongs to.
+        let several = |v4: bool| shared || addresses.iter().filter(|address| address.is_ipv4() == v4).count() > 2;
+        let v4 = UdpPort::open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), several(true), shared)?;
         let port = v4.socket.local_addr()?.port();
         // A machine without IPv6, or with the port taken in that family alone, serves IPv4.
-        let v6 = UdpPort::open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), several(false)).ok();
-        Ok(Sockets { v4, v6, port })
+        let v6 = UdpPort::open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), several(false), shared).ok();
+        Ok(Sockets { v4, v6, lanes: shared.then(|| Lanes::new(port)), tcp: Connections::default(), port })
     }
 
     pub fn port(&self) -> u16 {
@@ -195,8 +219,13 @@ impl Sockets {
         self.v6.is_some()
     }
 
-    /// Sends; answers how many runs were refused. A family that is not there is unreachable.
+    /// Sends; answers how many runs were refused. A family that is not there is unreachable. What no connection takes is counted
+    /// there.
     pub fn send(&mut self, transmit: &Transmit<'_>) -> u64 {
+        if let Via::Tcp(number) = transmit.to.via {
+            self.tcp.send(number, transmit);
+            return 0;
+        }
         let port = if transmit.to.remote.is_ipv4() { Some(&mut self.v4) } else { self.v6.as_mut() };
         port.map_or(1, |port| port.send(transmit))
     }

@@ -15,17 +15,20 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::lane::Lanes;
 use super::socket::{Buffers, Sockets};
 use super::tap::{Sampled, Spouts, Tapping, codec_of};
 use super::watch::{Remedy, Watch};
-use super::{CallEvent, Command, MOST_COMMANDS, OfferError, Offered, ShardStats, Shared, SlotState, media_source};
+use super::{
+    CallEvent, Command, MOST_COMMANDS, OfferError, Offered, ShardHandle, ShardStats, Shared, SlotState, media_source,
+};
 use crate::domain::{CallId, ParticipantId, Time, TrackId};
 
 const COMMANDS: Token = Token(0);
 const V4: Token = Token(1);
 const V6: Token = Token(2);
 /// Batches taken from a socket before timers and commands get their turn.
-const MOST_BATCHES: usize = 32;
+pub(super) const MOST_BATCHES: usize = 32;
 /// Commands taken before packets get their turn.
 const MOST_AT_ONCE: usize = 64;
 /// Events kept when the layers above do not take them. Beyond it they are dropped and counted: memory has an end.
@@ -39,11 +42,13 @@ pub(super) struct Inbox {
 
 /// The thread side of a shard.
 pub(super) struct Shard {
-    core: parlor_media::Shard,
-    config: parlor_media::Config,
+    pub(super) core: parlor_media::Shard,
+    pub(super) config: parlor_media::Config,
     certificate: Certificate,
-    poll: Poll,
-    sockets: Sockets,
+    pub(super) poll: Poll,
+    pub(super) sockets: Sockets,
+    /// The shards of the same port, in one-port mode.
+    pub(super) neighbours: Vec<ShardHandle>,
     inbox: Inbox,
     events: Sender<CallEvent>,
     backlog: VecDeque<CallEvent>,
@@ -51,10 +56,12 @@ pub(super) struct Shard {
     /// Who is in which call, to tell them when the core had to be thrown away.
     members: HashMap<ParticipantId, (CallId, u64)>,
     loop_lag: Duration,
-    send_errors: u64,
+    pub(super) send_errors: u64,
+    /// Datagrams handed to another shard of the same port, and those that found no room there.
+    pub(super) handed_over: [u64; 2],
     events_lost: u64,
     stopped: bool,
-    watch: Watch,
+    pub(super) watch: Watch,
     /// Commands that were taken from the overflow and not obeyed yet.
     pending: VecDeque<Command>,
 }
@@ -80,6 +87,7 @@ impl Shard {
             certificate,
             poll,
             sockets,
+            neighbours: Vec::new(),
             inbox,
             events,
             backlog: VecDeque::new(),
@@ -87,6 +95,7 @@ impl Shard {
             members: HashMap::new(),
             loop_lag: Duration::ZERO,
             send_errors: 0,
+            handed_over: [0; 2],
             events_lost: 0,
             stopped: false,
             watch: Watch::default(),
@@ -96,7 +105,7 @@ impl Shard {
     }
 
     pub fn run(mut self) {
-        let mut poll_events = Events::with_capacity(8);
+        let mut poll_events = Events::with_capacity(256);
         let mut buffers = Buffers::default();
         let mut more = false;
         while !self.stopped {
@@ -107,6 +116,7 @@ impl Shard {
                 tracing::error!(%error, "a shard cannot wait for its sockets and ends");
                 break;
             }
+            self.note(&poll_events);
             let begun = Instant::now();
             let round = catch_unwind(AssertUnwindSafe(|| self.round(&mut buffers)));
             match round {
@@ -126,7 +136,9 @@ impl Shard {
         let due = self.core.poll_timeout().map(|due| due.saturating_duration_since(Instant::now()));
         // Events that found no room are offered again soon.
         let told = (!self.backlog.is_empty()).then_some(Duration::from_millis(5));
-        due.into_iter().chain(told).chain(self.tapping.wait(&self.core)).min()
+        let swept = [self.sockets.tcp.due(), self.sockets.lanes.as_ref().and_then(Lanes::due)];
+        let swept = swept.into_iter().flatten().map(|due| due.saturating_duration_since(Instant::now()));
+        due.into_iter().chain(told).chain(swept).chain(self.tapping.wait(&self.core)).min()
     }
 
     /// One round: packets, timers, commands. Answers whether more packets wait.
@@ -134,6 +146,8 @@ impl Shard {
         self.send_errors += self.sockets.send_backlog();
         let mut more = self.receive(buffers, true);
         more |= self.receive(buffers, false);
+        more |= self.receive_lanes(buffers);
+        more |= self.receive_tcp(buffers);
         let now = Instant::now();
         if self.core.poll_timeout().is_some_and(|due| due <= now) {
             self.watch.begin(now);
@@ -150,6 +164,7 @@ impl Shard {
         }
         self.offer_backlog();
         self.tapping.offer(&mut self.core);
+        self.sweep();
         more
     }
 
@@ -164,8 +179,7 @@ impl Shard {
                     begun = Instant::now();
                     self.watch.begin(begun);
                     for (from, bytes) in datagrams {
-                        self.core.handle(begun, Input::Datagram { from, bytes });
-                        self.watch.step(|| self.core.worked_for());
+                        self.take(begun, from, bytes);
                     }
                 }
                 // Anything but an empty socket (an ICMP error of an earlier send) concerns one packet only.
@@ -179,7 +193,7 @@ impl Shard {
     }
 
     /// Sends and tells everything that the core has to say.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         while let Some(output) = self.core.poll() {
             match output {
                 Output::Transmit(transmit) => {
@@ -323,6 +337,12 @@ impl Shard {
             Command::Keyframe(track) => self.core.want_keyframe(media_track(track)),
             Command::SampleEvery(track, every) => self.core.sample_every(Instant::now(), media_track(track), every),
             Command::SampleNow(track) => self.core.sample_now(Instant::now(), media_track(track)),
+            Command::Arrive(arrival) => self.arrive(*arrival),
+            Command::Stray(stray) => {
+                self.inbox.shared.strays.fetch_sub(1, Ordering::Relaxed);
+                self.take_stray(stray);
+            }
+            Command::Neighbours(shards) => self.neighbours = shards,
             Command::Stats(reply) => {
                 let stats = ShardStats {
                     media: self.core.stats(),
@@ -331,6 +351,10 @@ impl Shard {
                     events_lost: self.events_lost,
                     broken_calls: self.watch.broken,
                     stalls: self.watch.stalled,
+                    tcp_connections: self.sockets.tcp.len(),
+                    tcp_dropped: self.sockets.tcp.dropped,
+                    handed_over: self.handed_over,
+                    lanes: self.sockets.lanes.as_ref().map_or((0, 0), |lanes| (lanes.len(), lanes.refused)),
                     samples_lost: self.tapping.samples_lost,
                     recorded_lost: self.tapping.recorded_lost,
                 };
@@ -426,8 +450,12 @@ fn told(event: Event) -> Told {
                 source: slot.source.map(|(participant, track)| (participant_of(participant), track_of(track))),
                 layer: slot.layer,
                 rtp_timestamp: slot.rtp_timestamp,
+                paused: slot.paused,
             });
             CallEvent::Slots { call: call_of(call), participant: participant_of(participant), slots: slots.collect() }
+        }
+        Event::Watched { call, track, layers } => {
+            CallEvent::Watched { call: call_of(call), track: track_of(track), layers }
         }
         Event::Track { call, track, active } => {
             CallEvent::Track { call: call_of(call), track: track_of(track), active }

@@ -84,6 +84,8 @@ pub(crate) fn settings(folder: &TempDir) -> Config {
         data_dir: folder.path().join("data"),
         web_dir: folder.path().join("web"),
         media_port: 0,
+        // Who is to come over TCP says so.
+        media_tcp_port: Some(0),
         announced_address: vec![IpAddr::from([127, 0, 0, 1])],
         limit_exempt: vec!["127.0.0.0/8".parse().expect("it is a network")],
         ..Config::default()

@@ -21,6 +21,8 @@ mod matching;
 mod moderation;
 mod network;
 mod offers;
+mod one_port;
+mod over_tcp;
 mod page;
 mod peer;
 mod postgres;

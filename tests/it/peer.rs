@@ -20,9 +20,9 @@ use tokio::task::JoinHandle;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceServer,
-    RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, RTCSignalingState, RTCStatsReportEntry,
-    Registry, SettingEngineBuilder, StatsSelector, register_default_interceptors,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceCandidateInit,
+    RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription, RTCSignalingState,
+    RTCStatsReportEntry, Registry, SettingEngineBuilder, StatsSelector, register_default_interceptors,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
 
@@ -86,6 +86,8 @@ pub(crate) struct Way {
     pub(crate) mischief: Option<Mischief>,
     /// Where its socket is.
     pub(crate) from: &'static str,
+    /// By TCP alone, to the passive candidates of the answer.
+    pub(crate) tcp: bool,
 }
 
 impl Way {
@@ -94,9 +96,14 @@ impl Way {
         Self { mischief: Some(mischief), ..Self::direct() }
     }
 
+    /// Over loopback, where UDP is blocked.
+    pub(crate) fn tcp() -> Self {
+        Self { tcp: true, ..Self::direct() }
+    }
+
     /// Over loopback.
     pub(crate) fn direct() -> Self {
-        Self { servers: Vec::new(), relay_only: false, mischief: None, from: "127.0.0.1:0" }
+        Self { servers: Vec::new(), relay_only: false, mischief: None, from: "127.0.0.1:0", tcp: false }
     }
 }
 
@@ -113,6 +120,7 @@ pub(crate) struct Peer {
     state: watch::Receiver<RTCPeerConnectionState>,
     publishing: Option<JoinHandle<()>>,
     road: Option<Road>,
+    tcp: bool,
 }
 
 impl Peer {
@@ -147,7 +155,8 @@ impl Peer {
             .with_interceptor_registry(requests.watch(registry))
             .with_setting_engine(settings)
             .with_handler(Arc::new(handler))
-            .with_udp_addrs(vec![way.from])
+            .with_udp_addrs(if way.tcp { vec![] } else { vec![way.from] })
+            .with_tcp_addrs(if way.tcp { vec![way.from] } else { vec![] })
             .build()
             .await
             .expect("a connection needs nothing but a port");
@@ -163,6 +172,7 @@ impl Peer {
             state,
             publishing: None,
             road,
+            tcp: way.tcp,
         };
         peer.add_tracks().await;
         peer.add_slots(slots).await;
@@ -215,8 +225,13 @@ impl Peer {
             Some(road) => road.lead(answer).await,
             None => answer.to_owned(),
         };
+        let (answer, candidates) = if self.tcp { tcp_candidates(&answer) } else { (answer, Vec::new()) };
         let answer = RTCSessionDescription::answer(answer).expect("the answer is SDP");
         self.connection.set_remote_description(answer).await.expect("the answer fits the offer");
+        for candidate in candidates {
+            let candidate = RTCIceCandidateInit { candidate, ..Default::default() };
+            self.connection.add_ice_candidate(candidate).await.expect("the candidate can be read");
+        }
     }
 
     /// Waits for `connectionState` to be `connected`.
@@ -339,6 +354,14 @@ impl Peer {
         }
         self.connection.close().await.expect("a connection can be closed");
     }
+}
+
+/// An answer without its candidates, and those for TCP.
+fn tcp_candidates(answer: &str) -> (String, Vec<String>) {
+    let is_candidate = |line: &&str| line.starts_with("a=candidate:");
+    let tcp = answer.lines().filter(is_candidate).filter(|line| line.contains(" tcptype passive"));
+    let rest = answer.split_inclusive('\n').filter(|line| !is_candidate(line));
+    (rest.collect(), tcp.map(|line| line.trim_start_matches("a=").to_owned()).collect())
 }
 
 impl Drop for Peer {

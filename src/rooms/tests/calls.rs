@@ -123,6 +123,7 @@ async fn what_the_media_side_finds_is_told() {
         source,
         layer: Some(1),
         rtp_timestamp: None,
+        paused: false,
     };
     let shown = (one.participant_id, track(&one, 1));
     for slots in [vec![state("8", None), state("9", None)], vec![state("8", Some(shown))]] {

@@ -1188,7 +1188,11 @@ layer: number | null,
 /**
  * RTP timestamp of the track's first frame in this slot; `null` until that is sent.
  */
-rtpTimestamp: number | null, };
+rtpTimestamp: number | null,
+/**
+ * The line to this participant does not carry the track now; its picture comes back by itself.
+ */
+paused: boolean, };
 
 /**
  * What a slot can carry.
