@@ -352,6 +352,14 @@ fn one_address_has_a_share_of_connections() {
     assert!((100..150).contains(&counts.connections), "{counts:?}");
     drop(streams);
     until("they go", || (server.counts().connections == 0).then_some(()));
+    // More than are accepted in a second wait, and are looked at in their turn.
+    let streams: Vec<TcpStream> = (0..600).map(|_| connect(server.tcp())).collect();
+    let before = counts.dropped(DropReason::TooManyConnections);
+    until("all are looked at", || {
+        let counts = server.counts();
+        (counts.connections + counts.dropped(DropReason::TooManyConnections) == before + 600).then_some(())
+    });
+    drop(streams);
 }
 
 #[test]

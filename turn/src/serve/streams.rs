@@ -24,11 +24,14 @@ const MOST_OF_ONE_SOURCE: u32 = 256;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections accepted in one turn, so that those that are open are served in between.
 const MOST_ACCEPTS: usize = 32;
+/// Connections a second of all clients: a handshake costs as much as some hundred packets, and those who talk come first. Further
+/// ones wait in the backlog. A second's worth may come at once.
+const MOST_ACCEPTS_PER_S: u32 = 400;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 /// The kernel's send buffer of a connection, bytes. A larger one would only make what is in it late: 100 ms at 10 Mbit/s.
 const SEND_BUFFER: usize = 128 * 1024;
-/// How long nothing is accepted when the system has no more file descriptors.
+/// How long nothing is accepted when the system has no more file descriptors, or too many came.
 const PAUSE: Duration = Duration::from_millis(200);
 /// The bits of a connection's number that say its place.
 const PLACE_BITS: u32 = 16;
@@ -47,6 +50,8 @@ pub(super) struct Streams {
     open_tls: usize,
     sources: HashMap<u128, u32>,
     budgets: Budgets,
+    /// When the next one is due at the steady rate.
+    next: Instant,
     /// Who must have an allocation by when, in order.
     due: VecDeque<(Instant, u64)>,
     paused: Option<Instant>,
@@ -65,6 +70,7 @@ impl Streams {
             open_tls: 0,
             sources: HashMap::new(),
             budgets: Budgets::new(Instant::now()),
+            next: Instant::now(),
             due: VecDeque::new(),
             paused: None,
             drops: [0; DropReason::ALL.len()],
@@ -100,10 +106,17 @@ impl Streams {
         }
         self.paused = None;
         for _ in 0..MOST_ACCEPTS {
+            if self.next > now + Duration::from_secs(1) {
+                self.paused = Some(now + PAUSE);
+                return false;
+            }
             let Some(Listener { socket, tls }) = self.listeners.get(listener) else { return false };
             let tls = tls.clone();
             match socket.accept() {
-                Ok((stream, remote)) => self.take(now, stream, remote, tls, registry),
+                Ok((stream, remote)) => {
+                    self.next = self.next.max(now) + Duration::from_secs(1) / MOST_ACCEPTS_PER_S;
+                    self.take(now, stream, remote, tls, registry);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // Somebody who hung up before.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
