@@ -22,10 +22,15 @@ for (const kind of ["chromium", "firefox"] as const) {
     await guest.isAccessible("the waiting room");
     await expect(host.page.locator('[data-testid=waiter][data-nickname="ada"]')).toBeVisible();
     await host.isAccessible("the host's panel");
+    // Who comes while all are muted begins muted, and sees it.
+    await host.page.getByTestId("mute-all").click();
     await host.page.locator('[data-testid=waiter][data-nickname="ada"]').getByTestId("admit").click();
     await guest.connected();
+    await expect(guest.page.getByTestId("microphone")).toHaveAccessibleName("Unmute microphone");
     await guest.sees("olga", 1);
     await host.sees("ada", 2);
+    await guest.page.getByTestId("microphone").click();
+    await host.hears("ada", 2);
     await expect(host.page.getByTestId("waiter")).toHaveCount(0);
 
     await host.page.getByTestId("lock").click();

@@ -68,7 +68,7 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
   const leave = () => onEnd({ kind: "left" });
   usePublishing(call, capture);
   useEnding(meeting, onEnd);
-  useObedience(call, media);
+  useObedience(snapshot, media);
   useHostNews(call, members, user?.id ?? "", setNotice);
 
   if (state === "waiting") return <WaitingRoom name={name} onLeave={leave} />;
@@ -247,6 +247,8 @@ function useNotice(call: Call): [string | null, (text: string) => void] {
   useEffect(
     () =>
       call.on("stopped", ({ source, reason }) => {
+        // What is said of the screen, or of the voice, says it.
+        if (source === "screenAudio" && reason !== "moderation") return;
         const words = t(`call.${source}`);
         const key = {
           moderation: "moderatedShort",

@@ -22,22 +22,22 @@ export function useHostTools(): HostTools | null {
   return useContext(Tools);
 }
 
-/** Switches our own devices off when a host has: a light that shines for nobody frightens. */
-export function useObedience(call: Call, media: LocalMedia): void {
-  useEffect(
-    () =>
-      call.on("stopped", ({ source, reason }) => {
-        const { participants, participantId } = call.snapshot;
-        const own = participants.find((participant) => participant.participantId === participantId);
-        const shut = source === "microphone" && own !== undefined && trackOf(own, source)?.muted === true;
-        if (reason === "muted_by_host" && shut) media.silence();
-        if (reason !== "disabled_by_host") return;
-        if (source === "microphone") media.silence();
-        else if (source === "camera") media.stopCamera();
-        else media.stopSharing();
-      }),
-    [call, media],
-  );
+/** Switches our own devices off when a host has: a light that shines for nobody frightens. Once for each time that a host does. */
+export function useObedience({ held, participants, participantId }: CallSnapshot, media: LocalMedia): void {
+  const { microphone, camera, screen } = held;
+  const own = participants.find((participant) => participant.participantId === participantId);
+  // Muted with all others: as if we had muted ourselves.
+  const shut = own !== undefined && trackOf(own, "microphone")?.muted === true;
+  useEffect(() => {
+    if (microphone?.reason === "disabled_by_host" || (microphone?.reason === "muted_by_host" && shut))
+      media.silence();
+  }, [microphone, shut, media]);
+  useEffect(() => {
+    if (camera?.reason === "disabled_by_host") media.stopCamera();
+  }, [camera, media]);
+  useEffect(() => {
+    if (screen?.reason === "disabled_by_host") media.stopSharing();
+  }, [screen, media]);
 }
 
 /** Says what a host did to all of us, unless we did it ourselves. */
