@@ -20,7 +20,12 @@ const AV1: &str = include_str!("../../fixtures/packets/av1-l3t3.txt");
 const AV1_KEY: &str = include_str!("../../fixtures/packets/av1-l3t3-key.txt");
 
 fn hex(text: &str) -> Vec<u8> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| {
+            u8::from_str_radix(std::str::from_utf8(pair).expect("a fixture is text"), 16).expect("in hexadecimal")
+        })
+        .collect()
 }
 
 /// Reads a fixture as the shard would; without `dependencies`, as if that extension had not been negotiated.
@@ -33,7 +38,7 @@ fn read(codec: Codec, text: &str, dependencies: bool) -> (Vec<Packet>, Structure
         let payload = hex(payload);
         let frame = describe(codec, marker == "1", &payload, &dependency, &mut structure).expect("a real packet");
         let layers = (structure.spatial_layers, structure.temporal_layers);
-        Packet { timestamp: timestamp.parse().unwrap(), payload, frame, layers }
+        Packet { timestamp: timestamp.parse().expect("a number"), payload, frame, layers }
     });
     (packets.collect(), structure)
 }
