@@ -65,7 +65,7 @@ fn heard_by(world: &World, place: usize) -> BTreeSet<ParticipantId> {
 }
 
 /// What a slot got, in order.
-fn sound_of<'a>(world: &'a World, listener: usize, speaker: usize) -> Vec<&'a Got> {
+fn sound_of(world: &World, listener: usize, speaker: usize) -> Vec<&Got> {
     let receiver = world.people[listener].showing(world.people[speaker].tracks[0]).expect("a slot carries the voice");
     receiver.packets.values().collect()
 }
