@@ -2,6 +2,7 @@ import { Emitter } from "./emitter.js";
 import type { PictureCodec, ShareMode } from "./encodings.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import { type CallOver, Hosting, heldAfter, NO_CONTROLS, stillHeld } from "./hosting.js";
+import { onNetworkChange } from "./network.js";
 import { Outgoing } from "./outgoing.js";
 import { Peer } from "./peer.js";
 import type {
@@ -67,6 +68,8 @@ export class Call extends Emitter<CallEvents> {
   #reason: CallSnapshot["reason"] = null;
   #negotiation: Promise<void> = Promise.resolve();
   #mending: ReturnType<typeof setTimeout> | undefined;
+  /** The device is on another network, and the connection may only seem to live. */
+  #moved = false;
   #viewing: ReturnType<typeof setTimeout> | undefined;
   #looking: ReturnType<typeof setInterval> | undefined;
   #lastView = "";
@@ -83,6 +86,7 @@ export class Call extends Emitter<CallEvents> {
     this.#off = [
       room.on("call", (frame) => this.#receive(frame)),
       room.on("state", ({ call, resumed }) => this.#roomState(call, resumed)),
+      onNetworkChange(() => this.#networkChanged()),
     ];
   }
 
@@ -394,11 +398,21 @@ export class Call extends Emitter<CallEvents> {
     }
   }
 
+  // A browser notices late that a path is gone, and a restart interrupts nothing.
+  #networkChanged(): void {
+    if (!this.#peer || this.#participantId === null) return;
+    this.#moved = true;
+    this.#mend(this.#peer);
+  }
+
   /** The network changed under us: new ICE credentials on the same connection, and if that fails, a new connection. */
   #mend(peer: Peer): void {
-    if (this.#peer !== peer || peer.connection.connectionState === "connected") return;
+    if (this.#peer !== peer) return;
+    if (!this.#moved && peer.connection.connectionState === "connected") return;
     // Without the socket nothing can be negotiated; the room's next state comes with it.
     if (this.#room.socket.state !== "open") return;
+    this.#moved = false;
+    clearTimeout(this.#mending);
     void this.#negotiate(peer, true);
     this.#mending = setTimeout(() => {
       if (this.#peer !== peer) return;

@@ -250,3 +250,22 @@ test("a device that lacks the time to encode asks for smaller pictures", async (
   await vi.advanceTimersByTimeAsync(10_500);
   expect(asked()).toBe(640);
 });
+
+test("on another network the connection gets new ICE credentials at once", async () => {
+  const heard = new Map<string, () => void>();
+  vi.stubGlobal("addEventListener", (name: string, listener: () => void) => heard.set(name, listener));
+  vi.stubGlobal("removeEventListener", (name: string) => heard.delete(name));
+  const { call, server, offers } = await setUp();
+  server().answer("call.offer", answer);
+  await tick();
+  FakeConnection.made.at(-1)?.become("connected");
+  expect([call.snapshot.phase, offers().length]).toEqual(["connected", 1]);
+  heard.get("online")?.();
+  await tick();
+  expect(offers()).toHaveLength(2);
+  server().answer("call.offer", answer);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect([call.snapshot.phase, FakeConnection.made.length, offers().length]).toEqual(["connected", 1, 2]);
+  call.leave();
+  expect(heard.has("online")).toBe(false);
+});
