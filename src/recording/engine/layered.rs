@@ -3,7 +3,7 @@
 
 use super::webm::{Coding, MOST_PRIVATE, Picture};
 use crate::sfu::Codec;
-use crate::sfu::codec::{self, Structure, av1, vp9};
+use crate::sfu::codec::{self, Descriptor, MOST_TEMPORAL, Structure, av1, vp9};
 
 /// Declared where the key frame does not tell; decoders look for themselves.
 const UNTOLD_SIZE: (u16, u16) = (640, 360);
@@ -14,8 +14,10 @@ const MOST_FRAMES: usize = 8;
 #[derive(Debug, Default)]
 pub struct Parser {
     structure: Structure,
-    /// Where the picture's frames begin, one for each spatial layer of VP9.
-    starts: Vec<usize>,
+    /// The picture's frames, one for each spatial layer of VP9: where they begin, and what they are.
+    frames: Vec<(usize, Descriptor)>,
+    /// The highest spatial layer of the last picture of VP9.
+    highest: u8,
     /// The picture's OBUs so far, for AV1.
     units: av1::Assembly,
 }
@@ -26,18 +28,22 @@ impl Parser {
         if codec == Codec::Av1 {
             return self.units.push(payload);
         }
-        let (Some(part), Some(begins)) = (vp9::frame_of(payload), self.begins(codec, payload)) else { return false };
-        if begins {
-            self.starts.push(gathered.len());
+        let (Some(part), Some(frame)) = (vp9::frame_of(payload), self.describe(codec, payload)) else { return false };
+        if frame.frame_start {
+            self.frames.push((gathered.len(), frame));
         }
         gathered.extend_from_slice(part);
-        self.starts.len() <= MOST_FRAMES
+        self.frames.len() <= MOST_FRAMES
     }
 
     /// Whether a frame begins with this packet; `None`: it makes no sense.
     pub fn begins(&mut self, codec: Codec, payload: &[u8]) -> Option<bool> {
+        self.describe(codec, payload).map(|frame| frame.frame_start)
+    }
+
+    fn describe(&mut self, codec: Codec, payload: &[u8]) -> Option<Descriptor> {
         let codec = if codec == Codec::Av1 { codec::Codec::Av1 } else { codec::Codec::Vp9 };
-        codec::describe(codec, false, payload, &[], &mut self.structure).map(|frame| frame.frame_start)
+        codec::describe(codec, false, payload, &[], &mut self.structure)
     }
 
     /// Bytes that wait outside of what was gathered.
@@ -45,17 +51,20 @@ impl Parser {
         self.units.len()
     }
 
-    /// The picture that began at `start` is over: its bytes are behind the others. False: it is not whole.
+    /// The picture is over: its bytes are behind the others. False: it is not whole.
     pub fn end(&mut self, codec: Codec, gathered: &mut Vec<u8>) -> bool {
-        let starts = std::mem::take(&mut self.starts);
         if codec == Codec::Av1 {
-            self.units.take(gathered)
-        } else {
-            if starts.len() > 1 {
-                append_index(&starts, gathered);
-            }
-            !starts.is_empty()
+            return self.units.take(gathered);
         }
+        let frames = std::mem::take(&mut self.frames);
+        let Some(highest) = frames.iter().map(|(_, frame)| frame.spatial).max() else { return false };
+        let before = std::mem::replace(&mut self.highest, highest);
+        if highest < before && !frames[0].1.keyframe_start {
+            // It refers to frames that were left out below a layer that has ceased.
+            return false;
+        }
+        leave_out_lower(&frames, highest, gathered);
+        true
     }
 
     /// What the head of a file declares of a key picture, which begins with these bytes.
@@ -72,26 +81,36 @@ impl Parser {
 
     /// Packets are missing.
     pub fn lose(&mut self) {
-        self.starts.clear();
+        self.frames.clear();
         self.units.lose();
     }
 
     /// The first so many of the gathered bytes are gone.
     pub fn shift(&mut self, bytes: usize) {
-        self.starts.iter_mut().for_each(|start| *start -= bytes);
+        self.frames.iter_mut().for_each(|(start, _)| *start -= bytes);
     }
 }
 
-/// The index of a superframe: the lengths of its frames, four bytes each, between two equal bytes.
-fn append_index(starts: &[usize], gathered: &mut Vec<u8>) {
-    let head = 0b1100_0000 | 3 << 3 | (starts.len() - 1) as u8;
-    let ends = starts[1..].iter().copied().chain([gathered.len()]);
-    let lengths: Vec<usize> = ends.zip(starts).map(|(end, start)| end - start).collect();
-    gathered.push(head);
-    for length in lengths {
-        gathered.extend_from_slice(&(length as u32).to_le_bytes());
+/// Keeps the frames that the highest layer needs, behind one another: each of the others would be shown by players that know
+/// nothing of layers. If there are several, an index follows: the superframe of annex B.
+fn leave_out_lower(frames: &[(usize, Descriptor)], highest: u8, gathered: &mut Vec<u8>) {
+    let whole = gathered.len();
+    let ends = frames[1..].iter().map(|(start, _)| *start).chain([whole]);
+    let (mut at, mut lengths) = (frames[0].0, Vec::with_capacity(frames.len()));
+    for ((start, frame), end) in frames.iter().zip(ends) {
+        if frame.is_needed(highest, MOST_TEMPORAL - 1) {
+            gathered.copy_within(*start..end, at);
+            at += end - start;
+            lengths.push(end - start);
+        }
     }
-    gathered.push(head);
+    gathered.truncate(at);
+    if lengths.len() > 1 {
+        let head = 0b1100_0000 | 3 << 3 | (lengths.len() - 1) as u8;
+        gathered.push(head);
+        lengths.iter().for_each(|length| gathered.extend_from_slice(&(*length as u32).to_le_bytes()));
+        gathered.push(head);
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +139,15 @@ mod tests {
         assert!(parser.end(Codec::Vp9, &mut gathered));
         assert_eq!(gathered, [9, 1, 2, 3, 4, 0xd9, 3, 0, 0, 0, 1, 0, 0, 0, 0xd9]);
         assert_eq!(parser.picture(Codec::Vp9, &gathered[1..]), Picture { coding: Coding::Vp9, size: (640, 360) });
+        // A picture whose layers do not refer to each other: its highest frame alone.
+        gathered.clear();
+        assert!(parser.append(Codec::Vp9, &packet(0x40 | 0x08 | 0x04 | 0x01, 0, &[1, 2]), &mut gathered));
+        assert!(parser.append(Codec::Vp9, &packet(0x40 | 0x08 | 0x04 | 0x01, 1, &[3]), &mut gathered));
+        assert!(parser.end(Codec::Vp9, &mut gathered));
+        assert_eq!(gathered, [3]);
+        // Without that layer, the one below is missing what it refers to.
+        assert!(parser.append(Codec::Vp9, &packet(0x40 | 0x08 | 0x04 | 0x01, 0, &[1, 2]), &mut gathered));
+        assert!(!parser.end(Codec::Vp9, &mut gathered));
         assert!(!parser.append(Codec::Vp9, &[0x80], &mut gathered));
         parser.lose();
         assert!(!parser.end(Codec::Vp9, &mut gathered), "nothing has begun");
