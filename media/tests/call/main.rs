@@ -3,6 +3,7 @@
 mod audio;
 mod h264;
 mod hostile;
+mod large;
 mod lines;
 mod publisher;
 mod receiver;
