@@ -90,7 +90,7 @@ impl Line {
             participant,
             track: TrackId::new(),
             source,
-            codec: if source == TrackSource::Microphone { Codec::Opus } else { Codec::Vp8 },
+            codec: if source.is_picture() { Codec::Vp8 } else { Codec::Opus },
             stream: 1,
             clock_off_us: 0,
             drift_ppm: 0,

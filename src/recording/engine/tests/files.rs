@@ -55,15 +55,15 @@ fn a_camera_that_is_switched_on_later_joins_the_file() {
 }
 
 #[test]
-fn a_screen_has_its_own_file() {
+fn a_screen_and_its_sound_have_a_file_of_their_own() {
     let (who, dice) = (ParticipantId::new(), &mut Dice::new(2));
     let mut sent = Vec::new();
-    for source in [TrackSource::Microphone, TrackSource::Camera, TrackSource::Screen] {
+    for source in TrackSource::ALL {
         let line = Line::new(who, source);
-        let more = if source == TrackSource::Microphone {
-            sounds(&line, 0, 100, CALM, dice).0
-        } else {
-            pictures(&line, (0, 100_000), 20, 10, CALM, dice).0
+        let more = match source {
+            TrackSource::Microphone => sounds(&line, 0, 100, CALM, dice).0,
+            TrackSource::ScreenAudio => sounds(&line, 0, 70, CALM, dice).0,
+            TrackSource::Camera | TrackSource::Screen => pictures(&line, (0, 100_000), 20, 10, CALM, dice).0,
         };
         sent.extend(more);
     }
@@ -71,7 +71,7 @@ fn a_screen_has_its_own_file() {
     let mut kinds: Vec<_> =
         (0..2).map(|at| (files.head(at).label.kind.as_str(), blocks(&files.bytes[&files.order[at]]).len())).collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, [("participant", 120), ("screen", 20)]);
+    assert_eq!(kinds, [("participant", 120), ("screen", 90)]);
     assert_eq!(files.head(0).label.participant, who);
 }
 
