@@ -2,8 +2,9 @@
 # make test: every check and every test; the last line is "N passed, N failed".
 # make bench [ONLY=name]: the figures of docs/benchmarks.md. make fuzz: the fuzz targets, a minute each.
 # make sim [SEEDS=200] [SECONDS=30] [FIRST=1000]: whole calls in simulated time, from seeds; ends with the seeds that broke a law.
+# make soak [SOAK_MINUTES=5]: 10,000 simulated joins and leaves, then minutes of churn against a server; memory has to stay flat.
 
-.PHONY: run test check bench fuzz sim
+.PHONY: run test check bench fuzz sim soak
 
 export ONLY
 
@@ -41,3 +42,9 @@ fuzz:
 sim:
 	@SIM_SEEDS=$(or $(SEEDS),200) SIM_SECONDS=$(or $(SECONDS),30) SIM_FIRST=$(or $(FIRST),1000) RUST_BACKTRACE=0 \
 		cargo test --locked --quiet -p parlor-media --test sim -- --ignored --exact sweep --nocapture
+
+soak:
+	@scripts/setup bench
+	@scripts/web
+	@cargo build --release --locked -p parlor -p parlor-loadgen
+	@scripts/soak

@@ -260,6 +260,9 @@ impl Shard {
         let structure = &mut track.layers[place].structure;
         let frame = codec::describe(track.codec, header.marker, payload, dependency, structure).ok_or(Drop::Payload)?;
         self.stats.repaired += u64::from(rtx);
+        if rtx {
+            track.layers[place].nacks.answered(index);
+        }
         let packet = Packet::new(index, header.timestamp, header.marker, frame, now_us);
         track.receive_with(place, packet, dependency, payload);
         if !track.active {

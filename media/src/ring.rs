@@ -1,7 +1,7 @@
 //! The recent packets of one layer, once, for everybody: subscribers' sends, NACKs and retransmissions all read from here.
 //!
 //! Payloads lie one behind the other in a circular buffer; a table indexed by sequence number finds them. Both start small and
-//! double while they hold less than [`HISTORY_US`] of what arrives, so that a microphone costs a few kilobytes and a
+//! double before anything younger than [`HISTORY_US`] is written over, so that a microphone costs a few kilobytes and a
 //! 1080p camera gets its second of history.
 
 use crate::codec::Descriptor;
@@ -16,6 +16,9 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 const FIRST_PACKETS: usize = 64;
 /// Packets at most; above it the history is shorter than [`HISTORY_US`].
 const MOST_PACKETS: usize = 4096;
+
+/// Parts of the payload buffer that are dated.
+const PARTS: usize = 8;
 
 /// A packet in the ring, its payload aside.
 #[derive(Debug, Clone, Copy)]
@@ -59,9 +62,8 @@ pub struct Ring {
     bytes: Vec<u8>,
     /// Bytes ever written; its remainder is the write position.
     head: u64,
-    table_lap: u64,
-    table_lap_us: u64,
-    bytes_lap_us: u64,
+    /// When the newest packet in each part of `bytes` came: what must not be written over yet.
+    written_us: [u64; PARTS],
 }
 
 impl Ring {
@@ -81,12 +83,12 @@ impl Ring {
         if self.table.is_empty() {
             self.table = vec![NOTHING; FIRST_PACKETS];
             self.bytes = vec![0; FIRST_BYTES];
-            self.table_lap = packet.index / FIRST_PACKETS as u64;
-            (self.table_lap_us, self.bytes_lap_us) = (packet.arrived_us, packet.arrived_us);
         }
-        self.grow_where_laps_are_short(packet.index, packet.arrived_us, whole);
-        if !self.make_way(packet.index) {
+        if !self.make_way(packet.index, packet.arrived_us) {
             return;
+        }
+        while self.bytes.len() < MOST_BYTES && self.would_lose(whole, packet.arrived_us) {
+            self.resize(self.table.len(), self.bytes.len() * 2);
         }
         let at = self.place(whole, packet.arrived_us);
         self.bytes[at..at + dependency.len()].copy_from_slice(dependency);
@@ -132,18 +134,31 @@ impl Ring {
         self.find(index).is_some()
     }
 
-    /// A packet that was repaired late takes no newer one's place: the table grows for both, or the late one comes too late.
-    fn make_way(&mut self, index: u64) -> bool {
+    /// Makes the table large enough for what is young. A packet that was repaired late takes no newer one's place: then it comes
+    /// too late itself.
+    fn make_way(&mut self, index: u64, now_us: u64) -> bool {
         loop {
             let other = &self.table[self.slot(index)];
-            if other.index == EMPTY || other.index <= index {
+            if other.index == EMPTY || other.index == index {
                 return true;
             }
-            if self.table.len() == MOST_PACKETS {
-                return false;
+            let is_needed = other.index > index || now_us < other.arrived_us + HISTORY_US;
+            if !is_needed || self.table.len() == MOST_PACKETS {
+                return other.index < index;
             }
             self.resize(self.table.len() * 2, self.bytes.len());
         }
+    }
+
+    /// Whether `len` bytes more would be written over what came within [`HISTORY_US`].
+    fn would_lose(&self, len: usize, now_us: u64) -> bool {
+        let size = self.bytes.len();
+        let at = (self.head % size as u64) as usize;
+        let (at, entered) = if at + len > size { (0, true) } else { (at, at.is_multiple_of(size / PARTS)) };
+        let (first, last) = (at * PARTS / size, (at + len.max(1) - 1) * PARTS / size);
+        // The part that is being filled was looked at when it was entered.
+        let first = if entered { first } else { first + 1 };
+        (first..=last).any(|part| self.written_us[part] != 0 && now_us < self.written_us[part] + HISTORY_US)
     }
 
     fn slot(&self, index: u64) -> usize {
@@ -159,29 +174,9 @@ impl Ring {
             self.head += (size - at) as u64;
             at = 0;
         }
-        if at == 0 {
-            self.bytes_lap_us = now_us;
-        }
+        self.written_us[at * PARTS / size..=(at + len.max(1) - 1) * PARTS / size].fill(now_us);
         self.head += len as u64;
         at
-    }
-
-    fn grow_where_laps_are_short(&mut self, index: u64, now_us: u64, len: usize) {
-        let lap = index / self.table.len() as u64;
-        if lap != self.table_lap {
-            let short = now_us.saturating_sub(self.table_lap_us) < HISTORY_US;
-            if lap == self.table_lap + 1 && short && self.table.len() < MOST_PACKETS {
-                self.resize(self.table.len() * 2, self.bytes.len());
-            }
-            self.table_lap = index / self.table.len() as u64;
-            self.table_lap_us = now_us;
-        }
-        let at = (self.head % self.bytes.len() as u64) as usize;
-        let wraps = at + len > self.bytes.len();
-        let short = now_us.saturating_sub(self.bytes_lap_us) < HISTORY_US;
-        if wraps && short && self.bytes.len() < MOST_BYTES {
-            self.resize(self.table.len(), self.bytes.len() * 2);
-        }
     }
 
     /// Moves what is still here into a larger ring, oldest first.
@@ -193,11 +188,10 @@ impl Ring {
         live.sort_unstable_by_key(|index| old.find(*index).map_or(0, |(packet, _)| packet.at));
         self.table = vec![NOTHING; packets];
         self.bytes = vec![0; bytes];
-        (self.table_lap, self.table_lap_us, self.bytes_lap_us) = (old.table_lap, old.table_lap_us, old.bytes_lap_us);
         for index in live {
             let Some((packet, bytes)) = old.whole(index) else { continue };
             let mut packet = *packet;
-            let at = self.place(bytes.len(), old.bytes_lap_us);
+            let at = self.place(bytes.len(), packet.arrived_us);
             self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
             packet.at = self.head - bytes.len() as u64;
             let slot = self.slot(index);
@@ -246,6 +240,18 @@ mod tests {
             ring.push(packet(index, at(150)), &[index as u8; 100]);
         }
         assert!((40..150).all(|index| ring.contains(index)));
+    }
+
+    #[test]
+    fn a_burst_after_a_long_pause_is_kept_whole() {
+        let mut ring = Ring::default();
+        for index in 0..10u64 {
+            ring.push(packet(index, index * 1_000_000), &[1; 700]);
+        }
+        for index in 10..210u64 {
+            ring.push(packet(index, 60_000_000), &[index as u8; 1_000]);
+        }
+        assert!((10..210).all(|index| ring.contains(index)));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Seat {
 #[derive(Debug, Clone, Copy)]
 pub enum Tag {
     Media(StreamId, u32),
+    /// The same, sent again.
+    Again(StreamId, u32),
     Check,
     Other,
 }
@@ -55,6 +57,8 @@ pub struct Guest {
     pub id: ParticipantId,
     pub life: u8,
     pub client: Client,
+    /// The last answer.
+    pub answer: String,
     pub address: SocketAddr,
     pub up: Line,
     pub down: Line,
@@ -77,8 +81,10 @@ pub struct Guest {
     pub plis_got: u64,
     pub nacks_got: u64,
     pub resent: u64,
-    /// Every frame published, with its moment, if they are kept.
-    pub published: BTreeMap<(StreamId, u32), Instant>,
+    /// Pictures' packets lost on the way up and down, those not counted that were sent again.
+    pub lost: [u64; 2],
+    /// Every picture published, if they are kept: when, its first packet's number, and how many there are.
+    pub published: BTreeMap<(StreamId, u32), (Instant, u32, u8)>,
     pub keeps_frames: bool,
     arrivals: parlor_media::client::Arrivals,
     next_feedback: Instant,
@@ -97,6 +103,7 @@ impl Guest {
             id,
             life: 0,
             client,
+            answer: String::new(),
             address: SocketAddr::from(([10, 1, (who >> 8) as u8, who as u8], 2_000)),
             up: Line::clean(),
             down: Line::clean(),
@@ -116,6 +123,7 @@ impl Guest {
             plis_got: 0,
             nacks_got: 0,
             resent: 0,
+            lost: [0; 2],
             published: BTreeMap::new(),
             keeps_frames: false,
             arrivals: parlor_media::client::Arrivals::default(),
@@ -146,7 +154,7 @@ impl Guest {
     pub fn learn_slots(&mut self, now: Instant) {
         for slot in self.client.slots() {
             self.receivers.entry(slot.ssrc).or_insert_with(|| Receiver::new(slot, self.keeps_frames));
-            self.laws.entry(slot.ssrc).or_insert_with(|| Law::new(slot, now));
+            self.laws.entry(slot.ssrc).or_insert_with(|| Law::new(slot, now, self.keeps_frames));
         }
     }
 
@@ -182,8 +190,9 @@ impl Guest {
             let Some(sent) = self.client.send_rtp(made.line, made.layer, frame) else { return };
             self.sent.insert((sent.ssrc, sent.sequence), (made.stream, made.number));
             self.asked.remove(&(sent.ssrc, sent.sequence));
-            if self.keeps_frames {
-                self.published.insert((made.stream, self.encoder.frame), now);
+            if self.keeps_frames && made.line != MICROPHONE {
+                let frame = self.published.entry((made.stream, self.encoder.frame));
+                frame.or_insert((now, made.number, 0)).2 += 1;
             }
             self.drain(Tag::Media(made.stream, made.number));
         }
@@ -219,7 +228,7 @@ impl Guest {
                 let Some(ssrc) = self.client.ssrc(line, layer) else { continue };
                 compound.extend_from_slice(&[0x80, 200, 0, 6]);
                 compound.extend_from_slice(&ssrc.to_be_bytes());
-                let ntp = (NTP_ORIGIN + elapsed_ms / 1_000) << 32 | ((elapsed_ms % 1_000) << 32) / 1_000;
+                let ntp = ((NTP_ORIGIN + elapsed_ms / 1_000) << 32) | (((elapsed_ms % 1_000) << 32) / 1_000);
                 compound.extend_from_slice(&ntp.to_be_bytes());
                 compound.extend_from_slice(&self.encoder.timestamp(now, line, layer).to_be_bytes());
                 compound.extend_from_slice(&[0; 8]);
@@ -302,9 +311,20 @@ impl Guest {
                 && self.client.resend(line, layer, sequence)
             {
                 self.resent += 1;
-                self.drain(Tag::Media(stream, number));
+                self.drain(Tag::Again(stream, number));
             }
         }
+    }
+
+    /// Asks for a key frame in every video slot, needed or not.
+    pub fn want_keyframes(&mut self) {
+        let mut compound = Vec::new();
+        for receiver in self.receivers.values().filter(|receiver| receiver.is_video) {
+            compound.extend_from_slice(&[0x81, 206, 0, 2, 0, 0, 0, 1]);
+            compound.extend_from_slice(&receiver.ssrc.to_be_bytes());
+        }
+        self.client.send_rtcp(&compound);
+        self.drain(Tag::Other);
     }
 
     /// What the slot with this SSRC was told to be, at a moment: all that it may have been.

@@ -1,6 +1,6 @@
 //! What must hold of each slot's stream, looked at where it leaves the server, in the clear and before the network.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use parlor_media::client::Slot;
@@ -12,6 +12,8 @@ use crate::content::{Content, StreamId};
 
 /// Packets of a stream that are remembered to compare what is sent again with.
 const REMEMBERED: usize = 4_096;
+/// A packet waits so long to be sent at most.
+const PACED: Duration = Duration::from_millis(600);
 /// The clock of a slot may be this far ahead of what has passed, when it goes over to another source.
 const SLACK: Duration = Duration::from_millis(1_500);
 
@@ -19,18 +21,19 @@ const SLACK: Duration = Duration::from_millis(1_500);
 #[derive(Default)]
 pub struct Arrived {
     before: HashMap<StreamId, BTreeSet<u32>>,
-    /// What came in this turn: it is forwarded in the order in which it came.
-    now: Vec<(StreamId, u32)>,
+    /// What came of late: it is forwarded in the order in which it came, and may wait to be paced.
+    of_late: VecDeque<(Instant, StreamId, u32)>,
 }
 
 impl Arrived {
-    pub fn add(&mut self, stream: StreamId, number: u32) {
-        self.now.push((stream, number));
+    pub fn add(&mut self, now: Instant, stream: StreamId, number: u32) {
+        self.of_late.push_back((now, stream, number));
     }
 
-    /// The turn is over.
-    pub fn settle(&mut self) {
-        for (stream, number) in self.now.drain(..) {
+    /// What has come a while ago must have been forwarded.
+    pub fn settle(&mut self, now: Instant) {
+        while self.of_late.front().is_some_and(|(at, ..)| *at + PACED <= now) {
+            let Some((_, stream, number)) = self.of_late.pop_front() else { return };
             let numbers = self.before.entry(stream).or_default();
             numbers.insert(number);
             while numbers.len() > 2 * REMEMBERED {
@@ -39,9 +42,15 @@ impl Arrived {
         }
     }
 
+    /// Forgets what a guest published in an earlier life.
+    pub fn forget(&mut self, who: u16) {
+        self.before.retain(|stream, _| stream.who != who);
+        self.of_late.retain(|(_, stream, _)| stream.who != who);
+    }
+
     pub fn has(&self, stream: StreamId, number: u32) -> bool {
         self.before.get(&stream).is_some_and(|numbers| numbers.contains(&number))
-            || self.now.contains(&(stream, number))
+            || self.of_late.iter().any(|(_, known, other)| (*known, *other) == (stream, number))
     }
 
     /// How many packets between two (exclusive) have not arrived.
@@ -75,15 +84,19 @@ pub struct Law {
     rtx_window: RolloverWindow,
     highest: Option<Sent>,
     remembered: BTreeMap<u64, Sent>,
+    /// Frames of which something was forwarded, and from which to which frame a stream flowed; if they are kept.
+    pub frames: BTreeSet<(StreamId, u32)>,
+    pub spans: Vec<(StreamId, std::ops::RangeInclusive<u32>)>,
     /// What was sent again before it was sent.
     anticipated: BTreeMap<u64, Sent>,
     begun: Instant,
     /// Packets may have been numbered and thrown away: a call on the same shard broke.
     forgiven: bool,
+    keeps_frames: bool,
 }
 
 impl Law {
-    pub fn new(slot: &Slot, now: Instant) -> Law {
+    pub fn new(slot: &Slot, now: Instant, keeps_frames: bool) -> Law {
         Law {
             is_video: slot.kind == Kind::Video,
             ssrc: slot.ssrc,
@@ -94,8 +107,11 @@ impl Law {
             rtx_window: RolloverWindow::default(),
             highest: None,
             remembered: BTreeMap::new(),
+            frames: BTreeSet::new(),
+            spans: Vec::new(),
             anticipated: BTreeMap::new(),
             begun: now,
+            keeps_frames,
             forgiven: false,
         }
     }
@@ -134,8 +150,10 @@ impl Law {
         if Some(header.ssrc) == self.rtx_ssrc {
             return self.note_again(header, index, payload);
         }
-        if self.remembered.contains_key(&index) {
-            return Err(format!("number {index} is given twice"));
+        if let Some(before) = self.remembered.get(&index) {
+            // What fills a number that was left out has no other packet to be sent again in.
+            let fills = payload.is_empty() && before.content.is_none() && before.timestamp == header.timestamp;
+            return if fills { Ok(None) } else { Err(format!("number {index} is given twice")) };
         }
         self.window.accept(index);
         let read = Content::read(payload, self.is_video);
@@ -164,11 +182,27 @@ impl Law {
         if self.highest.is_none_or(|before| index > before.index) {
             self.highest = Some(sent);
         }
+        if let Some(content) = content {
+            self.keep_span(&content);
+        }
         self.remembered.insert(index, sent);
         if self.remembered.len() > REMEMBERED {
             self.remembered.pop_first();
         }
         Ok(Some(sent))
+    }
+
+    fn keep_span(&mut self, content: &Content) {
+        let (stream, frame) = (content.stream, content.frame);
+        if self.frames.len() < 100_000 && self.keeps_frames {
+            self.frames.insert((stream, frame));
+            match self.spans.last_mut() {
+                Some((known, span)) if *known == stream => {
+                    *span = *span.start().min(&frame)..=*span.end().max(&frame);
+                }
+                _ => self.spans.push((stream, frame..=frame)),
+            }
+        }
     }
 
     fn note_again(&mut self, header: &Header, index: u64, payload: &[u8]) -> Result<Option<Sent>, String> {

@@ -68,6 +68,8 @@ pub struct Account {
     pub joins: u64,
     pub lost: u64,
     pub broken: u64,
+    /// Datagrams to addresses that are nobody's.
+    pub to_strangers: u64,
     /// A fingerprint of all that happened, for comparing runs of one seed.
     pub print: u64,
 }
@@ -172,6 +174,7 @@ impl World {
         let client = Client::new(self.plan(offer), &self.identity);
         let encoder = Encoder::new(self.now, offer.layers, &mut self.random);
         self.addresses.remove(&self.guests[place].address);
+        self.arrived.forget(self.guests[place].who);
         self.guests[place].begin_anew(client, Vec::new(), encoder);
         self.guests[place].has_screen = offer.screen;
         self.offer_first(place, offer);
@@ -215,6 +218,7 @@ impl World {
         }
         let guest = &mut self.guests[place];
         guest.client.accept(now, &answer.sdp).expect("a good answer");
+        guest.answer = answer.sdp;
         guest.learn_slots(now);
     }
 
@@ -304,7 +308,7 @@ impl World {
             self.guests[place].act(self.now);
             self.get_ready(place);
             while let Some((tag, bytes)) = self.guests[place].outbox.pop_front() {
-                self.fly(place, true, tag, bytes);
+                self.fly(place, true, tag, &bytes);
             }
         }
         if self.now >= self.next_look {
@@ -335,18 +339,18 @@ impl World {
                 }
                 let place = flight.guest;
                 while let Some((tag, bytes)) = self.guests[place].outbox.pop_front() {
-                    self.fly(place, true, tag, bytes);
+                    self.fly(place, true, tag, &bytes);
                 }
             }
             return;
         }
         let taken = self.throw(flight.address, &mut flight.bytes);
-        if let Tag::Media(stream, number) = flight.tag {
+        if let Tag::Media(stream, number) | Tag::Again(stream, number) = flight.tag {
             self.say(|| format!("from {stream:?} {number} {taken}"));
         }
         if taken {
             match flight.tag {
-                Tag::Media(stream, number) => self.arrived.add(stream, number),
+                Tag::Media(stream, number) | Tag::Again(stream, number) => self.arrived.add(self.now, stream, number),
                 Tag::Check if self.guests[flight.guest].life == flight.life => {
                     if let Some(seat) = self.guests[flight.guest].seat.as_mut() {
                         seat.heard_at = self.now;
@@ -383,10 +387,13 @@ impl World {
             });
             match output {
                 Some(Some(Ok((to, datagrams)))) => {
-                    let Some(place) = self.addresses.get(&to).copied() else { continue };
+                    let Some(place) = self.addresses.get(&to).copied() else {
+                        self.account.to_strangers += datagrams.len() as u64;
+                        continue;
+                    };
                     for bytes in datagrams {
                         self.observe(place, &bytes);
-                        self.fly(place, false, Tag::Other, bytes);
+                        self.fly(place, false, Tag::Other, &bytes);
                     }
                 }
                 Some(Some(Err(event))) => self.hear(event),
@@ -396,7 +403,7 @@ impl World {
             }
         }
         self.look_at_what_was_told();
-        self.arrived.settle();
+        self.arrived.settle(self.now);
         // What recorders would take.
         while self.shard.poll_recorded().is_some() {}
     }
@@ -447,13 +454,25 @@ impl World {
         }
     }
 
-    fn fly(&mut self, place: usize, to_server: bool, tag: Tag, bytes: Vec<u8>) {
+    fn fly(&mut self, place: usize, to_server: bool, tag: Tag, bytes: &[u8]) {
         let guest = &mut self.guests[place];
         let line = if to_server { &mut guest.up } else { &mut guest.down };
-        for due in line.pass(self.now, &bytes, &mut self.lines).into_iter().flatten() {
+        let passes = line.pass(self.now, bytes, &mut self.lines);
+        if passes == [None; 2] {
+            let is_picture = match tag {
+                Tag::Media(stream, _) => stream.line > 0,
+                Tag::Other if !to_server && bytes[0] >= 128 && bytes.len() >= 12 => {
+                    let ssrc = u32::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
+                    guest.laws.get(&ssrc).is_some_and(|law| law.is_video)
+                }
+                _ => false,
+            };
+            guest.lost[usize::from(!to_server)] += u64::from(is_picture);
+        }
+        for due in passes.into_iter().flatten() {
             self.order += 1;
             let (order, life, address) = (self.order, guest.life, guest.address);
-            let bytes = bytes.clone();
+            let bytes = bytes.to_vec();
             self.flights.push(Reverse(Flight { due, order, to_server, guest: place, life, address, tag, bytes }));
         }
     }

@@ -1,0 +1,107 @@
+//! Joins and leaves without end: nothing may be left of those who went.
+
+use std::time::Duration;
+
+use parlor_media::{Config, Holdings};
+use rand::RngExt;
+
+use crate::guest::Tag;
+use crate::network::Line;
+use crate::world::{Offer, World};
+
+/// People who come and go, again and again, and calls that they do it in.
+const PEOPLE: usize = 24;
+const CALLS: usize = 4;
+
+/// Lets people join so often, at 2 % of loss; calls `at` after each join with their number.
+fn churn(seed: u64, joins: u64, mut at: impl FnMut(u64, &World)) -> World {
+    let mut world = World::new(seed, Config::default());
+    for place in 0..PEOPLE {
+        let offer = some(world.random.random());
+        world.join(place % CALLS, offer);
+    }
+    while world.account.joins < joins {
+        let place = world.random.random_range(0..PEOPLE);
+        let present = world.guests[place].seat.is_some() && !world.guests[place].silent;
+        match (present, world.random.random_range(0..20)) {
+            (true, 0..14) => world.leave(place),
+            (true, 14..17) => {
+                // The page is closed without a word.
+                world.guests[place].silent = true;
+                world.guests[place].outbox.clear();
+            }
+            (true, _) => {
+                let now = world.now;
+                world.guests[place].client.close(now);
+                world.guests[place].drain(Tag::Other);
+                if let Some(seat) = world.guests[place].seat.as_mut() {
+                    seat.closed_at = Some(now);
+                }
+            }
+            (false, _) => {
+                let offer = some(world.random.random());
+                world.rejoin(place, offer);
+                let mut line = Line::clean();
+                line.loss_pm = 20;
+                (world.guests[place].up, world.guests[place].down) = (line.clone(), line);
+                at(world.account.joins, &world);
+            }
+        }
+        let pause = world.random.random_range(5..60);
+        world.run(Duration::from_millis(pause));
+    }
+    // Who went without a word is given up.
+    for place in 0..PEOPLE {
+        world.leave(place);
+    }
+    world.run(Duration::from_secs(1));
+    world
+}
+
+fn some(random: u64) -> Offer {
+    let layers = if random.is_multiple_of(2) { 3 } else { 1 };
+    Offer { layers, screen: random.is_multiple_of(5), video_slots: (random % 4) as usize }
+}
+
+/// What this process occupies, in bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: u64 = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).expect("numbers");
+    pages * 4_096
+}
+
+#[test]
+#[ignore = "what fills a number that was left out still breaks laws: make sim"]
+fn three_hundred_joins_leave_nothing() {
+    crate::hush();
+    let world = churn(301, 300, |_, _| {});
+    assert_eq!(world.shard.holdings(), Holdings::default());
+    assert_eq!(world.shard.poll_timeout(), None);
+}
+
+/// The simulated half of `make soak`.
+#[test]
+#[ignore = "takes minutes: make soak"]
+fn ten_thousand_joins_and_leaves_leave_memory_flat() {
+    crate::hush();
+    let (joins, mut early, mut most) = (crate::number("SOAK_JOINS", 10_000), 0, 0);
+    let world = churn(302, joins, |count, world| {
+        let held = world.shard.holdings();
+        most = most.max(held.names);
+        if count % (joins / 10).max(1) == 0 {
+            println!("{count} joins: {} kB resident, {held:?}", resident() / 1024);
+        }
+        if count == joins / 5 {
+            early = resident();
+        }
+    });
+    assert_eq!(world.shard.holdings(), Holdings::default());
+    // Each of 24 people has a name, two user names at most, up to eight addresses and three tracks.
+    assert!(most <= PEOPLE * 15 + CALLS, "{most} names at once");
+    let growth = 100.0 * (resident() as f64 / early as f64 - 1.0);
+    println!(
+        "{} joins, {} packets; resident memory grew by {growth:.1} %",
+        world.account.joins, world.account.forwarded
+    );
+    assert!(growth <= 5.0, "resident memory grew by {growth:.1} %");
+}
