@@ -119,6 +119,7 @@ export const en = {
     tile: "{{name}}",
     tileScreen: "Screen of {{name}}",
     tileMuted: "{{name}}, microphone off",
+    paused: "Picture paused: your connection is too slow for it",
     left: "You left the call.",
     rejoin: "Join again",
     removed: "You were removed from this room.",

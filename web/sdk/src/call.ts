@@ -267,6 +267,7 @@ export class Call extends Emitter<CallEvents> {
     const stream = slot ? (this.#peer?.stream(slot.mid) ?? null) : null;
     const turn = slot && stream ? `${stream.id}/${slot.mid}/${this.#turns.get(slot.mid) ?? 0}` : "";
     tile.show({ stream, turn, from: slot?.rtpTimestamp ?? null });
+    tile.pause(slot?.paused ?? false);
   }
 
   // The room's state came again after a lost socket. A resumed session has its seat, and media never stopped; else the server

@@ -12,6 +12,8 @@ export interface TileOptions {
   priority?: number;
   /** Called with true at the first frame of the track, with false when the slot shows something else or nothing. */
   onShown?: (shown: boolean) => void;
+  /** Called with true when the line does not carry the picture now, with false when it comes again. */
+  onPaused?: (paused: boolean) => void;
 }
 
 /** Whether an RTP timestamp is not before another one; they wrap at 2^32. */
@@ -29,6 +31,7 @@ export class Tile {
   #turn = "";
   #shown = false;
   #waiting = false;
+  #paused = false;
   #callback = 0;
 
   constructor(trackId: string, video: HTMLVideoElement, options: TileOptions) {
@@ -53,7 +56,15 @@ export class Tile {
     this.#await(from);
   }
 
+  /** The server says whether the line carries the picture. */
+  pause(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    this.options.onPaused?.(paused);
+  }
+
   close(): void {
+    this.pause(false);
     this.show({ stream: null, turn: "closed", from: null });
   }
 

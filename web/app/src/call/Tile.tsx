@@ -125,6 +125,7 @@ export function RemoteTile({
   const { t } = useTranslation();
   const video = useRef<HTMLVideoElement>(null);
   const [shown, setShown] = useState(false);
+  const [paused, setPaused] = useState(false);
   const track = trackOf(participant, source);
   const microphone = trackOf(participant, "microphone");
   const live = track?.active && !track.muted && !track.mutedByHost ? track.trackId : null;
@@ -137,7 +138,11 @@ export function RemoteTile({
   const first = featured || source === "screen";
   useEffect(() => {
     if (!live || !video.current) return;
-    return call.attach(live, video.current, { priority: first ? 0 : 1, onShown: setShown });
+    return call.attach(live, video.current, {
+      priority: first ? 0 : 1,
+      onShown: setShown,
+      onPaused: setPaused,
+    });
   }, [call, live, first]);
 
   const label =
@@ -156,7 +161,7 @@ export function RemoteTile({
       micOff={micOff}
       speaking={speaking}
       pictured={pictured}
-      note={participant.state === "lost" ? t("call.lost") : undefined}
+      note={participant.state === "lost" ? t("call.lost") : paused && live ? t("call.paused") : undefined}
       veil={veil}
       menu={roomId && source === "camera" ? <TileMenu participant={participant} roomId={roomId} /> : null}
       data={{
@@ -164,6 +169,7 @@ export function RemoteTile({
         "data-nickname": name,
         "data-source": source,
         "data-shown": String(pictured),
+        "data-paused": paused && live ? "true" : undefined,
         "data-cleared": String(!blurred),
         "data-stopped": stopped ? "true" : undefined,
       }}
