@@ -1,6 +1,6 @@
 //! Rates over the last half second, in bins of time.
 
-/// The length of a bin, and how many are kept.
+/// The length of a bin, and how many are kept: a power of two.
 const BIN_US: i64 = 50_000;
 const BINS: i64 = 16;
 /// The window of the usual rate, and of the one that follows a sudden change.
@@ -16,31 +16,41 @@ pub(super) struct Rate {
     /// The first and the last time since the last pause.
     first_us: i64,
     last_us: i64,
+    /// The last bin, where it begins.
+    bin: i64,
+    bin_us: i64,
 }
 
 impl Rate {
     pub fn new() -> Self {
-        Rate { bins: [0; BINS as usize], first_us: 0, last_us: i64::MIN }
+        Rate { bins: [0; BINS as usize], first_us: 0, last_us: i64::MIN, bin: 0, bin_us: i64::MAX }
     }
 
+    #[inline]
     pub fn add(&mut self, at_us: i64, bytes: u32) {
-        let bin = at_us.div_euclid(BIN_US);
-        if at_us > self.last_us {
-            let ahead = bin.saturating_sub(self.last_us.div_euclid(BIN_US));
-            if ahead >= BINS {
-                self.bins = [0; BINS as usize];
-                self.first_us = at_us;
-            } else {
-                for skipped in bin - ahead + 1..=bin {
-                    self.bins[(skipped.rem_euclid(BINS)) as usize] = 0;
-                }
-            }
-            self.last_us = at_us;
-        } else if self.last_us.div_euclid(BIN_US) - bin >= BINS {
-            return;
-        }
-        let bin = &mut self.bins[(bin.rem_euclid(BINS)) as usize];
+        let bin = if (0..BIN_US).contains(&at_us.wrapping_sub(self.bin_us)) { self.bin } else { self.turn(at_us) };
+        self.last_us = self.last_us.max(at_us);
+        let bin = &mut self.bins[(bin & (BINS - 1)) as usize];
         *bin = bin.saturating_add(bytes);
+    }
+
+    /// The bin of a time that is not in the last one. What is older than all goes into the last one: it is not much.
+    fn turn(&mut self, at_us: i64) -> i64 {
+        let bin = at_us.div_euclid(BIN_US);
+        let ahead = if self.last_us == i64::MIN { BINS } else { bin - self.bin };
+        if ahead < 0 {
+            return if ahead > -BINS { bin } else { self.bin };
+        }
+        if ahead >= BINS {
+            self.bins = [0; BINS as usize];
+            self.first_us = at_us;
+        } else {
+            for skipped in self.bin + 1..=bin {
+                self.bins[(skipped & (BINS - 1)) as usize] = 0;
+            }
+        }
+        (self.bin, self.bin_us) = (bin, bin * BIN_US);
+        bin
     }
 
     /// bit/s over half a second, or as much of it as there is.
@@ -54,14 +64,14 @@ impl Rate {
     }
 
     fn over(&self, bins: i64) -> Option<f64> {
-        let last = self.last_us.div_euclid(BIN_US);
+        let last = self.bin;
         let first_us = ((last - bins + 1).saturating_mul(BIN_US)).max(self.first_us);
         let span_us = self.last_us.saturating_sub(first_us);
         if self.last_us == i64::MIN || span_us < LEAST_US {
             return None;
         }
         let first = first_us.div_euclid(BIN_US);
-        let bytes: u64 = (first..=last).map(|bin| u64::from(self.bins[bin.rem_euclid(BINS) as usize])).sum();
+        let bytes: u64 = (first..=last).map(|bin| u64::from(self.bins[(bin & (BINS - 1)) as usize])).sum();
         Some(bytes as f64 * 8e6 / span_us as f64)
     }
 }
@@ -100,8 +110,9 @@ mod tests {
         for packet in 1..30 {
             rate.add(60_000_000 + packet * 10_000, 1_000);
         }
-        // What comes late counts where it belongs, or not at all.
-        rate.add(1_000_000, 1_000_000);
-        assert!((rate.usual().expect("is known") / 8e5 - 1.0).abs() < 0.1, "{:?}", rate.usual());
+        // What comes late counts where it belongs.
+        rate.add(60_260_000, 1_000);
+        rate.add(60_010_000, 1_000);
+        assert!((rate.usual().expect("is known") / 8.5e5 - 1.0).abs() < 0.1, "{:?}", rate.usual());
     }
 }

@@ -15,8 +15,8 @@ const DRAINS: f64 = 0.95;
 const AGAIN_US: u64 = 1_000_000;
 /// A probe makes a queue of its own. Up to this delay it is not held against the link.
 const PROBE_QUEUE_US: u64 = 100_000;
-/// Far from convergence the estimate grows by this factor a second.
-const GROWTH: f64 = 1.08;
+/// Far from convergence the estimate grows by this share of itself a second.
+const GROWTH: f64 = 0.08;
 /// And beyond this multiple of what arrived (plus a little for small rates) it does not grow: nothing would bear it out.
 const MOST_OVER_ACKED: f64 = 1.5;
 const OVER_ACKED_BPS: f64 = 10_000.0;
@@ -149,7 +149,7 @@ impl Aimd {
             let response_s = (line.rtt_us as f64 + DETECTION_US) / 1e6;
             self.target + seconds * (packet_bits / response_s).max(LEAST_GROWTH_BPS)
         } else {
-            self.target * GROWTH.powf(seconds)
+            self.target * (1.0 + GROWTH * seconds)
         };
         let most = (MOST_OVER_ACKED * acked + OVER_ACKED_BPS).max(self.target);
         self.set(grown.min(most));

@@ -16,6 +16,8 @@ const AGEING: f64 = 0.9;
 const MOST_INHERENT: f64 = 0.05;
 const INHERENT_BPS: f64 = 75_000.0;
 const LEAST_INHERENT: f64 = 0.001;
+/// Less than this lost limits nothing (draft-ietf-rmcat-gcc-02 §6), and needs no explanation.
+const LITTLE: f64 = 0.02;
 /// One step of Newton's method goes this far.
 const NEWTON: f64 = 0.75;
 /// Of two bandwidths that explain the loss the higher is preferred a little, per kbit/s and per its logarithm…
@@ -127,13 +129,14 @@ impl Loss {
         self.window[self.observed % KEPT] = std::mem::take(&mut self.open);
         self.open_us = None;
         self.observed += 1;
-        if self.window.iter().all(|observation| observation.lost == 0) {
+        let share = self.share();
+        if share < LITTLE {
             self.limit = None;
-            self.inherent = LEAST_INHERENT;
+            self.inherent = share.max(LEAST_INHERENT);
+            self.held = 0;
             return;
         }
         let now = self.limit.unwrap_or(delay_bps).min(delay_bps);
-        let share = self.share();
         self.held = self.held.saturating_sub(1);
         let most = delay_bps.min(now * if self.held > 0 { HELD_GROWTH } else { MOST_GROWTH });
         let prefer = (PREFER_BELOW - share) / (0.002 + (PREFER_BELOW - share).abs());

@@ -34,7 +34,7 @@ pub const LEAST_BPS: f64 = 50_000.0;
 pub const MOST_BPS: f64 = 30_000_000.0;
 
 /// Arrivals that are put in order at once. A feedback with more is read in pieces.
-const BATCH: usize = 128;
+const BATCH: usize = 64;
 /// After a pause of this length in what is sent, delays before and after are not compared.
 const PAUSE_US: u64 = 2_000_000;
 /// Feedback is missed when so many packets went unanswered for this time, or two round trips if they are longer…
@@ -70,6 +70,15 @@ struct Arrival {
     arrival_us: i64,
     bytes: u16,
     cluster: u8,
+}
+
+/// What one feedback brought.
+#[derive(Debug)]
+struct News {
+    any: bool,
+    /// When the packet that arrived last did so, and when it was sent.
+    newest: Option<(i64, u64)>,
+    offset: Offset,
 }
 
 /// One subscriber's path: what was sent, what came back, how much it bears. Pure; time in µs of the shard's clock. About 1.5 KB,
@@ -161,43 +170,42 @@ impl Estimator {
         if !told.is_possible() {
             return Err(Drop::Feedback);
         }
-        let together = self.offset.aged(now_us.saturating_sub(self.offset_us)).and(told);
-        if !together.is_possible() {
+        let known = self.offset.aged(now_us.saturating_sub(self.offset_us));
+        if !known.and(told).is_possible() {
             // The receiver's clock was set, or it lies. What it says next is compared with this.
             self.begin_anew(told, now_us);
             self.clock.accept(&feedback, ticks);
             return Err(Drop::Feedback);
         }
-        if told == Offset::ANY && !self.tells_of_loss(&feedback, base) {
+        let news = self.apply(&feedback, base, ticks, now_us);
+        if !news.any {
             return Ok(());
         }
         self.clock.accept(&feedback, ticks);
-        (self.offset, self.offset_us) = (together, now_us);
+        (self.offset, self.offset_us) = (known.and(told).and(news.offset), now_us);
         self.is_heard = true;
         self.unanswered = 0;
-        let newest = self.apply(&feedback, base, ticks, now_us);
-        self.settle(base + u64::from(feedback.count), newest, now_us);
+        self.settle(base + u64::from(feedback.count), news.newest, now_us);
         Ok(())
     }
 
-    /// What the arrivals that are news say of the receiver's clock.
+    /// What the arrivals say of the receiver's clock, roughly: the first was not before any of these was sent, the last not
+    /// after now.
     fn offset_of(&self, feedback: &Feedback<'_>, base: u64, ticks: i64, now_us: u64) -> Offset {
-        let mut offset = Offset::ANY;
+        let (mut first, mut last) = (i64::MAX, i64::MIN);
         feedback.each(ticks, |told| {
-            if let Told::Arrived { offset: at, ticks } = told
-                && let Some(sent) = self.history.find(base + u64::from(at))
-                && sent.fate != Fate::Arrived
-            {
-                offset.add(sent.sent_us(now_us), ticks.saturating_mul(TICK_US), now_us);
+            if let Told::Arrived { ticks, .. } = told {
+                (first, last) = (first.min(ticks), last.max(ticks));
             }
         });
+        let mut offset = Offset::ANY;
+        if first <= last {
+            // Of what is forgotten only the end is known.
+            let sent_us = self.history.find(base).map_or(0, |sent| sent.sent_us(now_us));
+            offset.add(sent_us, first.saturating_mul(TICK_US), now_us);
+            offset.add(0, last.saturating_mul(TICK_US), now_us);
+        }
         offset
-    }
-
-    fn tells_of_loss(&self, feedback: &Feedback<'_>, base: u64) -> bool {
-        let until = base + u64::from(feedback.count);
-        (base.max(self.history.first())..until)
-            .any(|number| self.history.find(number).is_some_and(|sent| sent.fate == Fate::Unknown))
     }
 
     fn begin_anew(&mut self, told: Offset, now_us: u64) {
@@ -208,21 +216,23 @@ impl Estimator {
         self.queueing.begin_anew();
     }
 
-    /// Notes each packet's fate. Answers when the packet was sent that arrived last.
-    fn apply(&mut self, feedback: &Feedback<'_>, base: u64, ticks: i64, now_us: u64) -> Option<(i64, u64)> {
+    /// Notes each packet's fate.
+    fn apply(&mut self, feedback: &Feedback<'_>, base: u64, ticks: i64, now_us: u64) -> News {
         let mut batch = [Arrival::default(); BATCH];
         let mut len = 0;
-        let mut newest: Option<(i64, u64)> = None;
+        let mut news = News { any: false, newest: None, offset: Offset::ANY };
         feedback.each(ticks, |told| match told {
             Told::Missing { offset, len } => {
                 let from = base + u64::from(offset);
                 for number in from.max(self.history.first())..from + u64::from(len) {
-                    self.lost(number, now_us);
+                    news.any |= self.lost(number, now_us);
                 }
             }
             Told::Arrived { offset, ticks } => {
                 let Some(arrival) = self.arrived(base + u64::from(offset), ticks * TICK_US, now_us) else { return };
-                newest = newest.max(Some((arrival.arrival_us, arrival.sent_us)));
+                news.any = true;
+                news.newest = news.newest.max(Some((arrival.arrival_us, arrival.sent_us)));
+                news.offset.add(arrival.sent_us, arrival.arrival_us, now_us);
                 if len == BATCH {
                     self.take_in(&mut batch);
                     len = 0;
@@ -232,15 +242,16 @@ impl Estimator {
             }
         });
         self.take_in(&mut batch[..len]);
-        newest
+        news
     }
 
-    fn lost(&mut self, number: u64, now_us: u64) {
-        let Some(sent) = self.history.find_mut(number).filter(|sent| sent.fate == Fate::Unknown) else { return };
+    fn lost(&mut self, number: u64, now_us: u64) -> bool {
+        let Some(sent) = self.history.find_mut(number).filter(|sent| sent.fate == Fate::Unknown) else { return false };
         sent.fate = Fate::Lost;
         let (sent_us, bytes) = (sent.sent_us(now_us), sent.bytes);
         self.sent.add(sent_us as i64, u32::from(bytes));
         self.loss.count(sent_us, bytes, true);
+        true
     }
 
     fn arrived(&mut self, number: u64, arrival_us: i64, now_us: u64) -> Option<Arrival> {

@@ -158,8 +158,9 @@ pub(super) struct Prober {
     unanswered: u8,
     failures: u8,
     is_hurried: bool,
-    /// The next probe and when it is due.
+    /// The next probe and when it is due, and the rate of the last that came through.
     pending: Option<(f64, u64)>,
+    came_through: f64,
     next_us: u64,
     ended_us: Option<u64>,
     before_drop: f64,
@@ -177,6 +178,7 @@ impl Prober {
             failures: 0,
             is_hurried: false,
             pending: None,
+            came_through: 0.0,
             next_us: 0,
             ended_us: None,
             before_drop: 0.0,
@@ -239,7 +241,9 @@ impl Prober {
             return None;
         };
         self.failures = 0;
+        self.came_through = 0.0;
         if found >= CAME_THROUGH * cluster.bps {
+            self.came_through = cluster.bps;
             self.pending = Some((FURTHER * found, now_us));
         }
         Some(found.min(FURTHER * cluster.bps))
@@ -305,6 +309,7 @@ impl Prober {
             return None;
         }
         let most = wish.wanted.map_or(MOST_BPS, |wanted| (TO_SPARE * wanted).min(MOST_BPS));
+        let is_further = self.pending.is_some();
         let bps = match self.pending {
             Some((bps, due_us)) if now_us >= due_us => {
                 self.pending = None;
@@ -319,6 +324,10 @@ impl Prober {
             _ => return None,
         };
         let bps = bps.min(most);
+        // No further than there is to want: the same rate again finds nothing new.
+        if is_further && bps <= WORTHWHILE * self.came_through {
+            return None;
+        }
         (bps > WORTHWHILE * wish.target).then(|| self.begin(bps, now_us))
     }
 

@@ -38,11 +38,12 @@ pub(super) enum Usage {
 /// The filter and the detector.
 #[derive(Debug)]
 pub(super) struct Trendline {
-    /// Arrival (ms since the first) and smoothed delay (ms) of the last groups, as a ring.
-    points: [(f32, f32); WINDOW],
+    /// Arrival (the low bits of µs) and smoothed delay (ms) of the last groups, as a ring.
+    arrivals: [u32; WINDOW],
+    delays: [f32; WINDOW],
+    sums: Sums,
     groups: u16,
     at: usize,
-    first_us: i64,
     last_us: i64,
     delay_ms: f32,
     smoothed_ms: f32,
@@ -56,10 +57,11 @@ pub(super) struct Trendline {
 impl Trendline {
     pub fn new() -> Self {
         Trendline {
-            points: [(0.0, 0.0); WINDOW],
+            arrivals: [0; WINDOW],
+            delays: [0.0; WINDOW],
+            sums: Sums::default(),
             groups: 0,
             at: 0,
-            first_us: 0,
             last_us: 0,
             delay_ms: 0.0,
             smoothed_ms: 0.0,
@@ -79,17 +81,24 @@ impl Trendline {
     pub fn add(&mut self, spacing: Spacing) {
         let sent_ms = spacing.sent_us as f32 / 1_000.0;
         if self.groups == 0 {
-            self.first_us = spacing.at_us;
             self.last_us = spacing.at_us;
         }
         self.groups = self.groups.saturating_add(1);
         self.delay_ms += (spacing.arrived_us - spacing.sent_us) as f32 / 1_000.0;
         self.smoothed_ms = SMOOTHING * self.smoothed_ms + (1.0 - SMOOTHING) * self.delay_ms;
-        self.points[self.at] = ((spacing.at_us - self.first_us) as f32 / 1_000.0, self.smoothed_ms);
-        self.at = (self.at + 1) % WINDOW;
+        self.sums.add(self.arrivals[self.at], self.delays[self.at], -1.0);
+        self.arrivals[self.at] = spacing.at_us as u32;
+        self.delays[self.at] = self.smoothed_ms;
+        self.sums.add(self.arrivals[self.at], self.delays[self.at], 1.0);
+        self.at += 1;
+        if self.at == WINDOW {
+            // Sums that are only ever amended drift, and times grow: once around, they are made anew.
+            self.at = 0;
+            self.sums = Sums::of(&self.arrivals, &self.delays);
+        }
         let before = self.slope;
         if usize::from(self.groups) >= WINDOW {
-            self.slope = slope(&self.points).unwrap_or(self.slope);
+            self.slope = self.sums.slope().unwrap_or(self.slope);
         }
         self.detect(before, sent_ms);
         self.adapt(spacing.at_us);
@@ -130,21 +139,42 @@ impl Trendline {
     }
 }
 
-/// The slope of the line of least squares. None if all points have one time.
-fn slope(points: &[(f32, f32); WINDOW]) -> Option<f32> {
-    let (mut x, mut y) = (0.0, 0.0);
-    for point in points {
-        x += point.0;
-        y += point.1;
+/// What the line of least squares needs to know of its points: times in ms from an origin, delays in ms.
+#[derive(Debug, Default)]
+struct Sums {
+    /// The low bits of µs.
+    origin: u32,
+    times: f64,
+    delays: f64,
+    products: f64,
+    squares: f64,
+}
+
+impl Sums {
+    fn of(arrivals: &[u32; WINDOW], delays: &[f32; WINDOW]) -> Self {
+        let mut sums = Sums { origin: arrivals[0], ..Sums::default() };
+        for (arrival, delay) in arrivals.iter().zip(delays) {
+            sums.add(*arrival, *delay, 1.0);
+        }
+        sums
     }
-    let (x, y) = (x / WINDOW as f32, y / WINDOW as f32);
-    let (mut up, mut across) = (0.0, 0.0);
-    for point in points {
-        let from = point.0 - x;
-        up += from * (point.1 - y);
-        across += from * from;
+
+    /// A point comes (1) or goes (-1).
+    #[inline]
+    fn add(&mut self, arrival: u32, delay: f32, times: f64) {
+        let time = f64::from(arrival.wrapping_sub(self.origin) as i32) / 1_000.0;
+        let delay = f64::from(delay);
+        self.times += times * time;
+        self.delays += times * delay;
+        self.products += times * time * delay;
+        self.squares += times * time * time;
     }
-    (across > 0.0).then(|| up / across)
+
+    /// The slope in ms per ms. None if all times are one.
+    fn slope(&self) -> Option<f32> {
+        let across = WINDOW as f64 * self.squares - self.times * self.times;
+        (across > 1e-3).then(|| ((WINDOW as f64 * self.products - self.times * self.delays) / across) as f32)
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +201,29 @@ mod tests {
         assert!(over, "60 ms in 12 groups");
         run(&mut trendline, at_us, 30, -5_000);
         assert_eq!(trendline.usage(), Usage::Under);
+    }
+
+    #[test]
+    fn the_slope_is_that_of_the_line_through_the_last_points() {
+        let mut trendline = Trendline::new();
+        let mut chance = 1u64;
+        let mut at_us = i64::from(u32::MAX) - 3_000_000;
+        for group in 0..2_000 {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let arrived_us = 5_000 + (chance >> 33) as i64 % 12_000;
+            at_us += arrived_us;
+            trendline.add(Spacing { sent_us: 11_000, arrived_us, at_us });
+            if group >= WINDOW {
+                let sums = Sums::of(&trendline.arrivals, &trendline.delays);
+                let slope = sums.slope().expect("times differ");
+                assert!((slope - trendline.slope).abs() < 1e-4, "{slope} {}", trendline.slope);
+            }
+        }
+        let sums = Sums::of(&[9; WINDOW], &[1.0; WINDOW]);
+        assert_eq!(sums.slope(), None);
+        let arrivals = std::array::from_fn(|group| u32::MAX - 50_000 + 10_000 * (group as u32 % 5));
+        let delays = std::array::from_fn(|group| 3.0 + 0.5 * (group % 5) as f32);
+        assert!((Sums::of(&arrivals, &delays).slope().expect("times differ") - 0.05).abs() < 1e-5);
     }
 
     #[test]

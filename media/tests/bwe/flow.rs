@@ -41,6 +41,13 @@ pub struct Delivered {
 }
 
 #[derive(Debug)]
+struct Probing {
+    probe: Probe,
+    begun_us: u64,
+    sent: u64,
+}
+
+#[derive(Debug)]
 pub struct Flow {
     pub estimator: Estimator,
     pub tiles: usize,
@@ -50,6 +57,8 @@ pub struct Flow {
     /// Feedback is lost within these times.
     pub deaf: std::ops::Range<u64>,
     pub starts_us: u64,
+    /// Probes leave every 10 ms instead of every 1, and media counts for them.
+    pub is_coarse: bool,
     /// From when on (µs) so much video is wanted at most (bit/s).
     pub wants: Vec<(u64, f64)>,
     pub delivered: Vec<Delivered>,
@@ -60,7 +69,7 @@ pub struct Flow {
     chance: Chance,
     queue: VecDeque<(u64, u32)>,
     budget: f64,
-    probe: Option<(Probe, f64, f64)>,
+    probe: Option<Probing>,
     levels: Vec<usize>,
     next_frame_us: u64,
     next_voice_us: u64,
@@ -80,6 +89,7 @@ impl Flow {
             muted: 0..0,
             deaf: 0..0,
             starts_us: 0,
+            is_coarse: false,
             wants: vec![(0, f64::INFINITY)],
             delivered: Vec::new(),
             sent: Vec::new(),
@@ -207,28 +217,37 @@ impl Flow {
             && let Some(probe) = self.estimator.probe(now_us)
         {
             self.probes += 1;
-            self.probe = Some((probe, probe.bytes as f64, 0.0));
+            self.probe = Some(Probing { probe, begun_us: now_us, sent: 0 });
         }
-        if let Some((probe, left, credit)) = &mut self.probe {
-            *credit += probe.bps as f64 / 8_000.0;
-            let packet = (probe.bytes as f64 / 10.0).min(f64::from(PACKET));
-            let mut due = 0;
-            while *left > 0.0 && *credit > 0.0 {
-                *credit -= packet;
-                *left -= packet;
-                due += 1;
+        let tick_us = if self.is_coarse { 10_000 } else { 1_000 };
+        if let Some(probing) = &mut self.probe
+            && now_us.is_multiple_of(tick_us)
+        {
+            let Probe { bps, bytes } = probing.probe;
+            let due = (bps * (now_us - probing.begun_us + tick_us) / 8_000_000).min(bytes as u64);
+            let packet = (bytes as u64 / 10).min(u64::from(PACKET));
+            let mut packets = Vec::new();
+            while probing.sent < due {
+                probing.sent += packet;
+                packets.push(packet as u32);
             }
-            if *left <= 0.0 {
+            let is_over = probing.sent >= bytes as u64;
+            for packet in packets {
+                self.send(What::Padding, packet, now_us, there);
+            }
+            if is_over {
                 self.probe = None;
-            }
-            for _ in 0..due {
-                self.send(What::Padding, packet.ceil() as u32, now_us, there);
             }
         }
     }
 
     fn send(&mut self, what: What, bytes: u32, now_us: u64, there: &mut Link) {
-        let number = self.estimator.sent(bytes as u16, what == What::Padding, now_us);
+        let mut is_probe = what == What::Padding;
+        if let Some(probing) = self.probe.as_mut().filter(|_| self.is_coarse && what != What::Padding) {
+            probing.sent += u64::from(bytes);
+            is_probe = true;
+        }
+        let number = self.estimator.sent(bytes as u16, is_probe, now_us);
         self.sent.push(now_us);
         if let Some(crossed) = there.send(bytes + OVERHEAD, now_us) {
             self.arriving.push(Reverse((crossed.arrival_us, number)));
