@@ -13,7 +13,7 @@ use crate::srtp::{Opener, RolloverWindow, Sealer};
 use crate::track::{Kind, TrackKey};
 use crate::twcc::Arrivals;
 
-/// Streams that one peer may send: three tracks of three layers, each with its retransmissions, and some to spare.
+/// Streams that one peer may send: two pictures in three layers with their retransmissions, two sounds, and some to spare.
 pub(crate) const MOST_INBOUND: usize = 32;
 /// Addresses that one peer may show: a browser tries a handful of pairs.
 pub(crate) const MOST_ADDRESSES: usize = 8;
