@@ -263,16 +263,20 @@ fn open_files() -> Option<Finding> {
     ))
 }
 
-fn turn(config: &Config) -> Option<Finding> {
+fn turn(config: &Config) -> Vec<Finding> {
     if let Err(error) = config.turn.check() {
-        return wrong(format!("{error}."));
+        return wrong(format!("{error}.")).into_iter().collect();
     }
-    let listen = config.turn.stun_listen?;
-    let error = UdpSocket::bind(listen).err()?;
-    hint(format!(
-        "STUN is not served, because UDP {listen} cannot be used ({}): set PARLOR_TURN__STUN_LISTEN to another address, or to off.",
-        reason(&error)
-    ))
+    let unopened = parlor_turn::unopened(&config.turn, config.is_tls()).unwrap_or_default();
+    let told = |line: parlor_turn::Unopened| {
+        hint(format!(
+            "{} is not served, because {} cannot be used ({}): set PARLOR_TURN__STUN_LISTEN, TCP_LISTEN or TLS_LISTEN to another address, or to off.",
+            line.what,
+            line.address,
+            reason(&line.error)
+        ))
+    };
+    unopened.into_iter().filter_map(told).collect()
 }
 
 /// The system's words without the number that Rust adds.

@@ -41,5 +41,6 @@ mod strangers_store;
 mod taps;
 mod tidy;
 mod tls;
+mod tunnel;
 mod vision;
 mod watched;

@@ -32,6 +32,7 @@ use self::publisher::{engine, local_track, publish};
 pub(crate) use self::road::Mischief;
 use self::road::Road;
 use crate::harness::{PATIENCE, until};
+use crate::tunnel::Ticket;
 
 /// What a peer publishes, or hears and sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +85,8 @@ pub(crate) struct Way {
     pub(crate) relay_only: bool,
     /// Through somebody who does this to the packets.
     pub(crate) mischief: Option<Mischief>,
+    /// Through the relay over TLS.
+    pub(crate) tls: Option<Ticket>,
     /// Where its socket is.
     pub(crate) from: &'static str,
     /// By TCP alone, to the passive candidates of the answer.
@@ -103,7 +106,7 @@ impl Way {
 
     /// Over loopback.
     pub(crate) fn direct() -> Self {
-        Self { servers: Vec::new(), relay_only: false, mischief: None, from: "127.0.0.1:0", tcp: false }
+        Self { servers: Vec::new(), relay_only: false, mischief: None, tls: None, from: "127.0.0.1:0", tcp: false }
     }
 }
 
@@ -161,7 +164,7 @@ impl Peer {
             .await
             .expect("a connection needs nothing but a port");
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
-        let road = way.mischief.map(Road::new);
+        let road = way.mischief.map(Road::new).or(way.tls.map(Road::by_tls));
         let mut peer = Self {
             tag,
             connection,

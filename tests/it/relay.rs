@@ -1,16 +1,21 @@
-//! A call whose participants reach the server through coturn alone, with credentials that the server made.
+//! Calls whose participants reach the server through a relay alone: the server's own, and coturn, with credentials that the server
+//! made.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use parlor::config::Tls;
 use reqwest::StatusCode;
 use tempfile::TempDir;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use webrtc::peer_connection::RTCIceServer;
 
 use crate::harness::{Person, Server, until};
 use crate::peer::{Caller, Kind, Way, meet};
+use crate::tunnel::{Ticket, secured, tls_server};
 
 const SECRET: &str = "a-secret-of-this-test";
 /// What operators get.
@@ -111,6 +116,147 @@ async fn ice_servers(person: &Person) -> Vec<RTCIceServer> {
         credential: text(&entry["credential"]),
     };
     answer["iceServers"].as_array().expect("a list").iter().map(server).collect()
+}
+
+/// A server with a relay of its own on loopback.
+async fn relaying(change: impl FnOnce(&mut parlor::config::Config)) -> Server {
+    Server::start_with(|config| {
+        config.turn.stun_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        change(config);
+    })
+    .await
+}
+
+/// A call whose participants have these servers.
+async fn call_by(server: &Server, way: impl AsyncFn(&Person) -> Way) -> [Caller; 2] {
+    let (olga, ada) = (server.enter("olga").await, server.enter("ada").await);
+    let room = olga.create_room("call", "public").await;
+    let olga = Caller::join_by(way(&olga).await, &olga, &room, 1, 2).await;
+    let ada = Caller::join_by(way(&ada).await, &ada, &room, 2, 2).await;
+    meet(&olga, &ada).await;
+    [olga, ada]
+}
+
+/// Waits for a figure of at least that.
+async fn counted(server: &Server, name: &str, least: f64) {
+    let read = async || {
+        let text = server.anonymous().get("/metrics").await.text;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok());
+        value.filter(|value| *value >= least)
+    };
+    until(name, read).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_goes_through_the_servers_own_relay() {
+    let server = relaying(|_| {}).await;
+    let callers = call_by(&server, async |person| {
+        let mut servers = ice_servers(person).await;
+        servers.retain_mut(|server| {
+            // `webrtc` has no TURN over TCP.
+            server.urls.retain(|url| url.starts_with("turn:") && url.ends_with("udp"));
+            !server.urls.is_empty()
+        });
+        assert_eq!(servers.len(), 1, "the own relay is told");
+        Way { servers, relay_only: true, ..Way::direct() }
+    })
+    .await;
+    for caller in &callers {
+        let all = caller.peer.candidates().await;
+        assert!(all.iter().all(|candidate| candidate.kind == "relay"), "nothing but the relay was tried: {all:?}");
+        assert!(all.iter().any(|candidate| candidate.selected), "and it carries the media: {all:?}");
+        let heard = caller.peer.arrivals(Kind::Audio, 3 - caller.peer.tag);
+        let gaps = heard.windows(2).filter(|pair| pair[1].counter != pair[0].counter + 1).count();
+        assert_eq!(gaps, 0, "nothing is lost on the way");
+    }
+    counted(&server, "parlor_turn_allocations", 2.0).await;
+    for direction in ["to_peers", "to_clients"] {
+        counted(&server, &format!("parlor_turn_packets_total{{direction=\"{direction}\"}}"), 50.0).await;
+    }
+    // Each began with a challenge.
+    counted(&server, "parlor_turn_refusals_total{code=\"401\"}", 2.0).await;
+}
+
+/// The server's own certificate.
+fn own_certificate(server: &Server) -> CertificateDer<'static> {
+    let pem = fs::read(server.folder().join("data/self-signed.crt")).expect("it was made at the start");
+    CertificateDer::from_pem_slice(&pem).expect("it is PEM")
+}
+
+/// Takes TLS off the page's port, which the sockets of these tests do not speak; the address without it.
+fn plain(server: &Server, certificate: CertificateDer<'static>) -> String {
+    let (listener, address) = (TcpListener::bind("127.0.0.1:0").expect("a free port"), server.running().address);
+    let base = format!("http://{}", listener.local_addr().expect("it is bound"));
+    listener.set_nonblocking(true).expect("it can be");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("there is a runtime");
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let certificate = certificate.clone();
+            tokio::spawn(async move {
+                let mut far = secured(address, &certificate).await.expect("the server shows its certificate");
+                // Either side may hang up as it likes.
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    base
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_native_client_comes_by_tls() {
+    let mut server = relaying(|config| config.tls = Tls::SelfSigned).await;
+    let certificate = own_certificate(&server);
+    server.base = plain(&server, certificate.clone());
+    let callers = call_by(&server, async |person| {
+        let ticket = Ticket { servers: ice_servers(person).await, certificate: certificate.clone() };
+        Way { tls: Some(ticket), ..Way::direct() }
+    })
+    .await;
+    for caller in &callers {
+        let heard = caller.peer.arrivals(Kind::Audio, 3 - caller.peer.tag);
+        assert!(heard.windows(2).all(|pair| pair[1].counter == pair[0].counter + 1), "nothing is lost on the way");
+    }
+    counted(&server, "parlor_turn_connections{line=\"tls\"}", 2.0).await;
+    counted(&server, "parlor_turn_packets_total{direction=\"to_clients\"}", 50.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_relays_certificate_is_replaced_when_its_file_is() {
+    let folder = tempfile::tempdir().expect("a folder for the certificate");
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let renew = || {
+        let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a pair");
+        fs::write(&key, pair.signing_key.serialize_pem()).expect("the folder is ours");
+        fs::write(&cert, pair.cert.pem()).expect("the folder is ours");
+        pair.cert.der().clone()
+    };
+    let first = renew();
+    let server = relaying(|config| (config.tls_cert, config.tls_key) = (Some(cert.clone()), Some(key.clone()))).await;
+    let servers = ice_servers(&server.enter("ada").await).await;
+    let (_, address) = tls_server(&servers);
+    secured(address, &first).await.expect("the first one is shown");
+    let second = renew();
+    until("the second one is shown", async || secured(address, &second).await.ok()).await;
+    assert!(secured(address, &first).await.is_err());
+}
+
+#[tokio::test]
+async fn the_servers_own_relay_is_told_with_credentials_and_steps_back_for_others() {
+    let server = relaying(|config| config.tls = Tls::SelfSigned).await;
+    let ada = server.enter("ada").await;
+    let list = ice_servers(&ada).await;
+    let urls: Vec<&str> = list[1].urls.iter().map(|url| url.split(':').next().expect("a scheme")).collect();
+    assert_eq!(urls, ["turn", "turn", "turns"]);
+    assert!(list[1].urls[0].ends_with("?transport=udp") && list[1].urls[1].ends_with("?transport=tcp"));
+    assert!(list[1].username.ends_with(&format!(":{}", ada.id)) && !list[1].credential.is_empty());
+    let again = Server::start_in(server.stop().await, |config| {
+        config.turn.stun_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        config.turn.turn_urls = vec!["turn:turn.example:3478".to_owned()];
+        config.turn.turn_secret = Some(SECRET.to_owned().into());
+    })
+    .await;
+    let list = ice_servers(&again.enter("bob").await).await;
+    assert_eq!(list[1].urls, ["turn:turn.example:3478"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,7 +94,7 @@ const KEPT_BY: &[(&str, &[&str])] = &[
     ("ort", &["moderation"]),
     ("sqlx", &["store"]),
     ("parlor_media", &["sfu"]),
-    ("parlor_turn", &["api", "config", "figures", "lib"]),
+    ("parlor_turn", &["api", "check", "config", "figures", "lib"]),
     ("config", &["config"]),
 ];
 

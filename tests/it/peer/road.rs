@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
+use crate::tunnel::{Ticket, Tunnel};
+
 /// What happens to media on the way. Connectivity checks and the handshake pass.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mischief {
@@ -17,15 +19,26 @@ pub(crate) enum Mischief {
 
 /// A socket for each side, and the tasks that carry between them.
 pub(super) struct Road {
-    mischief: Mischief,
+    by: By,
     /// Where the peer finds the server, once an answer has said where that is.
     entrance: Option<SocketAddr>,
     carriers: Vec<JoinHandle<()>>,
+    tunnel: Option<Tunnel>,
+}
+
+enum By {
+    Mischief(Mischief),
+    Tls(Ticket),
 }
 
 impl Road {
     pub(super) fn new(mischief: Mischief) -> Self {
-        Self { mischief, entrance: None, carriers: Vec::new() }
+        Self { by: By::Mischief(mischief), entrance: None, carriers: Vec::new(), tunnel: None }
+    }
+
+    /// By the relay, over TLS.
+    pub(super) fn by_tls(ticket: Ticket) -> Self {
+        Self { by: By::Tls(ticket), entrance: None, carriers: Vec::new(), tunnel: None }
     }
 
     /// The answer with the road's entrance in place of the server's address.
@@ -42,11 +55,19 @@ impl Road {
     }
 
     async fn open(&mut self, server: SocketAddr) -> SocketAddr {
+        let mischief = match &self.by {
+            By::Mischief(mischief) => *mischief,
+            By::Tls(ticket) => {
+                let tunnel = Tunnel::open(ticket, server).await;
+                self.entrance = Some(tunnel.entrance);
+                return self.tunnel.insert(tunnel).entrance;
+            }
+        };
         let near = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a free port"));
         let far = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a free port"));
         far.connect(server).await.expect("it is an address");
         let entrance = near.local_addr().expect("it is bound");
-        let carrier = carry(near, far, self.mischief);
+        let carrier = carry(near, far, mischief);
         self.carriers.push(tokio::spawn(carrier));
         self.entrance = Some(entrance);
         entrance
