@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::signal::Signal;
 use crate::workload::{Workload, chromium_trace};
-use crate::{bitrate, forward, join, looks, memory, recorded, sampled, strangers};
+use crate::{bitrate, forward, janus, join, large, looks, memory, recorded, sampled, simulated, strangers};
 
 /// What `parlor-loadgen bench` is told.
 #[derive(clap::Args)]
@@ -28,6 +28,15 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The command line that says the same to another process of this program.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let server = self.server().display().to_string();
+        let numbers =
+            [("--runs", self.runs as u64), ("--seconds", self.seconds), ("--subscribers", self.subscribers as u64)];
+        let numbers = numbers.into_iter().map(|(name, number)| format!("{name}={number}"));
+        numbers.chain([format!("--server={server}")]).collect()
+    }
+
     pub(crate) fn server(&self) -> PathBuf {
         self.server.clone().unwrap_or_else(crate::default_server)
     }
@@ -41,18 +50,30 @@ impl Options {
 pub(crate) struct Figure {
     name: String,
     value: f64,
-    unit: &'static str,
+    unit: String,
 }
 
 impl Figure {
-    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self { name: name.into(), value, unit }
+    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &str) -> Self {
+        Self { name: name.into(), value, unit: unit.to_owned() }
     }
 }
 
 impl std::fmt::Display for Figure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "figure {} {:.2} {}", self.name, self.value, self.unit)
+    }
+}
+
+impl std::str::FromStr for Figure {
+    type Err = anyhow::Error;
+
+    /// The line that it is printed as.
+    fn from_str(line: &str) -> anyhow::Result<Self> {
+        let ["figure", name, value, unit] = line.split(' ').collect::<Vec<_>>()[..] else {
+            anyhow::bail!("{line:?} is no figure");
+        };
+        Ok(Self { name: name.to_owned(), value: value.parse()?, unit: unit.to_owned() })
     }
 }
 
@@ -75,7 +96,35 @@ const PARTS: &[Part] = &[
         figures: &["forward_vs_floor_browser", "forward_us_browser", "floor_us_browser"],
         measure: |options, signal| forward::measure("browser", &Workload::Trace(chromium_trace()), options, signal),
     },
-    Part { figures: &["peer_kb"], measure: memory::measure },
+    Part {
+        figures: &[
+            "forward_full_vs_floor_80k",
+            "forward_paced_vs_floor_80k",
+            "forward_full_us_80k",
+            "forward_paced_us_80k",
+        ],
+        measure: |options, signal| forward::measure_full(&bursts(80), options, signal),
+    },
+    Part { figures: &["janus_vs_parlor_cpu", "janus_us_20k", "parlor_us_20k_veth"], measure: janus::measure },
+    Part {
+        figures: &[
+            "meeting50_server_loss",
+            "meeting50_p99_vs_echo",
+            "meeting50_p99_us",
+            "meeting50_echo_p99_us",
+            "meeting50_packets_per_s",
+            "meeting50_sink_loss_pct",
+            "meeting50_cpu_pct",
+        ],
+        measure: large::meeting,
+    },
+    Part { figures: &["broadcast_viewers_per_core", "broadcast_us", "broadcast_loss_pct"], measure: large::broadcast },
+    Part {
+        figures: &["cost_flatness", "cost_us_1x10", "cost_us_1x50", "cost_us_1x500", "cost_us_10x10", "cost_us_50x10"],
+        measure: large::flatness,
+    },
+    Part { figures: &["bwe_use_pct", "frames_complete_10loss_pct"], measure: simulated::measure },
+    Part { figures: &["peer_kb", "peer_idle_kb"], measure: memory::measure },
     Part { figures: &["samples_vs_inference", "samples_per_core_s", "inference_ms"], measure: looks::measure },
     Part { figures: &["sampling_media_cpu_pct", "sampling_media_noise_pct"], measure: sampled::measure },
     Part { figures: &["sampling_extra_bitrate_pct", "sampling_bitrate_kbps"], measure: bitrate::measure },

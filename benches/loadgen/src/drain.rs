@@ -21,7 +21,7 @@ const DATAGRAM_BYTES: usize = 2048;
 /// Room for a few bursts of 20 packets, so that a reader that is scheduled late loses nothing.
 const SOCKET_BUFFER_BYTES: usize = 1 << 20;
 
-/// Sockets of this process on 127.0.0.1 that are read together.
+/// Sockets of this process that are read together.
 pub(crate) struct Sockets {
     epoll: Epoll,
     sockets: Vec<UdpSocket>,
@@ -35,12 +35,22 @@ pub(crate) struct Reader {
 }
 
 impl Sockets {
-    /// Binds `count` sockets to free ports.
+    /// Binds `count` sockets to free ports of loopback.
     pub(crate) fn bind(count: usize) -> anyhow::Result<Arc<Self>> {
+        Self::bind_to(Ipv4Addr::LOCALHOST, count)
+    }
+
+    /// The same of all addresses, for a server anywhere.
+    pub(crate) fn bind_any(count: usize) -> anyhow::Result<Arc<Self>> {
+        Self::bind_to(Ipv4Addr::UNSPECIFIED, count)
+    }
+
+    /// The same of one address.
+    pub(crate) fn bind_to(address: Ipv4Addr, count: usize) -> anyhow::Result<Arc<Self>> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut sockets = Vec::with_capacity(count);
         for index in 0..count {
-            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let socket = UdpSocket::bind((address, 0))?;
             setsockopt(&socket, RcvBuf, &SOCKET_BUFFER_BYTES)?;
             setsockopt(&socket, SndBuf, &SOCKET_BUFFER_BYTES)?;
             epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;

@@ -19,14 +19,19 @@ use crate::process::cpu_time;
 use crate::publisher::Publisher;
 use crate::server::{LOOPBACK, Server};
 use crate::signal::Signal;
-use crate::subscribers::Subscribers;
+use crate::subscribers::{Reading, Subscribers};
 use crate::workload::Workload;
 
 /// Caches, branch predictors and clock frequency settle before a window opens.
 const WARM_UP: Duration = Duration::from_secs(2);
 
+/// A server that probes for a subscriber's bandwidth takes some seconds until everything comes.
+const WHOLE: Duration = Duration::from_secs(30);
+/// The share of what is sent that is everything.
+const NEARLY_ALL: f64 = 0.95;
+
 /// What was seen in one window.
-struct Window {
+pub(crate) struct Window {
     cpu: Duration,
     packets: u64,
 }
@@ -41,7 +46,7 @@ impl Window {
         Ok(Self { cpu: end.0 - start.0, packets: end.1 - start.1 })
     }
 
-    fn us_per_packet(&self) -> f64 {
+    pub(crate) fn us_per_packet(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.packets as f64
     }
 }
@@ -57,18 +62,12 @@ pub(crate) fn measure(
     for run in 1..=options.runs {
         let floor = floor_run(workload, options)?;
         eprintln!("{name}: run {run}: floor  {:.3} µs, {} packets", floor.us_per_packet(), floor.packets);
-        let (server, mut delays, lost) = server_run(workload, options, signal)?;
-        let (p50, p99) = (percentile(&mut delays, 50), percentile(&mut delays, 99));
-        eprintln!(
-            "{name}: run {run}: server {:.3} µs, {} packets, {lost} lost, delay p50 {p50:.0} µs p99 {p99:.0} µs of {}",
-            server.us_per_packet(),
-            server.packets,
-            delays.len(),
-        );
+        let mut server = server_run(workload, options, signal, &[])?;
+        eprintln!("{name}: run {run}: server {server}");
         floors.push(floor.us_per_packet());
-        servers.push(server.us_per_packet());
-        p50s.push(p50);
-        p99s.push(p99);
+        servers.push(server.window.us_per_packet());
+        p50s.push(percentile(&mut server.delays_ns, 50));
+        p99s.push(percentile(&mut server.delays_ns, 99));
     }
     let (floor, server) = (median(floors), median(servers));
     let mut figures = vec![
@@ -83,24 +82,117 @@ pub(crate) fn measure(
     Ok(figures)
 }
 
-/// One call of one publisher: what its window showed, the delays of packets sent within it, and how many were lost.
-fn server_run(workload: &Workload, options: &Options, signal: &Signal) -> anyhow::Result<(Window, Vec<u64>, u64)> {
-    let server = Server::start(&options.server(), signal, LOOPBACK)?;
+/// Runs of each side of [`measure_full`].
+const MOST_FULL_RUNS: usize = 3;
+/// Everything that the server does for a subscriber, but that packets wait for nothing.
+const FULL: &[(&str, &str)] = &[("PARLOR_SFU__PACING", "false")];
+/// The same, and packets leave at the rate that the subscriber's line bears.
+const PACED: &[(&str, &str)] = &[("PARLOR_SFU__PACING", "true")];
+
+/// Floor, server and server with its pacer by turns: retransmission ring, sender reports, transport-wide numbers and the estimator
+/// are at work, and the subscribers answer with feedback.
+pub(crate) fn measure_full(workload: &Workload, options: &Options, signal: &Signal) -> anyhow::Result<Vec<Figure>> {
+    let (mut floors, mut fulls, mut paceds) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 1..=options.runs.min(MOST_FULL_RUNS) {
+        floors.push(floor_run(workload, options)?.us_per_packet());
+        for (name, settings, costs) in [("full", FULL, &mut fulls), ("paced", PACED, &mut paceds)] {
+            let server = server_run(workload, options, signal, settings)?;
+            eprintln!("{name}: run {run}: {server}");
+            costs.push(server.window.us_per_packet());
+        }
+    }
+    let (floor, full, paced) = (median(floors), median(fulls), median(paceds));
+    Ok(vec![
+        Figure::new("forward_full_vs_floor_80k", full / floor, "x"),
+        Figure::new("forward_paced_vs_floor_80k", paced / floor, "x"),
+        Figure::new("forward_full_us_80k", full, "us"),
+        Figure::new("forward_paced_us_80k", paced, "us"),
+    ])
+}
+
+/// What one call of one publisher showed.
+pub(crate) struct Measured {
+    pub window: Window,
+    /// Of packets sent within the window.
+    delays_ns: Vec<u64>,
+    lost: u64,
+}
+
+impl std::fmt::Display for Measured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let delays = &mut self.delays_ns.clone();
+        let (p50, p99) = (percentile(delays, 50), percentile(delays, 99));
+        write!(
+            f,
+            "{:.3} µs, {} packets, {} lost, delay p50 {p50:.0} µs p99 {p99:.0} µs of {}",
+            self.window.us_per_packet(),
+            self.window.packets,
+            self.lost,
+            delays.len()
+        )
+    }
+}
+
+/// One call on a server of its own, with these settings.
+fn server_run(
+    workload: &Workload,
+    options: &Options,
+    signal: &Signal,
+    settings: &[(&str, &str)],
+) -> anyhow::Result<Measured> {
+    let mut all = vec![("PARLOR_SAMPLE_EVERY_MS", "0")];
+    all.extend_from_slice(settings);
+    let server = Server::start_with(&options.server(), signal, LOOPBACK, &all)?;
     let identity = Identity::new(&Certificate::generate()?)?;
     let (place, socket) = Place::make(&server.address, signal, options.subscribers + 1)?;
     let publisher = Publisher::join(socket, &place, &identity)?;
-    let reading = Subscribers::join(options.subscribers, signal, &place, &identity)?.start();
+    let subscribers = Subscribers::join(options.subscribers, signal, &place, &identity)?;
+    let measured = measure_call(publisher, subscribers, server.pid(), workload, options.window());
+    measured.with_context(|| server.log())
+}
+
+/// Sends the workload to subscribers who are there, and looks at the process that forwards it.
+pub(crate) fn measure_call(
+    publisher: Publisher,
+    subscribers: Subscribers,
+    pid: u32,
+    workload: &Workload,
+    length: Duration,
+) -> anyhow::Result<Measured> {
+    let reading = subscribers.start();
     let publishing = publisher.start(workload)?;
-    wait(|| reading.seen.receiving.load(Ordering::Relaxed) == options.subscribers as u64)
-        .with_context(|| format!("{:?} of the subscribers receive\n{}", reading.seen.receiving, server.log()))?;
+    whole(&reading, workload)?;
     std::thread::sleep(WARM_UP);
     let start_ns = clock_ns();
-    let window = Window::open(server.pid(), &reading.seen.received, options.window())?;
+    let window = Window::open(pid, &reading.seen.received, length)?;
     let end_ns = clock_ns();
     drop(publishing);
     let outcome = reading.finish()?;
     let within = outcome.delays.iter().filter(|(sent_ns, _)| (start_ns..end_ns).contains(sent_ns));
-    Ok((window, within.map(|(_, delay_ns)| *delay_ns).collect(), outcome.lost))
+    let delays_ns = within.map(|(_, delay_ns)| *delay_ns).collect();
+    Ok(Measured { window, delays_ns, lost: outcome.lost })
+}
+
+/// Waits until every subscriber gets nearly all that is sent.
+pub(crate) fn whole(reading: &Reading, workload: &Workload) -> anyhow::Result<()> {
+    let receiving = || reading.seen.receiving.load(Ordering::Relaxed);
+    let expected_per_s = workload.packets_per_s()? * reading.count as f64;
+    let start = Instant::now();
+    loop {
+        let before = (Instant::now(), reading.seen.received.load(Ordering::Relaxed));
+        std::thread::sleep(Duration::from_millis(500));
+        let came = reading.seen.received.load(Ordering::Relaxed) - before.1;
+        let per_s = came as f64 / before.0.elapsed().as_secs_f64();
+        if receiving() == reading.count as u64 && per_s >= expected_per_s * NEARLY_ALL {
+            return Ok(());
+        }
+        ensure!(
+            start.elapsed() < WHOLE,
+            "{} of {} subscribers receive, {per_s:.0} packets a second of {expected_per_s:.0}",
+            receiving(),
+            reading.count
+        );
+    }
 }
 
 /// Reads sockets on a thread of its own and counts RTP packets.

@@ -1,6 +1,6 @@
 //! One native peer of a call: the media core's own client, with a socket and a seat in the room.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use parlor_media::client::{Client, Event, Identity, Plan};
 use serde_json::{Value, json};
 
 use crate::drain::{Reader, Sockets};
+use crate::janus::Responder;
 use crate::signal::{OpenSocket, Signal, Socket};
 
 /// ICE, DTLS and the rest of a join take a few milliseconds; this is for a machine in trouble.
@@ -23,6 +24,8 @@ pub(crate) struct Place {
     pub room: String,
     /// The access token of its owner.
     pub token: String,
+    /// The address that peers have their sockets on.
+    pub local: Ipv4Addr,
 }
 
 impl Place {
@@ -30,7 +33,7 @@ impl Place {
     pub(crate) fn make<'a>(server: &str, signal: &'a Signal, seats: usize) -> anyhow::Result<(Self, Socket<'a>)> {
         let (socket, token) = signal.enter(server, "publisher")?;
         let room = signal.create_room(server, &token, seats)?;
-        Ok((Self { server: server.to_owned(), room, token }, socket))
+        Ok((Self { server: server.to_owned(), room, token, local: Ipv4Addr::LOCALHOST }, socket))
     }
 }
 
@@ -40,12 +43,14 @@ pub(crate) struct Peer {
     sockets: Arc<Sockets>,
     index: usize,
     seat: Option<OpenSocket>,
+    /// Where the server is a full agent of ICE, and checks.
+    responder: Option<Responder>,
 }
 
 impl Peer {
     /// A peer on one of `sockets`; it is in no call yet.
     pub(crate) fn new(plan: Plan, identity: &Identity, sockets: &Arc<Sockets>, index: usize) -> Self {
-        Self { client: Client::new(plan, identity), sockets: Arc::clone(sockets), index, seat: None }
+        Self { client: Client::new(plan, identity), sockets: Arc::clone(sockets), index, seat: None, responder: None }
     }
 
     /// Asks for a place in the call. `tracks` says what the offer's send lines carry.
@@ -64,6 +69,25 @@ impl Peer {
         socket.request("call.ready", &json!({"roomId": place.room}))?;
         self.seat = Some(socket.keep_open());
         Ok(())
+    }
+
+    /// Checks of the server are answered from now on, with the password of that offer.
+    pub(crate) fn answers_checks(&mut self, offer: &str) {
+        self.responder = Responder::of_offer(offer);
+    }
+
+    /// Answers a datagram if it is a check: it is then of no more use.
+    pub(crate) fn answer_check(&self, from: SocketAddr, datagram: &[u8]) -> bool {
+        let answer = self.responder.as_ref().and_then(|responder| responder.answer(from, datagram));
+        if let Some(answer) = &answer {
+            self.sockets.send(self.index, from, answer);
+        }
+        answer.is_some()
+    }
+
+    /// Where its socket is.
+    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.sockets.addresses()?[self.index])
     }
 
     /// Sends what the client has to say.
@@ -90,8 +114,11 @@ pub(crate) fn connect_last(peers: &mut [&mut Peer], reader: &mut Reader) -> anyh
         ensure!(start.elapsed() < JOIN, "ICE or DTLS did not complete");
         let now = Instant::now();
         peers.iter_mut().for_each(|peer| peer.tick(now));
-        reader.read(Duration::from_millis(5), |index, _: SocketAddr, datagram| {
+        reader.read(Duration::from_millis(5), |index, from, datagram| {
             let Some(peer) = peers.iter_mut().find(|peer| peer.index == index) else { return };
+            if peer.answer_check(from, datagram) {
+                return;
+            }
             // Before the first `ready` there is no media; what is of no use is the client's to drop.
             let _: Result<Option<Event<'_>>, _> = peer.client.handle(Instant::now(), datagram);
             peer.flush();

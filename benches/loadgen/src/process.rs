@@ -1,5 +1,6 @@
 //! What the kernel says about a process: CPU time and resident memory.
 
+use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
@@ -39,6 +40,30 @@ pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     Ok(kib * 1024)
 }
 
+/// Datagrams that the kernel dropped because a UDP socket of the process was full, since the sockets were opened.
+pub(crate) fn receive_drops(pid: u32) -> anyhow::Result<u64> {
+    let mut own = HashSet::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd")).with_context(|| format!("process {pid} has ended"))? {
+        // One may be closed between the listing and here.
+        let Ok(link) = entry.and_then(|entry| fs::read_link(entry.path())) else { continue };
+        let name = link.to_string_lossy().into_owned();
+        own.extend(name.strip_prefix("socket:[").and_then(|it| it.strip_suffix(']')?.parse::<u64>().ok()));
+    }
+    let mut drops = 0;
+    for table in ["udp", "udp6"] {
+        // Without IPv6 there is no table of it.
+        let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let columns: Vec<&str> = line.split_whitespace().collect();
+            let inode = columns.get(9).and_then(|inode| inode.parse().ok());
+            if inode.is_some_and(|inode| own.contains(&inode)) {
+                drops += columns.last().and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+            }
+        }
+    }
+    Ok(drops)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +79,15 @@ mod tests {
         assert!(resident_bytes(pid).unwrap() > 100_000);
         assert!(cpu_time(u32::MAX).is_err());
         assert_eq!(cpu_time_of(pid, "no thread is called so").unwrap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_full_socket_is_counted() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let before = receive_drops(std::process::id()).unwrap();
+        for _ in 0..20_000 {
+            socket.send_to(&[0; 1000], socket.local_addr().unwrap()).unwrap();
+        }
+        assert!(receive_drops(std::process::id()).unwrap() > before);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It sends each packet with a system call of its own, those of a round back to back, as browsers do.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -47,7 +48,7 @@ impl Drop for Publishing {
 
 impl Publisher {
     pub(crate) fn join(mut socket: Socket<'_>, place: &Place, identity: &Identity) -> anyhow::Result<Self> {
-        let mut publisher = Self::new(identity)?;
+        let mut publisher = Self::new(identity, place.local)?;
         publisher.peer.offer(&mut socket, place, &json!([{"mid": "0", "source": "camera"}]))?;
         connect_last(&mut [&mut publisher.peer], &mut Reader::new(Arc::clone(&publisher.sockets)))?;
         publisher.peer.ready(socket, place)?;
@@ -55,8 +56,8 @@ impl Publisher {
     }
 
     /// A publisher that is in no call yet.
-    pub(crate) fn new(identity: &Identity) -> anyhow::Result<Self> {
-        let sockets = Sockets::bind(1)?;
+    pub(crate) fn new(identity: &Identity, local: Ipv4Addr) -> anyhow::Result<Self> {
+        let sockets = Sockets::bind_to(local, 1)?;
         let plan = Plan { lines: vec![Line::video()], audio_slots: 0, video_slots: 0, seed: 1, ..Plan::default() };
         Ok(Self { peer: Peer::new(plan, identity, &sockets, 0), sockets, key_factor: 1 })
     }
@@ -103,7 +104,10 @@ impl Source {
             }
             peer.tick(Instant::now());
             let want_key = &mut self.want_key;
-            let read = reader.read(left - Duration::from_millis(1), |_, _, datagram| {
+            let read = reader.read(left - Duration::from_millis(1), |_, from, datagram| {
+                if peer.answer_check(from, datagram) {
+                    return;
+                }
                 if let Ok(Some(Event::Rtcp(compound))) = peer.client.handle(Instant::now(), datagram) {
                     let _ = rtcp::read(compound, |part| *want_key |= matches!(part, Part::KeyframeRequest { .. }));
                 }

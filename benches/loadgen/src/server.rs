@@ -52,6 +52,8 @@ impl Server {
             .env("PARLOR_TURN__STUN_LISTEN", "off")
             // One publisher and fifty subscribers are one more than the default allows.
             .env("PARLOR_ROOMS__MAX_PARTICIPANTS", "64")
+            // Everybody of a run comes from one address.
+            .env("PARLOR_HTTP__MAX_CONNECTIONS_PER_ADDRESS", "20000")
             .env("PARLOR_LOG", "warn")
             .envs(settings.iter().copied())
             .stdin(Stdio::null())

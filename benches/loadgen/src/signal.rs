@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The asynchronous half of the load generator: media threads call it and wait.
 pub(crate) struct Signal {
-    runtime: Runtime,
+    pub runtime: Runtime,
     http: reqwest::Client,
 }
 

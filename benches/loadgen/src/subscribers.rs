@@ -1,5 +1,7 @@
-//! Fifty viewers in one thread: each has its own ICE, DTLS and SRTP keys, reads every packet, and opens one in [`OPEN_EVERY`].
+//! Fifty viewers in one thread: each has its own ICE, DTLS and SRTP keys, reads every packet, opens one in [`OPEN_EVERY`], and
+//! answers with reports and (by the client itself) transport-wide feedback.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -59,6 +61,8 @@ pub(crate) struct Outcome {
 /// Subscribers that read on a thread of their own.
 pub(crate) struct Reading {
     pub seen: Arc<Seen>,
+    /// How many they are.
+    pub count: usize,
     thread: JoinHandle<anyhow::Result<Outcome>>,
 }
 
@@ -72,12 +76,38 @@ impl Reading {
 impl Subscribers {
     /// Brings `count` of them into the call, one after the other.
     pub(crate) fn join(count: usize, signal: &Signal, place: &Place, identity: &Identity) -> anyhow::Result<Self> {
-        let sockets = Sockets::bind(count)?;
+        let mut index = 0;
+        let enter = |peer: &mut Peer| {
+            index += 1;
+            let (mut socket, _) = signal.enter(&place.server, &format!("viewer-{index}"))?;
+            peer.offer(&mut socket, place, &json!([]))?;
+            Ok(socket)
+        };
+        Self::join_by(count, place.local, identity, enter, |peer, socket| peer.ready(socket, place))
+    }
+
+    /// The same into any call: `enter` agrees on a connection with the server, `ready` tells it that media can come.
+    pub(crate) fn join_by<Seat>(
+        count: usize,
+        local: Ipv4Addr,
+        identity: &Identity,
+        mut enter: impl FnMut(&mut Peer) -> anyhow::Result<Seat>,
+        mut ready: impl FnMut(&mut Peer, Seat) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
+        let sockets = Sockets::bind_to(local, count)?;
         let mut reader = Reader::new(Arc::clone(&sockets));
         let mut viewers: Vec<Viewer> = Vec::with_capacity(count);
         for index in 0..count {
-            let viewer = Viewer::join(index, signal, place, identity, &mut viewers, &sockets, &mut reader);
-            viewers.push(viewer.with_context(|| format!("subscriber {index}"))?);
+            let mut join = || {
+                let mut peer = Viewer::peer(identity, &sockets, index);
+                let seat = enter(&mut peer)?;
+                let others = viewers.iter_mut().map(|viewer| &mut viewer.peer);
+                connect_last(&mut others.chain([&mut peer]).collect::<Vec<_>>(), &mut reader)?;
+                ready(&mut peer, seat)?;
+                Viewer::over(peer)
+            };
+            let viewer = join().with_context(|| format!("subscriber {index}"))?;
+            viewers.push(viewer);
         }
         Ok(Self { viewers, sockets })
     }
@@ -92,15 +122,15 @@ impl Subscribers {
     /// Reads from now on.
     pub(crate) fn start(mut self) -> Reading {
         let seen = Arc::new(Seen::default());
-        let shared = Arc::clone(&seen);
+        let (shared, count) = (Arc::clone(&seen), self.viewers.len());
         let thread = std::thread::spawn(move || {
             let mut reader = Reader::new(Arc::clone(&self.sockets));
             let mut delays = Vec::with_capacity(1 << 16);
             let mut tick_due = Instant::now();
             while !shared.stop.load(Ordering::Relaxed) {
                 let mut received = 0;
-                reader.read(TICK, |index, _, datagram| {
-                    received += self.viewers[index].take(datagram, &shared, &mut delays);
+                reader.read(TICK, |index, from, datagram| {
+                    received += self.viewers[index].take(from, datagram, &shared, &mut delays);
                 })?;
                 shared.received.fetch_add(received, Ordering::Relaxed);
                 let now = Instant::now();
@@ -111,32 +141,15 @@ impl Subscribers {
             }
             Ok(Outcome { delays, lost: self.viewers.iter().map(Viewer::lost).sum() })
         });
-        Reading { seen, thread }
+        Reading { seen, count, thread }
     }
 }
 
 impl Viewer {
-    fn join(
-        index: usize,
-        signal: &Signal,
-        place: &Place,
-        identity: &Identity,
-        others: &mut [Viewer],
-        sockets: &Arc<Sockets>,
-        reader: &mut Reader,
-    ) -> anyhow::Result<Self> {
-        let (mut socket, _) = signal.enter(&place.server, &format!("viewer-{index}"))?;
-        let mut peer = Self::peer(identity, sockets, index);
-        peer.offer(&mut socket, place, &json!([]))?;
-        let mut peers: Vec<&mut Peer> = others.iter_mut().map(|viewer| &mut viewer.peer).chain([&mut peer]).collect();
-        connect_last(&mut peers, reader)?;
-        peer.ready(socket, place)?;
-        Self::over(peer)
-    }
-
     /// A peer with one slot for sound and one for video.
     pub(crate) fn peer(identity: &Identity, sockets: &Arc<Sockets>, index: usize) -> Peer {
-        let seed = 100 + index as u64;
+        // It is the tie-breaker too: a server that would rather be in control gives way to the larger (RFC 8445 section 7.3.1.1).
+        let seed = u64::MAX - index as u64;
         let plan = Plan { lines: Vec::new(), audio_slots: 1, video_slots: 1, seed, ..Plan::default() };
         let mut peer = Peer::new(plan, identity, sockets, index);
         peer.client.open_every = OPEN_EVERY;
@@ -155,7 +168,10 @@ impl Viewer {
     }
 
     /// Takes one datagram; 1 when it is a packet of the video slot.
-    fn take(&mut self, datagram: &mut [u8], shared: &Seen, delays: &mut Vec<(u64, u64)>) -> u64 {
+    fn take(&mut self, from: SocketAddr, datagram: &mut [u8], shared: &Seen, delays: &mut Vec<(u64, u64)>) -> u64 {
+        if self.peer.answer_check(from, datagram) {
+            return 0;
+        }
         let header = match self.peer.client.handle(Instant::now(), datagram) {
             Ok(Some(Event::Sealed { header, .. })) => header,
             Ok(Some(Event::Rtp { header, packet })) => {

@@ -87,7 +87,7 @@ fn viewers_receive_what_the_publisher_sends() {
     let forwarder = Forwarder::start();
     let identity = Identity::new(&Certificate::generate().unwrap()).unwrap();
 
-    let mut publisher = Publisher::new(&identity).unwrap();
+    let mut publisher = Publisher::new(&identity, Ipv4Addr::LOCALHOST).unwrap();
     let track = OfferedTrack { mid: "0".into(), source: Source::Camera, track: TrackId(1) };
     forwarder.join(1, &mut publisher.peer, vec![track]);
     connect_last(&mut [&mut publisher.peer], &mut Reader::new(Arc::clone(&publisher.sockets))).unwrap();
@@ -106,16 +106,17 @@ fn viewers_receive_what_the_publisher_sends() {
     }
 
     let reading = Subscribers::over(peers, sockets).unwrap().start();
-    let publishing = publisher.start(&"bursts:40:20:1160".parse().unwrap()).unwrap();
+    let publishing = publisher.start(&"bursts:20:20:1160".parse().unwrap()).unwrap();
     let start = Instant::now();
     while reading.seen.received.load(Ordering::Relaxed) < 1000 {
-        assert!(start.elapsed() < Duration::from_secs(10), "only {:?} packets came", reading.seen.received);
+        assert!(start.elapsed() < Duration::from_secs(40), "only {:?} packets came", reading.seen.received);
         std::thread::sleep(Duration::from_millis(5));
     }
     drop(publishing);
     assert_eq!(reading.seen.receiving.load(Ordering::Relaxed), VIEWERS as u64);
     let outcome = reading.finish().unwrap();
     assert_eq!(outcome.lost, 0);
-    assert!(outcome.delays.len() >= 1000 / 97, "{}", outcome.delays.len());
+    // One in 97 is opened; some of those are of the probes that find out what a line bears.
+    assert!(outcome.delays.len() >= 1000 / 97 / 2, "{}", outcome.delays.len());
     assert!(outcome.delays.iter().all(|(_, delay_ns)| (1..5_000_000_000).contains(delay_ns)));
 }

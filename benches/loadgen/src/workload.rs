@@ -55,6 +55,21 @@ impl std::fmt::Display for Workload {
     }
 }
 
+impl Workload {
+    /// How many packets a publisher sends, on average.
+    pub(crate) fn packets_per_s(&self) -> anyhow::Result<f64> {
+        match self {
+            Self::Bursts { per_s, packets, .. } => Ok(f64::from(*per_s) * *packets as f64),
+            Self::Trace(file) => {
+                let rounds = read_trace(file)?;
+                let packets: usize = rounds.iter().map(|(_, round)| round.len()).sum();
+                let length: Duration = rounds.iter().map(|(gap, _)| *gap).sum();
+                Ok(packets as f64 / length.as_secs_f64())
+            }
+        }
+    }
+}
+
 /// Hands out the packets of a workload when they are due.
 pub(crate) struct Pacer {
     /// Each round is what leaves together, and how long after the round before.
@@ -155,6 +170,8 @@ mod tests {
         }
         assert_eq!(shapes.len(), 1291);
         assert_eq!(shapes.iter().filter(|shape| shape.marker).count(), 300);
+        let per_s = Workload::Trace(chromium_trace()).packets_per_s().unwrap();
+        assert!((per_s - 129.1).abs() < 1.5, "{per_s}");
         assert!((pacer.due() - start).abs_diff(Duration::from_secs(10)) < Duration::from_millis(100));
         assert!(shapes.iter().all(|shape| (1..=1200).contains(&shape.payload_bytes)));
     }
