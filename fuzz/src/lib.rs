@@ -3,9 +3,11 @@
 //!
 //! A function returns when all is well and panics when it is not: by itself, or by one of the promises it checks.
 
+mod estimator;
 mod layers;
 mod turn;
 
+pub use estimator::feedback;
 pub use layers::{av1_stream, vp9_payload};
 pub use turn::turn_message;
 

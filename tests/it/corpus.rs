@@ -38,6 +38,11 @@ fn rtcp_compounds() {
 }
 
 #[test]
+fn feedback_on_a_line() {
+    each(&["fuzz/corpus/feedback"], targets::feedback);
+}
+
+#[test]
 fn redundant_audio() {
     each(&["fuzz/corpus/redundant_audio"], targets::redundant_audio);
 }
