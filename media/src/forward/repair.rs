@@ -45,8 +45,8 @@ impl Stream {
         let Some((feed, _, index)) = self.map.source_of(sequence) else { return 0 };
         way.out.close_run();
         if self.decided_of(packet) == Some(false) && feed.source == self.current.map_or(feed.source, |it| it.source) {
-            // Its place was filled, and is filled again.
-            return write::padding(self.filling(&feed, index), self.extensions, 1, way);
+            // Its place was filled. Another packet under the same number would be another text under the same nonce.
+            return 0;
         }
         let head = self.head(&feed, index, packet);
         let head = match self.rtx_ssrc.zip(feed.rtx_payload_type) {
