@@ -72,6 +72,32 @@ test("a microphone that is silent costs nothing, and nothing is concealed", asyn
   expect((later.concealed - silent.concealed) / (later.all - silent.all)).toBeLessThan(0.05);
 });
 
+/** Bytes of a packet of sound, on average, in the slot that carried most. */
+async function bytesOfSound({ page }: Person): Promise<number> {
+  return page.evaluate(async () => {
+    const streams = await globalThis.__media.streams("inbound-rtp");
+    const sounds = streams.filter(({ kind, packetsReceived }) => kind === "audio" && packetsReceived > 100);
+    return Math.max(
+      0,
+      ...sounds.map(({ bytesReceived, packetsReceived }) => bytesReceived / packetsReceived),
+    );
+  });
+}
+
+test("redundant audio goes to who takes it, and the newest frames alone to everybody else", async ({
+  server,
+  person,
+}) => {
+  const ada = await person("chromium", "ada", { id: 1 });
+  const bob = await person("chromium", "bob", { id: 2 });
+  const dan = await person("firefox", "dan", { id: 4 });
+  await meet(server, [ada, bob, dan]);
+  for (const other of [bob, dan]) await other.hears("ada", 1);
+  for (const other of [bob, dan]) await expect.poll(() => bytesOfSound(other)).toBeGreaterThan(0);
+  // Each packet carries the frame before its own once more.
+  expect(await bytesOfSound(bob)).toBeGreaterThan(1.5 * (await bytesOfSound(dan)));
+});
+
 test("a share is sharp and slow or smooth, as its sharer chooses, and brings its sound", async ({
   server,
   person,
