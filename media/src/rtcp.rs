@@ -5,9 +5,9 @@
 
 use crate::drop::Drop;
 use crate::fault::Step;
+use crate::layer::SenderReport;
 use crate::line::Way;
 use crate::outbox::Address;
-use crate::layer::SenderReport;
 use crate::shard::Shard;
 use crate::track::PeerKey;
 

@@ -451,3 +451,14 @@ impl Estimator {
         self.trendline.usage() != Usage::Over && is_answered && !has_dropped && !self.loss.is_held()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimator_is_small() {
+        // Each subscriber has one; the history beside it has 16 KB at most.
+        assert!(size_of::<Estimator>() <= 1_536, "{}", size_of::<Estimator>());
+    }
+}
