@@ -11,6 +11,8 @@ const BINDING_SUCCESS: [u8; 2] = [1, 1];
 const MESSAGE_INTEGRITY: [u8; 2] = [0, 8];
 const XOR_MAPPED_ADDRESS: [u8; 2] = [0, 0x20];
 const INTEGRITY_BYTES: usize = 20;
+const FINGERPRINT: [u8; 2] = [0x80, 0x28];
+const FINGERPRINT_XOR: u32 = 0x5354_554e;
 
 /// What answers the checks of one peer.
 pub(crate) struct Responder(hmac::Key);
@@ -43,8 +45,20 @@ impl Responder {
         answer.extend_from_slice(&MESSAGE_INTEGRITY);
         answer.extend_from_slice(&[0, INTEGRITY_BYTES as u8]);
         answer.extend_from_slice(integrity.as_ref());
+        // Full agents read no answer without a fingerprint (section 14.7); it counts in the length that it covers.
+        answer[3] += 8;
+        let fingerprint = crc32(&answer) ^ FINGERPRINT_XOR;
+        answer.extend_from_slice(&FINGERPRINT);
+        answer.extend_from_slice(&[0, 4]);
+        answer.extend_from_slice(&fingerprint.to_be_bytes());
         Some(answer)
     }
+}
+
+/// The checksum of Ethernet and zip, a bit at a time: there are few checks.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
 }
 
 #[cfg(test)]
@@ -59,12 +73,15 @@ mod tests {
         check.extend(COOKIE);
         check.extend([0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86, 0xfa, 0x87, 0xdf, 0xae]);
         let answer = responder.answer("192.0.2.1:32853".parse().unwrap(), &check).unwrap();
-        assert_eq!(answer[..4], [1, 1, 0, 36]);
+        assert_eq!(answer[..4], [1, 1, 0, 44]);
         assert_eq!(answer[4..20], check[4..20]);
         assert_eq!(answer[20..32], [0, 0x20, 0, 8, 0, 1, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43]);
-        assert_eq!(answer.len(), 20 + 36);
+        assert_eq!(answer.len(), 20 + 44);
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"VOkJxbRl1RmTxUk/WvJxBt");
-        hmac::verify(&key, &answer[..32], &answer[36..]).unwrap();
+        let covered = [&answer[..3], &[36], &answer[4..32]].concat();
+        hmac::verify(&key, &covered, &answer[36..56]).unwrap();
+        assert_eq!(answer[56..60], [0x80, 0x28, 0, 4]);
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926, "the checksum's own example");
         assert!(responder.answer("192.0.2.1:32853".parse().unwrap(), &answer).is_none(), "an answer is no check");
         assert!(responder.answer("192.0.2.1:1".parse().unwrap(), &[0x80; 40]).is_none());
     }

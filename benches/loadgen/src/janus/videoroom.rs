@@ -98,11 +98,12 @@ impl<'a> Janus<'a> {
         peer.answers_checks(&offer);
         let handle = self.attach()?;
         let join = json!({"request": "joinandconfigure", "room": ROOM, "ptype": "publisher", "display": "one"});
-        let sdp = with_candidate(&offer, publisher.sockets.addresses()?[0]);
+        let sdp = with_candidate(&spelled_out(&offer), publisher.sockets.addresses()?[0]);
         let reply = self.message(handle, &join, Some(json!({"type": "offer", "sdp": sdp})))?;
         let answer = reply["jsep"]["sdp"].as_str().context("Janus gave no answer")?;
         peer.client.accept(Instant::now(), &spelled_out(answer)).context("Janus's answer cannot be read")?;
-        connect_last(&mut [&mut publisher.peer], &mut Reader::new(Arc::clone(&publisher.sockets)))?;
+        let connected = connect_last(&mut [&mut publisher.peer], &mut Reader::new(Arc::clone(&publisher.sockets)));
+        connected.with_context(|| format!("{answer}\n{}", self.log()))?;
         Ok((publisher, number(&reply["plugindata"]["data"]["id"])?))
     }
 
@@ -183,7 +184,7 @@ fn number(value: &Value) -> anyhow::Result<u64> {
 
 /// The same with the session's credentials in each section, where the client looks for them.
 fn spelled_out(sdp: &str) -> String {
-    let names = ["a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:"];
+    let names = ["a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=setup:"];
     let session = sdp.lines().take_while(|line| !line.starts_with("m="));
     let shared: Vec<&str> = session.filter(|line| names.iter().any(|name| line.starts_with(name))).collect();
     let mut out = String::new();
