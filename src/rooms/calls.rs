@@ -109,6 +109,10 @@ impl Rooms {
                     self.0.sfu.mute(call, track.track_id, true);
                 }
                 self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(published.clone())));
+                if orders.is_some_and(|orders| orders.hosted.is_in_spotlight(participant)) {
+                    // The media side may have begun the call anew.
+                    self.0.sfu.spotlight(call, Some(participant));
+                }
             }
             Err(strange) => {
                 // The media side may have taken them on: nobody gets to see what nobody here knows.
