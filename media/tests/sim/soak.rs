@@ -71,7 +71,6 @@ fn resident() -> u64 {
 }
 
 #[test]
-#[ignore = "what fills a number that was left out still breaks laws: make sim"]
 fn three_hundred_joins_leave_nothing() {
     crate::hush();
     let world = churn(301, 300, |_, _| {});
