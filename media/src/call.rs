@@ -1,9 +1,10 @@
 //! A call: who is in it, who speaks, and the mapping of its tracks onto everybody's slots.
 
 use crate::allocate::Rank;
+use crate::event::{Event, SlotState};
 use crate::fault::Step;
 use crate::id::{CallId, ParticipantId};
-use crate::shard::{Event, Shard, SlotState};
+use crate::shard::Shard;
 use crate::slots::{self, Told};
 use crate::speaker::Speakers;
 use crate::track::{Kind, PeerKey, SILENT_US, Source, TrackKey};
@@ -160,7 +161,8 @@ impl Shard {
         let mut changed = Vec::new();
         for slot in &mut peer.slots {
             let video = slot.kind == Kind::Video;
-            let layer = slot.stream.shown().filter(|(track, _)| video && Some(*track) == slot.track).map(|(_, layer)| layer);
+            let layer =
+                slot.stream.shown().filter(|(track, _)| video && Some(*track) == slot.track).map(|(_, layer)| layer);
             let paused = slot.paused && slot.track.is_some();
             let now = Told { track: slot.track, layer, timestamp: slot.first_timestamp, paused };
             if slot.told == now {

@@ -1,11 +1,12 @@
 //! What each receiver's line carries: the shares of its slots, what waits for it, and probes of what more it could bear.
 
 use crate::allocate::{self, Demand, Rank};
+use crate::event::Event;
 use crate::fault::Step;
 use crate::forward::{SourceLayer, Target};
 use crate::ladder::Ladder;
 use crate::line::Way;
-use crate::shard::{Event, Shard};
+use crate::shard::Shard;
 use crate::track::{Kind, PeerKey, TrackKey};
 
 /// What waits for a line is looked at this often.

@@ -5,8 +5,9 @@
 //! broken off: the call's peers and tracks are removed, and every index is made anew of what remains. What the panic
 //! interrupted for others in the same tick is lost, as a packet may be.
 
+use crate::event::Event;
 use crate::id::{CallId, ParticipantId};
-use crate::shard::{Event, Shard};
+use crate::shard::Shard;
 use crate::track::{Kind, PeerKey, TrackKey};
 
 /// What is being done for a call.

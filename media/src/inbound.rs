@@ -5,13 +5,14 @@ use std::time::Instant;
 use crate::audio::Heard;
 use crate::codec;
 use crate::drop::Drop;
+use crate::event::Event;
 use crate::fault::Step;
-use crate::outbox::{Address, Path};
 use crate::ice;
+use crate::outbox::{Address, Path};
 use crate::peer::{Inbound, MOST_ADDRESSES, MOST_INBOUND};
 use crate::ring::Packet;
 use crate::rtp::Header;
-use crate::shard::{Event, Shard};
+use crate::shard::Shard;
 use crate::srtp::{Opener, RolloverWindow, Sealer};
 use crate::track::{Codec, Kind, PeerKey};
 

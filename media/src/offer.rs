@@ -1,16 +1,17 @@
 //! Joining a call: an offer in, an answer out. The same connection may offer again for more slots; a new connection of the
 //! same participant replaces the old one.
 
-use crate::call::Call;
-use crate::fault::Step;
 use crate::allocate::Rank;
+use crate::call::Call;
+use crate::event::Event;
+use crate::fault::Step;
 use crate::forward::{Extensions, Format, Formats, Seeds, Stream};
 use crate::ice::{self, Agent};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::line::Line;
 use crate::peer::{FIRST_RTT_US, MOST_RESEND_CREDIT, Peer, Section, low_to_high};
 use crate::sdp::{self, Answer, Offer, OfferedMedia, SdpError, SlotLine};
-use crate::shard::{Event, Shard};
+use crate::shard::Shard;
 use crate::slots::{Slot, Told};
 use crate::track::{Codec, Kind, MOST_LAYERS, PeerKey, Source, Track};
 use crate::twcc::Arrivals;

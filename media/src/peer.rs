@@ -2,10 +2,10 @@
 
 use crate::drop::Drop;
 use crate::dtls::Dtls;
-use crate::line::Line;
-use crate::outbox::{Address, Path};
 use crate::ice::Agent;
 use crate::id::{ParticipantId, TrackId};
+use crate::line::Line;
+use crate::outbox::{Address, Path};
 use crate::rtp::Header;
 use crate::sdp::Extensions;
 use crate::slots::Slot;

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use crate::event::Event;
 use crate::fault::Step;
 use crate::inbound::CLOSED_KEPT_US;
 use crate::layer::us_to_ntp;
 use crate::peer::{MOST_RESEND_CREDIT, RESEND_CREDIT_PER_TICK};
-use crate::shard::{Event, SECOND_US, Shard};
+use crate::shard::{SECOND_US, Shard};
 use crate::track::PeerKey;
 
 /// Congestion feedback goes to a publisher this often (draft-holmer-rmcat-transport-wide-cc-extensions-01 §2.3 suggests 50–250 ms).

@@ -16,13 +16,15 @@ use crate::call::Call;
 use crate::demux::{self, Kind as Protocol};
 use crate::drop::Drop;
 use crate::dtls::Certificate;
+use crate::event::Event;
 use crate::fault::{Step, Work};
-use crate::outbox::{Address, Outbox, Path};
 use crate::id::{CallId, ParticipantId, TrackId};
+use crate::outbox::{Address, Outbox, Path};
 use crate::peer::{Peer, View};
 use crate::sdp::CodecName;
+use crate::stats::Stats;
 use crate::tap::Recorder;
-use crate::track::{Codec, Kind, PeerKey, Track, TrackKey};
+use crate::track::{Kind, PeerKey, Track, TrackKey};
 
 /// The settings of a shard.
 #[derive(Debug, Clone)]
@@ -56,7 +58,7 @@ impl Default for Config {
             candidates: Vec::new(),
             tcp_candidates: Vec::new(),
             ice_timeout: Duration::from_secs(20),
-            most_participants: 128,
+            most_participants: 4_096,
             audio_speakers: 4,
             sample_every: None,
             estimation: true,
@@ -91,111 +93,6 @@ pub struct Transmit<'a> {
     pub segment: usize,
 }
 
-/// What a slot carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SlotState {
-    /// The section of the offer that the slot is.
-    pub mid: String,
-    /// Audio or video.
-    pub kind: Kind,
-    /// Whose track, if any.
-    pub source: Option<(ParticipantId, TrackId)>,
-    /// The simulcast layer that flows, lowest is 0; none until the first packet, and for audio.
-    pub layer: Option<u8>,
-    /// RTP timestamp of the track's first frame in this slot, once it has been sent.
-    pub rtp_timestamp: Option<u32>,
-    /// The receiver's line does not carry the track now.
-    pub paused: bool,
-}
-
-/// What a shard has to tell the layers above.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The participant's keys are agreed.
-    Connected {
-        /// The call.
-        call: CallId,
-        /// The participant.
-        participant: ParticipantId,
-        /// Which of its connections.
-        connection: u64,
-    },
-    /// The participant's connection is given up; the shard has forgotten it.
-    Lost {
-        /// The call.
-        call: CallId,
-        /// The participant.
-        participant: ParticipantId,
-        /// Which of its connections.
-        connection: u64,
-    },
-    /// Slots of the participant that carry something else than before.
-    Slots {
-        /// The call.
-        call: CallId,
-        /// The participant.
-        participant: ParticipantId,
-        /// The slots that changed.
-        slots: Vec<SlotState>,
-    },
-    /// Which simulcast layers of a track anybody watches, lowest first: its publisher need not send the others.
-    Watched {
-        /// The call.
-        call: CallId,
-        /// The track.
-        track: TrackId,
-        /// A layer each.
-        layers: Vec<bool>,
-    },
-    /// Packets of a track began to arrive, or ceased.
-    Track {
-        /// The call.
-        call: CallId,
-        /// The track.
-        track: TrackId,
-        /// Whether packets arrive.
-        active: bool,
-    },
-    /// A key frame of a camera or screen, to be looked at.
-    Sampled {
-        /// The call.
-        call: CallId,
-        /// Who publishes it.
-        participant: ParticipantId,
-        /// The track.
-        track: TrackId,
-        /// The simulcast layer that it is of, lowest is 0.
-        layer: u8,
-        /// What the frame is.
-        codec: Codec,
-        /// The frame: VP8's bitstream, or H.264 in Annex B with its parameter sets. Nobody has looked into it yet.
-        frame: Vec<u8>,
-    },
-    /// A camera or screen gave no key frame, however often it was asked.
-    Unsampled {
-        /// The call.
-        call: CallId,
-        /// Who publishes it.
-        participant: ParticipantId,
-        /// The track.
-        track: TrackId,
-    },
-    /// A camera or screen is over.
-    Ended {
-        /// The call.
-        call: CallId,
-        /// The track.
-        track: TrackId,
-    },
-    /// Who speaks now, loudest first, with the level in dBov.
-    Speakers {
-        /// The call.
-        call: CallId,
-        /// Participants and levels.
-        speakers: Vec<(ParticipantId, i8)>,
-    },
-}
-
 /// What [`Shard::poll`] answers.
 #[derive(Debug)]
 pub enum Output<'a> {
@@ -203,72 +100,6 @@ pub enum Output<'a> {
     Transmit(Transmit<'a>),
     /// Something to tell.
     Event(Event),
-}
-
-/// What a shard has counted since it began.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stats {
-    /// Datagrams that came.
-    pub packets_in: u64,
-    /// Their bytes.
-    pub bytes_in: u64,
-    /// Media packets forwarded, a packet to n receivers counted n times.
-    pub packets_out: u64,
-    /// Their bytes.
-    pub bytes_out: u64,
-    /// Packets that subscribers asked for again.
-    pub nacks_in: u64,
-    /// Packets sent again to subscribers.
-    pub resent: u64,
-    /// Packets asked for again of publishers.
-    pub nacks_out: u64,
-    /// Packets that publishers sent again and that were missing.
-    pub repaired: u64,
-    /// Key frame requests of subscribers.
-    pub plis_in: u64,
-    /// Key frame requests to publishers.
-    pub plis_out: u64,
-    /// Dropped packets by reason, in the order of [`Drop::ALL`].
-    pub drops: [u64; Drop::ALL.len()],
-    /// Bytes sent to find out what lines bear.
-    pub probed: u64,
-    /// Times that more waited for a line than it could carry in time.
-    pub overruns: u64,
-    /// Key frames told for looking at.
-    pub sampled: u64,
-    /// Packets copied for recorders.
-    pub recorded: u64,
-    /// Calls now.
-    pub calls: u64,
-    /// Participants now.
-    pub participants: u64,
-    /// Tracks that arrive now: microphones, then video by its number of layers sent (1, 2, 3).
-    pub tracks: [u64; 4],
-}
-
-impl Default for Stats {
-    fn default() -> Self {
-        Stats {
-            packets_in: 0,
-            bytes_in: 0,
-            packets_out: 0,
-            bytes_out: 0,
-            nacks_in: 0,
-            resent: 0,
-            nacks_out: 0,
-            repaired: 0,
-            plis_in: 0,
-            plis_out: 0,
-            probed: 0,
-            overruns: 0,
-            sampled: 0,
-            recorded: 0,
-            drops: [0; Drop::ALL.len()],
-            calls: 0,
-            participants: 0,
-            tracks: [0; 4],
-        }
-    }
 }
 
 /// How often repairs and feedback are looked after while anybody publishes.

@@ -7,7 +7,8 @@
 use rand::RngExt;
 
 use super::append_frame;
-use crate::shard::{Event, SECOND_US, Shard};
+use crate::event::Event;
+use crate::shard::{SECOND_US, Shard};
 use crate::track::{Kind, Track, TrackKey};
 
 /// The longest key frame that is looked at: a 4K frame at high quality has less.
@@ -158,7 +159,8 @@ impl Shard {
             if !sampling.is_open(now_us, every_us) {
                 return;
             }
-            let Some((packet, _)) = track.layers[place].ring.find(index).filter(|(it, _)| it.frame.keyframe_start) else {
+            let Some((packet, _)) = track.layers[place].ring.find(index).filter(|(it, _)| it.frame.keyframe_start)
+            else {
                 return;
             };
             let (epoch, timestamp) = (track.layers[place].epoch, packet.timestamp);
@@ -213,7 +215,8 @@ impl Shard {
             return Some(lowest);
         }
         let targets = track.subscribers.iter().map(|(peer, slot)| self.peers[*peer].slots[usize::from(*slot)].target);
-        let highest = targets.flatten().map(|target| usize::from(target.layer)).filter(|layer| track.is_sent(*layer)).max();
+        let highest =
+            targets.flatten().map(|target| usize::from(target.layer)).filter(|layer| track.is_sent(*layer)).max();
         highest.or_else(|| sent.next_back()).or(Some(lowest))
     }
 
