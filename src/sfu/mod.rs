@@ -19,9 +19,9 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+pub use open::{Config, StartError, shard_count};
 use parlor_media::sdp::SdpError;
 use parlor_media::{OfferError as MediaOfferError, Source, Stats};
-pub use open::{Config, StartError, shard_count};
 pub use tap::{Codec, Recorded, RecordedEvent, RecordedPacket, Sampled, Taps, codec, h264_dimensions};
 use tokio::sync::oneshot;
 

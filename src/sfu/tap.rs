@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-pub use parlor_media::{codec, h264_dimensions};
 use parlor_media::{Recorded as CoreRecorded, RecordedEvent as CoreEvent};
+pub use parlor_media::{codec, h264_dimensions};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
