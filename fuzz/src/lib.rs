@@ -5,10 +5,12 @@
 
 mod estimator;
 mod layers;
+mod packets;
 mod turn;
 
 pub use estimator::feedback;
 pub use layers::{av1_stream, vp9_payload};
+pub use packets::{rtp_header, series, stun, vp8_payload};
 pub use turn::turn_message;
 
 use std::net::SocketAddr;

@@ -23,6 +23,26 @@ fn each(folders: &[&str], target: fn(&[u8])) {
 }
 
 #[test]
+fn stun_of_strangers() {
+    each(&["fuzz/corpus/stun"], targets::stun);
+}
+
+#[test]
+fn rtp_headers() {
+    each(&["fuzz/corpus/rtp_header"], targets::rtp_header);
+}
+
+#[test]
+fn vp8_payloads() {
+    each(&["fuzz/corpus/vp8_payload"], targets::vp8_payload);
+}
+
+#[test]
+fn series_of_numbers() {
+    each(&["fuzz/corpus/series"], targets::series);
+}
+
+#[test]
 fn datagrams() {
     each(&["fuzz/corpus/demux"], targets::demux);
 }

@@ -5,6 +5,7 @@ mod harness;
 
 mod api;
 mod bans;
+mod broken;
 mod call;
 mod cases_store;
 mod chat;

@@ -17,12 +17,13 @@ const MOST_PEOPLE: usize = 14;
 /// After the last fault: enough for every time-out, reconnection and estimate.
 const CALM: Duration = Duration::from_secs(30);
 
-/// A whole run: chaos for so long, calm, and everybody's leaving.
-pub fn run(seed: u64, time: Duration) -> Account {
-    let mut world = World::new(seed, Config::default());
+/// A whole run: chaos for so long, calm, and everybody's leaving. Without estimation every line bears what is asked of it.
+pub fn run(seed: u64, time: Duration, estimation: bool) -> Account {
+    let config = Config { estimation, ..Config::default() };
+    let mut world = World::new(seed, config.clone());
     if world.random.random_ratio(1, 3) {
         let sample_every = Some(Duration::from_secs(2));
-        world = World::new(seed, Config { sample_every, ..Config::default() });
+        world = World::new(seed, Config { sample_every, ..config });
     }
     let people = world.random.random_range(3..9);
     for _ in 0..people {

@@ -48,9 +48,10 @@ impl Arrived {
         self.of_late.retain(|(_, stream, _)| stream.who != who);
     }
 
-    pub fn has(&self, stream: StreamId, number: u32) -> bool {
+    /// Whether a packet was there before this moment.
+    pub fn has(&self, now: Instant, stream: StreamId, number: u32) -> bool {
         self.before.get(&stream).is_some_and(|numbers| numbers.contains(&number))
-            || self.of_late.iter().any(|(_, known, other)| (*known, *other) == (stream, number))
+            || self.of_late.iter().any(|(at, known, other)| *at < now && (*known, *other) == (stream, number))
     }
 
     /// How many packets between two (exclusive) have not arrived.

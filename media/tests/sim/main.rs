@@ -40,13 +40,13 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 /// Seeds that broke a law, and what they found.
-const KNOWN: [u64; 2] = [9, 20];
+const KNOWN: [u64; 1] = [9];
 
 #[test]
 fn two_dozen_seeds_keep_every_law() {
     hush();
     let seeds = (0..26).filter(|seed| !KNOWN.contains(seed));
-    let forwarded: u64 = seeds.map(|seed| chaos::run(seed, Duration::from_secs(12)).forwarded).sum();
+    let forwarded: u64 = seeds.map(|seed| chaos::run(seed, Duration::from_secs(12), false).forwarded).sum();
     assert!(forwarded > 100_000, "{forwarded} packets are not much");
 }
 
@@ -55,7 +55,7 @@ fn two_dozen_seeds_keep_every_law() {
 #[ignore = "known: harmless to the stream, but a number should name one packet"]
 fn seed_9_a_number_that_was_filled_is_answered_with_what_was_left_out() {
     hush();
-    chaos::run(9, Duration::from_secs(12));
+    chaos::run(9, Duration::from_secs(12), true);
 }
 
 /// After an outage of the line a picture that is told in a slot does not come back within half a minute of calm.
@@ -63,13 +63,13 @@ fn seed_9_a_number_that_was_filled_is_answered_with_what_was_left_out() {
 #[ignore = "known: a line that was bad is not trusted again soon enough"]
 fn seed_1103_a_picture_stays_away_after_the_calm() {
     hush();
-    chaos::run(1_103, Duration::from_secs(10));
+    chaos::run(1_103, Duration::from_secs(10), true);
 }
 
 #[test]
 fn a_seed_is_one_run() {
     hush();
-    let [one, other] = [(); 2].map(|()| chaos::run(5, Duration::from_secs(6)).print);
+    let [one, other] = [(); 2].map(|()| chaos::run(5, Duration::from_secs(6), true).print);
     assert_eq!(one, other);
 }
 
@@ -79,9 +79,10 @@ fn a_seed_is_one_run() {
 fn sweep() {
     hush();
     let (first, seeds, seconds) = (number("SIM_FIRST", 1_000), number("SIM_SEEDS", 200), number("SIM_SECONDS", 30));
+    let estimation = std::env::var_os("SIM_ESTIMATION").is_none_or(|value| value != "off");
     let (mut failed, mut forwarded, mut joins, mut broken) = (Vec::new(), 0, 0, 0);
     for seed in first..first + seeds {
-        match catch_unwind(AssertUnwindSafe(|| chaos::run(seed, Duration::from_secs(seconds)))) {
+        match catch_unwind(AssertUnwindSafe(|| chaos::run(seed, Duration::from_secs(seconds), estimation))) {
             Ok(account) => {
                 forwarded += account.forwarded;
                 joins += account.joins;

@@ -134,7 +134,7 @@ impl World {
             let Some((stream, number)) = guest.sent.get(&name) else {
                 return Err(format!("{name:?} is asked for, but was never sent"));
             };
-            if self.arrived.has(*stream, *number) {
+            if self.arrived.has(self.now, *stream, *number) {
                 return Err(format!("{name:?} is asked for, but is there"));
             }
             let times = guest.asked.entry(name).or_default();

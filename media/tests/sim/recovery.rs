@@ -103,7 +103,7 @@ fn account(world: &World, from: usize, watchers: &[usize], begun: std::time::Ins
                     continue;
                 }
                 // Frames that were forwarded, and those that might have been, had they not been lost on their way to the server.
-                let came = (0..*parts).any(|part| world.arrived.has(name.0, first + u32::from(part)));
+                let came = (0..*parts).any(|part| world.arrived.has(world.now, name.0, first + u32::from(part)));
                 let flows = law.spans.iter().any(|(stream, span)| *stream == name.0 && span.contains(&name.1));
                 if !flows || (came && !law.frames.contains(name)) {
                     continue;
