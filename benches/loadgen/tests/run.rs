@@ -70,7 +70,8 @@ fn is_whole(result: &Value, people: u64) {
     assert!(packets["received"].as_f64() < packets["expected"].as_f64().map(|expected| expected * 1.1), "{result:#}");
     let latency = |key: &str| result["latencyUs"][key].as_f64().unwrap();
     assert!(latency("p50") > 0.0 && latency("p50") <= latency("p99") && latency("p99") <= latency("max"), "{result:#}");
-    assert!(result["server"]["cpuUsPerPacket"].as_f64().unwrap() > 0.0, "{result:#}");
+    // The process is that of all tests: threads of another one's server may end meanwhile, and take their time with them.
+    assert!(result["server"]["cpuUsPerPacket"].as_f64().unwrap() >= 0.0, "{result:#}");
     assert!(result["server"]["memoryKb"].as_f64().unwrap() > 1000.0, "{result:#}");
     assert!(result["firstPacketUs"]["count"].as_u64().unwrap() > 0, "{result:#}");
 }
