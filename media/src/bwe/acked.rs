@@ -34,16 +34,16 @@ impl Rate {
         *bin = bin.saturating_add(bytes);
     }
 
-    /// The bin of a time that is not in the last one. What is older than all goes into the last one: it is not much.
+    /// The bin of a time that is not in the last one. What lies further back than all of them is of a clock that was set.
     fn turn(&mut self, at_us: i64) -> i64 {
         let bin = at_us.div_euclid(BIN_US);
         let ahead = if self.last_us == i64::MIN { BINS } else { bin - self.bin };
-        if ahead < 0 {
-            return if ahead > -BINS { bin } else { self.bin };
+        if (1 - BINS..0).contains(&ahead) {
+            return bin;
         }
-        if ahead >= BINS {
+        if ahead >= BINS || ahead < 0 {
             self.bins = [0; BINS as usize];
-            self.first_us = at_us;
+            (self.first_us, self.last_us) = (at_us, at_us);
         } else {
             for skipped in self.bin + 1..=bin {
                 self.bins[(skipped & (BINS - 1)) as usize] = 0;
@@ -79,6 +79,17 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_anew() {
+        let mut rate = Rate::new();
+        rate.add(60_000_000, 1_000);
+        for packet in 0..500 {
+            rate.add(packet * 4_000, 1_000);
+        }
+        let bps = rate.usual().expect("two seconds are enough");
+        assert!((bps - 2e6).abs() < 1e5, "{bps}");
+    }
 
     #[test]
     fn a_steady_rate_and_a_sudden_change_are_seen() {
