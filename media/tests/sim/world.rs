@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
-use parlor_media::client::{Client, Identity, Line as OfferLine, Plan};
+use parlor_media::client::{Client, Feedback, Identity, Line as OfferLine, Plan};
 use parlor_media::drop::Drop;
 use parlor_media::dtls::Certificate;
 use parlor_media::{
@@ -153,7 +153,8 @@ impl World {
         let mut lines = vec![OfferLine::Audio, camera];
         lines.extend(offer.screen.then(OfferLine::video));
         let (audio_slots, video_slots) = (3, offer.video_slots);
-        Plan { lines, audio_slots, video_slots, history: 512, seed: self.random.random(), ..Plan::default() }
+        let (feedback, seed) = (Feedback::ByCaller, self.random.random());
+        Plan { lines, audio_slots, video_slots, history: 512, feedback, seed, ..Plan::default() }
     }
 
     /// Somebody new joins a call; answers their place.
