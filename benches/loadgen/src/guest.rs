@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
-use parlor_media::client::{Client, Feedback, Identity, Line, Plan};
+use parlor_media::client::{Client, Identity, Line, Plan};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep_until, timeout};
@@ -150,7 +150,6 @@ impl Guest {
             audio_slots: watch.audio_slots,
             video_slots: watch.video_slots,
             history: HISTORY,
-            feedback: Feedback::ByCaller,
             seed: party.seed.wrapping_mul(0x1_0001).wrapping_add(1 + self.number as u64),
             ..Plan::default()
         };
