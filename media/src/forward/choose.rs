@@ -12,6 +12,8 @@ const REMEMBERED_FRAMES: usize = 96;
 /// Whether a frame goes to the receiver: all of it, or nothing, however late its packets come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decision {
+    /// The low bits of the source's epoch: no two within memory share them.
+    epoch: u32,
     timestamp: u32,
     spatial: u8,
     admitted: bool,
@@ -22,7 +24,8 @@ pub(super) struct Decision {
 impl Stream {
     /// Whether the receiver is to have this packet of the current source. It is decided once for each frame.
     pub(super) fn admits(&mut self, packet: &Packet, target: Target) -> bool {
-        if let Some(admitted) = self.decided_of(packet) {
+        let epoch = self.current.map_or(0, |feed| feed.source.epoch);
+        if let Some(admitted) = self.decided_of(epoch, packet) {
             return admitted;
         }
         let admitted = self.decides(packet, target);
@@ -30,23 +33,24 @@ impl Stream {
             self.decisions.pop_front();
         }
         let (timestamp, spatial, top) = (packet.timestamp, packet.frame.spatial, self.spatial);
-        self.decisions.push_back(Decision { timestamp, spatial, admitted, top });
+        self.decisions.push_back(Decision { epoch: epoch as u32, timestamp, spatial, admitted, top });
         admitted
     }
 
     /// What was decided of a packet's frame, if that is still known.
-    pub(super) fn decided_of(&self, packet: &Packet) -> Option<bool> {
-        self.decision_of(packet).map(|it| it.admitted)
+    pub(super) fn decided_of(&self, epoch: u64, packet: &Packet) -> Option<bool> {
+        self.decision_of(epoch, packet).map(|it| it.admitted)
     }
 
-    fn decision_of(&self, packet: &Packet) -> Option<&Decision> {
-        let same = |it: &&Decision| it.timestamp == packet.timestamp && it.spatial == packet.frame.spatial;
+    fn decision_of(&self, epoch: u64, packet: &Packet) -> Option<&Decision> {
+        let (epoch, timestamp, spatial) = (epoch as u32, packet.timestamp, packet.frame.spatial);
+        let same = |it: &&Decision| it.timestamp == timestamp && it.spatial == spatial && it.epoch == epoch;
         self.decisions.iter().rev().find(same)
     }
 
     /// Whether a packet is the last of its picture for the receiver: the last one of the highest spatial layer that it has.
-    pub(super) fn ends_picture(&self, packet: &Packet) -> bool {
-        let top = || self.decision_of(packet).map_or(self.spatial, |it| it.top);
+    pub(super) fn ends_picture(&self, epoch: u64, packet: &Packet) -> bool {
+        let top = || self.decision_of(epoch, packet).map_or(self.spatial, |it| it.top);
         packet.marker || packet.frame.frame_end && packet.frame.spatial == top()
     }
 

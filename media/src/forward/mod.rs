@@ -341,7 +341,7 @@ impl Stream {
         let video = self.kind == Kind::Video;
         Head {
             payload_type: feed.payload_type,
-            marker: if video { self.ends_picture(packet) } else { packet.marker },
+            marker: if video { self.ends_picture(feed.source.epoch, packet) } else { packet.marker },
             index,
             timestamp: feed.timestamp(packet),
             ssrc: self.ssrc,
@@ -432,7 +432,6 @@ impl Stream {
         };
         self.map.switch(feed, packet.index);
         self.current = Some(feed);
-        self.decisions.clear();
         self.decided = packet.timestamp;
         self.omitted = packet.timestamp.wrapping_sub(1);
         feed

@@ -44,8 +44,8 @@ impl Stream {
     ) -> usize {
         let Some((feed, _, index)) = self.map.source_of(sequence) else { return 0 };
         way.out.close_run();
-        if self.decided_of(packet) == Some(false) && feed.source == self.current.map_or(feed.source, |it| it.source) {
-            // Its place was filled. Another packet under the same number would be another text under the same nonce.
+        if self.decided_of(feed.source.epoch, packet) != Some(true) {
+            // Its place was filled, or it has just come and nobody has decided about it yet.
             return 0;
         }
         let head = self.head(&feed, index, packet);
