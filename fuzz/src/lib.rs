@@ -294,7 +294,13 @@ impl Scene {
                 0,
                 Frame { timestamp: 3000, marker: true, payload: &payload, ..Frame::default() },
             );
-            let sound = Frame { timestamp: 960, marker: false, payload: &[1; 40], audio_level: Some((30, true)), ..Frame::default() };
+            let sound = Frame {
+                timestamp: 960,
+                marker: false,
+                payload: &[1; 40],
+                audio_level: Some((30, true)),
+                ..Frame::default()
+            };
             self.publisher.send_rtp(0, 0, sound);
             self.turn();
             self.later(Duration::from_millis(20));

@@ -246,7 +246,8 @@ impl Player {
                 let before = (reel.rounds * length_us * u64::from(reel.film.clock_hz) / 1_000_000) as u32;
                 let timestamp = reel.origin.wrapping_add(before).wrapping_add(shot.ticks);
                 let audio_level = (reel.film.clock_hz == 48_000).then_some((20, true));
-                let frame = Frame { timestamp, marker: shot.marker, audio_level, payload: &shot.payload, dependency: &[] };
+                let frame =
+                    Frame { timestamp, marker: shot.marker, audio_level, payload: &shot.payload, dependency: &[] };
                 let sent = self.client.send_rtp(reel.line, 0, frame);
                 assert!(sent.is_some(), "a connected client sends");
                 (reel.packets, reel.octets) = (reel.packets + 1, reel.octets + shot.payload.len() as u32);

@@ -41,7 +41,7 @@ impl Rate {
         if (1 - BINS..0).contains(&ahead) {
             return bin;
         }
-        if ahead >= BINS || ahead < 0 {
+        if !(0..BINS).contains(&ahead) {
             self.bins = [0; BINS as usize];
             (self.first_us, self.last_us) = (at_us, at_us);
         } else {
