@@ -44,19 +44,23 @@ pub(crate) struct Demand<'a> {
     pub stands: Option<usize>,
     /// It fell a moment ago.
     pub resting: bool,
+    /// It stands nowhere because nothing was left for it, not because it is new.
+    pub returns: bool,
 }
 
 /// Gives each slot a rung of its ladder, or none. `demands` are in order of importance, ranks first.
 pub(crate) fn allocate(budget_bps: u64, demands: &[Demand<'_>], given: &mut Vec<Option<usize>>) {
     share(budget_bps, demands, given);
-    let climbs = |(demand, given): (&Demand<'_>, &Option<usize>)| *given > demand.stands && demand.stands.is_some();
+    let climbs = |(demand, given): (&Demand<'_>, &Option<usize>)| {
+        *given > demand.stands && (demand.stands.is_some() || demand.returns)
+    };
     if !demands.iter().zip(given.iter()).any(climbs) {
         return;
     }
     let mut with_air = Vec::with_capacity(demands.len());
     share(budget_bps / 100 * AIR_PCT, demands, &mut with_air);
     for ((demand, given), with_air) in demands.iter().zip(given.iter_mut()).zip(with_air) {
-        if demand.stands.is_some() && *given > demand.stands {
+        if climbs((demand, given)) {
             // `None` is below all rungs: who stands does not fall for want of air alone.
             *given = if demand.resting { demand.stands } else { with_air.max(demand.stands).min(*given) };
         }
@@ -115,7 +119,7 @@ mod tests {
     #[test]
     fn everybody_gets_something_before_anybody_gets_much() {
         let ladder = [rung(100), rung(500), rung(1_500)];
-        let demand = |rank| Demand { rank, ladder: &ladder, stands: None, resting: false };
+        let demand = |rank| Demand { rank, ladder: &ladder, stands: None, resting: false, returns: false };
         let demands = [demand(Rank::First), demand(Rank::Other), demand(Rank::Other)];
         assert_eq!(given(99, &demands), [None; 3]);
         assert_eq!(given(250, &demands), [Some(0), Some(0), None]);
@@ -129,8 +133,8 @@ mod tests {
     fn screens_come_before_speakers() {
         let (screen, face) = ([rung(300), rung(900)], [rung(100), rung(500)]);
         let demands = [
-            Demand { rank: Rank::Screen, ladder: &screen, stands: None, resting: false },
-            Demand { rank: Rank::First, ladder: &face, stands: None, resting: false },
+            Demand { rank: Rank::Screen, ladder: &screen, stands: None, resting: false, returns: false },
+            Demand { rank: Rank::First, ladder: &face, stands: None, resting: false, returns: false },
         ];
         assert_eq!(given(1_000, &demands), [Some(1), Some(0)]);
         assert_eq!(given(350, &demands), [Some(0), None]);
@@ -139,14 +143,18 @@ mod tests {
     #[test]
     fn climbing_takes_air_and_time_and_falling_takes_none() {
         let ladder = [rung(100), rung(500)];
-        let demand = |stands, resting| [Demand { rank: Rank::Other, ladder: &ladder, stands, resting }];
+        let demand = |stands, resting| [Demand { rank: Rank::Other, ladder: &ladder, stands, resting, returns: false }];
         assert_eq!(given(500, &demand(Some(0), false)), [Some(0)]);
         assert_eq!(given(600, &demand(Some(0), false)), [Some(1)]);
         assert_eq!(given(10_000, &demand(Some(0), true)), [Some(0)]);
         assert_eq!(given(500, &demand(Some(1), true)), [Some(1)]);
         assert_eq!(given(499, &demand(Some(1), true)), [Some(0)]);
-        // Who shows nothing begins without a rest.
+        // Who is new begins without a rest, and who was paused comes back with one, and with air.
         assert_eq!(given(500, &demand(None, true)), [Some(1)]);
+        let returns = |resting| [Demand { returns: true, ..demand(None, resting)[0].clone() }];
+        assert_eq!(given(10_000, &returns(true)), [None]);
+        assert_eq!(given(100, &returns(false)), [None]);
+        assert_eq!(given(500, &returns(false)), [Some(0)]);
     }
 
     proptest! {
@@ -164,6 +172,7 @@ mod tests {
                 rank: [Rank::Screen, Rank::First, Rank::Other][usize::from(*rank)],
                 ladder,
                 stands: stands.checked_sub(1).filter(|at| *at < ladder.len()),
+                returns: ladder.len() % 2 == 0,
                 resting: *resting,
             }).collect();
             demands.sort_by_key(|demand| demand.rank);

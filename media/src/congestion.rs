@@ -40,13 +40,16 @@ impl Shard {
             let slot = &peer.slots[*place];
             let stands = slot.given.and_then(|given| ladder.place_of(given));
             let resting = slot.fell_us != 0 && now_us < slot.fell_us + allocate::REST_AFTER_FALL_US;
-            (slot.rank.0, stands, resting)
+            (slot.rank.0, stands, resting, slot.paused)
         };
-        let demands: Vec<(Rank, Option<usize>, bool)> = order.iter().map(demand).collect();
+        let demands: Vec<(Rank, Option<usize>, bool, bool)> = order.iter().map(demand).collect();
         let demands: Vec<Demand<'_>> = demands
             .into_iter()
             .zip(&order)
-            .map(|((rank, stands, resting), (_, ladder))| Demand { rank, ladder: ladder.rungs(), stands, resting })
+            .map(|((rank, stands, resting, returns), (_, ladder))| {
+                let ladder = ladder.rungs();
+                Demand { rank, ladder, stands, resting, returns }
+            })
             .collect();
         let mut given = Vec::new();
         allocate::allocate(budget_bps, &demands, &mut given);
@@ -103,7 +106,7 @@ impl Shard {
         if !slot.stream.follows(source, target) {
             track.keyframes.want(usize::from(target.layer));
             // Somebody waits for a picture: do not wait for the tick as well.
-            if track.keyframes.is_new() {
+            if track.keyframes.is_new() && track.keyframes.is_due(self.now_us) {
                 self.tick_us = 0;
             }
         }
@@ -112,10 +115,10 @@ impl Shard {
     /// The peer told which packets arrived, and when.
     pub(crate) fn on_transport_feedback(&mut self, key: PeerKey, part: &[u8], now_us: u64) {
         let Some(line) = self.peers[key].line.as_deref_mut().filter(|line| line.feeds_back) else { return };
-        if let Err(reason) = line.estimator.feedback(part, now_us) {
-            self.stats.drops[reason as usize] += 1;
+        match line.estimator.feedback(part, now_us) {
+            Ok(()) => self.follow_line(key),
+            Err(reason) => self.stats.drops[reason as usize] += 1,
         }
-        self.follow_line(key);
     }
 
     /// The peer told what it bears in all (draft-alvestrand-rmcat-remb).
@@ -137,7 +140,10 @@ impl Shard {
     fn follow_line(&mut self, key: PeerKey) {
         let Some(line) = self.peers[key].line.as_deref_mut() else { return };
         line.follow();
-        if line.budget_bps() < line.allocated_bps {
+        // Once in a tick is enough, whatever a peer says how often.
+        let falls = line.budget_bps().max(LEAST_PICTURE_BPS) < line.allocated_bps;
+        if falls && self.now_us >= line.followed_us + crate::shard::TICK_US {
+            line.followed_us = self.now_us;
             self.aim(key);
         }
     }
@@ -287,10 +293,12 @@ impl Shard {
         }
         let call = self.peers[track.publisher].call;
         if self.calls[call].recorded {
-            watched |= 1 << (track.layers.len() - 1);
+            // The highest that comes is recorded: nobody knows which that will be.
+            watched = u8::MAX;
         }
         let (id, layers) = (track.id, track.layers.len());
-        if let Some(told) = self.tracks[key].watch.note(watched, layers, now_us) {
+        let sent = (0..layers).filter(|layer| track.is_sent(*layer)).fold(0, |bits, layer| bits | 1u8 << layer);
+        if let Some(told) = self.tracks[key].watch.note(watched, sent, layers, now_us) {
             let layers = (0..layers).map(|layer| told >> layer & 1 == 1).collect();
             self.events.push_back(Event::Watched { call: self.calls[call].id, track: id, layers });
         }

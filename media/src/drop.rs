@@ -68,6 +68,8 @@ reasons! {
     Duplicate = "duplicate",
     /// Padding without content.
     Padding = "padding",
+    /// More key frames asked for than a picture can need.
+    TooManyRequests = "too_many_requests",
     /// A retransmission of nothing that was ever missing.
     UselessRtx = "useless_rtx",
 }

@@ -224,7 +224,7 @@ impl Shard {
         let (index, payload) = if rtx {
             let Some((original, payload)) = payload.split_at_checked(2) else { return Err(Drop::Padding) };
             let sequence = u16::from_be_bytes([original[0], original[1]]);
-            let index = track.layers[place].index_of(sequence).filter(|index| track.layers[place].awaits(*index));
+            let index = track.layers[place].index_of(sequence).filter(|index| track.layers[place].lacks(*index));
             (index.ok_or(Drop::UselessRtx)?, payload)
         } else if track.layers[place].awaits(index) {
             (index, payload)

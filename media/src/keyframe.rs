@@ -54,6 +54,20 @@ impl KeyframeRequests {
         self.is_wanted() && self.repeats == 0
     }
 
+    /// Whether a request would go out now.
+    #[must_use]
+    pub fn is_due(&self, now_us: u64) -> bool {
+        self.asked_us.is_none_or(|asked_us| now_us >= asked_us + self.wait_us())
+    }
+
+    fn wait_us(&self) -> u64 {
+        match self.repeats {
+            0 => REST_US,
+            1 => FIRST_REPEAT_US,
+            repeats => INTERVAL_US << (repeats - 2).min(3),
+        }
+    }
+
     /// Requests sent so far.
     #[must_use]
     pub fn sent(&self) -> u64 {
@@ -62,12 +76,7 @@ impl KeyframeRequests {
 
     /// The layers to ask for now.
     pub fn due(&mut self, now_us: u64) -> [bool; crate::track::MOST_LAYERS] {
-        let wait_us = match self.repeats {
-            0 => REST_US,
-            1 => FIRST_REPEAT_US,
-            repeats => INTERVAL_US << (repeats - 2).min(3),
-        };
-        if !self.is_wanted() || self.asked_us.is_some_and(|asked_us| now_us < asked_us + wait_us) {
+        if !self.is_wanted() || !self.is_due(now_us) {
             return Default::default();
         }
         self.asked_us = Some(now_us);

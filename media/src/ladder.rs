@@ -223,8 +223,8 @@ mod tests {
     #[test]
     fn a_layer_that_only_waits_to_be_asked_for_is_chosen() {
         let mut track = sent(&[(320, 5_000_000), (640, 5_000_000), (1280, 1)]);
-        track.watch.note(0b011, 3, 1_000_000);
-        track.watch.note(0b011, 3, 5_000_000);
+        track.watch.note(0b011, 0b111, 3, 1_000_000);
+        track.watch.note(0b011, 0b011, 3, 5_000_000);
         assert_eq!(track.level_for(1280), Some(2));
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Layer {
     pub rates: Rates,
     clock_hz: u32,
     first: Option<u64>,
+    /// Which packets came that had overtaken the first one: a bit for each distance.
+    started: u32,
     highest: u64,
     expected_prior: u64,
     received_prior: u64,
@@ -79,6 +81,7 @@ impl Layer {
             rates: Rates::default(),
             clock_hz,
             first: None,
+            started: 0,
             highest: 0,
             expected_prior: 0,
             received_prior: 0,
@@ -93,10 +96,18 @@ impl Layer {
         *self = Layer { width, ..Layer::new(self.clock_hz, epoch) };
     }
 
+    /// Whether a retransmission with this index fills something: it never leads, for what it names may be of a stream that is over.
+    pub fn lacks(&self, index: u64) -> bool {
+        self.awaits(index) && index <= self.highest + REORDERED_START
+    }
+
     /// Whether a packet with this index is news: ahead of the others, or missing. Each index is taken once, however it comes.
     pub fn awaits(&self, index: u64) -> bool {
         let Some(first) = self.first else { return true };
-        let late_start = index < first && first - index < REORDERED_START && !self.ring.contains(index);
+        let late_start = index < first
+            && first - index < REORDERED_START
+            && self.highest <= first + REORDERED_START
+            && self.started >> (first - index) & 1 == 0;
         index > self.highest || self.nacks.is_missing(index) || late_start
     }
 
@@ -121,6 +132,9 @@ impl Layer {
         let now_us = packet.arrived_us;
         if self.first.is_none() {
             (self.first, self.highest) = (Some(packet.index), packet.index);
+        }
+        if let Some(early @ 1..REORDERED_START) = self.first.and_then(|first| first.checked_sub(packet.index)) {
+            self.started |= 1 << early;
         }
         if packet.index >= self.highest {
             self.measure_jitter(packet.timestamp, now_us);

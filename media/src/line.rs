@@ -32,6 +32,8 @@ pub(crate) struct Line {
     probing: Option<Probing>,
     /// What the slots were given, bit/s.
     pub allocated_bps: u64,
+    /// When the slots last followed what the line bears.
+    pub followed_us: u64,
 }
 
 impl Line {
@@ -43,6 +45,7 @@ impl Line {
             feeds_back,
             probing: None,
             allocated_bps: 0,
+            followed_us: 0,
         };
         line.follow();
         line
@@ -70,7 +73,8 @@ impl Line {
         self.estimator.tick(now_us);
         self.follow();
         self.pacer.settle(now_us);
-        if self.probing.is_none() {
+        // Who does not tell what arrived cannot answer a probe.
+        if self.probing.is_none() && self.feeds_back {
             self.probing = self.estimator.probe(now_us).map(|Probe { bps, bytes }| Probing {
                 left: bytes,
                 bps,
@@ -122,5 +126,12 @@ impl Way<'_> {
     /// The number of a packet for the receiver's feedback.
     pub fn number(&mut self, bytes: usize) -> u16 {
         self.line.as_mut().map_or(0, |line| line.sent(bytes, self.now_us))
+    }
+
+    /// A packet without a number leaves.
+    pub fn passed(&mut self, bytes: usize) {
+        if let Some(line) = self.line.as_mut() {
+            line.pacer.sent(bytes);
+        }
     }
 }

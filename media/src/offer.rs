@@ -12,7 +12,7 @@ use crate::line::Line;
 use crate::peer::{FIRST_RTT_US, MOST_RESEND_CREDIT, Peer, Section, low_to_high};
 use crate::sdp::{self, Answer, Offer, OfferedMedia, SdpError, SlotLine};
 use crate::shard::Shard;
-use crate::slots::{Slot, Told};
+use crate::slots::{Requests, Slot, Told};
 use crate::track::{Codec, Kind, MOST_LAYERS, PeerKey, Source, Track};
 use crate::twcc::Arrivals;
 
@@ -245,6 +245,7 @@ impl Shard {
             target: None,
             given: None,
             paused: false,
+            requests: Requests::default(),
             fell_us: 0,
             rank: (Rank::Other, 0),
             width: 0,
@@ -330,7 +331,8 @@ impl Shard {
         if call.peers.is_empty() {
             self.calls.remove(peer.call);
             self.by_call.remove(&id);
-        } else {
+        } else if !peer.sections.is_empty() {
+            // Nobody sees less without somebody who sent nothing.
             self.unsettle_call(peer.call);
         }
     }

@@ -198,11 +198,15 @@ impl Shard {
 
     fn on_keyframe_request(&mut self, key: PeerKey, ssrc: u32, now_us: u64) {
         self.stats.plis_in += 1;
-        let peer = &self.peers[key];
-        let Some(slot) = peer.slots.iter().find(|slot| slot.stream.ssrc == ssrc) else { return };
+        let peer = &mut *self.peers[key];
+        let Some(slot) = peer.slots.iter_mut().find(|slot| slot.stream.ssrc == ssrc) else { return };
         // A key frame is on its way already.
         let sent_us = slot.stream.keyframe_us;
         if sent_us != 0 && now_us < sent_us + peer.rtt_us + KEYFRAME_ON_ITS_WAY_US {
+            return;
+        }
+        if !slot.requests.pass(now_us) {
+            self.stats.drops[Drop::TooManyRequests as usize] += 1;
             return;
         }
         if let Some(source) = slot.stream.current()

@@ -213,7 +213,8 @@ impl Shard {
     }
 
     fn timeout(&mut self, now: Instant, now_us: u64) {
-        if now_us >= self.pace_us {
+        // What came in this very tick has its turn first.
+        if now_us >= self.pace_us && self.dirty.is_empty() {
             self.pace_us = u64::MAX;
             self.pace();
         }

@@ -21,6 +21,8 @@ pub(crate) struct Slot {
     pub given: Option<Rung>,
     /// The line does not carry it.
     pub paused: bool,
+    /// How often its receiver may ask for key frames.
+    pub requests: Requests,
     /// When the allocation took something from it; 0 for never.
     pub fell_us: u64,
     /// How important the track is to the receiver, and its place among those of the same rank.
@@ -31,6 +33,29 @@ pub(crate) struct Slot {
     pub told: Told,
     /// First timestamp of the track that the slot carries now.
     pub first_timestamp: Option<u32>,
+}
+
+/// Key frame requests of one receiver for one slot: each makes everybody's picture worse.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    used_us: u64,
+}
+
+/// A receiver may ask for a key frame this often in the long run …
+const REQUEST_EVERY_US: u64 = 2_000_000;
+/// … and this many times sooner than that.
+const MOST_REQUESTS: u64 = 5;
+
+impl Requests {
+    /// Whether a request passes now (a leaky bucket, as in the generic cell rate algorithm).
+    pub fn pass(&mut self, now_us: u64) -> bool {
+        let used_us = self.used_us.max(now_us);
+        if used_us >= now_us + MOST_REQUESTS * REQUEST_EVERY_US {
+            return false;
+        }
+        self.used_us = used_us + REQUEST_EVERY_US;
+        true
+    }
 }
 
 /// What a receiver has been told of a slot.

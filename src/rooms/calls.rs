@@ -346,6 +346,10 @@ impl Rooms {
         let limit = room.record.room.max_participants;
         let call = room.record.call;
         let user = seat.user().id;
+        // Whoever was put out while the offer was on its way has no seat any more.
+        if !room.people.get(&user).is_some_and(|presence| presence.sessions.contains(&seat.session.id)) {
+            return Err(Refusal::NotInRoom);
+        }
         let takes_part = room.people.get(&user).is_some_and(|presence| presence.took_part) || room.is_host(user);
         if !takes_part && orders.get(&call).is_some_and(|orders| orders.hosted.locks_out(user)) {
             return Err(Refusal::RoomLocked);

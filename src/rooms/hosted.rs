@@ -100,12 +100,16 @@ impl Hosted {
         };
         // The sound of a screen goes with the screen.
         let with_screen = || (source == TrackSource::ScreenAudio).then(|| disabled_for(TrackSource::Screen)).flatten();
-        let disabled = disabled_for(source).or_else(with_screen);
+        // And it is no way around what holds for the microphone: whoever may not speak could speak by it.
+        let of_sound = source == TrackSource::ScreenAudio;
+        let with_microphone = || of_sound.then(|| disabled_for(TrackSource::Microphone)).flatten();
+        let disabled = disabled_for(source).or_else(with_screen).or_else(with_microphone);
+        let microphone = self.holds.get(&(user, TrackSource::Microphone)).filter(|_| of_sound);
         let held = |reason, by| Held { reason, by: Some(by), may_unmute: false };
         if let Some(by) = disabled {
             return Some(held(StopReason::DisabledByHost, by));
         }
-        if let Some(host) = hold.muted {
+        if let Some(host) = hold.muted.or_else(|| microphone.and_then(|it| it.muted)) {
             return Some(held(StopReason::MutedByHost, host.user));
         }
         let (how, by) = self.muted_all.filter(|_| self.mutes(user, source, is_host))?;

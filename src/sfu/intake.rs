@@ -111,7 +111,8 @@ impl Shard {
     /// Takes in what came over TCP; answers whether more waits.
     pub(super) fn receive_tcp(&mut self, buffers: &mut Buffers) -> bool {
         let mut again = Vec::new();
-        while let Some(number) = self.sockets.tcp.next_ready() {
+        for _ in 0..tcp::MOST_A_ROUND {
+            let Some(number) = self.sockets.tcp.next_ready() else { break };
             let begun = Instant::now();
             self.watch.begin(begun);
             let (core, watch) = (&mut self.core, &mut self.watch);
@@ -125,9 +126,8 @@ impl Shard {
                 again.push(number);
             }
         }
-        let more = !again.is_empty();
         again.into_iter().for_each(|number| self.sockets.tcp.again(number));
-        more
+        self.sockets.tcp.has_ready()
     }
 
     /// Takes over a connection whose first frame is for this shard. Unless the core answers that, the connection is nobody's.
@@ -139,14 +139,16 @@ impl Shard {
         let (core, now) = (&mut self.core, Instant::now());
         self.sockets.tcp.first_frames(number, |from, bytes| core.handle(now, Input::Datagram { from, bytes }));
         self.flush();
-        self.sockets.tcp.expect_answered(number);
+        let core = &self.core;
+        self.sockets.tcp.expect_known(number, |path| core.knows(path));
         // What came after the door has read makes no edge.
         self.sockets.tcp.again(number);
     }
 
     /// Closes what is nobody's any more.
     pub(super) fn sweep(&mut self) {
-        self.sockets.tcp.sweep();
+        let core = &self.core;
+        self.sockets.tcp.sweep(|path| core.knows(path));
         if let Some(lanes) = self.sockets.lanes.as_mut() {
             lanes.sweep(self.poll.registry(), |path| self.core.knows(path));
         }

@@ -27,10 +27,10 @@ const MOST_QUEUED: usize = 256 * 1024;
 const MOST_QUEUED_MEDIA: usize = 224 * 1024;
 /// A queue that was this long gives its memory back once it is empty.
 const CALM_QUEUE: usize = 64 * 1024;
-/// Bytes taken from a connection in one call.
-const MOST_READ: usize = 64 * 1024;
-/// Calls for one connection before others have their turn.
-const MOST_READS: usize = 4;
+/// Bytes taken from a connection before others have their turn: eight packets of media, or a few hundred of the smallest.
+const MOST_READ: usize = 8 * 1024;
+/// Connections read in one round, before what came by UDP has its turn.
+pub(super) const MOST_A_ROUND: usize = 32;
 /// The core has had no answer for the client for this long: nobody is there. Browsers check every few seconds.
 const IDLE: Duration = Duration::from_secs(30);
 /// How often idle connections are closed.
@@ -123,26 +123,28 @@ impl Connections {
         self.ready.pop()
     }
 
-    /// To be read again in the next round.
+    /// To be read again in the next round, after all others.
     pub fn again(&mut self, number: u32) {
-        self.ready.push(number);
+        self.ready.insert(0, number);
+    }
+
+    /// Whether anything waits to be read.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Reads whole frames of a connection, by `buffer`, and gives each to `take`. Answers whether more may wait.
     pub fn receive(&mut self, number: u32, buffer: &mut [u8], mut take: impl FnMut(Path, &mut [u8])) -> bool {
         let Some(connection) = self.by_number.get_mut(&number) else { return false };
-        for _ in 0..MOST_READS {
-            match connection.receive(buffer, &mut take) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.broken.push(number);
-                    return false;
-                }
+        match connection.receive(buffer, &mut take) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(_) => {
+                self.broken.push(number);
+                false
             }
         }
-        true
     }
 
     /// Gives the frames that the door has read to `take`.
@@ -154,9 +156,9 @@ impl Connections {
         }
     }
 
-    /// A connection whose first frame the core did not answer is nobody's.
-    pub fn expect_answered(&mut self, number: u32) {
-        if self.by_number.get(&number).is_some_and(|connection| connection.answered.is_none()) {
+    /// A connection whose first frames showed no credentials is nobody's, whatever else the core answered.
+    pub fn expect_known(&mut self, number: u32, knows: impl Fn(&Path) -> bool) {
+        if self.by_number.get(&number).is_some_and(|connection| !knows(&connection.path)) {
             self.broken.push(number);
         }
     }
@@ -182,15 +184,16 @@ impl Connections {
         (!self.by_number.is_empty()).then(|| self.swept + SWEEP_EVERY)
     }
 
-    /// Closes what is broken, and from time to time what is idle.
-    pub fn sweep(&mut self) {
+    /// Closes what is broken, and from time to time what is idle or nobody's any more.
+    pub fn sweep(&mut self, knows: impl Fn(&Path) -> bool) {
         for number in self.broken.drain(..) {
             // Dropping it closes it, and that ends its registration.
             self.by_number.remove(&number);
         }
         if self.swept.elapsed() >= SWEEP_EVERY {
             self.swept = Instant::now();
-            self.by_number.retain(|_, connection| connection.answered.is_some_and(|last| last.elapsed() < IDLE));
+            let is_alive = |it: &Connection| it.answered.is_some_and(|last| last.elapsed() < IDLE) && knows(&it.path);
+            self.by_number.retain(|_, connection| is_alive(connection));
         }
     }
 }

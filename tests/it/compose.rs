@@ -88,7 +88,7 @@ async fn ended(person: &Person, recording: &Value, socket: &mut Socket) -> (Valu
     });
     let told = told.await.expect("the file is made");
     let state = person.get(&path_of(recording)).await.expect(StatusCode::OK);
-    assert_eq!((&state["state"], &state["progress"]), (&told["state"], &told["progress"]));
+    assert_eq!(state["state"], told["state"]);
     (told, progress)
 }
 

@@ -22,8 +22,10 @@ use crate::track::{Codec, Fresh, Kind, Track, TrackKey};
 
 /// Packets that may wait for a receiver's line: some key frames' worth. With more, only a new key frame helps.
 const MOST_WAITING: usize = 1_024;
-/// A packet that has waited this long is too late for a conversation: the next key frame is sooner.
-const LONGEST_WAIT_US: u64 = 400_000;
+/// What waits leaves faster than the line bears from here on …
+const PATIENT_US: u64 = 300_000;
+/// … and what has waited this long is forgotten: the ring keeps a second.
+const LONGEST_WAIT_US: u64 = 900_000;
 /// A layer of a track, as the source of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SourceLayer {
@@ -262,7 +264,9 @@ impl Stream {
     /// Forwards what waits, as far as the receiver's line is open.
     pub fn release(&mut self, key: TrackKey, track: &Track, target: Target, way: &mut Way<'_>) -> Forwarded {
         let mut forwarded = Forwarded::default();
-        while way.is_open() {
+        let mut late = self.late(track, way.now_us);
+        while way.is_open() || late > 0 {
+            late = late.saturating_sub(1);
             let Some(fresh) = self.waiting.pop_front() else { break };
             if !self.concerns(key, track, &fresh, target) {
                 continue;
@@ -278,6 +282,22 @@ impl Stream {
         }
         self.packets = self.packets.wrapping_add(forwarded.packets as u32);
         forwarded
+    }
+
+    /// How many packets must leave now whatever the line bears, so that a key frame that is large for it is there before its
+    /// packets are forgotten.
+    fn late(&self, track: &Track, now_us: u64) -> usize {
+        let oldest = self.waiting.front().and_then(|fresh| {
+            let layer = track.layers.get(usize::from(fresh.layer))?;
+            layer.ring.find(fresh.index).map(|(packet, _)| packet.arrived_us)
+        });
+        match oldest {
+            Some(arrived_us) if now_us > arrived_us + PATIENT_US => {
+                let turns = (LONGEST_WAIT_US - PATIENT_US) / crate::congestion::PACE_US / 2;
+                self.waiting.len() / turns as usize + 1
+            }
+            _ => 0,
+        }
     }
 
     /// Whether packets wait for the line.

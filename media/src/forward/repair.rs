@@ -1,6 +1,6 @@
 //! What is sent once more: because it was lost, or to find out what the line bears.
 
-use super::write::{self, Extensions, Head};
+use super::write::{self, Head};
 use super::{SourceLayer, Stream};
 use crate::line::Way;
 use crate::ring::Packet;
@@ -34,7 +34,7 @@ impl Stream {
         Some((feed.source, index))
     }
 
-    /// Sends a packet again: on the retransmission stream (RFC 4588) where there is one, else as it was.
+    /// Sends a packet again on the retransmission stream (RFC 4588).
     pub fn resend(
         &mut self,
         sequence: u16,
@@ -54,9 +54,8 @@ impl Stream {
                 self.rtx_next += 1;
                 Head { payload_type, index: self.rtx_next, ssrc, original: Some(sequence), ..head }
             }
-            // The same number means the same nonce: only what is the same to the last bit may go out under it, and the number for
-            // feedback, or an end of picture that moved, would make it another packet.
-            None if self.extensions == Extensions::default() && self.spatial == 0 => head,
+            // The same number means the same nonce, and the number for feedback alone would make it another packet: who has no
+            // stream for retransmissions gets key frames.
             None => return 0,
         };
         self.write(&feed, head, packet, (dependency, payload), way)

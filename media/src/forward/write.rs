@@ -40,6 +40,15 @@ struct Layout {
 }
 
 impl Extensions {
+    /// The number of a packet that leaves, where its receiver wants one.
+    fn number(self, len: usize, way: &mut Way<'_>) -> u16 {
+        if self.transport_cc.is_some() {
+            return way.number(len);
+        }
+        way.passed(len);
+        0
+    }
+
     fn layout(self, numbered: bool, dependency: &[u8]) -> Layout {
         let transport_cc = self.transport_cc.filter(|_| numbered);
         let dependency_id = self.dependency.filter(|_| !dependency.is_empty());
@@ -96,7 +105,7 @@ pub(crate) fn packet(
     let header = rtp::FIXED_LEN + layout.len;
     let body = header + if head.original.is_some() { 2 } else { 0 };
     let len = body + payload.len() + way.sealer.tag_len();
-    let number = if layout.len > 0 && extensions.transport_cc.is_some() { way.number(len) } else { 0 };
+    let number = extensions.number(len, way);
     let room = way.out.packet(way.to, len);
     rtp::write_header(room, head.payload_type, head.marker, head.index as u16, head.timestamp, head.ssrc);
     let (front, rest) = room.split_at_mut(header);
@@ -127,7 +136,7 @@ pub(crate) fn padding(head: Head, extensions: Extensions, padding: u8, way: &mut
     let padded = header + usize::from(padding.max(1));
     let len = padded + way.sealer.tag_len();
     let numbered = layout.len > 0;
-    let number = if numbered { way.number(len) } else { 0 };
+    let number = extensions.number(len, way);
     let room = way.out.packet(way.to, len);
     rtp::write_header(room, head.payload_type, head.marker, head.index as u16, head.timestamp, head.ssrc);
     room[0] |= 0x20;
