@@ -124,6 +124,7 @@ mod tests {
         assert!(reckoned < 80, "and reckoned with for {} s of them", reckoned / 4);
         // Once it is there it counts again.
         watch.note(0b101, 0b101, 3, 200_000_000);
+        watch.note(0b001, 0b101, 3, 201_000_000);
         watch.note(0b001, 0b001, 3, 210_000_000);
         assert!(watch.could_come(2));
     }
