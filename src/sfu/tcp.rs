@@ -371,7 +371,7 @@ mod tests {
         assert_eq!(frames[3], [7, 7], "the start of a frame was kept");
         client.write_all(&[0xff]).unwrap();
         read(&mut connections, &mut frames, 5);
-        connections.sweep();
+        connections.sweep(|_| true);
         assert_eq!(connections.len(), 0, "2,049 bytes and more are no frame of ours");
     }
 }
