@@ -7,7 +7,9 @@
 
 /// Share of the line, in percent, that must carry an allocation before a slot climbs in it.
 pub(crate) const AIR_PCT: u64 = 90;
-/// After a fall a slot stays where it is for this long.
+/// Share of the line that must carry it where a slot climbs while it rests.
+const ROOM_PCT: u64 = 60;
+/// After a fall a slot stays where it is for this long, unless there is far more room.
 pub(crate) const REST_AFTER_FALL_US: u64 = 3_000_000;
 
 /// How important a slot is: ranks climb one after the other.
@@ -57,12 +59,15 @@ pub(crate) fn allocate(budget_bps: u64, demands: &[Demand<'_>], given: &mut Vec<
     if !demands.iter().zip(given.iter()).any(climbs) {
         return;
     }
-    let mut with_air = Vec::with_capacity(demands.len());
+    let (mut with_air, mut with_room) = (Vec::with_capacity(demands.len()), Vec::with_capacity(demands.len()));
     share(budget_bps / 100 * AIR_PCT, demands, &mut with_air);
-    for ((demand, given), with_air) in demands.iter().zip(given.iter_mut()).zip(with_air) {
+    share(budget_bps / 100 * ROOM_PCT, demands, &mut with_room);
+    for (((demand, given), with_air), with_room) in demands.iter().zip(given.iter_mut()).zip(with_air).zip(with_room) {
         if climbs((demand, given)) {
+            // A line that bears far more than was thought, as at its start, lets everybody climb without a rest.
+            let most = if demand.resting { with_room } else { with_air };
             // `None` is below all rungs: who stands does not fall for want of air alone.
-            *given = if demand.resting { demand.stands } else { with_air.max(demand.stands).min(*given) };
+            *given = most.max(demand.stands).min(*given);
         }
     }
 }
@@ -146,13 +151,15 @@ mod tests {
         let demand = |stands, resting| [Demand { rank: Rank::Other, ladder: &ladder, stands, resting, returns: false }];
         assert_eq!(given(500, &demand(Some(0), false)), [Some(0)]);
         assert_eq!(given(600, &demand(Some(0), false)), [Some(1)]);
-        assert_eq!(given(10_000, &demand(Some(0), true)), [Some(0)]);
+        assert_eq!(given(800, &demand(Some(0), true)), [Some(0)]);
+        assert_eq!(given(900, &demand(Some(0), true)), [Some(1)]);
         assert_eq!(given(500, &demand(Some(1), true)), [Some(1)]);
         assert_eq!(given(499, &demand(Some(1), true)), [Some(0)]);
         // Who is new begins without a rest, and who was paused comes back with one, and with air.
         assert_eq!(given(500, &demand(None, true)), [Some(1)]);
         let returns = |resting| [Demand { returns: true, ..demand(None, resting)[0].clone() }];
-        assert_eq!(given(10_000, &returns(true)), [None]);
+        assert_eq!(given(100, &returns(true)), [None]);
+        assert_eq!(given(900, &returns(true)), [Some(1)]);
         assert_eq!(given(100, &returns(false)), [None]);
         assert_eq!(given(500, &returns(false)), [Some(0)]);
     }
