@@ -6,6 +6,7 @@ pub mod bus;
 pub mod chat;
 pub mod check;
 pub mod config;
+pub mod doctor;
 pub mod domain;
 mod figures;
 pub mod files;
@@ -106,6 +107,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
         hub: hub.clone(),
         limits: limits.clone(),
         ice,
+        media: sfu.candidates().clone(),
         recorder,
     };
     let served = api::serve(app, listener)?;

@@ -1,4 +1,4 @@
-//! The program: `parlor serve`, `parlor migrate`, `parlor check`.
+//! The program: `parlor serve`, `parlor migrate`, `parlor check`, `parlor doctor`.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -30,6 +30,14 @@ enum Command {
     Migrate,
     /// Names what is missing or wrong, one sentence each; exit code 1 if anything is.
     Check,
+    /// Tries from outside which ways to a server's media are open; exit code 1 if none is.
+    Doctor {
+        /// The page's address, such as https://parlor.example.org.
+        url: String,
+        /// Believe the server whatever its certificate is.
+        #[arg(long)]
+        insecure: bool,
+    },
     /// Prints the description of the REST interface (OpenAPI 3.1, JSON).
     #[command(hide = true)]
     Openapi,
@@ -78,11 +86,25 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let is_wrong = findings.iter().any(|finding| matches!(finding, Finding::Wrong(_)));
             Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
+        Command::Doctor { url, insecure } => doctor(&url, insecure).await,
         Command::Openapi => {
             println!("{}", parlor::api::openapi());
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Says which ways are open.
+async fn doctor(url: &str, insecure: bool) -> anyhow::Result<ExitCode> {
+    let tried = parlor::doctor::examine(url, insecure).await?;
+    for one in &tried {
+        println!("{one}");
+    }
+    let open = tried.iter().any(|one| one.closed.is_none());
+    if !open {
+        println!("Nothing reaches the server's media: calls do not work from here.");
+    }
+    Ok(if open { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Serves until a signal asks for the end.

@@ -90,6 +90,8 @@ pub struct App {
     pub limits: Limits,
     /// STUN and TURN servers, as clients are told.
     pub ice: parlor_turn::Directory,
+    /// Where media is taken over UDP, and over TCP, as answers say it.
+    pub media: [Vec<SocketAddr>; 2],
     /// Renders the figures.
     pub recorder: PrometheusHandle,
 }

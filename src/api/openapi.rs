@@ -91,6 +91,7 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(hosting::remove))
         .routes(routes!(hosting::end))
         .routes(routes!(webrtc::ice_servers))
+        .routes(routes!(webrtc::candidates))
         .routes(routes!(recordings::of_call, recordings::start, recordings::stop))
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::show, recordings::delete))

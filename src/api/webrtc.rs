@@ -1,5 +1,6 @@
 //! What a browser needs for its `RTCPeerConnection`: `/api/v1/webrtc/ice-servers`.
 
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
@@ -43,4 +44,21 @@ pub(crate) async fn ice_servers(State(shared): State<Shared>, known: Known) -> R
     let user = known.caller().user.id.to_string();
     let list = IceServers::make(&shared.ice, &user, now_s);
     ([(header::CACHE_CONTROL, "no-store")], Json(list)).into_response()
+}
+
+/// Where media is taken.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CandidateList {
+    /// Over UDP, `address:port`: each core's port at each announced address.
+    udp: Vec<String>,
+    /// Over TCP (RFC 6544), for clients whose network blocks UDP.
+    tcp: Vec<String>,
+}
+
+/// Get the addresses that answers to call offers list, to try whether they are reached.
+#[utoipa::path(get, path = "/webrtc/candidates", tag = "calls", security(("bearer" = [])),
+    responses((status = 200, body = CandidateList), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn candidates(State(shared): State<Shared>, _: Known) -> Json<CandidateList> {
+    let [udp, tcp] = shared.media.each_ref().map(|list| list.iter().map(SocketAddr::to_string).collect());
+    Json(CandidateList { udp, tcp })
 }

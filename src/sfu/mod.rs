@@ -302,6 +302,7 @@ struct Inner {
     shards: Vec<ShardHandle>,
     addresses: Vec<IpAddr>,
     door: Option<door::DoorHandle>,
+    candidates: [Vec<std::net::SocketAddr>; 2],
     threads: std::sync::Mutex<Vec<std::thread::JoinHandle<()>>>,
     lost_commands: AtomicUsize,
 }
@@ -335,6 +336,12 @@ impl Sfu {
     #[must_use]
     pub fn ports(&self) -> Vec<u16> {
         self.0.shards.iter().map(|shard| shard.port).collect()
+    }
+
+    /// What answers offer: addresses for UDP, and for TCP.
+    #[must_use]
+    pub fn candidates(&self) -> &[Vec<std::net::SocketAddr>; 2] {
+        &self.0.candidates
     }
 
     /// The TCP port for those whose network blocks UDP.

@@ -128,6 +128,7 @@ impl Sfu {
             reachable.map(|address| SocketAddr::new(*address, door.port)).collect()
         });
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
+        let mut candidates = [Vec::new(), tcp_candidates.clone()];
         for (number, sockets) in sockets.into_iter().enumerate() {
             let port = sockets.port();
             let reachable = addresses.iter().filter(|address| address.is_ipv4() || sockets.has_v6());
@@ -137,6 +138,9 @@ impl Sfu {
                 tcp_candidates: tcp_candidates.clone(),
                 ..media.clone()
             };
+            if number == 0 || !shared_port {
+                candidates[0].extend(&media.candidates);
+            }
             let (commands, inbox) = std::sync::mpsc::sync_channel(MOST_COMMANDS);
             let shared = Arc::new(Shared::default());
             let queue = thread::Inbox { commands: inbox, shared: shared.clone() };
@@ -160,7 +164,7 @@ impl Sfu {
             None => None,
         };
         let threads = std::sync::Mutex::new(threads);
-        let inner = Inner { shards, addresses, door, threads, lost_commands: AtomicUsize::new(0) };
+        let inner = Inner { shards, addresses, door, candidates, threads, lost_commands: AtomicUsize::new(0) };
         Ok((Self(Arc::new(inner)), receiver, taps))
     }
 }

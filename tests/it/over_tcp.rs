@@ -147,6 +147,13 @@ async fn strangers_are_sent_away() {
         }
         curious.0.write_all(&framed(&binding(&[]))).expect("the kernel takes it");
         curious.sees_the_end();
+        // A check that names a shard but nobody there, and a question behind it: no seat for that, answered or not.
+        let both = [framed(&binding(&user_name("AAAAAAAA:bbb"))), framed(&binding(&[]))].concat();
+        let mut sly = Stranger::show(door, &both).0;
+        let mut told = Vec::new();
+        if let Err(error) = sly.read_to_end(&mut told) {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "it is closed");
+        }
     })
     .await
     .expect("nobody was let in");
@@ -178,4 +185,19 @@ async fn one_address_gets_so_many_connections_and_no_more() {
     // The places are free again.
     let ada = Caller::join_by(Way::tcp(), &server.enter("ada").await, &room, 2, 2).await;
     meet(&olga, &ada).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_says_what_is_reached_and_what_is_not() {
+    let server = server(|_| {}).await;
+    let said = parlor::doctor::examine(&server.base, true).await.expect("the server answers");
+    let told = said.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(said.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("Media over UDP reaches 127.0.0.1:"), "{told:?}");
+    assert!(told[1].starts_with("Media over TCP reaches 127.0.0.1:"), "{told:?}");
+    // Nobody is at an address for documentation (RFC 5737), whatever this machine's network makes of it.
+    let nowhere = Server::start_with(|config| config.announced_address = vec!["192.0.2.1".parse().unwrap()]).await;
+    let said = parlor::doctor::examine(&nowhere.base, true).await.expect("the server answers");
+    let [udp] = &said[..] else { panic!("{said:?}") };
+    assert!(udp.closed.is_some() && udp.to_string().contains("open UDP port"), "{udp}");
 }

@@ -29,6 +29,7 @@ const GRAPH: &[(&str, &[&str])] = &[
         ],
     ),
     ("check", &["api", "config", "files", "moderation", "recording", "sfu", "store"]),
+    ("doctor", &[]),
     ("figures", &["metrics", "sfu"]),
     (
         "api",
@@ -69,7 +70,7 @@ const GRAPH: &[(&str, &[&str])] = &[
 const LAYERS: &[&[&str]] = &[
     &["main"],
     &["lib"],
-    &["check"],
+    &["check", "doctor"],
     &["api", "figures"],
     &["config"],
     &["moderation"],
@@ -94,7 +95,7 @@ const KEPT_BY: &[(&str, &[&str])] = &[
     ("ort", &["moderation"]),
     ("sqlx", &["store"]),
     ("parlor_media", &["sfu"]),
-    ("parlor_turn", &["api", "check", "config", "figures", "lib"]),
+    ("parlor_turn", &["api", "check", "config", "doctor", "figures", "lib"]),
     ("config", &["config"]),
 ];
 

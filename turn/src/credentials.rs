@@ -64,6 +64,14 @@ impl PasswordAlgorithm {
     }
 }
 
+impl Credentials {
+    /// The key that signs a client's requests in this realm (RFC 8489 section 9.2.2, MD5).
+    #[must_use]
+    pub fn key(&self, realm: &str) -> Vec<u8> {
+        Md5::digest(format!("{}:{realm}:{}", self.username, self.credential).as_bytes()).to_vec()
+    }
+}
+
 /// The key of the long-term credential that this user name has (RFC 8489 section 9.2.2).
 pub(crate) fn key(secret: &Secret, username: &str, realm: &str, algorithm: PasswordAlgorithm) -> Vec<u8> {
     let line = format!("{username}:{realm}:{}", password(secret, username));

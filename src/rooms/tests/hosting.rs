@@ -380,6 +380,14 @@ fn the_sound_of_a_screen_is_no_way_around() {
     assert_eq!(hosted.held(user, sound, false), None);
     hosted.disable(user, TrackSource::Screen, host(Role::Owner), true).unwrap();
     assert_eq!(hosted.held(user, sound, true).unwrap().reason, StopReason::DisabledByHost);
+    // Nor around what holds for this one microphone.
+    let (mut hosted, owner) = (Hosted::default(), host(Role::Owner));
+    hosted.mute(user, MICROPHONE, owner, true).unwrap();
+    assert_eq!(hosted.held(user, sound, false).unwrap().reason, StopReason::MutedByHost);
+    hosted.mute(user, MICROPHONE, owner, false).unwrap();
+    assert_eq!(hosted.held(user, sound, false), None);
+    hosted.disable(user, MICROPHONE, owner, true).unwrap();
+    assert_eq!(hosted.held(user, sound, false).unwrap().reason, StopReason::DisabledByHost);
 }
 
 #[test]
