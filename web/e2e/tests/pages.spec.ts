@@ -120,7 +120,7 @@ test("a page 360 pixels wide shows all, and every control can be reached", async
   await bob.join();
   await ada.sees("bob", 2);
   await ada.fits("the call");
-  for (const control of ["microphone", "camera", "share", "devices", "people", "chat", "leave"]) {
+  for (const control of ["microphone", "camera", "share", "devices", "host", "people", "chat", "leave"]) {
     const box = await page.getByTestId(control).boundingBox();
     expect(box, control).not.toBeNull();
     if (!box) continue;
@@ -149,7 +149,7 @@ test("the call can be used by keyboard alone", async ({ server, person }) => {
   await page.getByTestId("microphone").focus();
   await page.keyboard.press("Enter");
   await expect(page.getByTestId("microphone")).toHaveAccessibleName("Unmute microphone");
-  for (const next of ["camera", "share", "devices", "people", "chat", "leave"]) {
+  for (const next of ["camera", "share", "devices", "host", "people", "chat", "leave"]) {
     await page.keyboard.press("Tab");
     await expect(page.getByTestId(next)).toBeFocused();
     const outline = await page

@@ -101,7 +101,7 @@ export function Controls({
       <div
         role="toolbar"
         aria-label={t("call.controls")}
-        className="flex shrink-0 items-center justify-center gap-1 max-[26rem]:gap-0.5 max-[26rem]:*:size-10 border-t border-line bg-surface px-1 py-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:gap-2"
+        className="flex shrink-0 items-center justify-center gap-1 max-[26rem]:gap-0 border-t border-line bg-surface px-1 py-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:gap-2"
       >
         <CaptureButtons media={media} capture={capture} held={held} />
         {canShare ? (
