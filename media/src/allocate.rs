@@ -6,7 +6,7 @@
 //! neither: a picture that changes its size all the time is worse than a small one.
 
 /// Share of the line, in percent, that must carry an allocation before a slot climbs in it.
-pub(crate) const AIR_PCT: u64 = 90;
+const AIR_PCT: u64 = 90;
 /// Share of the line that must carry it where a slot climbs while it rests.
 const ROOM_PCT: u64 = 60;
 /// After a fall a slot stays where it is for this long, unless there is far more room.

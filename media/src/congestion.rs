@@ -16,6 +16,8 @@ const VOICE_HEADERS_BPS: u64 = 26_000;
 /// Pictures are given this much at least, bit/s, whatever voices need: what a small one takes.
 const LEAST_PICTURE_BPS: u64 = 60_000;
 
+/// More than the slots ask for is looked for on the line, in percent: they climb with air above them, which must be found first.
+const SOUGHT_PCT: u64 = 130;
 /// Packets of one probe in one tick: at 1,200 bytes, 38 Mbit/s.
 const MOST_PROBE_PACKETS: usize = 40;
 
@@ -62,7 +64,7 @@ impl Shard {
         }
         if let Some(line) = self.peers[key].line.as_deref_mut() {
             line.allocated_bps = allocated_bps;
-            let wanted_bps = wanted_bps * 100 / allocate::AIR_PCT;
+            let wanted_bps = wanted_bps * SOUGHT_PCT / 100;
             line.estimator.wanted(
                 line.gross_bps(wanted_bps + voices_bps),
                 line.gross_bps(allocated_bps + voices_bps),

@@ -204,3 +204,38 @@ fn spatial_layers_are_left_out_without_a_gap() {
         }
     }
 }
+
+#[test]
+fn a_large_picture_without_layers_is_there_soon() {
+    let mut world = World::estimating(208);
+    let plan = Plan { lines: vec![Line::Audio, Line::video()], history: 512, ..Plan::default() };
+    let from = world.join_planned(CALL, plan.clone(), [Source::Microphone, Source::Camera], CLEAN);
+    let to = world.join_planned(CALL, plan, [Source::Microphone, Source::Camera], CLEAN);
+    let face = world.people[from].tracks[1];
+    world.view(to, &[(face, 1280)]);
+    let mut layers = Layers::new(Codec::Vp8, 1, 1);
+    let mut got = Vec::new();
+    let (mut asked, mut shown) = (0, 0);
+    for frame in 0..300u32 {
+        let plis = world.shard.stats().plis_out;
+        let key = frame == 0 || plis > asked;
+        asked = plis;
+        // 13 packets of 1,160 bytes, 30 times a second: 3.6 Mbit/s.
+        for part in layers.next(key, 13, 1_160) {
+            let frame = Frame {
+                timestamp: frame * 2_970,
+                marker: part.marker,
+                payload: &part.payload,
+                dependency: &part.dependency,
+                ..Frame::default()
+            };
+            world.people[from].client.send_rtp(1, 0, frame).expect("connected");
+        }
+        world.run(FRAME_EVERY);
+        let packets = world.people[to].showing(face).map_or(0, |video| video.packets.len());
+        got.push(packets - shown);
+        shown = packets;
+    }
+    let late = &got[got.len() / 2..];
+    assert!(late.iter().sum::<usize>() >= late.len() * 12, "{late:?}");
+}
