@@ -1,6 +1,6 @@
 //! What each receiver's line carries: the shares of its slots, what waits for it, and probes of what more it could bear.
 
-use crate::allocate::{self, Demand, Rank};
+use crate::allocate::{self, Demand};
 use crate::event::Event;
 use crate::fault::Step;
 use crate::forward::{SourceLayer, Target};
@@ -38,21 +38,13 @@ impl Shard {
         }
         let peer = &self.peers[key];
         order.sort_by_key(|(place, _)| peer.slots[*place].rank);
-        let demand = |(place, ladder): &(usize, Ladder)| {
+        let demands = order.iter().map(|(place, ladder)| {
             let slot = &peer.slots[*place];
             let stands = slot.given.and_then(|given| ladder.place_of(given));
             let resting = slot.fell_us != 0 && now_us < slot.fell_us + allocate::REST_AFTER_FALL_US;
-            (slot.rank.0, stands, resting, slot.paused)
-        };
-        let demands: Vec<(Rank, Option<usize>, bool, bool)> = order.iter().map(demand).collect();
-        let demands: Vec<Demand<'_>> = demands
-            .into_iter()
-            .zip(&order)
-            .map(|((rank, stands, resting, returns), (_, ladder))| {
-                let ladder = ladder.rungs();
-                Demand { rank, ladder, stands, resting, returns }
-            })
-            .collect();
+            Demand { rank: slot.rank.0, ladder: ladder.rungs(), stands, resting, returns: slot.paused }
+        });
+        let demands: Vec<Demand<'_>> = demands.collect();
         let mut given = Vec::new();
         allocate::allocate(budget_bps, &demands, &mut given);
         let allocated_bps = allocate::cost_bps(&demands, &given);
@@ -176,9 +168,7 @@ impl Shard {
             if sent >= bytes {
                 break;
             }
-            let track = self.tracks.get(source.track);
-            let layer = track.and_then(|track| track.layers.get(usize::from(source.layer)));
-            let layer = layer.filter(|layer| layer.epoch == source.epoch);
+            let layer = source.layer_in(&self.tracks);
             let found = layer.and_then(|layer| layer.ring.find(index).map(|found| (layer, found)));
             sent += match found {
                 Some((layer, (packet, payload))) => {

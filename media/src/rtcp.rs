@@ -252,9 +252,7 @@ impl Shard {
                 continue;
             }
             let Some((source, index)) = slot.stream.asked_for(sequence, now_us, rtt_us) else { continue };
-            let track = self.tracks.get(source.track);
-            let layer = track.and_then(|track| track.layers.get(usize::from(source.layer)));
-            let Some(layer) = layer.filter(|layer| layer.epoch == source.epoch) else { continue };
+            let Some(layer) = source.layer_in(&self.tracks) else { continue };
             let Some((packet, payload)) = layer.ring.find(index) else { continue };
             let dependency = layer.ring.dependency(index).unwrap_or_default();
             slot.stream.resend(sequence, packet, (dependency, payload), &mut way);

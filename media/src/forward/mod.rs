@@ -332,28 +332,28 @@ impl Stream {
             return None;
         }
         let (packet, payload) = layer.ring.find(fresh.index)?;
-        if fed {
-            if self.kind == Kind::Audio || self.admits(packet, target) {
-                self.pass(packet, (layer.ring.dependency(packet.index).unwrap_or_default(), payload), way, forwarded);
+        let mut hand_on = |stream: &mut Stream, packet: &Packet, payload: &[u8]| {
+            if stream.kind == Kind::Audio || stream.admits(packet, target) {
+                let dependency = layer.ring.dependency(packet.index).unwrap_or_default();
+                stream.pass(packet, (dependency, payload), way, forwarded);
             } else {
-                self.omit(packet, track.codec, way, forwarded);
+                stream.omit(packet, track.codec, way, forwarded);
             }
+        };
+        if fed {
+            hand_on(self, packet, payload);
             return None;
         }
         if self.kind == Kind::Video && !packet.frame.keyframe_start {
             return None;
         }
         let feed = self.switch(source, track, packet);
-        forwarded.switched = Some(feed.timestamp(packet));
         // A repaired key frame comes after packets that were passed over for want of it.
         let caught_up = layer.highest();
         for (packet, payload) in (fresh.index..=caught_up).filter_map(|index| layer.ring.find(index)) {
-            if self.kind == Kind::Audio || self.admits(packet, target) {
-                self.pass(packet, (layer.ring.dependency(packet.index).unwrap_or_default(), payload), way, forwarded);
-            } else {
-                self.omit(packet, track.codec, way, forwarded);
-            }
+            hand_on(self, packet, payload);
         }
+        forwarded.switched = Some(feed.timestamp(packet));
         Some((fresh.layer, caught_up))
     }
 

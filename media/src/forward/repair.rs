@@ -1,15 +1,26 @@
 //! What is sent once more: because it was lost, or to find out what the line bears.
 
+use slab::Slab;
+
 use super::write::{self, Head};
 use super::{SourceLayer, Stream};
+use crate::layer::Layer;
 use crate::line::Way;
 use crate::ring::Packet;
-use crate::track::Kind;
+use crate::track::{Kind, Track};
 
 /// Retransmissions remembered per slot, by the low bits of their number, to answer a NACK that is repeated too soon only once.
 pub(super) const RECENT_RTX: usize = 512;
 /// So many of the last packets are sent once more by a probe, over and over: they are in the ring for sure.
 const PROBED: u64 = 16;
+
+impl SourceLayer {
+    /// The layer itself, as long as it is the one that was meant.
+    pub fn layer_in(self, tracks: &Slab<Track>) -> Option<&Layer> {
+        let layer = tracks.get(self.track)?.layers.get(usize::from(self.layer))?;
+        (layer.epoch == self.epoch).then_some(layer)
+    }
+}
 
 impl Stream {
     /// Where to find the packet that a NACK asks for, unless it was sent again a moment ago.
@@ -48,16 +59,12 @@ impl Stream {
             // Its place was filled, or it has just come and nobody has decided about it yet.
             return 0;
         }
+        // The same number means the same nonce, and the number for feedback alone would make it another packet: who has no
+        // stream for retransmissions gets key frames.
+        let Some((ssrc, payload_type)) = self.rtx_ssrc.zip(feed.rtx_payload_type) else { return 0 };
+        self.rtx_next += 1;
         let head = self.head(&feed, index, packet);
-        let head = match self.rtx_ssrc.zip(feed.rtx_payload_type) {
-            Some((ssrc, payload_type)) => {
-                self.rtx_next += 1;
-                Head { payload_type, index: self.rtx_next, ssrc, original: Some(sequence), ..head }
-            }
-            // The same number means the same nonce, and the number for feedback alone would make it another packet: who has no
-            // stream for retransmissions gets key frames.
-            None => return 0,
-        };
+        let head = Head { payload_type, index: self.rtx_next, ssrc, original: Some(sequence), ..head };
         self.write(&feed, head, packet, (dependency, payload), way)
     }
 

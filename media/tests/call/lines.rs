@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parlor_media::client::{Frame, Layers, Line, Plan, Tag};
+use parlor_media::client::{Frame, Layers, Line, Part, Plan, Tag};
 use parlor_media::codec::{self, Structure};
 use parlor_media::{Codec, Event, Source};
 
@@ -111,6 +111,13 @@ fn assert_no_gaps(seen: &[Seen], lost: usize) {
     assert!(holes <= lost, "{holes} gaps, where {lost} packets were lost");
 }
 
+/// Somebody's camera sends a packet.
+fn send(world: &mut World, from: usize, timestamp: u32, part: &Part) {
+    let (marker, payload, dependency) = (part.marker, &part.payload[..], &part.dependency[..]);
+    let frame = Frame { timestamp, marker, payload, dependency, ..Frame::default() };
+    world.people[from].client.send_rtp(1, 0, frame).expect("connected");
+}
+
 /// Somebody sends pictures in layers to two others, one of whom has a narrow line.
 fn in_layers(codec: Codec, seed: u64, narrow_bps: u64) -> [(Vec<Seen>, usize); 2] {
     let mut world = World::estimating(seed);
@@ -135,14 +142,7 @@ fn in_layers(codec: Codec, seed: u64, narrow_bps: u64) -> [(Vec<Seen>, usize); 2
             // 90, 240 and 520 kbit/s, for pictures of spatial layers; those of one size have 340.
             let bytes = if codec == Codec::Vp8 { 700 } else { [200, 500, 1_100][usize::from(part.tag.spatial)] };
             part.payload.resize(bytes, 0);
-            let frame = Frame {
-                timestamp: frame * 2_970,
-                marker: part.marker,
-                payload: &part.payload,
-                dependency: &part.dependency,
-                ..Frame::default()
-            };
-            world.people[from].client.send_rtp(1, 0, frame).expect("connected");
+            send(&mut world, from, frame * 2_970, &part);
         }
         world.run(FRAME_EVERY);
     }
@@ -222,14 +222,7 @@ fn a_large_picture_without_layers_is_there_soon() {
         asked = plis;
         // 13 packets of 1,160 bytes, 30 times a second: 3.6 Mbit/s.
         for part in layers.next(key, 13, 1_160) {
-            let frame = Frame {
-                timestamp: frame * 2_970,
-                marker: part.marker,
-                payload: &part.payload,
-                dependency: &part.dependency,
-                ..Frame::default()
-            };
-            world.people[from].client.send_rtp(1, 0, frame).expect("connected");
+            send(&mut world, from, frame * 2_970, &part);
         }
         world.run(FRAME_EVERY);
         let packets = world.people[to].showing(face).map_or(0, |video| video.packets.len());
