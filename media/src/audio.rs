@@ -43,7 +43,7 @@ impl Shard {
         let frame = &heard.payload[primary_at..];
         let sound = Sound::of(frame, heard.level);
         let track = &mut self.tracks[key];
-        let call = self.peers[track.publisher].call;
+        let call = track.call;
         let passing = track.gate.pass(sound);
         let resumes = passing == Passing::Whole { resumes: true };
         let mut packet = Packet::new(heard.index, heard.timestamp, heard.marker || resumes, Descriptor::EMPTY, now_us);
@@ -78,7 +78,7 @@ impl Shard {
     pub(crate) fn wanted_audio(&self, key: PeerKey) -> Vec<(TrackKey, u16)> {
         let peer = &self.peers[key];
         let call = &self.calls[peer.call];
-        let is_on = |track: &TrackKey| self.is_on(*track) && self.tracks[*track].publisher != key;
+        let is_on = |track: &TrackKey| self.is_on(*track) && self.tracks[*track].participant != peer.participant;
         let mut wanted: Vec<TrackKey> = call.speakers.chosen().filter(is_on).collect();
         let screens = call.tracks.iter().copied().filter(|track| {
             self.tracks[*track].source == Source::ScreenAudio && is_on(track) && self.sees_screen_of(key, *track)
@@ -90,9 +90,9 @@ impl Shard {
 
     /// Whether one of the peer's slots carries the screen that this sound is of.
     fn sees_screen_of(&self, key: PeerKey, sound: TrackKey) -> bool {
-        let publisher = self.tracks[sound].publisher;
+        let publisher = self.tracks[sound].participant;
         let mut shown = self.peers[key].slots.iter().filter_map(|slot| slot.track);
-        shown.any(|track| self.tracks[track].source == Source::Screen && self.tracks[track].publisher == publisher)
+        shown.any(|track| self.tracks[track].source == Source::Screen && self.tracks[track].participant == publisher)
     }
 
     /// Whether a call has sounds of screens, which follow what is seen.

@@ -106,7 +106,7 @@ impl Shard {
         let shown = |track: &TrackKey| {
             let track_ref = &self.tracks[*track];
             track_ref.source.kind() == Kind::Video
-                && track_ref.publisher != key
+                && track_ref.participant != peer.participant
                 && self.is_on(*track)
                 && peer.slots.iter().any(|slot| slot.stream.takes(track_ref.codec))
         };
@@ -114,7 +114,7 @@ impl Shard {
             let mut wanted: Vec<(TrackKey, u16)> = Vec::new();
             for view in view.iter().take(MOST_VIEWED).filter(|view| view.visible) {
                 let Some(&track) = self.by_track.get(&view.track) else { continue };
-                let in_call = self.peers[self.tracks[track].publisher].call == peer.call;
+                let in_call = self.tracks[track].call == peer.call;
                 if in_call && shown(&track) && !wanted.iter().any(|(known, _)| *known == track) {
                     wanted.push((track, view.width));
                 }
@@ -231,8 +231,8 @@ impl Shard {
             return false;
         }
         track.active = false;
-        let (id, publisher) = (track.id, track.publisher);
-        let call = &mut self.calls[self.peers[publisher].call];
+        let id = track.id;
+        let call = &mut self.calls[track.call];
         call.speakers.leave(key);
         self.events.push_back(Event::Track { call: call.id, track: id, active: false });
         true
@@ -245,8 +245,7 @@ impl Shard {
         if let Some(sampling) = track.sampling.as_mut() {
             sampling.hurry(0);
         }
-        let (id, publisher) = (track.id, track.publisher);
-        let call = self.peers[publisher].call;
+        let (id, call) = (track.id, track.call);
         self.events.push_back(Event::Track { call: self.calls[call].id, track: id, active: true });
         self.unsettle_call(call);
     }

@@ -283,7 +283,7 @@ impl Shard {
             let shown = slot.stream.current().filter(|source| source.track == key).map(|source| source.layer);
             watched |= [given, shown].into_iter().flatten().fold(0, |bits, layer| bits | 1 << layer);
         }
-        let call = self.peers[track.publisher].call;
+        let call = track.call;
         if self.calls[call].recorded {
             // The highest that comes is recorded: nobody knows which that will be.
             watched = u8::MAX;

@@ -64,7 +64,8 @@ impl Shard {
     /// A step for a track's call begins.
     pub(crate) fn work_for_track(&mut self, key: TrackKey, step: Step) {
         if let Some(track) = self.tracks.get(key) {
-            self.work_for_peer(track.publisher, step);
+            let call = track.call;
+            self.work_for(call, step);
         }
     }
 
@@ -108,7 +109,7 @@ impl Shard {
             .collect();
         let recorded = self.calls.remove(call).recorded;
         let orphans: Vec<TrackKey> =
-            self.tracks.iter().filter(|(_, track)| !self.peers.contains(track.publisher)).map(|(key, _)| key).collect();
+            self.tracks.iter().filter(|(_, track)| track.call == call).map(|(key, _)| key).collect();
         for key in orphans {
             let track = self.tracks.remove(key);
             if track.source.kind() == Kind::Video {

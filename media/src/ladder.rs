@@ -149,11 +149,12 @@ mod tests {
     use crate::codec::Descriptor;
     use crate::id::{ParticipantId, TrackId};
     use crate::ring::Packet;
-    use crate::track::Codec;
+    use crate::track::{Codec, Origin};
 
     /// A track whose layers are that wide and send that many bit/s in each temporal layer.
     fn track(source: Source, layers: &[(u16, &[u32])]) -> Track {
-        let mut track = Track::new(TrackId(1), ParticipantId(1), 0, source, Codec::Vp8, layers.len(), 1);
+        let mut track =
+            Track::new(TrackId(1), ParticipantId(1), (0, Origin::Peer(0)), source, Codec::Vp8, layers.len(), 1);
         for (at, (width, rates)) in layers.iter().enumerate() {
             track.receive(at, Packet::new(1, 0, true, Descriptor::EMPTY, 9), &[0]);
             let layer = &mut track.layers[at];
@@ -197,7 +198,8 @@ mod tests {
     }
 
     fn sent(layers: &[(u16, u64)]) -> Track {
-        let mut track = Track::new(TrackId(1), ParticipantId(1), 0, Source::Camera, Codec::Vp8, layers.len(), 1);
+        let mut track =
+            Track::new(TrackId(1), ParticipantId(1), (0, Origin::Peer(0)), Source::Camera, Codec::Vp8, layers.len(), 1);
         for (at, (width, last_us)) in layers.iter().enumerate().filter(|(_, (width, _))| *width > 0) {
             track.receive(at, Packet::new(1, 0, true, Descriptor::EMPTY, *last_us), &[0]);
             track.layers[at].width = *width;

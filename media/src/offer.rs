@@ -13,7 +13,7 @@ use crate::peer::{FIRST_RTT_US, MOST_RESEND_CREDIT, Peer, Section, low_to_high};
 use crate::sdp::{self, Answer, Offer, OfferedMedia, SdpError, SlotLine};
 use crate::shard::Shard;
 use crate::slots::{Requests, Slot, Told};
-use crate::track::{Codec, Kind, MOST_LAYERS, PeerKey, Source, Track};
+use crate::track::{Codec, Kind, MOST_LAYERS, Origin, PeerKey, Source, Track};
 use crate::twcc::Arrivals;
 
 /// Slots that one peer may have: four pages of tiles.
@@ -188,7 +188,8 @@ impl Shard {
         let epoch = self.epochs + 1;
         self.epochs += MOST_LAYERS as u64;
         let coded = codec_of(codec.name);
-        let track = Track::new(offered.track, participant, key, offered.source, coded, rids.len(), epoch);
+        let track =
+            Track::new(offered.track, participant, (call, Origin::Peer(key)), offered.source, coded, rids.len(), epoch);
         let track = self.tracks.insert(track);
         self.by_track.insert(offered.track, track);
         self.calls[call].tracks.push(track);

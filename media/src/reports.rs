@@ -8,7 +8,7 @@ use crate::inbound::CLOSED_KEPT_US;
 use crate::layer::us_to_ntp;
 use crate::peer::{MOST_RESEND_CREDIT, RESEND_CREDIT_PER_TICK};
 use crate::shard::{SECOND_US, Shard};
-use crate::track::PeerKey;
+use crate::track::{Origin, PeerKey, Track};
 
 /// Congestion feedback goes to a publisher this often (draft-holmer-rmcat-transport-wide-cc-extensions-01 §2.3 suggests 50–250 ms).
 const FEEDBACK_US: u64 = 50_000;
@@ -164,7 +164,7 @@ impl Shard {
             let Some(source) = slot.stream.current() else { continue };
             let Some(track) = self.tracks.get(source.track) else { continue };
             let report = track.layers[usize::from(source.layer)].report;
-            let shift_us = self.peers.get(track.publisher).and_then(|publisher| publisher.clock_shift_us);
+            let shift_us = self.clock_shift_us(track);
             // The publisher's own report, moved to the shard's clock and to this moment, keeps a participant's tracks in step.
             let timestamp = report.zip(shift_us).and_then(|(report, shift_us)| {
                 let elapsed_us = now_us as i64 - crate::layer::ntp_to_us(report.ntp) - shift_us;
@@ -200,6 +200,13 @@ impl Shard {
         finish(&mut self.scratch, start);
         push_cname(&mut self.scratch, peer.reporter_ssrc);
         self.send_rtcp(key);
+    }
+
+    /// From the clock of a track's publisher to the shard's, once it is known.
+    fn clock_shift_us(&self, track: &Track) -> Option<i64> {
+        match track.origin {
+            Origin::Peer(publisher) => self.peers.get(publisher)?.clock_shift_us,
+        }
     }
 
     pub(crate) fn give_up(&mut self, key: PeerKey) {

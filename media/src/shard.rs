@@ -318,7 +318,7 @@ impl Shard {
                 sampling.rest();
                 sampling.hurry(0);
             }
-            let call = self.peers[track.publisher].call;
+            let call = track.call;
             if muted {
                 self.calls[call].speakers.leave(key);
             }

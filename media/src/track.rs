@@ -75,6 +75,13 @@ pub(crate) type PeerKey = usize;
 /// Place of a track in its shard.
 pub(crate) type TrackKey = usize;
 
+/// Where a track's packets come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Its publisher, who is here.
+    Peer(PeerKey),
+}
+
 /// A layer counts as gone when another layer of its track has gone on this much longer. Browsers stop the top layers
 /// for small pictures and narrow links.
 const GONE_US: u64 = 1_500_000;
@@ -93,7 +100,9 @@ pub(crate) struct Fresh {
 pub(crate) struct Track {
     pub id: TrackId,
     pub participant: ParticipantId,
-    pub publisher: PeerKey,
+    /// The place of its call.
+    pub call: usize,
+    pub origin: Origin,
     pub source: Source,
     pub codec: Codec,
     /// Lowest first.
@@ -120,7 +129,7 @@ impl Track {
     pub fn new(
         id: TrackId,
         participant: ParticipantId,
-        publisher: PeerKey,
+        (call, origin): (usize, Origin),
         source: Source,
         codec: Codec,
         layers: usize,
@@ -130,7 +139,8 @@ impl Track {
         Track {
             id,
             participant,
-            publisher,
+            call,
+            origin,
             source,
             codec,
             layers: (0..layers.clamp(1, MOST_LAYERS) as u64).map(|layer| Layer::new(clock_hz, epoch + layer)).collect(),

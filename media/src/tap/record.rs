@@ -193,7 +193,7 @@ impl Shard {
         let track = &self.tracks[key];
         let here = (place as u8, track.layers[place].epoch);
         if track.copying.is_some_and(|it| (it.layer, it.epoch) == here && packet.index >= it.from) {
-            let call = self.calls[self.peers[track.publisher].call].id;
+            let call = self.calls[track.call].id;
             append(&mut self.recorders, call, track, place, packet, &[]);
         }
     }
@@ -201,7 +201,7 @@ impl Shard {
     fn copy_one(&mut self, key: TrackKey, place: usize, index: u64) {
         let track = &self.tracks[key];
         let Some((packet, payload)) = track.layers[place].ring.find(index) else { return };
-        let call = self.calls[self.peers[track.publisher].call].id;
+        let call = self.calls[track.call].id;
         self.stats.recorded += u64::from(append(&mut self.recorders, call, track, place, packet, payload));
     }
 

@@ -188,7 +188,7 @@ impl Shard {
     fn tell_sample(&mut self, key: TrackKey, assembly: &Assembly, shards_us: u64, now_us: u64) {
         let track = &self.tracks[key];
         let Some(frame) = assembly.frame(track) else { return };
-        let call = self.calls[self.peers[track.publisher].call].id;
+        let call = self.calls[track.call].id;
         self.events.push_back(Event::Sampled {
             call,
             participant: track.participant,
@@ -243,8 +243,7 @@ impl Shard {
         track.keyframes.want(layer);
         let sent = track.keyframes.sent();
         if track.sampling.as_mut().is_some_and(|sampling| sampling.is_in_vain(sent, now_us)) {
-            let (participant, track, publisher) = (track.participant, track.id, track.publisher);
-            let call = self.calls[self.peers[publisher].call].id;
+            let (participant, call, track) = (track.participant, self.calls[track.call].id, track.id);
             self.events.push_back(Event::Unsampled { call, participant, track });
         }
     }
