@@ -8,6 +8,7 @@ use crate::drop::Drop;
 use crate::event::Event;
 use crate::fault::Step;
 use crate::ice;
+use crate::layer::Layer;
 use crate::outbox::{Address, Path};
 use crate::peer::{Inbound, MOST_ADDRESSES, MOST_INBOUND};
 use crate::ring::Packet;
@@ -213,19 +214,15 @@ impl Shard {
         }
         let track = &mut self.tracks[track_key];
         let place = usize::from(layer);
+        let payload = header.payload(packet)?;
         if track.muted {
             // It arrived all the same: neither lost, nor to be asked for again.
-            if !rtx {
-                track.layers[place].receive_padding(index, now_us);
-            }
+            let index = if rtx { original(&track.layers[place], payload)?.0 } else { index };
+            track.layers[place].receive_padding(index, now_us);
             return Err(Drop::Muted);
         }
-        let payload = header.payload(packet)?;
         let (index, payload) = if rtx {
-            let Some((original, payload)) = payload.split_at_checked(2) else { return Err(Drop::Padding) };
-            let sequence = u16::from_be_bytes([original[0], original[1]]);
-            let index = track.layers[place].index_of(sequence).filter(|index| track.layers[place].lacks(*index));
-            (index.ok_or(Drop::UselessRtx)?, payload)
+            original(&track.layers[place], payload)?
         } else if track.layers[place].awaits(index) {
             (index, payload)
         } else {
@@ -282,4 +279,11 @@ impl Shard {
             self.dirty.push(track);
         }
     }
+}
+
+/// What a retransmission carries: the index of its original, which must be missing, and the payload (RFC 4588 §4).
+fn original<'a>(layer: &Layer, payload: &'a [u8]) -> Result<(u64, &'a [u8]), Drop> {
+    let (original, payload) = payload.split_at_checked(2).ok_or(Drop::Padding)?;
+    let index = layer.index_of(u16::from_be_bytes([original[0], original[1]]));
+    Ok((index.filter(|index| layer.lacks(*index)).ok_or(Drop::UselessRtx)?, payload))
 }

@@ -39,29 +39,30 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
 }
 
-/// Seeds that broke a law, and what they found.
-const KNOWN: [u64; 1] = [9];
-
 #[test]
 fn two_dozen_seeds_keep_every_law() {
     hush();
-    let seeds = (0..26).filter(|seed| !KNOWN.contains(seed));
-    let forwarded: u64 = seeds.map(|seed| chaos::run(seed, Duration::from_secs(12), false).forwarded).sum();
+    let forwarded: u64 = (0..24).map(|seed| chaos::run(seed, Duration::from_secs(12), false).forwarded).sum();
     assert!(forwarded > 100_000, "{forwarded} packets are not much");
 }
 
-/// A receiver asks for a number that was filled, because its packet came late and its frame is left out: it gets that packet all the same.
+/// A receiver asked for a number that had been filled, because its packet came late and its frame is left out.
 #[test]
-#[ignore = "known: harmless to the stream, but a number should name one packet"]
-fn seed_9_a_number_that_was_filled_is_answered_with_what_was_left_out() {
+fn seed_9_a_number_that_was_filled_is_answered_with_nothing_else() {
     hush();
     chaos::run(9, Duration::from_secs(12), true);
 }
 
-/// After an outage of the line a picture that is told in a slot does not come back within half a minute of calm.
+/// A retransmission that came while its track was muted was asked for once more afterwards.
 #[test]
-#[ignore = "known: a line that was bad is not trusted again soon enough"]
-fn seed_1103_a_picture_stays_away_after_the_calm() {
+fn seed_1065_what_comes_while_muted_is_there() {
+    hush();
+    chaos::run(1_065, Duration::from_secs(10), true);
+}
+
+/// After an outage of the line a picture that is told in a slot did not come back within half a minute of calm.
+#[test]
+fn seed_1103_a_picture_comes_back_after_an_outage() {
     hush();
     chaos::run(1_103, Duration::from_secs(10), true);
 }
