@@ -16,6 +16,11 @@ const FURTHER: f64 = 2.0;
 const CAME_THROUGH: f64 = 0.7;
 /// While more is wanted, a probe as often as this: 1 % of what is sent.
 const INTERVAL_US: u64 = 4_000_000;
+/// Sooner than that while less than half of the line is used, because the next picture takes more than the other half: somebody
+/// looks at nothing. Then twice and four times of it, if nothing more is found.
+const IDLE_INTERVAL_US: u64 = 1_000_000;
+const MOST_DOUBLED: u8 = 2;
+const IDLE: f64 = 0.5;
 /// A probe that was asked for is sent, and answered, within these times.
 const SENDING_US: u64 = 300_000;
 const ANSWER_US: u64 = 1_000_000;
@@ -123,6 +128,8 @@ impl Came {
 struct Cluster {
     id: u8,
     bps: f64,
+    /// The estimate when it began.
+    known: f64,
     budget: u32,
     asked_us: u64,
     /// When its first packet was sent.
@@ -162,6 +169,8 @@ pub(super) struct Prober {
     pending: Option<(f64, u64)>,
     came_through: f64,
     next_us: u64,
+    /// Probes in a row that found no more than was known.
+    vain: u8,
     ended_us: Option<u64>,
     before_drop: f64,
     dropped_us: Option<u64>,
@@ -180,6 +189,7 @@ impl Prober {
             pending: None,
             came_through: 0.0,
             next_us: 0,
+            vain: 0,
             ended_us: None,
             before_drop: 0.0,
             dropped_us: None,
@@ -242,6 +252,7 @@ impl Prober {
         };
         self.failures = 0;
         self.came_through = 0.0;
+        self.vain = if found > cluster.known { 0 } else { self.vain.saturating_add(1) };
         if found >= CAME_THROUGH * cluster.bps {
             self.came_through = cluster.bps;
             self.pending = Some((FURTHER * found, now_us));
@@ -278,6 +289,16 @@ impl Prober {
         self.next_us = now_us + if std::mem::take(&mut self.is_hurried) { RETRY_US } else { INTERVAL_US };
     }
 
+    /// When the next probe is due that follows from none before it.
+    fn due_us(&self, wish: Wish) -> u64 {
+        match self.ended_us {
+            Some(ended_us) if wish.allocated < IDLE * wish.target => {
+                self.next_us.min(ended_us + (IDLE_INTERVAL_US << self.vain.min(MOST_DOUBLED)))
+            }
+            _ => self.next_us,
+        }
+    }
+
     /// Time passes: gives up what is not sent or not answered.
     pub fn tick(&mut self, now_us: u64) {
         let Some(cluster) = &self.active else { return };
@@ -303,35 +324,39 @@ impl Prober {
         let is_idle = wish.wanted == Some(0.0);
         if !self.has_started && (!is_idle || wish.allocated > 0.0) {
             self.has_started = true;
-            return Some(self.begin((FIRST * wish.target).min(MOST_BPS), now_us));
+            return Some(self.begin((FIRST * wish.target).min(MOST_BPS), wish.target, now_us));
         }
         if is_idle {
             return None;
         }
         let most = wish.wanted.map_or(MOST_BPS, |wanted| (TO_SPARE * wanted).min(MOST_BPS));
-        let is_further = self.pending.is_some();
+        let is_due = now_us >= self.due_us(wish) && wish.wanted.is_some_and(|wanted| wanted > wish.target);
         let bps = match self.pending {
+            // No further than there is to want: the same rate again finds nothing new, until more is wanted.
+            Some((bps, _)) if bps.min(most) <= WORTHWHILE * self.came_through.max(wish.target) => {
+                if !is_due {
+                    return None;
+                }
+                FURTHER * wish.target
+            }
             Some((bps, due_us)) if now_us >= due_us => {
-                self.pending = None;
                 if bps * RECOVERY <= self.before_drop {
                     self.before_drop = wish.target;
                 }
                 bps
             }
-            None if now_us >= self.next_us && wish.wanted.is_some_and(|wanted| wanted > wish.target) => {
-                FURTHER * wish.target
-            }
+            None if is_due => FURTHER * wish.target,
             _ => return None,
         };
         let bps = bps.min(most);
-        // No further than there is to want: the same rate again finds nothing new.
-        if is_further && bps <= WORTHWHILE * self.came_through {
+        if bps <= WORTHWHILE * wish.target {
             return None;
         }
-        (bps > WORTHWHILE * wish.target).then(|| self.begin(bps, now_us))
+        self.pending = None;
+        Some(self.begin(bps, wish.target, now_us))
     }
 
-    fn begin(&mut self, bps: f64, now_us: u64) -> Probe {
+    fn begin(&mut self, bps: f64, known: f64, now_us: u64) -> Probe {
         let bytes = (bps * PROBE_US / 8e6).max(LEAST_BYTES.min(bps * LONGEST_PROBE_US / 8e6));
         self.is_hurried = false;
         // 0 is for packets of no cluster.
@@ -340,6 +365,7 @@ impl Prober {
         self.active = Some(Cluster {
             id: self.last_id,
             bps,
+            known,
             budget: bytes as u32,
             asked_us: now_us,
             begun_us: None,
@@ -394,8 +420,42 @@ mod tests {
         assert!((1.4e6..1.6e6).contains(&rates[0]), "{rates:?}");
         assert!((2.8e6..3.0e6).contains(&rates[2]), "{rates:?}");
         // And from time to time again.
+        wish.allocated = 0.6 * wish.target;
         assert_eq!(prober.poll(wish, now_us + 1_000_000), None);
         assert_eq!(prober.poll(wish, now_us + 6_000_000).map(|probe| probe.bps), Some(4_400_000));
+    }
+
+    #[test]
+    fn what_is_wanted_more_and_more_is_probed_for_at_once() {
+        let mut prober = Prober::new();
+        let mut wish = Wish { target: 600_000.0, wanted: Some(3e6), allocated: 0.0, ..WISH };
+        let mut now_us = 0;
+        // A publisher begins: what its picture takes is known better with each quarter of a second.
+        for quarter in 0..12u32 {
+            wish.wanted = Some(f64::from(quarter + 1) * 2e6);
+            while let Some(probe) = prober.poll(wish, now_us) {
+                let found = send(&mut prober, probe, now_us, 100_000_000, 0).expect("a result");
+                wish.target = wish.target.max(found);
+                now_us += 30_000;
+            }
+            now_us += 250_000;
+        }
+        assert!(wish.target > 20e6, "{}", wish.target);
+    }
+
+    #[test]
+    fn who_sees_nothing_is_probed_for_sooner_and_not_for_ever() {
+        let mut prober = Prober::new();
+        let wish = Wish { target: 600_000.0, wanted: Some(4e6), allocated: 40_000.0, ..WISH };
+        let mut at_us = Vec::new();
+        for now_us in (0..20_000_000u64).step_by(10_000) {
+            if let Some(probe) = prober.poll(wish, now_us) {
+                send(&mut prober, probe, now_us, 600_000, 0);
+                at_us.push(now_us);
+            }
+        }
+        let gaps: Vec<u64> = at_us.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000_000).collect();
+        assert_eq!(gaps[..3], [2, 4, 4], "{at_us:?}");
     }
 
     #[test]
