@@ -31,7 +31,7 @@ use trendline::{Trendline, Usage};
 /// The estimate never falls below this: a voice, and the packets from which something better is learned.
 pub const LEAST_BPS: f64 = 50_000.0;
 /// And never rises above this: more than any layout of a call shows, and what the history has room for.
-pub const MOST_BPS: f64 = 30_000_000.0;
+pub const MOST_BPS: f64 = 60_000_000.0;
 
 /// Arrivals that are put in order at once. A feedback with more is read in pieces.
 const BATCH: usize = 64;
@@ -82,7 +82,7 @@ struct News {
 }
 
 /// One subscriber's path: what was sent, what came back, how much it bears. Pure; time in µs of the shard's clock. About 1.5 KB,
-/// and a history of 0.5 to 16 KB that grows with the rate.
+/// and a history of 0.5 to 32 KB that grows with the rate.
 #[derive(Debug)]
 pub struct Estimator {
     history: History,
@@ -458,7 +458,7 @@ mod tests {
 
     #[test]
     fn an_estimator_is_small() {
-        // Each subscriber has one; the history beside it has 16 KB at most.
+        // Each subscriber has one; the history beside it has 32 KB at most.
         assert!(size_of::<Estimator>() <= 1_536, "{}", size_of::<Estimator>());
     }
 }
