@@ -7,6 +7,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
+/** A machine may have IPv6 alone. */
+const FAMILY = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ family }) => family === "IPv4"),
+)
+  ? "IPv4"
+  : "IPv6";
+const LOOPBACK_ADDRESS = FAMILY === "IPv4" ? "127.0.0.1" : "::1";
+const LOOPBACK = bracketed(LOOPBACK_ADDRESS);
 const binary = process.env.PARLOR_BIN ?? join(root, "target/debug/parlor");
 
 /** A server of this test's own, with its own data folder and ports. */
@@ -58,13 +66,14 @@ export async function startServer({ policy, sampleEveryMs, relay }: Settings = {
   const port = await freePort();
   const environment = {
     ...process.env,
-    PARLOR_LISTEN: `127.0.0.1:${port}`,
+    PARLOR_LISTEN: `${LOOPBACK}:${port}`,
     PARLOR_DATA_DIR: data,
     PARLOR_WEB_DIR: join(root, "web/app/dist"),
-    PARLOR_MEDIA_PORT: String(await freeUdpPorts(2)),
+    // scripts/networks chooses the ports that it closes.
+    PARLOR_MEDIA_PORT: process.env.PARLOR_MEDIA_PORT ?? String(await freeUdpPorts(2)),
     PARLOR_ANNOUNCED_ADDRESS: hostAddress(),
     PARLOR_LIMIT_EXEMPT: "127.0.0.0/8,::1/128",
-    PARLOR_TURN__STUN_LISTEN: relay ? `${hostAddress()}:${await freeUdpPorts(1)}` : "off",
+    PARLOR_TURN__STUN_LISTEN: relay ? `${bracketed(hostAddress())}:${await freeUdpPorts(1)}` : "off",
     PARLOR_MODELS_DIR: join(root, "models"),
     ...(sampleEveryMs === undefined ? {} : { PARLOR_SAMPLE_EVERY_MS: String(sampleEveryMs) }),
     ...(policy === undefined ? {} : { PARLOR_POLICY_FILE: fileOf(data, "policy.toml", policy) }),
@@ -82,7 +91,7 @@ export async function startServer({ policy, sampleEveryMs, relay }: Settings = {
     };
     child.stdout?.on("data", keep);
     child.stderr?.on("data", keep);
-    await ready(child, `http://127.0.0.1:${port}/ready`, () => output);
+    await ready(child, `http://${LOOPBACK}:${port}/ready`, () => output);
     return child;
   };
 
@@ -113,7 +122,7 @@ async function openLine(port: number): Promise<Line> {
   let state: "whole" | "cut" | "deaf" = "whole";
   const proxy = createServer((client) => {
     if (state === "cut") return void client.destroy();
-    const server = connect(port, "127.0.0.1");
+    const server = connect(port, LOOPBACK_ADDRESS);
     for (const socket of [client, server]) {
       open.add(socket);
       socket.on("error", () => socket.destroy());
@@ -126,7 +135,7 @@ async function openLine(port: number): Promise<Line> {
     client.pipe(server);
     server.on("data", (chunk) => state !== "deaf" && client.write(chunk));
   });
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => proxy.listen(0, LOOPBACK_ADDRESS, resolve));
   const address = proxy.address();
   const hangUp = () => {
     for (const socket of open) socket.destroy();
@@ -181,17 +190,23 @@ async function end(child: ChildProcess): Promise<void> {
 /** Firefox ignores loopback candidates unless told otherwise, so the server announces an address of this machine. */
 function hostAddress(): string {
   for (const addresses of Object.values(networkInterfaces())) {
-    const found = addresses?.find(({ family, internal }) => family === "IPv4" && !internal);
+    const found = addresses?.find(
+      ({ address, family, internal }) => family === FAMILY && !internal && !address.startsWith("fe80:"),
+    );
     if (found) return found.address;
   }
-  return "127.0.0.1";
+  return LOOPBACK_ADDRESS;
+}
+
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(0, LOOPBACK_ADDRESS, () => {
       const address = server.address();
       server.close(() =>
         address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
