@@ -105,7 +105,7 @@ impl Recordings {
         }
     }
 
-    async fn engine_told(&self, event: Event) {
+    pub(super) async fn engine_told(&self, event: Event) {
         match event {
             Event::Opened { recording, file, participant, kind, container, starts_at_ms, .. } => {
                 let live = self.live().get(&recording).cloned();

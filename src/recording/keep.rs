@@ -8,7 +8,7 @@ use super::engine::{self, RepairError, Repaired};
 use super::{Recordings, follow::closed, speakers};
 use crate::domain::{
     FileId, RecordingId, Time,
-    recording::{FileState, RecordedFile, Recording, RecordingState, RecordingStop},
+    recording::{FileState, RecordedFile, RecordingState, RecordingStop},
 };
 use crate::files::{self, Key};
 use crate::metrics::RECORDINGS;
@@ -16,7 +16,7 @@ use crate::store;
 
 /// Why a recording is not at its end yet.
 #[derive(Debug, thiserror::Error)]
-enum NotYet {
+pub(super) enum NotYet {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("the files cannot be reached: {0}")]
@@ -55,7 +55,7 @@ impl Recordings {
         }
     }
 
-    async fn keep_once(&self) {
+    pub(super) async fn keep_once(&self) {
         let left = match self.0.ground.store.unfinished_recordings().await {
             Ok(left) => left,
             Err(error) => {
@@ -63,20 +63,26 @@ impl Recordings {
                 return;
             }
         };
-        let left: Vec<_> = left.into_iter().filter(|it| !self.live().contains_key(&it.recording_id)).collect();
+        let ids = left.into_iter().map(|it| it.recording_id);
+        let left: Vec<_> = ids.filter(|id| !self.live().contains_key(id)).collect();
         metrics::gauge!(RECORDINGS, "state" => "finishing").set(left.len() as f64);
-        for recording in left {
+        for id in left {
             // Somebody deletes something of it: the next time.
-            let Some(_alone) = self.alone(recording.recording_id) else { continue };
-            if let Err(error) = self.settle(recording).await {
+            let Some(_alone) = self.alone(id) else { continue };
+            if let Err(error) = self.settle(id).await {
                 tracing::warn!(%error, "recorded files wait to be brought to where files are kept");
             }
         }
     }
 
     /// Takes a recording that nothing writes to any more to its end.
-    async fn settle(&self, recording: Recording) -> Result<(), NotYet> {
-        let (id, store) = (recording.recording_id, &self.0.ground.store);
+    pub(super) async fn settle(&self, id: RecordingId) -> Result<(), NotYet> {
+        let store = &self.0.ground.store;
+        // Looked at anew: what was read while it was still written may say of a file that is whole that it is not.
+        let Some(recording) = store.recording(id).await? else { return Ok(()) };
+        if matches!(recording.state, RecordingState::Ready | RecordingState::Failed) {
+            return Ok(());
+        }
         let folder = self.local_folder(id);
         if recording.state == RecordingState::Starting {
             store.forget_recording(id).await?;

@@ -1,12 +1,13 @@
 //! A recording from its announcement to its stop.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Recordings, Right, lock, speakers::Speakers};
+use super::{Recordings, Right, keep, lock, speakers::Speakers};
 use crate::domain::{
     Action, CallId, CallRecording, Caller, Fact, ParticipantId, RecordingId, Refusal, RoomId, RoomKind, Time, UserId,
     Visibility,
@@ -57,6 +58,21 @@ enum Phase {
 }
 
 impl Live {
+    /// One that nobody knows of yet.
+    pub(super) fn new(recording: &Recording) -> Self {
+        Self {
+            id: recording.recording_id,
+            call: recording.call_id,
+            room: recording.room_id,
+            by: recording.started_by,
+            phase: Mutex::new(Phase::Announcing),
+            stopped: CancellationToken::new(),
+            people: Mutex::default(),
+            speakers: Mutex::default(),
+            done: Mutex::default(),
+        }
+    }
+
     /// Whether it can be stopped.
     pub(super) fn is_open(&self) -> bool {
         matches!(*lock(&self.phase), Phase::Starting | Phase::Running(_))
@@ -69,7 +85,8 @@ impl Live {
         done.stop
     }
 
-    fn stop_is_done(&self) -> bool {
+    /// Its stop is written down. Whether that was all.
+    pub(super) fn stop_is_done(&self) -> bool {
         let mut done = lock(&self.done);
         done.stop = true;
         done.engine
@@ -128,17 +145,7 @@ impl Recordings {
             files: Vec::new(),
             composed: None,
         };
-        let live = Live {
-            id: recording.recording_id,
-            call,
-            room: room.id,
-            by: caller.user.id,
-            phase: Mutex::new(Phase::Announcing),
-            stopped: CancellationToken::new(),
-            people: Mutex::default(),
-            speakers: Mutex::default(),
-            done: Mutex::default(),
-        };
+        let live = Live::new(&recording);
         for participant in &present {
             live.meet(participant.participant_id, participant.user_id, &participant.nickname);
         }
@@ -233,19 +240,29 @@ impl Recordings {
         made.map_err(|error| Refusal::Internal(format!("a recording's folder cannot be made: {error}")))?;
         let at = Time::now();
         self.0.ground.store.run_recording(live.id, at).await?;
+        if self.run_now(live, at, &folder) {
+            return Ok(());
+        }
+        // It was stopped meanwhile, and leaves nothing behind.
+        let gone = keep::remove_folder(&folder).await;
+        gone.map_err(|error| Refusal::Internal(format!("a recording's folder cannot be removed: {error}")))
+    }
+
+    /// What of a beginning must not wait. `false`: it was stopped before.
+    fn run_now(&self, live: &Live, at: Time, folder: &Path) -> bool {
         let mut phase = lock(&live.phase);
         if *phase == Phase::Stopped {
-            return Ok(());
+            return false;
         }
         *phase = Phase::Running(at);
         let loudest = lock(&self.0.loudest).get(&live.room).copied();
         let person = loudest.and_then(|id| live.person(id).map(|(user, _)| (id, user)));
         lock(&live.speakers).change(person, 0);
-        self.with_engine(|engine| engine.open(live.id, live.call, folder, at));
+        self.with_engine(|engine| engine.open(live.id, live.call, folder.to_owned(), at));
         self.0.ground.sfu.record(live.call, true);
         self.mark(live, RecordingPhase::Running, Some(at));
         self.0.ground.rooms.tell_call(live.call, Fact::RecordingStarted { recording: live.id, at });
-        Ok(())
+        true
     }
 
     /// Stops the recording of a call.

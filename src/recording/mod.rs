@@ -13,6 +13,8 @@ mod link;
 mod live;
 mod look;
 mod speakers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -164,6 +166,10 @@ impl Recordings {
     pub async fn stop(&self) {
         self.stop_all().await;
         self.0.composer.stop();
+        if !self.live().is_empty() {
+            // Their last packets are on their way.
+            tokio::time::sleep(GATHERED).await;
+        }
         let engine = lock(&self.0.engine).take();
         if let Some(engine) = engine {
             // It waits for threads, which wait for their events to be taken.
