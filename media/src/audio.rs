@@ -47,6 +47,7 @@ impl Shard {
         let passing = track.gate.pass(sound);
         let resumes = passing == Passing::Whole { resumes: true };
         let mut packet = Packet::new(heard.index, heard.timestamp, heard.marker || resumes, Descriptor::EMPTY, now_us);
+        packet.level = sound.level;
         match passing {
             Passing::Pause => track.receive(0, packet, &opus::pause(frame[0])),
             Passing::Whole { .. } => {
@@ -62,6 +63,7 @@ impl Shard {
         }
         let begins = !track.active;
         let speaks = track.source == Source::Microphone
+            && self.calls[call].hub.is_none()
             && self.calls[call].speakers.heard(key, sound.level, sound.samples, now_us);
         if begins {
             self.begin_track(key);
@@ -79,7 +81,7 @@ impl Shard {
         let peer = &self.peers[key];
         let call = &self.calls[peer.call];
         let is_on = |track: &TrackKey| self.is_on(*track) && self.tracks[*track].participant != peer.participant;
-        let mut wanted: Vec<TrackKey> = call.speakers.chosen().filter(is_on).collect();
+        let mut wanted: Vec<TrackKey> = call.chosen().filter(is_on).collect();
         let screens = call.tracks.iter().copied().filter(|track| {
             self.tracks[*track].source == Source::ScreenAudio && is_on(track) && self.sees_screen_of(key, *track)
         });

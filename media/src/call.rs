@@ -4,6 +4,7 @@ use crate::allocate::Rank;
 use crate::event::{Event, SlotState};
 use crate::fault::Step;
 use crate::id::{CallId, ParticipantId};
+use crate::relay::LinkKey;
 use crate::shard::Shard;
 use crate::slots::{self, Told};
 use crate::speaker::Speakers;
@@ -30,12 +31,55 @@ pub(crate) struct Call {
     pub recorded: bool,
     /// Whom everybody is to see who says nothing of what they want to see.
     pub spotlight: Option<ParticipantId>,
+    /// The link to the shard that has the call's hub; none: it is here.
+    pub hub: Option<LinkKey>,
+    /// The links to the call's other shards.
+    pub links: Vec<LinkKey>,
+    /// The microphones as the hub has chosen them; empty where the hub is.
+    pub voices: Vec<Voice>,
+    /// Whom everybody hears is to be told over the links.
+    pub chosen_anew: bool,
+}
+
+/// A microphone that the hub has chosen, or that speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Voice {
+    pub track: TrackKey,
+    /// In dBov.
+    pub level: i8,
+    pub chosen: bool,
+    pub speaks: bool,
 }
 
 impl Call {
     pub fn new(id: CallId, recorded: bool, audio_speakers: usize) -> Call {
         let (peers, tracks, told) = (Vec::new(), Vec::new(), Vec::new());
-        Call { id, peers, tracks, speakers: Speakers::new(audio_speakers), told, recorded, spotlight: None }
+        let (links, voices) = (Vec::new(), Vec::new());
+        Call {
+            id,
+            peers,
+            tracks,
+            speakers: Speakers::new(audio_speakers),
+            told,
+            recorded,
+            spotlight: None,
+            hub: None,
+            links,
+            voices,
+            chosen_anew: false,
+        }
+    }
+
+    /// The microphones that everybody gets, loudest speaker first.
+    pub fn chosen(&self) -> impl Iterator<Item = TrackKey> + '_ {
+        let elsewhere = self.voices.iter().filter(|voice| voice.chosen).map(|voice| voice.track);
+        self.speakers.chosen().chain(elsewhere)
+    }
+
+    /// Those who speak now, loudest first.
+    pub fn speaking(&self) -> impl Iterator<Item = TrackKey> + '_ {
+        let elsewhere = self.voices.iter().filter(|voice| voice.speaks).map(|voice| voice.track);
+        self.speakers.speaking().map(|(track, _)| track).chain(elsewhere)
     }
 }
 
@@ -53,7 +97,7 @@ impl Shard {
             self.settle(key, Kind::Audio);
         }
         self.aim(key);
-        self.untold.push(key);
+        self.untold.note(key);
         true
     }
 
@@ -124,9 +168,8 @@ impl Shard {
         let mut tracks: Vec<TrackKey> = call.tracks.iter().copied().filter(|track| shown(track)).collect();
         let rank = |track: TrackKey| {
             let speaks = call
-                .speakers
                 .speaking()
-                .position(|(voice, _)| self.tracks[voice].participant == self.tracks[track].participant);
+                .position(|voice| self.tracks[voice].participant == self.tracks[track].participant);
             let is_aside = Some(self.tracks[track].participant) != call.spotlight;
             (is_aside, self.tracks[track].source != Source::Screen, speaks.unwrap_or(usize::MAX))
         };
@@ -136,7 +179,7 @@ impl Shard {
 
     pub(crate) fn is_on(&self, track: TrackKey) -> bool {
         let track = &self.tracks[track];
-        track.active && !track.muted
+        track.active && !track.is_muted()
     }
 
     fn remap(&mut self, key: PeerKey, place: usize, track: Option<TrackKey>) {
@@ -145,11 +188,26 @@ impl Shard {
         let slot = &mut self.peers[key].slots[place];
         let before = std::mem::replace(&mut slot.track, track);
         (slot.target, slot.given, slot.paused, slot.first_timestamp) = (None, None, false, None);
-        if let Some(before) = before.and_then(|before| self.tracks.get_mut(before)) {
-            before.subscribers.retain(|subscriber| *subscriber != (key, number));
+        let among = slot.among;
+        before.into_iter().chain(track).for_each(|track| self.unasked.note(track));
+        if let Some(before) = before {
+            self.unsubscribe(before, among);
         }
         if let Some(track) = track {
-            self.tracks[track].subscribers.push((key, number));
+            let subscribers = &mut self.tracks[track].subscribers;
+            self.peers[key].slots[place].among = subscribers.len();
+            subscribers.push((key, number));
+        }
+    }
+
+    /// A track has one receiver less: the one at this place, which the last of them takes.
+    pub(crate) fn unsubscribe(&mut self, track: TrackKey, among: usize) {
+        let Some(track) = self.tracks.get_mut(track) else { return };
+        track.subscribers.swap_remove(among);
+        if let Some(&(receiver, place)) = track.subscribers.get(among)
+            && let Some(receiver) = self.peers.get_mut(receiver)
+        {
+            receiver.slots[usize::from(place)].among = among;
         }
     }
 
@@ -207,6 +265,7 @@ impl Shard {
                 self.note_quiet(key, now_us);
                 self.tracks[key].layers.iter_mut().for_each(|layer| layer.rates.measure(now_us));
                 self.look_after_sampling(key, now_us);
+                self.look_after_announced(key, now_us);
                 if self.calls[call_key].recorded {
                     self.look_after_recording(key);
                 }
@@ -227,7 +286,7 @@ impl Shard {
 
     fn note_silence(&mut self, key: TrackKey, now_us: u64) -> bool {
         let track = &mut self.tracks[key];
-        if !track.active || track.last_us() + SILENT_US > now_us {
+        if !track.active || track.link().is_some() || track.last_us() + SILENT_US > now_us {
             return false;
         }
         track.active = false;
@@ -235,6 +294,7 @@ impl Shard {
         let call = &mut self.calls[track.call];
         call.speakers.leave(key);
         self.events.push_back(Event::Track { call: call.id, track: id, active: false });
+        self.announce(key);
         true
     }
 
@@ -247,7 +307,32 @@ impl Shard {
         }
         let (id, call) = (track.id, track.call);
         self.events.push_back(Event::Track { call: self.calls[call].id, track: id, active: true });
+        self.announce(key);
         self.unsettle_call(call);
+    }
+
+    /// A track is over: it leaves everybody's slots, and whoever knows of it is told.
+    pub(crate) fn forget_track(&mut self, key: TrackKey) {
+        let track = self.tracks.remove(key);
+        self.by_track.remove(&track.id);
+        let call = &mut self.calls[track.call];
+        call.tracks.retain(|known| *known != key);
+        call.voices.retain(|voice| voice.track != key);
+        call.speakers.leave(key);
+        let (id, recorded, is_hub) = (call.id, call.recorded, call.hub.is_none());
+        if track.source.kind() == Kind::Video && is_hub {
+            self.events.push_back(Event::Ended { call: id, track: track.id });
+        }
+        for (receiver, place) in &track.subscribers {
+            let slot = &mut self.peers[*receiver].slots[usize::from(*place)];
+            (slot.track, slot.first_timestamp) = (None, None);
+            self.fall_silent(*receiver, usize::from(*place));
+        }
+        if recorded {
+            self.end_recording(id, track.id);
+        }
+        self.announce_end(key, &track);
+        self.unsettle_call(track.call);
     }
 }
 

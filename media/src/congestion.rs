@@ -6,6 +6,7 @@ use crate::fault::Step;
 use crate::forward::{SourceLayer, Target};
 use crate::ladder::Ladder;
 use crate::line::Way;
+use crate::quality::Direction;
 use crate::shard::Shard;
 use crate::track::{Kind, PeerKey, TrackKey};
 
@@ -18,8 +19,8 @@ const LEAST_PICTURE_BPS: u64 = 60_000;
 
 /// More than the slots ask for is looked for on the line, in percent: they climb with air above them, which must be found first.
 const SOUGHT_PCT: u64 = 130;
-/// Packets of one probe in one tick: at 1,200 bytes, 38 Mbit/s.
-const MOST_PROBE_PACKETS: usize = 40;
+/// Packets of one probe in one tick: at 1,200 bytes, 61 Mbit/s.
+const MOST_PROBE_PACKETS: usize = 64;
 
 impl Shard {
     /// Chooses what each video slot of a peer shows, by the sizes of its tiles and what its line carries.
@@ -55,7 +56,7 @@ impl Shard {
             self.give(key, *place, ladder, given, fell);
         }
         if let Some(line) = self.peers[key].line.as_deref_mut() {
-            line.allocated_bps = allocated_bps;
+            (line.allocated_bps, line.wanted_bps) = (allocated_bps, wanted_bps);
             let wanted_bps = wanted_bps * SOUGHT_PCT / 100;
             line.estimator.wanted(
                 line.gross_bps(wanted_bps + voices_bps),
@@ -92,7 +93,7 @@ impl Shard {
             if paused {
                 slot.stream.stop();
             }
-            self.untold.push(key);
+            self.untold.note(key);
         }
         let Some(target) = slot.target else { return };
         let epoch = track.layers[usize::from(target.layer)].epoch;
@@ -190,12 +191,16 @@ impl Shard {
 
     /// Writes the packets of this tick for one more receiver; false when there is none left.
     pub(crate) fn forward_next(&mut self) -> bool {
-        let Some(&key) = self.dirty.last() else { return false };
+        let Some(key) = self.dirty.last() else { return false };
         let Some(track) = self.tracks.get_mut(key) else {
             self.dirty.pop();
             self.cursor = 0;
             return true;
         };
+        if self.cursor == 0 && !track.links.is_empty() {
+            self.relay_fresh(key);
+        }
+        let track = &mut self.tracks[key];
         let Some(&(peer_key, place)) = track.subscribers.get(self.cursor) else {
             track.fresh.clear();
             self.dirty.pop();
@@ -210,7 +215,7 @@ impl Shard {
 
     /// Lets what waits for one line pass as far as it may; every few milliseconds while anything waits.
     pub(crate) fn pace(&mut self) {
-        for peer_key in std::mem::take(&mut self.pacing) {
+        for peer_key in self.pacing.take() {
             if !self.peers.contains(peer_key) {
                 continue;
             }
@@ -254,10 +259,12 @@ impl Shard {
         if forwarded.overrun {
             // Too much waits to be of use: the picture begins again with the next key frame.
             self.stats.overruns += 1;
+            self.stats.freezes[1] += 1;
+            peer.quality.froze(Direction::Down);
             slot.stream.stop();
             self.tracks[key].keyframes.want(usize::from(target.layer));
-        } else if slot.stream.is_waiting() && !self.pacing.contains(&peer_key) {
-            self.pacing.push(peer_key);
+        } else if slot.stream.is_waiting() {
+            self.pacing.note(peer_key);
             self.pace_us = self.pace_us.min(self.now_us + PACE_US);
         }
         if let Some(timestamp) = forwarded.switched
@@ -266,17 +273,17 @@ impl Shard {
             slot.first_timestamp = Some(timestamp);
         }
         if forwarded.switched.is_some() || slot.stream.shown() != shown {
-            self.untold.push(peer_key);
+            self.untold.note(peer_key);
         }
     }
 
     /// Several times a second: which layers of a track are watched, for its publisher to know.
     pub(crate) fn look_after_watching(&mut self, key: TrackKey, now_us: u64) {
         let track = &self.tracks[key];
-        if track.source.kind() != Kind::Video || !track.is_simulcast() || !track.active {
+        if track.source.kind() != Kind::Video || !track.is_simulcast() || !track.active || track.link().is_some() {
             return;
         }
-        let mut watched = 0u8;
+        let mut watched = track.links.iter().fold(0, |bits, relaying| bits | relaying.watched);
         for (peer, place) in &track.subscribers {
             let slot = &self.peers[*peer].slots[usize::from(*place)];
             let given = slot.given.map(|rung| rung.layer);

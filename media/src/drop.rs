@@ -72,4 +72,10 @@ reasons! {
     TooManyRequests = "too_many_requests",
     /// A retransmission of nothing that was ever missing.
     UselessRtx = "useless_rtx",
+    /// Of another shard: not a batch or a record that can be read.
+    RelayMalformed = "relay_malformed",
+    /// Of another shard: no such link, track or stream.
+    RelayUnknown = "relay_unknown",
+    /// Of another shard: nobody here wants it any more.
+    RelayUnwanted = "relay_unwanted",
 }

@@ -1,6 +1,7 @@
 //! What a shard tells the layers above.
 
 use crate::id::{CallId, ParticipantId, TrackId};
+use crate::quality::Report;
 use crate::track::{Codec, Kind};
 
 /// What a slot carries.
@@ -34,6 +35,15 @@ pub enum Event {
     },
     /// The participant's connection is given up; the shard has forgotten it.
     Lost {
+        /// The call.
+        call: CallId,
+        /// The participant.
+        participant: ParticipantId,
+        /// Which of its connections.
+        connection: u64,
+    },
+    /// The shard that has the call's hub ended it, or is gone: the participant's connection here is over.
+    Broke {
         /// The call.
         call: CallId,
         /// The participant.
@@ -98,6 +108,15 @@ pub enum Event {
         call: CallId,
         /// The track.
         track: TrackId,
+    },
+    /// What a participant's line is like: when that changes, and every ten seconds.
+    Quality {
+        /// The call.
+        call: CallId,
+        /// The participant.
+        participant: ParticipantId,
+        /// All there is to say.
+        report: Report,
     },
     /// Who speaks now, loudest first, with the level in dBov.
     Speakers {

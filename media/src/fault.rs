@@ -7,6 +7,7 @@
 
 use crate::event::Event;
 use crate::id::{CallId, ParticipantId};
+use crate::peer::Peer;
 use crate::shard::Shard;
 use crate::track::{Kind, PeerKey, TrackKey};
 
@@ -107,6 +108,8 @@ impl Shard {
                 (peer.participant, peer.connection)
             })
             .collect();
+        self.say_farewell(call);
+        self.links.retain(|_, link| link.call != call);
         let recorded = self.calls.remove(call).recorded;
         let orphans: Vec<TrackKey> =
             self.tracks.iter().filter(|(_, track)| track.call == call).map(|(key, _)| key).collect();
@@ -144,6 +147,7 @@ impl Shard {
             .collect();
         shown.sort_by_key(|(at_us, ..)| *at_us);
         self.by_address = shown.into_iter().map(|(_, address, key)| (address, key)).collect();
+        self.mend_links();
         let (peers, tracks) = (&mut self.peers, &mut self.tracks);
         for (_, call) in &mut self.calls {
             call.peers.retain(|key| peers.contains(*key));
@@ -163,14 +167,21 @@ impl Shard {
                 let slot = peers.get(*peer).and_then(|peer| peer.slots.get(usize::from(*place)));
                 slot.is_some_and(|slot| slot.track == Some(key))
             });
+            for (among, (peer, place)) in track.subscribers.iter().enumerate() {
+                peers[*peer].slots[usize::from(*place)].among = among;
+            }
         }
-        let last = self.dirty.last().copied();
-        self.dirty.retain(|key| tracks.contains(*key));
-        if self.dirty.last().copied() != last {
+        let last = self.dirty.last();
+        self.dirty.retain(|key| tracks.contains(key));
+        if self.dirty.last() != last {
             self.cursor = 0;
         }
-        self.unsettled.retain(|key| peers.contains(*key));
-        self.untold.retain(|key| peers.contains(*key));
+        self.unsettled.retain(|key| peers.contains(key));
+        self.untold.retain(|key| peers.contains(key));
+        // Whose turn it was in the midst of them is not known.
+        let waits = |peer: &Peer| peer.slots.iter().any(|slot| slot.stream.is_waiting());
+        peers.iter().filter(|(_, peer)| waits(peer)).for_each(|(key, _)| self.pacing.note(key));
+        self.pace_us = self.now_us;
         self.out.discard();
     }
 }

@@ -23,7 +23,7 @@ impl Shard {
     pub fn holdings(&self) -> Holdings {
         let layers = self.tracks.iter().flat_map(|(_, track)| track.layers.iter());
         Holdings {
-            places: self.peers.len() + self.tracks.len() + self.calls.len(),
+            places: self.peers.len() + self.tracks.len() + self.calls.len() + self.links.len(),
             names: self.by_call.len()
                 + self.by_participant.len()
                 + self.by_ufrag.len()

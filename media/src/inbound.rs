@@ -259,6 +259,7 @@ impl Shard {
         let frame = codec::describe(track.codec, header.marker, payload, dependency, structure).ok_or(Drop::Payload)?;
         self.stats.repaired += u64::from(rtx);
         if rtx {
+            track.layers[place].repaired += 1;
             track.layers[place].nacks.answered(index);
         }
         let packet = Packet::new(index, header.timestamp, header.marker, frame, now_us);
@@ -275,9 +276,7 @@ impl Shard {
     }
 
     fn mark(&mut self, track: usize) {
-        if !self.dirty.contains(&track) {
-            self.dirty.push(track);
-        }
+        self.dirty.note(track);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::allocate::Rung;
 use crate::codec::MOST_TEMPORAL;
-use crate::track::{Source, Track};
+use crate::track::{Origin, Source, Track};
 
 /// Rungs of one ladder: three levels with up to three frame rates each.
 pub(crate) const MOST_RUNGS: usize = 9;
@@ -82,7 +82,10 @@ impl Track {
     }
 
     /// Whether a level comes, or would if it were asked for.
-    fn offers(&self, level: u8) -> bool {
+    pub fn offers(&self, level: u8) -> bool {
+        if let Origin::Link(elsewhere) = &self.origin {
+            return !self.is_simulcast() || elsewhere.offered >> level & 1 == 1;
+        }
         !self.is_simulcast() || self.is_sent(usize::from(level)) || self.watch.could_come(level)
     }
 
@@ -149,7 +152,7 @@ mod tests {
     use crate::codec::Descriptor;
     use crate::id::{ParticipantId, TrackId};
     use crate::ring::Packet;
-    use crate::track::{Codec, Origin};
+    use crate::track::Codec;
 
     /// A track whose layers are that wide and send that many bit/s in each temporal layer.
     fn track(source: Source, layers: &[(u16, &[u32])]) -> Track {

@@ -52,6 +52,10 @@ pub(crate) struct Layer {
     pub bytes: u64,
     /// What it sends, by its inner layers.
     pub rates: Rates,
+    /// Packets that came when they were asked for.
+    pub repaired: u64,
+    /// When a packet was last given up, and the picture with it; 0 for never.
+    pub broke_us: u64,
     clock_hz: u32,
     first: Option<u64>,
     /// Which packets came that had overtaken the first one: a bit for each distance.
@@ -59,6 +63,8 @@ pub(crate) struct Layer {
     highest: u64,
     expected_prior: u64,
     received_prior: u64,
+    /// Packets expected, lost and repaired as of the last judgement of the line.
+    judged: [u64; 3],
     transit: i64,
     /// Interarrival jitter in timestamp units, scaled by 16.
     jitter: u64,
@@ -79,12 +85,15 @@ impl Layer {
             packets: 0,
             bytes: 0,
             rates: Rates::default(),
+            repaired: 0,
+            broke_us: 0,
             clock_hz,
             first: None,
             started: 0,
             highest: 0,
             expected_prior: 0,
             received_prior: 0,
+            judged: [0; 3],
             transit: 0,
             jitter: 0,
         }
@@ -195,6 +204,23 @@ impl Layer {
         })
     }
 
+    /// Packets that should have come since the last call, those of them that are lost for good, and those that were repaired. What may
+    /// still come counts later.
+    pub fn progress(&mut self, now_us: u64) -> (u32, u32, u32) {
+        let Some(first) = self.first else { return (0, 0, 0) };
+        let expected = self.highest - first + 1;
+        let lost = expected.saturating_sub(self.packets + self.nacks.pending(now_us));
+        let now = [expected, lost, self.repaired];
+        let before = std::mem::replace(&mut self.judged, now);
+        let since = |at: usize| now[at].saturating_sub(before[at]).min(u64::from(u32::MAX)) as u32;
+        (since(0), since(1), since(2))
+    }
+
+    /// The interarrival jitter (RFC 3550 §6.4.1), µs.
+    pub fn jitter_us(&self) -> u64 {
+        (self.jitter >> 4) * 1_000_000 / u64::from(self.clock_hz)
+    }
+
     /// When the frame with this timestamp was captured, in µs of the publisher's clock; needs a sender report.
     pub fn captured_us(&self, timestamp: u32) -> Option<i64> {
         let report = self.report?;
@@ -231,6 +257,21 @@ mod tests {
         assert_eq!((reception.total_lost, reception.fraction_lost, reception.highest), (10, 25, 99));
         assert!(reception.jitter < 5, "an even stream has no jitter, got {}", reception.jitter);
         assert_eq!(layer.reception(4_000_000).expect("still").fraction_lost, 0);
+    }
+
+    #[test]
+    fn what_may_still_come_is_not_lost_yet() {
+        let mut layer = Layer::new(90_000, 1);
+        let packet = |index: u64| Packet::new(index, index as u32 * 3_000, true, Descriptor::EMPTY, index * 10_000);
+        for index in (0..100u64).filter(|index| index % 10 != 8) {
+            layer.receive(packet(index), &[0; 10]);
+        }
+        // Ten are missing, all for less than a second.
+        assert_eq!(layer.progress(990_000), (100, 0, 0));
+        layer.receive(packet(48), &[0; 10]);
+        layer.repaired += 1;
+        assert_eq!(layer.progress(3_000_000), (0, 9, 1));
+        assert_eq!(layer.progress(3_000_000), (0, 0, 0));
     }
 
     #[test]

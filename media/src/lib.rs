@@ -4,6 +4,7 @@
 //! Inside, a datagram finds its way by its first byte ([`demux`]) to [`ice`], [`dtls`], [`rtp`] or [`rtcp`]; media is opened
 //! in place ([`srtp`]), kept once in its layer's ring, and written out receiver by receiver.
 
+mod agenda;
 mod allocate;
 mod audio;
 pub mod bwe;
@@ -32,8 +33,10 @@ mod opus;
 mod outbox;
 mod pace;
 mod peer;
+pub mod quality;
 mod rate;
 pub mod red;
+mod relay;
 mod reports;
 mod ring;
 pub mod rtcp;
@@ -57,6 +60,7 @@ pub use id::{CallId, ParticipantId, TrackId};
 pub use offer::{Answered, OfferError, OfferedTrack};
 pub use outbox::{Path, Via};
 pub use peer::View;
+pub use relay::Relay;
 pub use shard::{Config, Input, Output, Shard, Transmit};
 pub use stats::Stats;
 pub use tap::{Recorded, RecordedEvent, RecordedPacket};

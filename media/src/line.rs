@@ -32,6 +32,8 @@ pub(crate) struct Line {
     probing: Option<Probing>,
     /// What the slots were given, bit/s.
     pub allocated_bps: u64,
+    /// What they asked for, bit/s.
+    pub wanted_bps: u64,
     /// When the slots last followed what the line bears.
     pub followed_us: u64,
 }
@@ -45,6 +47,7 @@ impl Line {
             feeds_back,
             probing: None,
             allocated_bps: 0,
+            wanted_bps: 0,
             followed_us: 0,
         };
         line.follow();
@@ -66,6 +69,12 @@ impl Line {
     /// What must be borne in all for slots that cost so much.
     pub fn gross_bps(&self, slots_bps: u64) -> u64 {
         slots_bps * 100 / MEDIA_PCT
+    }
+
+    /// What the slots were given of what they asked for, in percent; `None`: they ask for nothing.
+    pub fn share_pct(&self) -> Option<u8> {
+        let pct = (self.allocated_bps * 100).checked_div(self.wanted_bps)?;
+        Some(pct.min(100) as u8)
     }
 
     /// Some times in a second: the estimate ages, and a probe may be due.

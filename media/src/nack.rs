@@ -108,6 +108,12 @@ impl Nacks {
         self.missing.binary_search_by_key(&index, |missing| missing.index).is_ok()
     }
 
+    /// Packets that are missing and may still come.
+    #[must_use]
+    pub fn pending(&self, now_us: u64) -> u64 {
+        self.missing.iter().rev().take_while(|missing| now_us < missing.since_us + USELESS_US).count() as u64
+    }
+
     /// Whether anything is missing.
     #[must_use]
     pub fn is_idle(&self) -> bool {

@@ -3,13 +3,13 @@
 
 use crate::allocate::Rank;
 use crate::call::Call;
-use crate::event::Event;
 use crate::fault::Step;
 use crate::forward::{Extensions, Format, Formats, Seeds, Stream};
 use crate::ice::{self, Agent};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::line::Line;
 use crate::peer::{FIRST_RTT_US, MOST_RESEND_CREDIT, Peer, Section, low_to_high};
+use crate::quality::Quality;
 use crate::sdp::{self, Answer, Offer, OfferedMedia, SdpError, SlotLine};
 use crate::shard::Shard;
 use crate::slots::{Requests, Slot, Told};
@@ -132,6 +132,8 @@ impl Shard {
             addresses: Vec::new(),
             joined_us: now_us,
             checked_us: now_us,
+            told_us: now_us,
+            quality: Quality::new(now_us),
             dtls: Some(Box::new(crate::dtls::Dtls::new(&self.certificate, offer.fingerprint))),
             opener: None,
             sealer: None,
@@ -178,11 +180,16 @@ impl Shard {
         let Some(codec) = media.codec() else { return };
         if peer.sections.len() == MOST_TRACKS
             || peer.sections.iter().any(|section| section.mid == media.mid)
-            || self.by_track.contains_key(&offered.track)
+            || self.by_track.get(&offered.track).is_some_and(|known| self.tracks[*known].link().is_none())
             || offered.source.kind() != kind_of(media)
         {
             return;
         }
+        // Its publisher was elsewhere until now.
+        if let Some(&moved) = self.by_track.get(&offered.track) {
+            self.forget_track(moved);
+        }
+        let peer = &self.peers[key];
         let rids = low_to_high(media.send_rids.clone());
         let (participant, call) = (peer.participant, peer.call);
         let epoch = self.epochs + 1;
@@ -206,6 +213,7 @@ impl Shard {
             ssrcs: media.ssrcs.clone(),
             fid: media.fid.clone(),
         });
+        self.announce(track);
     }
 
     fn add_slot(&mut self, key: PeerKey, media: &OfferedMedia) {
@@ -243,6 +251,7 @@ impl Shard {
             number,
             stream: Stream::new(kind, (ssrc, rtx_ssrc), formats, extensions, seeds),
             track: None,
+            among: 0,
             target: None,
             given: None,
             paused: false,
@@ -252,6 +261,7 @@ impl Shard {
             width: 0,
             told: Told::default(),
             first_timestamp: None,
+            reported: None,
         });
     }
 
@@ -297,45 +307,16 @@ impl Shard {
                 self.by_address.remove(address);
             }
         }
-        for (place, slot) in peer.slots.iter().enumerate() {
-            if let Some(track) = slot.track.and_then(|track| self.tracks.get_mut(track)) {
-                track.subscribers.retain(|subscriber| *subscriber != (key, place as u16));
+        for slot in &peer.slots {
+            if let Some(track) = slot.track {
+                self.unsubscribe(track, slot.among);
             }
         }
-        let (call, mut ended, mut silenced) = (&mut self.calls[peer.call], Vec::new(), Vec::new());
-        call.peers.retain(|member| *member != key);
+        self.calls[peer.call].peers.retain(|member| *member != key);
         for section in &peer.sections {
-            let track = self.tracks.remove(section.track);
-            self.by_track.remove(&track.id);
-            call.tracks.retain(|known| *known != section.track);
-            call.speakers.leave(section.track);
-            if track.source.kind() == Kind::Video {
-                self.events.push_back(Event::Ended { call: call.id, track: track.id });
-            }
-            ended.push(track.id);
-            for (receiver, place) in track.subscribers {
-                let slot = &mut self.peers[receiver].slots[usize::from(place)];
-                slot.track = None;
-                slot.first_timestamp = None;
-                silenced.push((receiver, usize::from(place)));
-            }
+            self.forget_track(section.track);
         }
-        let (id, recorded) = (call.id, call.recorded);
-        for (receiver, place) in silenced {
-            self.fall_silent(receiver, place);
-        }
-        for track in ended.into_iter().filter(|_| recorded) {
-            self.end_recording(id, track);
-        }
-        self.unsettled.retain(|waiting| *waiting != key);
-        let call = &self.calls[peer.call];
-        if call.peers.is_empty() {
-            self.calls.remove(peer.call);
-            self.by_call.remove(&id);
-        } else if !peer.sections.is_empty() {
-            // Nobody sees less without somebody who sent nothing.
-            self.unsettle_call(peer.call);
-        }
+        self.end_if_empty(peer.call);
     }
 
     /// A user name whose first letter says which shard it is of, and a password.

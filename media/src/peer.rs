@@ -6,6 +6,7 @@ use crate::ice::Agent;
 use crate::id::{ParticipantId, TrackId};
 use crate::line::Line;
 use crate::outbox::{Address, Path};
+use crate::quality::Quality;
 use crate::rtp::Header;
 use crate::sdp::Extensions;
 use crate::slots::Slot;
@@ -83,6 +84,10 @@ pub(crate) struct Peer {
     pub addresses: Vec<(Address, u64)>,
     pub joined_us: u64,
     pub checked_us: u64,
+    /// When its last RTCP came.
+    pub told_us: u64,
+    /// What its line is like.
+    pub quality: Quality,
     pub dtls: Option<Box<Dtls>>,
     pub opener: Option<Opener>,
     pub sealer: Option<Sealer>,

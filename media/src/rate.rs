@@ -53,6 +53,11 @@ impl Rates {
         }
     }
 
+    /// What another shard has measured, where nothing comes that could be measured here.
+    pub fn suppose(&mut self, bps: [u32; TEMPORAL]) {
+        self.bps = [bps; SPATIAL];
+    }
+
     /// What a receiver of the layers up to these gets, bit/s; 0 as long as it is not known.
     pub fn up_to(&self, spatial: u8, temporal: u8) -> u32 {
         let spatial = usize::from(spatial).min(SPATIAL - 1);

@@ -7,6 +7,7 @@ use crate::fault::Step;
 use crate::inbound::CLOSED_KEPT_US;
 use crate::layer::us_to_ntp;
 use crate::peer::{MOST_RESEND_CREDIT, RESEND_CREDIT_PER_TICK};
+use crate::quality::Direction;
 use crate::shard::{SECOND_US, Shard};
 use crate::track::{Origin, PeerKey, Track};
 
@@ -65,6 +66,7 @@ impl Shard {
     fn ask_publisher(&mut self, key: PeerKey, now_us: u64) {
         let peer = &*self.peers[key];
         let (reporter, rtt_us) = (peer.reporter_ssrc, peer.rtt_us);
+        let mut broke = false;
         for section in &peer.sections {
             let track = &mut self.tracks[section.track];
             if track.muted {
@@ -88,6 +90,8 @@ impl Shard {
                 finish(out, start);
                 if given_up && section.kind == crate::track::Kind::Video {
                     track.keyframes.want(at);
+                    layer.broke_us = now_us;
+                    broke = true;
                 }
             }
             for at in 0..track.layers.len() {
@@ -103,6 +107,10 @@ impl Shard {
                 finish(&mut self.scratch, start);
                 self.stats.plis_out += 1;
             }
+        }
+        if broke {
+            self.stats.freezes[0] += 1;
+            self.peers[key].quality.froze(Direction::Up);
         }
     }
 
@@ -148,7 +156,9 @@ impl Shard {
                 peer.reported_us = now_us;
                 self.report(key, now_us);
             }
+            self.look_after_quality(key, now_us);
         }
+        self.look_after_links(now_us);
         self.look_after_calls(now_us);
     }
 
@@ -203,9 +213,10 @@ impl Shard {
     }
 
     /// From the clock of a track's publisher to the shard's, once it is known.
-    fn clock_shift_us(&self, track: &Track) -> Option<i64> {
-        match track.origin {
-            Origin::Peer(publisher) => self.peers.get(publisher)?.clock_shift_us,
+    pub(crate) fn clock_shift_us(&self, track: &Track) -> Option<i64> {
+        match &track.origin {
+            Origin::Peer(publisher) => self.peers.get(*publisher)?.clock_shift_us,
+            Origin::Link(elsewhere) => elsewhere.shift_us,
         }
     }
 

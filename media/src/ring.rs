@@ -33,6 +33,8 @@ pub struct Packet {
     pub frame: Descriptor,
     /// Where the newest frame begins in a payload of redundant audio (RFC 2198); 0 for every other one.
     pub primary_at: u16,
+    /// Loudness of sound in −dBov; 0 for pictures.
+    pub level: u8,
     /// Arrival, µs of the shard's clock.
     pub arrived_us: u64,
     at: u64,
@@ -49,6 +51,7 @@ const NOTHING: Packet = Packet {
     marker: false,
     frame: Descriptor::EMPTY,
     primary_at: 0,
+    level: 0,
     arrived_us: 0,
     at: 0,
     len: 0,
@@ -205,7 +208,7 @@ impl Packet {
     /// A packet to keep; its place in the ring is given by [`Ring::push`].
     #[must_use]
     pub fn new(index: u64, timestamp: u32, marker: bool, frame: Descriptor, arrived_us: u64) -> Packet {
-        Packet { index, timestamp, marker, frame, primary_at: 0, arrived_us, at: 0, len: 0, dependency: 0 }
+        Packet { index, timestamp, marker, frame, primary_at: 0, level: 0, arrived_us, at: 0, len: 0, dependency: 0 }
     }
 }
 

@@ -45,6 +45,8 @@ pub enum Part<'a> {
         ssrc: u32,
         /// Share lost since the last report, in 256ths.
         fraction_lost: u8,
+        /// Interarrival jitter, in units of the stream's timestamps.
+        jitter: u32,
         /// The middle of the NTP time of the last sender report seen, 0 for none.
         last_report: u32,
         /// Time since then in 65,536ths of a second.
@@ -139,8 +141,10 @@ fn read_part<'a>(count: u8, packet_type: u8, part: &'a [u8], each: &mut impl FnM
 
 fn read_blocks<'a>(count: u8, blocks: &[u8], each: &mut impl FnMut(Part<'a>)) {
     for block in blocks.chunks_exact(24).take(usize::from(count)) {
-        if let (Some(ssrc), Some(last_report), Some(delay)) = (u32_at(block, 0), u32_at(block, 16), u32_at(block, 20)) {
-            each(Part::Block { ssrc, fraction_lost: block[4], last_report, delay });
+        if let (Some(ssrc), Some(jitter), Some(last_report), Some(delay)) =
+            (u32_at(block, 0), u32_at(block, 12), u32_at(block, 16), u32_at(block, 20))
+        {
+            each(Part::Block { ssrc, fraction_lost: block[4], jitter, last_report, delay });
         }
     }
 }
@@ -173,6 +177,7 @@ impl Shard {
         let mut compound = std::mem::take(&mut self.sealed);
         compound.clear();
         let result = opener.open_rtcp(bytes, &mut compound).and_then(|()| {
+            self.peers[key].told_us = now_us;
             let mut resends = 0;
             #[cfg(feature = "faults")]
             self.plan_fault(key, &compound)?;
@@ -185,9 +190,10 @@ impl Shard {
     fn on_part(&mut self, key: PeerKey, part: Part<'_>, now_us: u64, resends: &mut usize) {
         match part {
             Part::SenderReport { ssrc, ntp, timestamp } => self.on_sender_report(key, ssrc, ntp, timestamp, now_us),
-            Part::Block { fraction_lost, last_report, delay, .. } => {
+            Part::Block { ssrc, fraction_lost, jitter, last_report, delay } => {
                 self.measure_rtt(key, last_report, delay, now_us);
                 self.on_loss_report(key, fraction_lost, now_us);
+                self.on_reception(key, ssrc, fraction_lost, jitter);
             }
             Part::Nack { ssrc, pairs } => self.on_nack(key, ssrc, pairs, now_us, resends),
             Part::KeyframeRequest { ssrc } => self.on_keyframe_request(key, ssrc, now_us),
@@ -199,7 +205,8 @@ impl Shard {
     fn on_keyframe_request(&mut self, key: PeerKey, ssrc: u32, now_us: u64) {
         self.stats.plis_in += 1;
         let peer = &mut *self.peers[key];
-        let Some(slot) = peer.slots.iter_mut().find(|slot| slot.stream.ssrc == ssrc) else { return };
+        let Some(place) = peer.slots.iter().position(|slot| slot.stream.ssrc == ssrc) else { return };
+        let slot = &mut peer.slots[place];
         // A key frame is on its way already.
         let sent_us = slot.stream.keyframe_us;
         if sent_us != 0 && now_us < sent_us + peer.rtt_us + KEYFRAME_ON_ITS_WAY_US {
@@ -214,6 +221,7 @@ impl Shard {
         {
             track.keyframes.want(usize::from(source.layer));
         }
+        self.note_freeze(key, place);
     }
 
     fn on_sender_report(&mut self, key: PeerKey, ssrc: u32, ntp: u64, timestamp: u32, now_us: u64) {
@@ -223,6 +231,8 @@ impl Shard {
         layer.report = Some(SenderReport { ntp, timestamp, arrived_us: now_us });
         // One shift for all tracks of a publisher: their sync to each other is what matters.
         peer.clock_shift_us.get_or_insert(now_us as i64 - crate::layer::ntp_to_us(ntp));
+        let (track, layer) = (inbound.track, usize::from(inbound.layer));
+        self.relay_report(track, layer, None);
     }
 
     fn measure_rtt(&mut self, key: PeerKey, last_report: u32, delay: u32, now_us: u64) {
@@ -236,6 +246,7 @@ impl Shard {
             let rtt_us = u64::from(rtt) * 1_000_000 / 65_536;
             let peer = &mut *self.peers[key];
             peer.rtt_us = (peer.rtt_us * 3 + rtt_us) / 4;
+            peer.quality.returned(rtt_us);
         }
     }
 
@@ -278,8 +289,9 @@ mod tests {
 
     #[test]
     fn reads_what_another_implementation_wrote() {
+        let (last_sender_report, delay) = (11, 12);
         let block =
-            ReceptionReport { ssrc: 7, fraction_lost: 3, last_sender_report: 11, delay: 12, ..Default::default() };
+            ReceptionReport { ssrc: 7, fraction_lost: 3, jitter: 5, last_sender_report, delay, ..Default::default() };
         let compound = rtc_rtcp::packet::marshal(&[
             Box::new(CrateSenderReport {
                 ssrc: 1,
@@ -304,7 +316,7 @@ mod tests {
             part => parts.push(part),
         })
         .expect("a good compound");
-        let block = Part::Block { ssrc: 7, fraction_lost: 3, last_report: 11, delay: 12 };
+        let block = Part::Block { ssrc: 7, fraction_lost: 3, jitter: 5, last_report: 11, delay: 12 };
         assert_eq!(
             parts,
             [

@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use slab::Slab;
 
+use crate::agenda::Agenda;
 use crate::call::Call;
 use crate::demux::{self, Kind as Protocol};
 use crate::drop::Drop;
@@ -22,6 +23,7 @@ use crate::id::{CallId, ParticipantId, TrackId};
 use crate::outbox::{Address, Outbox, Path};
 use crate::peer::{Peer, View};
 use crate::sdp::CodecName;
+use crate::relay::{Link, Relay};
 use crate::stats::Stats;
 use crate::tap::Recorder;
 use crate::track::{Kind, PeerKey, Track, TrackKey};
@@ -78,6 +80,13 @@ pub enum Input<'a> {
         /// What it is.
         bytes: &'a mut [u8],
     },
+    /// A batch of another shard of a call came ([`Relay`]).
+    Relay {
+        /// The shard's number.
+        from: u8,
+        /// The batch.
+        bytes: &'a [u8],
+    },
     /// The time of [`Shard::poll_timeout`] has come.
     Timeout,
 }
@@ -98,6 +107,8 @@ pub struct Transmit<'a> {
 pub enum Output<'a> {
     /// Datagrams to send.
     Transmit(Transmit<'a>),
+    /// A batch for another shard. Its buffer may come back, see [`Shard::give_back`].
+    Relay(Relay),
     /// Something to tell.
     Event(Event),
 }
@@ -122,18 +133,25 @@ pub struct Shard {
     pub(crate) by_address: HashMap<Address, PeerKey>,
     pub(crate) by_track: HashMap<TrackId, TrackKey>,
     pub(crate) out: Outbox,
+    /// Links to other shards, those with something to say, what is said over those that are no more, and empty buffers.
+    pub(crate) links: Slab<Link>,
+    pub(crate) batches: Agenda,
+    pub(crate) last_words: Vec<Relay>,
+    pub(crate) spare: Vec<Vec<u8>>,
+    /// Tracks of which another shard may have to send something else than before.
+    pub(crate) unasked: Agenda,
     /// Tracks with packets of this tick, and the next receiver of the last of them.
-    pub(crate) dirty: Vec<TrackKey>,
+    pub(crate) dirty: Agenda,
     pub(crate) cursor: usize,
     /// Peers for whose lines something waits, and when they are looked at next.
-    pub(crate) pacing: Vec<PeerKey>,
+    pub(crate) pacing: Agenda,
     pub(crate) pace_us: u64,
     /// The time of what is being handled.
     pub(crate) now_us: u64,
     /// Peers whose slots must be looked at again.
-    pub(crate) unsettled: Vec<PeerKey>,
+    pub(crate) unsettled: Agenda,
     /// Peers that must be told of their slots.
-    pub(crate) untold: Vec<PeerKey>,
+    pub(crate) untold: Agenda,
     pub(crate) events: VecDeque<Event>,
     /// Recorded calls, and what was copied of them: a handful.
     pub(crate) recorders: Vec<Recorder>,
@@ -167,13 +185,18 @@ impl Shard {
             by_address: HashMap::new(),
             by_track: HashMap::new(),
             out: Outbox::default(),
-            dirty: Vec::new(),
+            links: Slab::new(),
+            batches: Agenda::default(),
+            last_words: Vec::new(),
+            spare: Vec::new(),
+            unasked: Agenda::default(),
+            dirty: Agenda::default(),
             cursor: 0,
-            pacing: Vec::new(),
+            pacing: Agenda::default(),
             pace_us: u64::MAX,
             now_us: 0,
-            unsettled: Vec::new(),
-            untold: Vec::new(),
+            unsettled: Agenda::default(),
+            untold: Agenda::default(),
             events: VecDeque::new(),
             recorders: Vec::new(),
             stats: Stats::default(),
@@ -195,6 +218,11 @@ impl Shard {
                 self.stats.packets_in += 1;
                 self.stats.bytes_in += bytes.len() as u64;
                 if let Err(reason) = self.datagram(now, now_us, from, bytes) {
+                    self.stats.drops[reason as usize] += 1;
+                }
+            }
+            Input::Relay { from, bytes } => {
+                if let Err(reason) = self.on_relay(now_us, from, bytes) {
                     self.stats.drops[reason as usize] += 1;
                 }
             }
@@ -221,6 +249,9 @@ impl Shard {
         if now_us >= self.tick_us {
             self.tick_us = now_us + TICK_US;
             self.repair(now, now_us);
+            if !self.links.is_empty() {
+                self.ask_over_links(now_us);
+            }
         }
         if now_us >= self.second_us {
             self.second_us = now_us + SECOND_US / 4;
@@ -236,9 +267,13 @@ impl Shard {
                 self.rest();
                 return Some(Output::Transmit(Transmit { to, segment, bytes: self.out.bytes(run.bytes) }));
             }
-            if !self.forward_next() && !self.settle_next() && !self.tell_next() {
+            if !self.forward_next() && !self.settle_next() && !self.tell_next() && !self.ask_next() {
                 break;
             }
+        }
+        if let Some(relay) = self.next_batch() {
+            self.rest();
+            return Some(Output::Relay(relay));
         }
         self.rest();
         self.events.pop_front().map(Output::Event)
@@ -247,7 +282,7 @@ impl Shard {
     /// When [`Input::Timeout`] is due; `None` while nobody is here.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.peers.is_empty() {
+        if self.peers.is_empty() && self.links.is_empty() {
             return None;
         }
         let busy = !self.tracks.is_empty() || self.peers.iter().any(|(_, peer)| !peer.connected);
@@ -259,9 +294,9 @@ impl Shard {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats.clone();
-        stats.calls = self.calls.len() as u64;
+        stats.calls = self.calls.iter().filter(|(_, call)| call.hub.is_none()).count() as u64;
         stats.participants = self.peers.len() as u64;
-        for (_, track) in self.tracks.iter().filter(|(_, track)| track.active) {
+        for (_, track) in self.tracks.iter().filter(|(_, track)| track.active && track.link().is_none()) {
             match track.source.kind() {
                 Kind::Audio => stats.tracks[0] += 1,
                 Kind::Video => {
@@ -277,6 +312,12 @@ impl Shard {
     #[must_use]
     pub fn knows(&self, path: &Path) -> bool {
         self.by_address.contains_key(&path.address())
+    }
+
+    /// Who has shown the credentials of its connection from there.
+    #[must_use]
+    pub fn holder(&self, path: &Path) -> Option<ParticipantId> {
+        self.by_address.get(&path.address()).and_then(|key| self.peers.get(*key)).map(|peer| peer.participant)
     }
 
     /// The participant can take media now.
@@ -301,6 +342,7 @@ impl Shard {
     pub fn spotlight(&mut self, call: CallId, participant: Option<ParticipantId>) {
         let Some(&at) = self.by_call.get(&call) else { return };
         self.calls[at].spotlight = participant;
+        self.note_choice(at);
         for key in self.calls[at].peers.clone() {
             self.unsettle(key);
         }
@@ -313,6 +355,8 @@ impl Shard {
         let track = &mut self.tracks[key];
         if track.muted != muted {
             track.muted = muted;
+            // What came in this very tick must not pass any more.
+            track.fresh.clear();
             track.copying = None;
             if let Some(sampling) = track.sampling.as_mut() {
                 sampling.rest();
@@ -322,6 +366,7 @@ impl Shard {
             if muted {
                 self.calls[call].speakers.leave(key);
             }
+            self.announce(key);
             self.unsettle_call(call);
         }
     }
@@ -343,12 +388,11 @@ impl Shard {
     }
 
     pub(crate) fn unsettle(&mut self, key: PeerKey) {
-        if !self.unsettled.contains(&key) {
-            self.unsettled.push(key);
-        }
+        self.unsettled.note(key);
     }
 
     pub(crate) fn unsettle_call(&mut self, call: usize) {
+        self.note_choice(call);
         for at in 0..self.calls[call].peers.len() {
             let key = self.calls[call].peers[at];
             self.unsettle(key);

@@ -15,6 +15,8 @@ pub(crate) struct Slot {
     pub stream: Stream,
     /// The track that the slot carries.
     pub track: Option<TrackKey>,
+    /// Its place among the receivers of that track.
+    pub among: usize,
     /// What its receiver should get of the track; none when its line does not carry it.
     pub target: Option<Target>,
     /// What the allocation gave it: the target once its layer is there.
@@ -33,6 +35,8 @@ pub(crate) struct Slot {
     pub told: Told,
     /// First timestamp of the track that the slot carries now.
     pub first_timestamp: Option<u32>,
+    /// Numbers given and packets sent as of its receiver's last report.
+    pub reported: Option<(u32, u32)>,
 }
 
 /// Key frame requests of one receiver for one slot: each makes everybody's picture worse.

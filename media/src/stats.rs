@@ -31,11 +31,21 @@ pub struct Stats {
     pub probed: u64,
     /// Times that more waited for a line than it could carry in time.
     pub overruns: u64,
+    /// Times that a picture could not go on without a key frame: of publishers (up), and of receivers (down).
+    pub freezes: [u64; 2],
     /// Key frames told for looking at.
     pub sampled: u64,
     /// Packets copied for recorders.
     pub recorded: u64,
-    /// Calls now.
+    /// Media packets that came from other shards, and those sent to them: a packet to n shards counted n times.
+    pub relayed_in: u64,
+    /// See [`Stats::relayed_in`].
+    pub relayed_out: u64,
+    /// Batches of other shards that were lost on the way.
+    pub relay_lost: u64,
+    /// Media packets that found no room on their way to other shards.
+    pub relay_dropped: u64,
+    /// Calls now whose hub is here.
     pub calls: u64,
     /// Participants now.
     pub participants: u64,
@@ -58,8 +68,13 @@ impl Default for Stats {
             plis_out: 0,
             probed: 0,
             overruns: 0,
+            freezes: [0; 2],
             sampled: 0,
             recorded: 0,
+            relayed_in: 0,
+            relayed_out: 0,
+            relay_lost: 0,
+            relay_dropped: 0,
             drops: [0; Drop::ALL.len()],
             calls: 0,
             participants: 0,

@@ -4,6 +4,7 @@ use crate::id::{ParticipantId, TrackId};
 use crate::keyframe::KeyframeRequests;
 use crate::layer::Layer;
 use crate::opus::Gate;
+use crate::relay::{LinkKey, Relaying};
 use crate::ring::Packet;
 use crate::tap::{Copying, Sampling};
 use crate::watch::Watch;
@@ -76,10 +77,41 @@ pub(crate) type PeerKey = usize;
 pub(crate) type TrackKey = usize;
 
 /// Where a track's packets come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Origin {
     /// Its publisher, who is here.
     Peer(PeerKey),
+    /// Another shard of the same call.
+    Link(Box<Elsewhere>),
+}
+
+/// What is known of a track whose publisher is elsewhere.
+#[derive(Debug)]
+pub(crate) struct Elsewhere {
+    /// The link that it comes over, and what that calls it.
+    pub link: LinkKey,
+    pub name: u64,
+    /// Its packets are dropped there.
+    pub muted: bool,
+    /// The layers that its publisher sends, a bit each, and those that it would send.
+    pub sent: u8,
+    pub offered: u8,
+    /// The layers that were asked for, and those that were said to be watched here.
+    pub asked: (u8, u8),
+    /// The other shard's number of the stream that comes of each layer; none before its first packet.
+    pub epochs: [Option<u32>; MOST_LAYERS],
+    /// From its publisher's clock to the shard's, µs.
+    pub shift_us: Option<i64>,
+    /// When everything was told, it was named the last time.
+    pub telling: u32,
+}
+
+impl Elsewhere {
+    /// A track of which no more is known.
+    pub fn new(link: LinkKey, name: u64) -> Elsewhere {
+        let (muted, sent, offered, asked, telling) = (false, 0, 0, (0, 0), 0);
+        Elsewhere { link, name, muted, sent, offered, asked, epochs: [None; MOST_LAYERS], shift_us: None, telling }
+    }
 }
 
 /// A layer counts as gone when another layer of its track has gone on this much longer. Browsers stop the top layers
@@ -103,6 +135,8 @@ pub(crate) struct Track {
     /// The place of its call.
     pub call: usize,
     pub origin: Origin,
+    /// The epoch of its first layer in the beginning: no other track had it.
+    pub first_epoch: u64,
     pub source: Source,
     pub codec: Codec,
     /// Lowest first.
@@ -110,6 +144,11 @@ pub(crate) struct Track {
     pub fresh: Vec<Fresh>,
     /// The peer and the slot of each receiver.
     pub subscribers: Vec<(PeerKey, u16)>,
+    /// The links behind which somebody needs it.
+    pub links: Vec<Relaying>,
+    /// Which layers were said to be sent, and to be had, over links; and when.
+    pub told: (u8, u8),
+    pub told_us: u64,
     pub keyframes: KeyframeRequests,
     /// Holds its silence back.
     pub gate: Gate,
@@ -141,11 +180,15 @@ impl Track {
             participant,
             call,
             origin,
+            first_epoch: epoch,
             source,
             codec,
             layers: (0..layers.clamp(1, MOST_LAYERS) as u64).map(|layer| Layer::new(clock_hz, epoch + layer)).collect(),
             fresh: Vec::new(),
             subscribers: Vec::new(),
+            links: Vec::new(),
+            told: (0, 0),
+            told_us: 0,
             keyframes: KeyframeRequests::default(),
             gate: Gate::default(),
             muted: false,
@@ -177,8 +220,16 @@ impl Track {
 
     /// Whether this layer is being sent, compared with the others of the track.
     pub fn is_sent(&self, layer: usize) -> bool {
+        if let Origin::Link(elsewhere) = &self.origin {
+            return elsewhere.sent >> layer & 1 == 1;
+        }
         let layer = &self.layers[layer];
         layer.packets > 0 && layer.last_us + GONE_US >= self.last_us()
+    }
+
+    /// Whether its packets are dropped, here or where they come from.
+    pub fn is_muted(&self) -> bool {
+        self.muted || matches!(&self.origin, Origin::Link(elsewhere) if elsewhere.muted)
     }
 
     /// The highest layer that is being sent.

@@ -52,6 +52,11 @@ impl Watch {
         }
     }
 
+    /// Whether a layer was asked for and did not come.
+    pub fn stays_away(&self, layer: usize) -> bool {
+        self.missed.get(layer).is_some_and(|missed| *missed > 0)
+    }
+
     /// Takes note of the layers that are watched now and of those that are sent (a bit each, of `layers` that there are); answers
     /// what the publisher must be told, if anything.
     pub fn note(&mut self, watched: u8, sent: u8, layers: usize, now_us: u64) -> Option<u8> {

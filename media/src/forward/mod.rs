@@ -481,6 +481,11 @@ impl Stream {
         self.last_tl0 = feed.tl0(packet);
     }
 
+    /// Numbers given to packets so far, and packets sent; both wrap. What is missing between them its sources had lost.
+    pub fn progress(&self) -> (u32, u32) {
+        (self.map.next_out() as u32, self.packets)
+    }
+
     /// The timestamp that the stream has at this moment, for a sender report: extrapolated from the last packet.
     pub fn timestamp_at(&self, now_us: u64) -> Option<u32> {
         if self.last_us == 0 {

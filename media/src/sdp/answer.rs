@@ -58,8 +58,10 @@ pub(super) fn write(offer: &Offer, answer: &Answer) -> String {
     sdp.line(format_args!("t=0 0"));
     sdp.line(format_args!("a=ice-lite"));
     let mids: Vec<&str> =
-        offer.media.iter().filter(|media| media.is_accepted()).map(|media| media.mid.as_str()).collect();
-    sdp.line(format_args!("a=group:BUNDLE {}", mids.join(" ")));
+        offer.media.iter().filter(|it| it.is_accepted() && !it.unnamed).map(|media| media.mid.as_str()).collect();
+    if !mids.is_empty() {
+        sdp.line(format_args!("a=group:BUNDLE {}", mids.join(" ")));
+    }
     sdp.line(format_args!("a=msid-semantic:WMS *"));
     if offer.mixed_extensions {
         sdp.line(format_args!("a=extmap-allow-mixed"));
@@ -100,8 +102,15 @@ impl Sdp {
 fn refuse(sdp: &mut Sdp, media: &OfferedMedia) {
     sdp.line(format_args!("m={} 0 {} {}", media.line.media, media.line.protocol, media.line.format));
     sdp.line(format_args!("c=IN IP4 0.0.0.0"));
-    sdp.line(format_args!("a=mid:{}", media.mid));
+    name(sdp, media);
     sdp.line(format_args!("a=inactive"));
+}
+
+/// Only what has a name in the offer has one in the answer (RFC 5888 §9.1).
+fn name(sdp: &mut Sdp, media: &OfferedMedia) {
+    if !media.unnamed {
+        sdp.line(format_args!("a=mid:{}", media.mid));
+    }
 }
 
 fn accept(sdp: &mut Sdp, media: &OfferedMedia) {
@@ -143,7 +152,7 @@ fn transport(sdp: &mut Sdp, media: &OfferedMedia, answer: &Answer) {
     sdp.line(format_args!("a=ice-pwd:{}", answer.ice_pwd));
     sdp.line(format_args!("a=fingerprint:{}", answer.fingerprint));
     sdp.line(format_args!("a=setup:passive"));
-    sdp.line(format_args!("a=mid:{}", media.mid));
+    name(sdp, media);
     sdp.line(format_args!("a=rtcp-mux"));
     if media.reduced_size {
         sdp.line(format_args!("a=rtcp-rsize"));

@@ -207,7 +207,7 @@ pub struct Msid {
 /// One media section of an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferedMedia {
-    /// Its name, unique in the offer.
+    /// Its name, unique in the offer; `0` for an only section without one.
     pub mid: String,
     /// What it carries.
     pub kind: Kind,
@@ -228,6 +228,8 @@ pub struct OfferedMedia {
     pub fid: Vec<(u32, u32)>,
     /// What the client's track is called.
     pub msid: Option<Msid>,
+    /// The offer gives it no name, so the answer gives it none.
+    unnamed: bool,
     /// `a=rtcp-rsize`.
     reduced_size: bool,
     /// The extensions that the client would only send, or only receive: the answer says the opposite (RFC 8285 §7).

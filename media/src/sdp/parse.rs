@@ -72,7 +72,7 @@ pub(super) fn offer(sdp: &str) -> Result<Offer, SdpError> {
     let (session, sections) = split(sdp)?;
     let mut media = Vec::with_capacity(sections.len());
     for section in &sections {
-        media.push(read_section(section, &session)?);
+        media.push(read_section(section, &session, sections.len() == 1)?);
     }
     for (at, section) in media.iter().enumerate() {
         if media[..at].iter().any(|other| other.mid == section.mid) {
@@ -147,9 +147,11 @@ fn media_line(value: &str) -> Result<Section<'_>, SdpError> {
     Ok(Section { media, port, protocol, formats, attributes: Attributes::default() })
 }
 
-fn read_section(section: &Section<'_>, session: &Attributes<'_>) -> Result<OfferedMedia, SdpError> {
+/// `alone`: the offer has no other section, so that it needs no name (RFC 9143 wants them for bundles); programs leave it out.
+fn read_section(section: &Section<'_>, session: &Attributes<'_>, alone: bool) -> Result<OfferedMedia, SdpError> {
     let attributes = &section.attributes;
-    let mid = attributes.first("mid").ok_or(SdpError::Bad("a section has no a=mid"))?;
+    let named = attributes.first("mid");
+    let mid = named.or(alone.then_some("0")).ok_or(SdpError::Bad("a section has no a=mid"))?;
     if !is_name(mid) {
         return Err(SdpError::Bad("a mid is not a word of at most 32 characters"));
     }
@@ -196,6 +198,7 @@ fn read_section(section: &Section<'_>, session: &Attributes<'_>) -> Result<Offer
         ssrcs: ssrcs(attributes),
         fid: fid(attributes),
         msid: msid(attributes),
+        unnamed: named.is_none(),
         reduced_size: attributes.has("rtcp-rsize"),
         one_way_extensions,
         line: Line { media, protocol, format },

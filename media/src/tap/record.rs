@@ -208,7 +208,7 @@ impl Shard {
     /// Several times a second: a recorded picture is to be in its highest layer.
     pub(crate) fn look_after_recording(&mut self, key: TrackKey) {
         let track = &mut self.tracks[key];
-        if track.source.kind() != Kind::Video || !track.active || track.muted {
+        if track.source.kind() != Kind::Video || !track.active || track.is_muted() {
             return;
         }
         let Some(highest) = track.highest_sent() else { return };

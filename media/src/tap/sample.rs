@@ -214,19 +214,34 @@ impl Shard {
         if track.sampling.as_ref()?.choice != Choice::HighestForwarded {
             return Some(lowest);
         }
+        let relayed = track.links.iter().fold(0, |bits, relaying| bits | relaying.wanted);
         let targets = track.subscribers.iter().map(|(peer, slot)| self.peers[*peer].slots[usize::from(*slot)].target);
-        let highest =
-            targets.flatten().map(|target| usize::from(target.layer)).filter(|layer| track.is_sent(*layer)).max();
+        let targets = targets.flatten().map(|target| usize::from(target.layer));
+        let relayed = (0..track.layers.len()).filter(|layer| relayed >> layer & 1 == 1);
+        let highest = targets.chain(relayed).filter(|layer| track.is_sent(*layer)).max();
         highest.or_else(|| sent.next_back()).or(Some(lowest))
+    }
+
+    /// The layer that is to be looked at now, of a track that comes from another shard.
+    pub(crate) fn sampled_soon(&self, key: TrackKey) -> Option<usize> {
+        let shards_us = self.config.sample_every?.as_micros() as u64;
+        let sampling = self.tracks[key].sampling.as_ref()?;
+        if let Some(assembly) = &sampling.assembly {
+            return Some(assembly.layer);
+        }
+        let is_open = sampling.is_open(self.now_us, sampling.every_us.unwrap_or(shards_us));
+        is_open.then(|| self.sampled_layer(key)).flatten()
     }
 
     /// Several times a second: asks for key frames that are due, and tells of tracks that do not give any.
     pub(crate) fn look_after_sampling(&mut self, key: TrackKey, now_us: u64) {
         let track = &mut self.tracks[key];
-        if self.config.sample_every.is_none() || track.source.kind() != Kind::Video {
+        // Who has the call's hub looks at its pictures.
+        let is_spoke = self.calls[track.call].hub.is_some();
+        if self.config.sample_every.is_none() || track.source.kind() != Kind::Video || is_spoke {
             return;
         }
-        let is_on = track.active && !track.muted;
+        let is_on = track.active && !track.is_muted();
         let sampling = track.sampling.get_or_insert_with(Sampling::new);
         if !is_on {
             sampling.rest();

@@ -6,7 +6,10 @@ mod hostile;
 mod large;
 mod lines;
 mod publisher;
+mod quality;
 mod receiver;
+mod relayed;
+mod shards;
 mod taps;
 mod world;
 

@@ -40,6 +40,10 @@ pub struct Receiver {
     pub ssrc: u32,
     rtx_ssrc: Option<u32>,
     highest: Option<u64>,
+    /// The first number, and the packets of the stream itself that came since; and both as of the last report.
+    first: u64,
+    arrived: u64,
+    told: (u64, u64),
     missing: HashMap<u64, (Instant, u32)>,
     /// No key frame has begun yet, so that nothing can be decoded: when to ask for one.
     wants_keyframe: Option<Instant>,
@@ -56,6 +60,9 @@ impl Receiver {
             ssrc: slot.ssrc,
             rtx_ssrc: slot.rtx_ssrc,
             highest: None,
+            first: 0,
+            arrived: 0,
+            told: (0, 0),
             missing: HashMap::new(),
             wants_keyframe: None,
             decodes: slot.kind != Kind::Video,
@@ -74,7 +81,11 @@ impl Receiver {
     }
 
     fn keep(&mut self, now: Instant, sequence: u16, header: &Header, payload: &[u8], repaired: bool) {
-        let highest = self.highest.unwrap_or(u64::from(sequence) + 65_536);
+        let highest = self.highest.unwrap_or_else(|| {
+            self.first = u64::from(sequence) + 65_536;
+            self.first
+        });
+        self.arrived += u64::from(!repaired);
         let index = highest.wrapping_add_signed(i64::from(sequence.wrapping_sub(highest as u16) as i16));
         if index > highest && self.video {
             self.missing.extend((highest + 1..index).map(|index| (index, (now + REORDER, 0))));
@@ -104,6 +115,14 @@ impl Receiver {
         self.wants_keyframe = if self.decodes { None } else { self.wants_keyframe.or(Some(now + RETRY)) };
         self.repaired += u64::from(repaired);
         self.packets.insert(index, got);
+    }
+
+    /// The share of the packets since the last report that did not come by themselves, in 256ths; none if there were no packets.
+    pub fn fraction_lost(&mut self) -> Option<u8> {
+        let now = (self.highest? + 1 - self.first, self.arrived);
+        let (expected, arrived) = (now.0 - self.told.0, now.1 - self.told.1);
+        self.told = now;
+        (expected > 0).then(|| (expected.saturating_sub(arrived) * 256 / expected).min(255) as u8)
     }
 
     pub fn next_ask(&self) -> Option<Instant> {

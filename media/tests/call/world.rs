@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use parlor_media::client::{Client, Event as ClientEvent, Identity, Line, Plan};
 use parlor_media::dtls::Certificate;
+use parlor_media::rtcp::{self, Part};
 use parlor_media::rtp::Header;
 use parlor_media::{
-    CallId, Config, Event, Input, OfferedTrack, Output, ParticipantId, Path, RecordedEvent, RecordedPacket, Shard,
-    SlotState, Source, TrackId, View,
+    CallId, Config, Event, Input, OfferedTrack, ParticipantId, Path, RecordedEvent, RecordedPacket, Shard, SlotState,
+    Source, TrackId, View,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -68,6 +69,8 @@ impl Ord for Flight {
 /// One simulated participant.
 pub struct Person {
     pub id: ParticipantId,
+    /// Which shard serves it.
+    pub shard: usize,
     pub client: Client,
     pub address: SocketAddr,
     /// The tracks it publishes: microphone and camera, or a screen's sound and the screen.
@@ -78,6 +81,10 @@ pub struct Person {
     /// What the server last said of each slot.
     pub slots: BTreeMap<String, SlotState>,
     pub link: Link,
+    /// What is lost besides, toward the server and from it, in thousandths.
+    pub loses: [u32; 2],
+    /// The middle of the last sender report's NTP time, and when it came.
+    pub dated: Option<(u32, Instant)>,
     /// What its line carries toward it, bit/s, and since when it is free again; what would wait too long is lost.
     pub capacity_bps: Option<u64>,
     /// Packets that found no room on that line.
@@ -102,9 +109,21 @@ impl Person {
 /// The shard, the people, the network and the clock.
 pub struct World {
     pub shard: Shard,
+    /// Further shards of the same calls, whose hub the first one is, and how they are made.
+    pub spokes: Vec<Shard>,
+    pub config: Config,
+    pub certificate: Certificate,
+    /// The shard that who joins comes to.
+    pub on: usize,
+    /// Media packets that went from one shard to another.
+    pub crossed: BTreeMap<(usize, usize), u64>,
+    /// So many of the next batches between shards are lost.
+    pub relays_lost: usize,
     pub now: Instant,
     pub people: Vec<Person>,
     pub told: Vec<Event>,
+    /// What the spokes told of it.
+    pub told_by_spokes: Vec<Event>,
     /// What was copied for the recorder.
     pub recorded: Vec<RecordedEvent>,
     pub recorded_bytes: Vec<u8>,
@@ -146,15 +165,22 @@ impl World {
             ..Config::default()
         };
         World {
-            shard: Shard::new(config, certificate.clone(), begun, [seed as u8; 32]),
+            shard: Shard::new(config.clone(), certificate.clone(), begun, [seed as u8; 32]),
+            spokes: Vec::new(),
+            config,
+            on: 0,
+            crossed: BTreeMap::new(),
+            relays_lost: 0,
             now: begun,
             people: Vec::new(),
             told: Vec::new(),
+            told_by_spokes: Vec::new(),
             recorded: Vec::new(),
             recorded_bytes: Vec::new(),
             nobody_takes: false,
             sent: 0,
             identity: Identity::new(&certificate).expect("a good certificate"),
+            certificate,
             flights: BinaryHeap::new(),
             random: StdRng::seed_from_u64(seed),
             order: 0,
@@ -214,18 +240,31 @@ impl World {
         let mut client = Client::new(plan, &self.identity);
         let offered = [("0", sources[0], tracks[0]), ("1", sources[1], tracks[1])]
             .map(|(mid, source, track)| OfferedTrack { mid: mid.into(), source, track });
-        let answer = self.shard.offer(self.now, call, id, &client.offer(), &offered).expect("a good offer").sdp;
+        let shard = self.on;
+        let answer = self.offer(shard, call, id, &client.offer(), &offered);
         client.accept(self.now, &answer).expect("a good answer");
         let address = SocketAddr::from(([10, 0, 1, u8::try_from(self.people.len()).expect("few people") + 1], 5000));
         let receivers = client.slots().iter().map(|slot| (slot.ssrc, Receiver::new(slot))).collect();
         let (publisher, slots) = (None, BTreeMap::new());
-        let (capacity_bps, lost, free_at) = (None, 0, self.now);
-        let person =
-            Person { id, client, address, tracks, publisher, receivers, slots, link, capacity_bps, lost, free_at };
-        self.people.push(person);
+        self.people.push(Person {
+            id,
+            shard,
+            client,
+            address,
+            tracks,
+            publisher,
+            receivers,
+            slots,
+            link,
+            loses: [0; 2],
+            dated: None,
+            capacity_bps: None,
+            lost: 0,
+            free_at: self.now,
+        });
         let place = self.people.len() - 1;
         self.run_until("a connection", Duration::from_secs(5), |world| world.people[place].client.is_connected());
-        self.shard.ready(id);
+        self.at(shard).ready(id);
         place
     }
 
@@ -236,11 +275,13 @@ impl World {
 
     pub fn view(&mut self, place: usize, views: &[(TrackId, u16)]) {
         let view = views.iter().map(|(track, width)| View { track: *track, width: *width, visible: true }).collect();
-        self.shard.view(self.people[place].id, view);
+        let (id, shard) = (self.people[place].id, self.people[place].shard);
+        self.at(shard).view(id, view);
     }
 
     pub fn leave(&mut self, place: usize) {
-        self.shard.leave(self.people[place].id);
+        let (id, shard) = (self.people[place].id, self.people[place].shard);
+        self.at(shard).leave(id);
         self.people[place].publisher = None;
     }
 
@@ -268,16 +309,14 @@ impl World {
             let asks = person.receivers.values().filter_map(Receiver::next_ask).min();
             [person.client.poll_timeout(), frames, asks].into_iter().flatten()
         });
-        let Some(next) = people.chain(flight).chain(self.shard.poll_timeout()).min().filter(|next| *next <= end) else {
+        let Some(next) = people.chain(flight).chain(self.next_timeout()).min().filter(|next| *next <= end) else {
             return false;
         };
         self.now = self.now.max(next);
         while let Some(flight) = self.flights.pop_if_due(self.now) {
             self.land(flight);
         }
-        if self.shard.poll_timeout().is_some_and(|due| due <= self.now) {
-            self.shard.handle(self.now, Input::Timeout);
-        }
+        self.handle_timeouts();
         for place in 0..self.people.len() {
             self.act(place);
         }
@@ -300,7 +339,9 @@ impl World {
     fn land(&mut self, mut flight: Flight) {
         if flight.to_server {
             let from = Path::udp(flight.client);
-            self.shard.handle(self.now, Input::Datagram { from, bytes: &mut flight.bytes });
+            let person = self.people.iter().find(|person| person.address == flight.client);
+            let (now, shard) = (self.now, person.map_or(self.on, |person| person.shard));
+            self.at(shard).handle(now, Input::Datagram { from, bytes: &mut flight.bytes });
             return;
         }
         let Some(person) = self.people.iter_mut().find(|person| person.address == flight.client) else { return };
@@ -318,6 +359,11 @@ impl World {
             Err(_) if over => {}
             Err(reason) => panic!("a client could not use a datagram of the server: {}", reason.name()),
         }
+        let _ = rtcp::read(&rtcp, |part| {
+            if let Part::SenderReport { ntp, .. } = part {
+                person.dated = Some(((ntp >> 16) as u32, self.now));
+            }
+        });
         let Some(publisher) = person.publisher.as_mut() else { return };
         publisher.obey(&rtcp, &mut person.client);
     }
@@ -332,23 +378,7 @@ impl World {
     /// Puts everything that wants to be sent on its way.
     fn collect(&mut self) {
         let mut outgoing = Vec::new();
-        while let Some(output) = self.shard.poll() {
-            match output {
-                Output::Transmit(transmit) => {
-                    outgoing.extend(
-                        transmit.bytes.chunks(transmit.segment).map(|bytes| (transmit.to.remote, bytes.to_vec())),
-                    );
-                }
-                Output::Event(event) => {
-                    if let Event::Slots { participant, slots, .. } = &event
-                        && let Some(person) = self.people.iter_mut().find(|person| person.id == *participant)
-                    {
-                        person.slots.extend(slots.iter().map(|slot| (slot.mid.clone(), slot.clone())));
-                    }
-                    self.told.push(event);
-                }
-            }
-        }
+        while self.drain(&mut outgoing) {}
         while let Some(recorded) = (!self.nobody_takes).then(|| self.shard.poll_recorded()).flatten() {
             let shift = self.recorded_bytes.len();
             self.recorded_bytes.extend_from_slice(&recorded.bytes);
@@ -386,7 +416,8 @@ impl World {
             }
         }
         let is_media = bytes[0] >= 128;
-        if is_media && self.random.random_range(0..1000) < link.loss_pm {
+        let loss_pm = link.loss_pm + person.loses[usize::from(!to_server)];
+        if is_media && self.random.random_range(0..1000) < loss_pm {
             return;
         }
         let jitter = if is_media { link.jitter.mul_f64(self.random.random()) } else { Duration::ZERO };

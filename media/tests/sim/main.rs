@@ -60,6 +60,13 @@ fn seed_1065_what_comes_while_muted_is_there() {
     chaos::run(1_065, Duration::from_secs(10), true);
 }
 
+/// What waited for a line when its track was muted was asked for, and answered.
+#[test]
+fn seed_100125_nothing_of_a_muted_track_is_sent_again() {
+    hush();
+    chaos::run(100_125, Duration::from_secs(30), true);
+}
+
 /// After an outage of the line a picture that is told in a slot did not come back within half a minute of calm.
 #[test]
 fn seed_1103_a_picture_comes_back_after_an_outage() {

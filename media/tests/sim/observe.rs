@@ -83,9 +83,7 @@ impl World {
             return Err(format!("a packet of somebody who is gone: {content:?}"));
         }
         let track = publisher.tracks[usize::from(line)];
-        if let Some(since) = self.muted.get(&track)
-            && (!sent.again || sent.at > *since)
-        {
+        if let Some(since) = self.muted.get(&track) {
             return Err(format!("a packet of a track that is muted since {:?}: {content:?}", self.now - *since));
         }
         if !sent.again {

@@ -383,6 +383,8 @@ impl World {
                         let datagrams = transmit.bytes.chunks(transmit.segment).map(<[u8]>::to_vec).collect();
                         Ok::<(SocketAddr, Vec<Vec<u8>>), Event>((transmit.to.remote, datagrams))
                     }
+                    // Nobody here shares a call.
+                    Output::Relay(relay) => panic!("a batch for shard {}", relay.to),
                     Output::Event(event) => Err(event),
                 })
             });

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::server;
 
-const OFFERS: [(&str, &str); 7] = [
+const OFFERS: [(&str, &str); 9] = [
     ("chromium-call", include_str!("../../fixtures/offers/chromium-call.sdp")),
     ("chromium-all-codecs", include_str!("../../fixtures/offers/chromium-all-codecs.sdp")),
     ("chromium-add-track", include_str!("../../fixtures/offers/chromium-add-track.sdp")),
@@ -17,6 +17,8 @@ const OFFERS: [(&str, &str); 7] = [
     ("firefox-all-codecs", include_str!("../../fixtures/offers/firefox-all-codecs.sdp")),
     ("firefox-add-track", include_str!("../../fixtures/offers/firefox-add-track.sdp")),
     ("safari-call", include_str!("../../fixtures/offers/safari-call.sdp")),
+    ("obs-whip", include_str!("../../fixtures/offers/obs-whip.sdp")),
+    ("gstreamer-whip", include_str!("../../fixtures/offers/gstreamer-whip.sdp")),
 ];
 
 fn offer(name: &str) -> Offer {
