@@ -78,6 +78,8 @@ impl Relay {
             peers: Peers::new(&Ground { public: true, ..Ground::default() }),
             most_allocations: 3,
             user_allocations: 2,
+            address_allocations: u32::MAX,
+            address_bytes_per_s: u64::MAX,
             user_bytes_per_s: 100_000,
         };
         let server = Server::new(Some(rules), now.instant, &[7; 32]);

@@ -58,6 +58,7 @@ fn own_server(port: u16) {
         realm: REALM.into(),
         allow_peers: vec!["127.0.0.0/8".parse().unwrap()],
         user_bytes_per_s: 1_000_000_000,
+        address_bytes_per_s: 1_000_000_000,
         ..Config::default()
     };
     let surroundings = Surroundings {
@@ -65,7 +66,7 @@ fn own_server(port: u16) {
         tls: None,
         announced: vec![[127, 0, 0, 1].into()],
         media_ports: Vec::new(),
-        machine: Vec::new(),
+        machine: Vec::new,
     };
     let _server = serve(&config, &surroundings).unwrap().unwrap();
     loop {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::attributes::Family;
 use crate::counts::Refusal;
-use crate::quota::UserId;
+use crate::quota::HolderId;
 
 /// How long a permission lasts (RFC 8656 section 9).
 pub const PERMISSION_LIFE: Duration = Duration::from_secs(300);
@@ -64,7 +64,9 @@ struct Channel {
 /// A relay port of one client.
 pub(crate) struct Allocation {
     pub(crate) client: Client,
-    pub(crate) user: UserId,
+    pub(crate) user: HolderId,
+    /// The address that it came from.
+    pub(crate) source: HolderId,
     /// The user name that made it: it may go on with that one even when it has expired since.
     pub(crate) username: Box<str>,
     pub(crate) family: Family,
@@ -75,15 +77,24 @@ pub(crate) struct Allocation {
     pub(crate) lifetime_s: u32,
     pub(crate) made: Instant,
     pub(crate) expires: Instant,
+    /// When something was last relayed.
+    pub(crate) used: Instant,
     permissions: Vec<(IpAddr, Instant)>,
     channels: Vec<Channel>,
 }
 
 impl Allocation {
-    pub(crate) fn new(client: Client, user: UserId, username: &str, family: Family, now: Instant) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        (user, source): (HolderId, HolderId),
+        username: &str,
+        family: Family,
+        now: Instant,
+    ) -> Self {
         Self {
             client,
             user,
+            source,
             username: username.into(),
             family,
             port: 0,
@@ -91,6 +102,7 @@ impl Allocation {
             lifetime_s: 0,
             made: now,
             expires: now,
+            used: now,
             permissions: Vec::new(),
             channels: Vec::new(),
         }
@@ -141,6 +153,11 @@ impl Allocation {
         Ok(())
     }
 
+    /// The ways to peers are other ones now: channels to peers that are not reached any more end.
+    pub(crate) fn reroute(&mut self, road: impl Fn(SocketAddr) -> Option<SocketAddr>) {
+        self.channels.retain_mut(|channel| road(channel.peer).map(|road| channel.road = road).is_some());
+    }
+
     /// Where what comes on this channel goes.
     pub(crate) fn road(&self, now: Instant, number: u16) -> Option<SocketAddr> {
         let channel = self.channels.iter().find(|channel| channel.number == number && channel.expires > now)?;
@@ -187,6 +204,17 @@ impl Allocations {
     pub(crate) fn at_mut(&mut self, id: AllocationId) -> Option<&mut Allocation> {
         let (generation, content) = self.places.get_mut(id.place as usize)?;
         content.as_mut().filter(|_| *generation == id.generation)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (AllocationId, &Allocation)> {
+        self.places.iter().enumerate().filter_map(|(place, (generation, content))| {
+            let id = AllocationId { place: place as u32, generation: *generation };
+            content.as_ref().map(|allocation| (id, allocation))
+        })
+    }
+
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Allocation> {
+        self.places.iter_mut().filter_map(|(_, content)| content.as_mut())
     }
 
     pub(crate) fn remove(&mut self, id: AllocationId) -> Option<Allocation> {

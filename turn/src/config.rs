@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use ring::hmac;
 use serde::{Deserialize, Deserializer};
 
+use crate::serve::MOST_CONNECTIONS;
+
 /// The port of TURN over TLS (RFC 8656 section 22).
 const TLS_PORT: u16 = 5349;
 
@@ -46,7 +48,7 @@ pub struct Config {
     /// Networks that our relay may send to though they are private (CIDRs or addresses).
     #[serde(deserialize_with = "networks")]
     pub allow_peers: Vec<IpNet>,
-    /// Our relay sends to public addresses too, as the standard has it, and not to this server's media ports alone.
+    /// Our relay sends to public addresses too, and not to this server's media ports alone: for others than Parlor's own calls.
     pub public_peers: bool,
     /// Allocations of all users at once.
     pub max_allocations: u32,
@@ -55,6 +57,10 @@ pub struct Config {
     pub user_allocations: u32,
     /// Bytes a second that one user may relay, both directions together.
     pub user_bytes_per_s: u64,
+    /// Allocations of one IPv4 address or IPv6 /64 at once: anybody who enters as a guest is a user.
+    pub address_allocations: u32,
+    /// Bytes a second of one IPv4 address or IPv6 /64, both directions together.
+    pub address_bytes_per_s: u64,
 }
 
 impl Default for Config {
@@ -74,11 +80,16 @@ impl Default for Config {
             // Below the ports that Linux hands out to outgoing connections (32768 and up).
             relay_ports: PortRange { first: 28_000, last: 32_767 },
             allow_peers: Vec::new(),
-            public_peers: true,
+            // Whoever enters gets credentials: an open relay to anywhere is what no operator wants without saying so.
+            public_peers: false,
             max_allocations: 2_000,
             user_allocations: 32,
             // 20 Mbit/s: a camera with three layers, and a page of 25 tiles.
             user_bytes_per_s: 2_500_000,
+            // A school or an office behind one address.
+            address_allocations: 256,
+            // Ten users at their full speed.
+            address_bytes_per_s: 25_000_000,
         }
     }
 }
@@ -169,6 +180,8 @@ impl Config {
             (u64::from(self.max_allocations), "max_allocations"),
             (u64::from(self.user_allocations), "user_allocations"),
             (self.user_bytes_per_s, "user_bytes_per_s"),
+            (u64::from(self.address_allocations), "address_allocations"),
+            (self.address_bytes_per_s, "address_bytes_per_s"),
         ] {
             if value == 0 {
                 return Err(ConfigError::Zero(name));
@@ -180,6 +193,13 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// How many files the relay's ports and connections can be at most.
+    #[must_use]
+    pub fn most_files(&self) -> u64 {
+        let listens = [self.stun_listen, self.tcp(), self.tls()].iter().any(Option::is_some);
+        if listens && self.relays() { u64::from(self.max_allocations) + MOST_CONNECTIONS as u64 } else { 0 }
     }
 
     /// Does this server relay?

@@ -29,11 +29,15 @@ pub enum DropReason {
     IdleConnection,
     /// A connection that spoke no TLS where it should.
     BadTls,
+    /// A connection that the system did not give, mostly for want of open files: accepting pauses for a moment.
+    NotAccepted,
+    /// An allocation that was ended for one from where fewer are, when all were taken.
+    Displaced,
 }
 
 impl DropReason {
     /// Every reason, in the order of [`DropReason::index`].
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::TooLong,
         Self::Malformed,
         Self::NotRequest,
@@ -47,6 +51,8 @@ impl DropReason {
         Self::TooManyConnections,
         Self::IdleConnection,
         Self::BadTls,
+        Self::NotAccepted,
+        Self::Displaced,
     ];
 
     /// The reason's place in [`DropReason::ALL`], for a table of counters.
@@ -72,6 +78,8 @@ impl DropReason {
             Self::TooManyConnections => "too_many_connections",
             Self::IdleConnection => "idle_connection",
             Self::BadTls => "bad_tls",
+            Self::NotAccepted => "not_accepted",
+            Self::Displaced => "displaced",
         }
     }
 }
@@ -99,7 +107,7 @@ pub enum Refusal {
     TransportNotSupported,
     /// 443: the peer's family is not that of the allocation.
     FamilyMismatch,
-    /// 486: this user has all the allocations that a user may have.
+    /// 486: this user, or where it comes from, has all the allocations that one may have.
     Quota,
     /// 508: no ports, no permissions, no channels left; or a thing that this server does not do.
     Capacity,

@@ -29,5 +29,6 @@ pub use credentials::Credentials;
 pub use ice_servers::{Directory, IceServer, IceServers, Listening};
 pub use nonce::NONCE_LIFE;
 pub use peers::{Ground, Peers};
+pub use quota::LEAST_BYTES;
 pub use serve::{Surroundings, TurnServer, Unopened, serve, unopened};
 pub use stream::{BadFrame, Frames, MAX_FRAME_BYTES};

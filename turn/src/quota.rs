@@ -1,82 +1,105 @@
-//! What one user may hold, and how fast.
+//! What one holder, a user or a source address, may have, and how fast.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// How long a user may send at full speed ahead of the rate: a key frame, or a pause made good.
+/// How long a holder may send at full speed ahead of the rate: a key frame, or a pause made good.
 const BURST: Duration = Duration::from_secs(1);
 /// An allocation costs as much as so many bytes, so that nobody makes and drops them for sport.
 const ALLOCATION_BYTES: u64 = 16 * 1024;
+/// A datagram costs as much as one of so many bytes, however short it is: system calls and headers are paid for empty ones too.
+pub const LEAST_BYTES: u64 = 128;
+/// What so many datagrams cost that have so many bytes.
+pub(crate) fn cost(datagrams: usize, bytes: usize) -> u64 {
+    (bytes as u64).max(datagrams as u64 * LEAST_BYTES)
+}
 
-/// A user with allocations, by its place in the table.
+/// Somebody with allocations, by the place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UserId(u32);
+pub(crate) struct HolderId(u32);
 
-struct User {
-    name: Box<str>,
+struct Holder<K> {
+    name: K,
     allocations: u32,
     /// When what was sent so far is paid for at the steady rate, in ns since the start.
     paid_ns: u64,
 }
 
-/// The users of now: those with allocations, and for a moment those who sent much.
-pub(crate) struct Users {
+/// The holders of now: those with allocations, and for a moment those who sent much.
+pub(crate) struct Holders<K> {
     start: Instant,
     most_allocations: u32,
     bytes_per_s: u64,
-    names: HashMap<Box<str>, u32>,
-    places: Vec<Option<User>>,
+    names: HashMap<K, u32>,
+    places: Vec<Option<Holder<K>>>,
     free: Vec<u32>,
-    /// Users without allocations who are in debt still.
+    /// Holders without allocations who are in debt still.
     leaving: Vec<u32>,
 }
 
-impl Users {
+impl<K: Clone + Eq + Hash> Holders<K> {
     pub(crate) fn new(start: Instant, most_allocations: u32, bytes_per_s: u64) -> Self {
         let (names, places, free, leaving) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
         Self { start, most_allocations, bytes_per_s: bytes_per_s.max(1), names, places, free, leaving }
     }
 
-    /// One more allocation; `None`: the user has all there are, or takes them too fast.
-    pub(crate) fn enter(&mut self, now: Instant, name: &str) -> Option<UserId> {
-        let at = match self.names.get(name) {
+    /// How many allocations somebody has.
+    pub(crate) fn allocations(&self, id: HolderId) -> u32 {
+        self.places[id.0 as usize].as_ref().map_or(0, |holder| holder.allocations)
+    }
+
+    /// Who has most allocations.
+    pub(crate) fn greatest(&self) -> Option<HolderId> {
+        let held = |at: &u32| self.allocations(HolderId(*at));
+        (0..self.places.len() as u32).max_by_key(held).map(HolderId)
+    }
+
+    /// One more allocation; `None`: the holder has all there are, or takes them too fast.
+    pub(crate) fn enter(&mut self, now: Instant, name: K) -> Option<HolderId> {
+        let at = match self.names.get(&name) {
             Some(at) => *at,
             None => self.add(name),
         };
-        let user = self.places[at as usize].as_ref().expect("names lead to users");
-        if user.allocations >= self.most_allocations || !self.spend(now, UserId(at), ALLOCATION_BYTES) {
+        let holder = self.places[at as usize].as_ref().expect("names lead to holders");
+        if holder.allocations >= self.most_allocations || !self.spend(now, HolderId(at), ALLOCATION_BYTES) {
             // Somebody whom the table knew before, or whom it forgets with the next sweep.
-            if user_is_idle(&self.places, at) && !self.leaving.contains(&at) {
+            if is_idle(&self.places, at) && !self.leaving.contains(&at) {
                 self.leaving.push(at);
             }
             return None;
         }
-        if let Some(user) = &mut self.places[at as usize] {
-            user.allocations += 1;
+        if let Some(holder) = &mut self.places[at as usize] {
+            holder.allocations += 1;
         }
         self.leaving.retain(|leaving| *leaving != at);
-        Some(UserId(at))
+        Some(HolderId(at))
     }
 
     /// One allocation less.
-    pub(crate) fn leave(&mut self, now: Instant, id: UserId) {
-        let Some(user) = &mut self.places[id.0 as usize] else { return };
-        user.allocations = user.allocations.saturating_sub(1);
-        if user.allocations == 0 {
+    pub(crate) fn leave(&mut self, now: Instant, id: HolderId) {
+        let Some(holder) = &mut self.places[id.0 as usize] else { return };
+        holder.allocations = holder.allocations.saturating_sub(1);
+        if holder.allocations == 0 {
             self.leaving.push(id.0);
             self.sweep(now);
         }
     }
 
-    /// Takes so many bytes out of the user's budget, if they are there.
-    pub(crate) fn spend(&mut self, now: Instant, id: UserId, bytes: u64) -> bool {
+    /// Is anything left of the holder's budget?
+    pub(crate) fn has(&self, now: Instant, id: HolderId) -> bool {
+        let now_ns = self.now_ns(now);
+        let holder = self.places[id.0 as usize].as_ref();
+        holder.is_some_and(|holder| holder.paid_ns.max(now_ns) - now_ns < BURST.as_nanos() as u64)
+    }
+
+    /// Takes so many bytes out of the holder's budget, if they are there.
+    pub(crate) fn spend(&mut self, now: Instant, id: HolderId, bytes: u64) -> bool {
+        let has = self.has(now, id);
         let now_ns = self.now_ns(now);
         let cost_ns = bytes.saturating_mul(1_000_000_000) / self.bytes_per_s;
-        let Some(user) = &mut self.places[id.0 as usize] else { return false };
-        let paid_ns = user.paid_ns.max(now_ns);
-        let has = paid_ns - now_ns < BURST.as_nanos() as u64;
-        if has {
-            user.paid_ns = paid_ns + cost_ns;
+        if has && let Some(holder) = &mut self.places[id.0 as usize] {
+            holder.paid_ns = holder.paid_ns.max(now_ns) + cost_ns;
         }
         has
     }
@@ -87,9 +110,9 @@ impl Users {
         let mut leaving = std::mem::take(&mut self.leaving);
         leaving.retain(|at| {
             let place = &mut self.places[*at as usize];
-            let owes = place.as_ref().is_some_and(|user| user.paid_ns > now_ns);
-            if !owes && let Some(user) = place.take() {
-                self.names.remove(&user.name);
+            let owes = place.as_ref().is_some_and(|holder| holder.paid_ns > now_ns);
+            if !owes && let Some(holder) = place.take() {
+                self.names.remove(&holder.name);
                 self.free.push(*at);
             }
             owes
@@ -107,14 +130,14 @@ impl Users {
         self.names.len()
     }
 
-    fn add(&mut self, name: &str) -> u32 {
-        let user = User { name: name.into(), allocations: 0, paid_ns: 0 };
+    fn add(&mut self, name: K) -> u32 {
+        let holder = Holder { name: name.clone(), allocations: 0, paid_ns: 0 };
         let at = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.places.len() as u32 - 1
         });
-        self.places[at as usize] = Some(user);
-        self.names.insert(name.into(), at);
+        self.places[at as usize] = Some(holder);
+        self.names.insert(name, at);
         at
     }
 
@@ -123,8 +146,8 @@ impl Users {
     }
 }
 
-fn user_is_idle(places: &[Option<User>], at: u32) -> bool {
-    places[at as usize].as_ref().is_some_and(|user| user.allocations == 0)
+fn is_idle<K>(places: &[Option<Holder<K>>], at: u32) -> bool {
+    places[at as usize].as_ref().is_some_and(|holder| holder.allocations == 0)
 }
 
 #[cfg(test)]
@@ -134,7 +157,7 @@ mod tests {
     #[test]
     fn a_user_has_a_share_and_others_keep_theirs() {
         let start = Instant::now();
-        let mut users = Users::new(start, 2, 1_000_000);
+        let mut users = Holders::new(start, 2, 1_000_000);
         let ada = users.enter(start, "ada").unwrap();
         assert_eq!(users.enter(start, "ada"), Some(ada));
         assert_eq!(users.enter(start, "ada"), None);
@@ -153,7 +176,7 @@ mod tests {
     #[test]
     fn who_has_nothing_and_owes_nothing_is_forgotten() {
         let start = Instant::now();
-        let mut users = Users::new(start, 2, 1_000_000);
+        let mut users = Holders::new(start, 2, 1_000_000);
         let ada = users.enter(start, "ada").unwrap();
         users.spend(start, ada, 500_000);
         users.leave(start, ada);
@@ -166,12 +189,17 @@ mod tests {
     #[test]
     fn allocations_in_a_hurry_are_refused() {
         let start = Instant::now();
-        let mut users = Users::new(start, 100, 1_000_000);
+        let mut users = Holders::new(start, 100, 1_000_000);
         let made = (0..1000).take_while(|_| users.enter(start, "ada").map(|ada| users.leave(start, ada)).is_some());
         let made = made.count();
         assert!((50..=70).contains(&made), "{made}");
         assert_eq!(users.len(), 1);
         users.sweep(start + Duration::from_secs(2));
         assert_eq!(users.len(), 0);
+    }
+
+    #[test]
+    fn nothing_is_free_of_charge() {
+        assert_eq!((cost(1, 0), cost(3, 10), cost(2, 5_000)), (LEAST_BYTES, 3 * LEAST_BYTES, 5_000));
     }
 }

@@ -236,7 +236,7 @@ fn our_server_answers_coturns_stun_client() {
         tls: None,
         announced: Vec::new(),
         media_ports: Vec::new(),
-        machine: Vec::new(),
+        machine: Vec::new,
     };
     let server = serve(&config, &surroundings).unwrap().expect("it is switched on");
     let port = server.listening.udp.expect("it listens").port().to_string();

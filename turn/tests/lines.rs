@@ -396,7 +396,7 @@ fn a_line_that_is_taken_is_named_and_the_others_serve() {
         tls: None,
         announced: vec![[127, 0, 0, 1].into()],
         media_ports: Vec::new(),
-        machine: Vec::new(),
+        machine: Vec::new,
     };
     let server = serve(&config, &surroundings).unwrap().unwrap();
     assert_eq!(names(&server.unopened), [("TURN over TCP", at)]);

@@ -1,6 +1,7 @@
 //! Gives the server its sockets and its clock: one thread that waits for all of them.
 
 mod connection;
+mod ground;
 mod lines;
 mod streams;
 mod thread;
@@ -16,10 +17,12 @@ use mio::{Poll, Waker};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::ServerConfig;
 
+use self::ground::Watched;
+pub(crate) use self::streams::MOST_CONNECTIONS;
 use crate::config::{Config, Secret};
 use crate::counts::Counts;
 use crate::ice_servers::Listening;
-use crate::peers::{Ground, Peers};
+use crate::peers::Peers;
 use crate::server::{Now, Rules, Server};
 
 /// What the server stands in.
@@ -33,8 +36,8 @@ pub struct Surroundings {
     pub announced: Vec<IpAddr>,
     /// The UDP ports of media.
     pub media_ports: Vec<u16>,
-    /// The addresses of this machine's interfaces.
-    pub machine: Vec<IpAddr>,
+    /// Reads the addresses of this machine's interfaces: now, and every few seconds, since they change.
+    pub machine: fn() -> Vec<IpAddr>,
 }
 
 /// A line that could not be opened; often another STUN or TURN server holds its port.
@@ -109,14 +112,15 @@ pub fn serve(config: &Config, surroundings: &Surroundings) -> io::Result<Option<
     if [listening.udp, listening.tcp, listening.tls].iter().all(Option::is_none) {
         return unopened.pop().map_or(Ok(None), |unopened| Err(io::Error::other(unopened)));
     }
-    let rules = relays.then(|| rules(config, surroundings));
+    let ground = Watched::new(config, surroundings);
+    let rules = relays.then(|| rules(config, surroundings, ground.peers()));
     listening.relays = rules.as_ref().is_some_and(|rules| rules.relay_v4.is_some() || rules.relay_v6.is_some());
     let mut seed = [0; 32];
     SystemRandom::new().fill(&mut seed).map_err(|_| io::Error::other("the system gives no random numbers"))?;
     let core = Server::new(rules, Instant::now(), &seed);
     let waker = Waker::new(poll.registry(), thread::WAKER)?;
     let shared = Arc::new(Shared { stopped: AtomicBool::new(false), counts: Mutex::default(), waker });
-    let thread = thread::Thread::new(poll, core, lines, Arc::clone(&shared));
+    let thread = thread::Thread::new(poll, core, lines, ground, Arc::clone(&shared));
     let thread = std::thread::Builder::new().name("turn".into()).spawn(move || thread.run())?;
     Ok(Some(TurnServer { listening, unopened, shared, thread: Some(thread) }))
 }
@@ -152,15 +156,8 @@ fn open(
     (listening, unopened)
 }
 
-fn rules(config: &Config, surroundings: &Surroundings) -> Rules {
-    let Surroundings { secret, announced, media_ports, machine, .. } = surroundings;
-    let media = announced.iter().flat_map(|ip| media_ports.iter().map(|port| SocketAddr::new(*ip, *port))).collect();
-    let peers = Peers::new(&Ground {
-        allowed: config.allow_peers.clone(),
-        public: config.public_peers,
-        media,
-        machine: machine.clone(),
-    });
+fn rules(config: &Config, surroundings: &Surroundings, peers: Peers) -> Rules {
+    let Surroundings { secret, announced, .. } = surroundings;
     let first = |is_v4: bool| announced.iter().copied().find(|ip| ip.is_ipv4() == is_v4);
     // A machine may have been given the name of an IPv6 address that it does not have.
     let has_v6 = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
@@ -174,6 +171,8 @@ fn rules(config: &Config, surroundings: &Surroundings) -> Rules {
         most_allocations: config.max_allocations as usize,
         user_allocations: config.user_allocations,
         user_bytes_per_s: config.user_bytes_per_s,
+        address_allocations: config.address_allocations,
+        address_bytes_per_s: config.address_bytes_per_s,
     }
 }
 

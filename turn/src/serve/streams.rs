@@ -17,7 +17,7 @@ use crate::budget::{Budgets, source};
 use crate::counts::DropReason;
 
 /// Connections at once: twice the allocations that there are by default.
-const MOST_CONNECTIONS: usize = 4096;
+pub(crate) const MOST_CONNECTIONS: usize = 4096;
 /// Connections of one IPv4 address or IPv6 /64. An office shares an address, and a browser opens a few for each call.
 const MOST_OF_ONE_SOURCE: u32 = 256;
 /// The time a connection has without an allocation. A browser asks for one at once.
@@ -101,10 +101,10 @@ impl Streams {
 
     /// Accepts who waits; `true`: there may be more.
     pub(super) fn accept(&mut self, now: Instant, listener: usize, registry: &Registry) -> bool {
-        if self.paused.is_some_and(|until| until > now) {
+        // After a pause all listeners are looked at again ([`Streams::resume`]), those too whose edge came in it.
+        if self.paused.is_some() {
             return false;
         }
-        self.paused = None;
         for _ in 0..MOST_ACCEPTS {
             if self.next > now + Duration::from_secs(1) {
                 self.paused = Some(now + PAUSE);
@@ -121,6 +121,7 @@ impl Streams {
                 // Somebody who hung up before.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(_) => {
+                    self.count(DropReason::NotAccepted);
                     self.paused = Some(now + PAUSE);
                     return false;
                 }
@@ -243,4 +244,31 @@ impl Streams {
 
 fn place_of(number: u64) -> usize {
     (number & ((1 << PLACE_BITS) - 1)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use mio::Poll;
+
+    use super::*;
+
+    #[test]
+    fn after_a_pause_every_listener_is_looked_at_again() {
+        let (poll, mut streams, now) = (Poll::new().unwrap(), Streams::new(), Instant::now());
+        let mut listen = || streams.listen(SocketAddr::from(([127, 0, 0, 1], 0)), None, poll.registry()).unwrap();
+        let addresses = [listen(), listen()];
+        let waiting = addresses.map(|address| TcpStream::connect(address).unwrap());
+        let until = now + PAUSE;
+        streams.paused = Some(until);
+        // The first one's edge comes in the pause, the second one's right after it: neither is lost.
+        assert!(!streams.accept(now, 0, poll.registry()) && !streams.accept(until, 1, poll.registry()));
+        assert_eq!((streams.open().0, streams.poll_timeout()), (0, Some(until)));
+        for listener in 0..streams.resume(until) {
+            assert!(!streams.accept(until, listener, poll.registry()), "nobody else waits");
+        }
+        assert_eq!(streams.open().0, 2);
+        drop(waiting);
+    }
 }

@@ -9,6 +9,7 @@ use mio::{Events, Poll, Registry, Token};
 
 use super::Shared;
 use super::connection::{Connection, Read};
+use super::ground::Watched;
 use super::lines::Lines;
 use super::udp::Buffers;
 use crate::allocation::Client;
@@ -33,6 +34,7 @@ pub(super) struct Thread {
     registry: Option<Registry>,
     core: Server,
     lines: Lines,
+    ground: Watched,
     buffers: Buffers,
     scratch: Vec<u8>,
     /// Sockets that had their turn and may have more.
@@ -48,10 +50,10 @@ enum Fate {
 }
 
 impl Thread {
-    pub(super) fn new(poll: Poll, core: Server, lines: Lines, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(poll: Poll, core: Server, lines: Lines, ground: Watched, shared: Arc<Shared>) -> Self {
         let registry = poll.registry().try_clone().ok();
         let (buffers, scratch) = (Buffers::new(), vec![0; SCRATCH_BYTES]);
-        Self { poll, registry, core, lines, buffers, scratch, again: Vec::new(), shared }
+        Self { poll, registry, core, lines, ground, buffers, scratch, again: Vec::new(), shared }
     }
 
     pub(super) fn run(mut self) {
@@ -77,7 +79,8 @@ impl Thread {
     }
 
     fn wait(&self) -> Option<Duration> {
-        let due = [self.core.poll_timeout(), self.lines.streams.poll_timeout()].into_iter().flatten().min();
+        let due = [self.core.poll_timeout(), self.lines.streams.poll_timeout(), Some(self.ground.poll_timeout())];
+        let due = due.into_iter().flatten().min();
         due.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -217,6 +220,9 @@ impl Thread {
                 self.core.count(DropReason::IdleConnection);
                 self.lines.streams.close(connection);
             }
+        }
+        if let Some(peers) = self.ground.look(now.instant) {
+            self.core.replace_peers(peers);
         }
         let listeners = self.lines.streams.resume(now.instant);
         self.again.extend((0..listeners).map(|index| Token(LISTENERS + index)));

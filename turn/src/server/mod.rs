@@ -5,6 +5,7 @@
 //! closed by whoever drives the server: it is asked by [`Action::Open`] and told by [`Server::poll_closed`].
 
 mod login;
+mod random;
 mod requests;
 
 pub use requests::{DEFAULT_LIFETIME_S, MOST_AGE, MOST_LIFETIME_S};
@@ -14,8 +15,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ring::hmac;
-
+use self::random::Random;
 use crate::allocation::{Allocation, AllocationId, Allocations, Client};
 use crate::attributes::{
     DATA, DONT_FRAGMENT, Family, UNKNOWN_ATTRIBUTES, USERNAME, XOR_MAPPED_ADDRESS, XOR_PEER_ADDRESS, is_optional,
@@ -26,7 +26,7 @@ use crate::counts::{Counts, DropReason, Refusal};
 use crate::message::{Class, Message, Method, Writer};
 use crate::nonce::Nonces;
 use crate::peers::Peers;
-use crate::quota::Users;
+use crate::quota::{Holders, cost};
 
 /// A request that is longer is dropped unread: ours have a user name of 50 bytes and a nonce of 41, and an address or two.
 pub const MAX_REQUEST_BYTES: usize = 1500;
@@ -69,6 +69,10 @@ pub struct Rules {
     pub user_allocations: u32,
     /// Bytes a second of one user, both directions together.
     pub user_bytes_per_s: u64,
+    /// Allocations of one IPv4 address or IPv6 /64.
+    pub address_allocations: u32,
+    /// Bytes a second of one IPv4 address or IPv6 /64, both directions together.
+    pub address_bytes_per_s: u64,
 }
 
 /// What is to be done.
@@ -139,7 +143,9 @@ pub struct Server {
     budgets: Budgets,
     nonces: Nonces,
     random: Random,
-    users: Users,
+    users: Holders<Box<str>>,
+    /// Where clients come from, as [`crate::budget::source`] counts.
+    sources: Holders<u128>,
     allocations: Allocations,
     clients: HashMap<Client, AllocationId>,
     /// When allocations end, or ended before they were refreshed.
@@ -155,15 +161,17 @@ impl Server {
     /// A server whose clock starts at `now`. The seed is 32 random bytes that nobody else knows.
     #[must_use]
     pub fn new(rules: Option<Rules>, now: Instant, seed: &[u8; 32]) -> Self {
-        let (most, bytes_per_s) =
-            rules.as_ref().map_or((0, 1), |rules| (rules.user_allocations, rules.user_bytes_per_s));
+        let bounds = |of: fn(&Rules) -> (u32, u64)| rules.as_ref().map_or((0, 1), of);
+        let of_user = bounds(|rules| (rules.user_allocations, rules.user_bytes_per_s));
+        let of_source = bounds(|rules| (rules.address_allocations, rules.address_bytes_per_s));
         Self {
             rules,
             counts: Counts::default(),
             budgets: Budgets::new(now),
             nonces: Nonces::new(now, seed),
-            random: Random { key: hmac::Key::new(hmac::HMAC_SHA256, seed), drawn: 0 },
-            users: Users::new(now, most, bytes_per_s),
+            random: Random::new(seed),
+            users: Holders::new(now, of_user.0, of_user.1),
+            sources: Holders::new(now, of_source.0, of_source.1),
             allocations: Allocations::default(),
             clients: HashMap::new(),
             ends: BinaryHeap::new(),
@@ -216,7 +224,7 @@ impl Server {
         datagrams: usize,
         bytes: usize,
     ) -> Result<Envelope, DropReason> {
-        let envelope = self.envelope(now, id, from, bytes);
+        let envelope = self.envelope(now, id, from, cost(datagrams, bytes));
         match envelope {
             Ok(_) => self.counts.to_clients.add(datagrams as u64, bytes as u64),
             Err(reason) => self.counts.drops[reason.index()] += datagrams as u64,
@@ -229,7 +237,7 @@ impl Server {
         now: Instant,
         id: AllocationId,
         from: SocketAddr,
-        bytes: usize,
+        cost: u64,
     ) -> Result<Envelope, DropReason> {
         let (Some(rules), Some(allocation)) = (&self.rules, self.allocations.at(id)) else {
             return Err(DropReason::NoRelay);
@@ -240,10 +248,8 @@ impl Server {
         if !allocation.permits(now, peer.ip()) || !reached {
             return Err(DropReason::NoPermission);
         }
-        let (client, user) = (allocation.client, allocation.user);
-        if !self.users.spend(now, user, bytes as u64) {
-            return Err(DropReason::OverQuota);
-        }
+        let client = allocation.client;
+        self.spend(now, id, cost)?;
         let frame = match channel {
             Some(number) => Frame::Channel(number),
             None => Frame::Indication { peer, transaction: self.random.transaction() },
@@ -268,7 +274,8 @@ impl Server {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let end = self.ends.peek().map(|Reverse((at, _))| *at);
-        let sweep = self.users.wants_sweep().then_some(self.next_sweep);
+        let wants_sweep = self.users.wants_sweep() || self.sources.wants_sweep();
+        let sweep = wants_sweep.then_some(self.next_sweep);
         [end, sweep].into_iter().flatten().min()
     }
 
@@ -287,6 +294,7 @@ impl Server {
         }
         if self.next_sweep <= now {
             self.users.sweep(now);
+            self.sources.sweep(now);
             self.next_sweep = now + SWEEP_EVERY;
         }
     }
@@ -300,6 +308,7 @@ impl Server {
         let Some(allocation) = self.allocations.remove(id) else { return };
         self.clients.remove(&allocation.client);
         self.users.leave(now, allocation.user);
+        self.sources.leave(now, allocation.source);
         self.closed.push((id, allocation.client));
     }
 
@@ -329,9 +338,7 @@ impl Server {
         let id = *self.clients.get(&from).ok_or(DropReason::NoRelay)?;
         let allocation = self.allocations.at(id).ok_or(DropReason::NoRelay)?;
         let to = allocation.road(now, u16::from_be_bytes([*n0, *n1])).ok_or(DropReason::NoRelay)?;
-        if !self.users.spend(now, allocation.user, len as u64) {
-            return Err(DropReason::OverQuota);
-        }
+        self.spend(now, id, cost(1, len))?;
         Ok((id, to, payload))
     }
 
@@ -419,11 +426,29 @@ impl Server {
         let Some(road) = road.filter(|_| allocation.permits(now, peer.ip())) else {
             return Err(DropReason::NoPermission);
         };
-        if !self.users.spend(now, allocation.user, payload.len() as u64) {
-            return Err(DropReason::OverQuota);
-        }
+        self.spend(now, id, cost(1, payload.len()))?;
         self.counts.to_peers.add(1, payload.len() as u64);
         Ok(Done::Relay(id, road, payload))
+    }
+
+    /// Takes what something costs out of the budgets of the allocation's user and of its source: of both, or of neither.
+    fn spend(&mut self, now: Instant, id: AllocationId, cost: u64) -> Result<(), DropReason> {
+        let allocation = self.allocations.at_mut(id).ok_or(DropReason::NoRelay)?;
+        let has = self.users.has(now, allocation.user) && self.sources.spend(now, allocation.source, cost);
+        if has && self.users.spend(now, allocation.user, cost) {
+            allocation.used = now;
+            return Ok(());
+        }
+        Err(DropReason::OverQuota)
+    }
+
+    /// Relays to those peers from now on: this machine's addresses have changed.
+    pub fn replace_peers(&mut self, peers: Peers) {
+        let Some(rules) = &mut self.rules else { return };
+        rules.peers = peers;
+        for allocation in self.allocations.all_mut() {
+            allocation.reroute(|peer| rules.peers.road(peer));
+        }
     }
 
     fn insert(&mut self, allocation: Allocation) -> AllocationId {
@@ -446,36 +471,4 @@ enum Done<'a> {
 fn unknown(message: &Message<'_>, is_known: impl Fn(u16) -> bool) -> Vec<u8> {
     let kinds = message.attributes().map(|(kind, _)| kind).filter(|kind| !is_optional(*kind) && !is_known(*kind));
     kinds.take(MAX_UNKNOWN).flat_map(u16::to_be_bytes).collect()
-}
-
-/// Numbers that nobody can foresee, without asking the system for each.
-struct Random {
-    key: hmac::Key,
-    drawn: u64,
-}
-
-impl Random {
-    fn bytes(&mut self) -> [u8; 32] {
-        self.drawn += 1;
-        let mut bytes = [0; 32];
-        // The label keeps these apart from nonces, which have the same key.
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(b"random");
-        context.update(&self.drawn.to_be_bytes());
-        bytes.copy_from_slice(context.sign().as_ref());
-        bytes
-    }
-
-    fn transaction(&mut self) -> [u8; 12] {
-        let mut transaction = [0; 12];
-        transaction.copy_from_slice(&self.bytes()[..12]);
-        transaction
-    }
-
-    /// One of those ports.
-    fn port(&mut self, (first, last): (u16, u16)) -> u16 {
-        let bytes = self.bytes();
-        let number = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        first + (number % (u32::from(last.saturating_sub(first)) + 1)) as u16
-    }
 }

@@ -11,9 +11,11 @@ use crate::attributes::{
     PASSWORD_ALGORITHM, PASSWORD_ALGORITHMS, REALM, REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, RESERVATION_TOKEN,
     UNKNOWN_ATTRIBUTES, USERNAME, XOR_MAPPED_ADDRESS, XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, XorAddress,
 };
+use crate::budget::source;
 use crate::counts::{DropReason, Refusal};
 use crate::credentials::PasswordAlgorithm;
 use crate::message::{Class, Message, Method, Writer};
+use crate::quota::HolderId;
 
 /// How long an allocation lasts when nobody says otherwise, in seconds (RFC 8656 section 5).
 pub const DEFAULT_LIFETIME_S: u32 = 600;
@@ -134,11 +136,9 @@ impl Server {
             Family::V6 => rules.relay_v6,
         };
         relay.ok_or(Refusal::FamilyNotSupported)?;
-        if self.allocations.len() >= rules.most_allocations {
-            return Err(Refusal::Capacity);
-        }
-        let user = self.users.enter(now.instant, login.user).ok_or(Refusal::Quota)?;
-        let mut allocation = Allocation::new(from, user, login.username, wanted.family, now.instant);
+        let most = rules.most_allocations;
+        let holders = self.enter(now, from, login.user, most)?;
+        let mut allocation = Allocation::new(from, holders, login.username, wanted.family, now.instant);
         allocation.transaction = message.transaction;
         // To ask for none and to ask for nothing is the same here.
         allocation.lifetime_s = wanted.lifetime_s.max(DEFAULT_LIFETIME_S);
@@ -148,6 +148,35 @@ impl Server {
         self.opening = Some(opening);
         let (family, port) = self.draw(id, wanted.is_even).ok_or(Refusal::Capacity)?;
         Ok(Done::Open(id, family, port))
+    }
+
+    /// One more allocation of this user and of where it comes from.
+    fn enter(&mut self, now: Now, from: Client, user: &str, most: usize) -> Result<(HolderId, HolderId), Refusal> {
+        let user = self.users.enter(now.instant, user.into()).ok_or(Refusal::Quota)?;
+        let Some(source) = self.sources.enter(now.instant, source(from.remote().ip())) else {
+            self.users.leave(now.instant, user);
+            return Err(Refusal::Quota);
+        };
+        if self.allocations.len() >= most && !self.displace(now, source) {
+            self.users.leave(now.instant, user);
+            self.sources.leave(now.instant, source);
+            return Err(Refusal::Capacity);
+        }
+        Ok((user, source))
+    }
+
+    /// All allocations are taken: whoever comes from where fewer are gets that of the greatest source which has been idle for
+    /// longest. So nobody's greed keeps others out, however many names it has. False: nobody has more.
+    fn displace(&mut self, now: Now, newcomer: HolderId) -> bool {
+        let Some(greatest) = self.sources.greatest() else { return false };
+        if self.sources.allocations(greatest) <= self.sources.allocations(newcomer) {
+            return false;
+        }
+        let of_greatest = self.allocations.all().filter(|(_, allocation)| allocation.source == greatest);
+        let Some((id, _)) = of_greatest.min_by_key(|(_, allocation)| allocation.used) else { return false };
+        self.end(now.instant, id);
+        self.count(DropReason::Displaced);
+        true
     }
 
     /// Draws a port for an allocation.

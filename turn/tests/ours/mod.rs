@@ -58,7 +58,7 @@ impl Ours {
             tls: Some(Arc::new(tls)),
             announced: vec![IpAddr::from([127, 0, 0, 1]), "::1".parse().unwrap()],
             media_ports: Vec::new(),
-            machine: Vec::new(),
+            machine: Vec::new,
         };
         change(&mut config, &mut surroundings);
         config.check().unwrap();

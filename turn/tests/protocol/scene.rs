@@ -46,6 +46,8 @@ pub fn rules() -> Rules {
         most_allocations: 100,
         user_allocations: 4,
         user_bytes_per_s: 1_000_000,
+        address_allocations: 30,
+        address_bytes_per_s: 3_000_000,
     }
 }
 
