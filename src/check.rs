@@ -10,11 +10,9 @@ use crate::api::{TlsError, TlsFiles};
 use crate::config::{Config, SECRET_BYTES, Tls};
 use crate::files::{self, Files};
 use crate::moderation::{Policy, vision::Classifier};
+use crate::open_files;
 use crate::recording;
 use crate::store;
-
-/// Open files that hold up a busy evening.
-const FEW_FILES: u64 = 4096;
 
 /// What the check has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +61,7 @@ pub async fn findings(config: &Config) -> Vec<Finding> {
     found.extend(announced(config));
     found.extend(turn(config));
     found.extend(proxy(config));
-    found.extend(open_files());
+    found.extend(open_files(config));
     found
 }
 
@@ -251,16 +249,8 @@ fn proxy(config: &Config) -> Option<Finding> {
 }
 
 /// Each socket is a file.
-fn open_files() -> Option<Finding> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    let soft: u64 = line.split_whitespace().next()?.parse().ok()?;
-    if soft >= FEW_FILES {
-        return None;
-    }
-    hint(format!(
-        "Only {soft} files may be open at once, and each client needs one: raise the limit (ulimit -n, LimitNOFILE)."
-    ))
+fn open_files(config: &Config) -> Option<Finding> {
+    hint(open_files::shortage(open_files::needed(config), open_files::most())?)
 }
 
 fn turn(config: &Config) -> Vec<Finding> {

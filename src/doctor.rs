@@ -1,32 +1,21 @@
 //! `parlor doctor URL`: which ways to a server's media are open from where it runs. It asks the server for its addresses as any
-//! client does, knocks at each, and says in sentences what to open.
+//! client does, knocks at each, and says in sentences what to do.
+
+mod line;
+mod trust;
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use parlor_turn::Credentials;
-use parlor_turn::message::{Class, HEADER_BYTES, Integrity, Message, Method, Writer};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UdpSocket};
-use tokio::time::timeout;
+pub use trust::Trust;
 
-/// How long an answer may take, over a slow line too.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// A datagram is sent this often before nobody is believed to be there.
-const TRIES: usize = 3;
-/// The longest answer that is read.
-const MOST_ANSWER: usize = 2_048;
-const USERNAME: u16 = 0x0006;
-const LIFETIME: u16 = 0x000D;
-const REALM: u16 = 0x0014;
-const NONCE: u16 = 0x0015;
-const REQUESTED_TRANSPORT: u16 = 0x0019;
-/// The number of UDP in REQUESTED-TRANSPORT (RFC 8656 §18.8).
-const UDP: [u8; 4] = [17, 0, 0, 0];
+use self::line::{Line, PATIENCE};
+
+/// The ports of STUN and TURN, and of both over TLS, where a URL names none (RFC 7064, RFC 7065).
+const PORT: u16 = 3478;
+const TLS_PORT: u16 = 5349;
 
 /// A way to media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +28,8 @@ pub enum Way {
     TurnUdp,
     /// To the relay over TCP.
     TurnTcp,
+    /// To the relay over TLS.
+    TurnTls,
 }
 
 /// What came of one way.
@@ -48,27 +39,67 @@ pub struct Tried {
     pub way: Way,
     /// Whereto, as the server tells its clients.
     pub address: String,
-    /// Why it is closed, if it is.
-    pub closed: Option<String>,
+    /// Why it is closed and what to do; or what there is to say of an open one, if anything.
+    pub came: Result<Option<String>, Fault>,
+}
+
+impl Tried {
+    /// It reaches the server.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.came.is_ok()
+    }
+}
+
+/// Why a way is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What happened.
+    pub why: String,
+    /// What to do; `None`: nobody is reached, so a port is to be opened.
+    pub advice: Option<String>,
+}
+
+impl Fault {
+    fn unreached(error: impl fmt::Display) -> Self {
+        Self { why: error.to_string(), advice: None }
+    }
+
+    fn nobody() -> Self {
+        Self::unreached("nobody answers")
+    }
+
+    /// Somebody is reached, who is not what the server told.
+    fn refused(why: impl fmt::Display) -> Self {
+        let advice = "see whether another program has this port, and what the server's log says of PARLOR_TURN__….";
+        Self { why: why.to_string(), advice: Some(advice.to_owned()) }
+    }
 }
 
 impl fmt::Display for Tried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { way, address, closed } = self;
+        let Self { way, address, came } = self;
         let name = match way {
             Way::Udp => "Media over UDP",
             Way::Tcp => "Media over TCP",
             Way::TurnUdp => "The relay (TURN) over UDP",
             Way::TurnTcp => "The relay (TURN) over TCP",
+            Way::TurnTls => "The relay (TURN) over TLS",
         };
-        let port = address.rsplit(':').next().unwrap_or_default();
-        let protocol = if matches!(way, Way::Udp | Way::TurnUdp) { "UDP" } else { "TCP" };
-        match closed {
-            None => write!(f, "{name} reaches {address}."),
-            Some(why) => write!(
-                f,
-                "{name} does not reach {address} ({why}): open {protocol} port {port} in the firewall, and forward it if a NAT is in between."
-            ),
+        match came {
+            Ok(None) => write!(f, "{name} reaches {address}."),
+            Ok(Some(note)) => write!(f, "{name} reaches {address}; {note}."),
+            Err(Fault { why, advice: Some(advice) }) => {
+                write!(f, "{name} does not reach {address} ({why}): {advice}")
+            }
+            Err(Fault { why, advice: None }) => {
+                let port = split(address, *way).1;
+                let protocol = if matches!(way, Way::Udp | Way::TurnUdp) { "UDP" } else { "TCP" };
+                write!(
+                    f,
+                    "{name} does not reach {address} ({why}): open {protocol} port {port} in the firewall, and forward it if a NAT is in between."
+                )
+            }
         }
     }
 }
@@ -77,10 +108,9 @@ impl fmt::Display for Tried {
 ///
 /// # Errors
 /// When the server itself does not answer as Parlor does.
-pub async fn examine(url: &str, insecure: bool) -> anyhow::Result<Vec<Tried>> {
-    tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();
+pub async fn examine(url: &str, trust: &Trust) -> anyhow::Result<Vec<Tried>> {
     let base = format!("{}/api/v1", url.trim_end_matches('/'));
-    let http = reqwest::Client::builder().danger_accept_invalid_certs(insecure).timeout(4 * PATIENCE).build()?;
+    let http = reqwest::Client::builder().tls_backend_preconfigured(trust.client()?.0).timeout(4 * PATIENCE).build()?;
     let entrance = json!({"nickname": "doctor", "birthYear": 1990, "adult": true}).to_string();
     let entered = http.post(format!("{base}/auth/anonymous")).header("content-type", "application/json").body(entrance);
     let entered = read(entered).await.with_context(|| format!("{url} lets nobody in"))?;
@@ -90,7 +120,7 @@ pub async fn examine(url: &str, insecure: bool) -> anyhow::Result<Vec<Tried>> {
     let mut tried = Vec::new();
     for (way, list) in [(Way::Udp, &candidates["udp"]), (Way::Tcp, &candidates["tcp"])] {
         for address in texts(list) {
-            tried.push(knock(way, &address, None).await);
+            tried.push(knock(way, &address, None, trust).await);
         }
     }
     for server in servers["iceServers"].as_array().into_iter().flatten() {
@@ -99,11 +129,8 @@ pub async fn examine(url: &str, insecure: bool) -> anyhow::Result<Vec<Tried>> {
         };
         let login = Credentials { username: username.to_owned(), credential: credential.to_owned() };
         for url in texts(&server["urls"]) {
-            // A relay over TLS is tried by name and certificate, which browsers do better.
-            let Some(rest) = url.strip_prefix("turn:") else { continue };
-            let (address, transport) = rest.split_once("?transport=").unwrap_or((rest, "udp"));
-            let way = if transport == "tcp" { Way::TurnTcp } else { Way::TurnUdp };
-            tried.push(knock(way, address, Some(&login)).await);
+            let Some((way, address)) = relay(&url) else { continue };
+            tried.push(knock(way, address, Some(&login), trust).await);
         }
     }
     Ok(tried)
@@ -122,124 +149,62 @@ fn texts(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-async fn knock(way: Way, address: &str, login: Option<&Credentials>) -> Tried {
-    let reached = async {
-        let found = tokio::net::lookup_host(with_port(address)).await.context("the name is not known")?.next();
-        let mut line = Line::open(way, found.context("the name has no address")?).await?;
-        match login {
-            None => line.bind().await,
-            Some(login) => line.allocate(login).await,
-        }
+/// The way that a URL of a relay names, and its address (RFC 7065).
+fn relay(url: &str) -> Option<(Way, &str)> {
+    let (scheme, rest) = url.split_once(':')?;
+    let (address, transport) = rest.split_once("?transport=").unwrap_or((rest, "udp"));
+    match (scheme, transport) {
+        ("turns", _) => Some((Way::TurnTls, address)),
+        ("turn", "tcp") => Some((Way::TurnTcp, address)),
+        ("turn", _) => Some((Way::TurnUdp, address)),
+        _ => None,
+    }
+}
+
+/// Host and port of an address, the host without brackets.
+fn split(address: &str, way: Way) -> (&str, u16) {
+    let usual = if way == Way::TurnTls { TLS_PORT } else { PORT };
+    let after = address.rfind(']').map_or(0, |end| end + 1);
+    let (host, port) = match address[after..].rfind(':') {
+        Some(at) => (&address[..after + at], address[after + at + 1..].parse().unwrap_or(usual)),
+        None => (address, usual),
     };
-    let closed = reached.await.err().map(|error| format!("{error:#}"));
-    Tried { way, address: address.to_owned(), closed }
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
-/// The port of STUN and TURN, where a URL names none.
-fn with_port(address: &str) -> String {
-    let after_host = address.rsplit(']').next().unwrap_or_default();
-    if after_host.contains(':') { address.to_owned() } else { format!("{address}:3478") }
+async fn knock(way: Way, address: &str, login: Option<&Credentials>, trust: &Trust) -> Tried {
+    let reached = async {
+        let (host, port) = split(address, way);
+        let found = tokio::net::lookup_host((host, port)).await;
+        let unknown = |why: String| Fault { why, advice: Some("see to the name's entry in the DNS.".to_owned()) };
+        let found = found.map_err(|error| unknown(format!("the name is not known: {error}")))?.next();
+        let to = found.ok_or_else(|| unknown("the name has no address".to_owned()))?;
+        let mut line = Line::open(way, host, to, trust).await?;
+        match login {
+            None => line.bind().await?,
+            Some(login) => line.allocate(login).await?,
+        }
+        Ok(line.note())
+    };
+    Tried { way, address: address.to_owned(), came: reached.await }
 }
 
-enum Line {
-    Udp(UdpSocket),
-    /// `framed`: as media is (RFC 4571), else as TURN is.
-    Tcp {
-        stream: TcpStream,
-        framed: bool,
-    },
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Line {
-    async fn open(way: Way, to: SocketAddr) -> anyhow::Result<Self> {
-        if matches!(way, Way::Udp | Way::TurnUdp) {
-            let socket = UdpSocket::bind(if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).await?;
-            socket.connect(to).await?;
-            return Ok(Self::Udp(socket));
+    #[test]
+    fn addresses_of_relays_are_read() {
+        for (url, way, host, port) in [
+            ("turn:203.0.113.7:3479?transport=udp", Way::TurnUdp, "203.0.113.7", 3479),
+            ("turn:[2001:db8::7]:3478?transport=tcp", Way::TurnTcp, "2001:db8::7", 3478),
+            ("turns:turn.example?transport=tcp", Way::TurnTls, "turn.example", 5349),
+            ("turns:[2001:db8::7]", Way::TurnTls, "2001:db8::7", 5349),
+            ("turn:turn.example", Way::TurnUdp, "turn.example", 3478),
+        ] {
+            let (found, address) = relay(url).unwrap();
+            assert_eq!((found, split(address, found)), (way, (host, port)), "{url}");
         }
-        let stream = timeout(PATIENCE, TcpStream::connect(to)).await.context("nobody answers")??;
-        Ok(Self::Tcp { stream, framed: way == Way::Tcp })
+        assert!(relay("stun:turn.example").is_none() && relay("").is_none());
     }
-
-    /// What is my address? Whoever answers is reached.
-    async fn bind(&mut self) -> anyhow::Result<()> {
-        let transaction = transaction()?;
-        let mut request = Vec::new();
-        Writer::new(&mut request, Class::Request, Method::Binding, &transaction).add_fingerprint();
-        let answer = self.ask(&request).await?;
-        let answer = Message::read(&answer).ok().context("the answer is no STUN")?;
-        if answer.class != Class::Success || answer.transaction != transaction {
-            bail!("somebody else answers");
-        }
-        Ok(())
-    }
-
-    /// Asks for a relay with the credentials that the server gave, and gives it back.
-    async fn allocate(&mut self, login: &Credentials) -> anyhow::Result<()> {
-        let mut request = Vec::new();
-        Writer::new(&mut request, Class::Request, Method::Allocate, &transaction()?).add(REQUESTED_TRANSPORT, &UDP);
-        let answer = self.ask(&request).await?;
-        let answer = Message::read(&answer).ok().context("the answer is no STUN")?;
-        let (Some(realm), Some(nonce)) = (answer.attribute(REALM), answer.attribute(NONCE)) else {
-            bail!("the relay asks for no login")
-        };
-        let key = login.key(&String::from_utf8_lossy(realm));
-        for (method, attribute, value) in
-            [(Method::Allocate, REQUESTED_TRANSPORT, UDP), (Method::Refresh, LIFETIME, [0; 4])]
-        {
-            let mut request = Vec::new();
-            let mut writer = Writer::new(&mut request, Class::Request, method, &transaction()?);
-            writer.add(attribute, &value);
-            writer.add(USERNAME, login.username.as_bytes());
-            writer.add(REALM, realm);
-            writer.add(NONCE, nonce);
-            writer.sign(Integrity::Sha1, &key);
-            let answer = self.ask(&request).await?;
-            if Message::read(&answer).is_ok_and(|answer| answer.class != Class::Success) {
-                bail!("the relay refuses");
-            }
-        }
-        Ok(())
-    }
-
-    async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
-        match self {
-            Self::Udp(socket) => {
-                let mut answer = vec![0; MOST_ANSWER];
-                for _ in 0..TRIES {
-                    socket.send(request).await?;
-                    if let Ok(len) = timeout(PATIENCE / TRIES as u32, socket.recv(&mut answer)).await {
-                        answer.truncate(len.context("the port is closed")?);
-                        return Ok(answer);
-                    }
-                }
-                bail!("nobody answers")
-            }
-            Self::Tcp { stream, framed } => {
-                let head = (request.len() as u16).to_be_bytes();
-                let request = if *framed { [&head[..], request].concat() } else { request.to_vec() };
-                let exchange = async {
-                    stream.write_all(&request).await?;
-                    let mut answer = vec![0; if *framed { 2 } else { HEADER_BYTES }];
-                    stream.read_exact(&mut answer).await?;
-                    let len = if *framed { 0 } else { 2 };
-                    let len = usize::from(u16::from_be_bytes([answer[len], answer[len + 1]])).min(MOST_ANSWER);
-                    if *framed {
-                        answer.clear();
-                    }
-                    let from = answer.len();
-                    answer.resize(from + len, 0);
-                    stream.read_exact(&mut answer[from..]).await?;
-                    anyhow::Ok(answer)
-                };
-                timeout(PATIENCE, exchange).await.context("nobody answers")?
-            }
-        }
-    }
-}
-
-fn transaction() -> anyhow::Result<[u8; 12]> {
-    let mut transaction = [0; 12];
-    SystemRandom::new().fill(&mut transaction).ok().context("the system gives no random numbers")?;
-    Ok(transaction)
 }

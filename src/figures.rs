@@ -7,10 +7,11 @@ use parlor_turn::{Counts, DropReason, Refusal, TurnServer};
 use std::sync::OnceLock;
 
 use crate::metrics::{
-    MEDIA_BYTES, MEDIA_CALLS_BROKEN, MEDIA_DROPS, MEDIA_HANDED_OVER, MEDIA_LANES, MEDIA_LANES_REFUSED, MEDIA_NACKS,
-    MEDIA_PACKETS, MEDIA_PLIS, MEDIA_RECORDED, MEDIA_SAMPLES, MEDIA_STALLS, MEDIA_TCP, MEDIA_TCP_DROPPED,
-    MEDIA_TCP_REFUSED, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS, TURN_ALLOCATED, TURN_ALLOCATIONS,
-    TURN_BYTES, TURN_CONNECTIONS, TURN_PACKETS, TURN_REFUSALS, describe,
+    CALL_FREEZES, CALL_JITTER_SECONDS, CALL_LOSS_RATIO, CALL_QUALITY_SCORE, CALL_RTT_SECONDS, MEDIA_BYTES,
+    MEDIA_CALLS_BROKEN, MEDIA_DROPS, MEDIA_HANDED_OVER, MEDIA_LANES, MEDIA_LANES_REFUSED, MEDIA_NACKS, MEDIA_PACKETS,
+    MEDIA_PLIS, MEDIA_RECORDED, MEDIA_SAMPLES, MEDIA_STALLS, MEDIA_TCP, MEDIA_TCP_DROPPED, MEDIA_TCP_REFUSED,
+    SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS, TURN_ALLOCATED, TURN_ALLOCATIONS, TURN_BYTES,
+    TURN_CONNECTIONS, TURN_PACKETS, TURN_REFUSALS, describe,
 };
 use crate::sfu::{Sfu, ShardStats};
 
@@ -18,6 +19,10 @@ use crate::sfu::{Sfu, ShardStats};
 const READ_EVERY: Duration = Duration::from_secs(5);
 /// Bounds of histograms of seconds: a commit or a request takes from a fraction of a millisecond to seconds.
 const SECONDS: [f64; 10] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0];
+/// Bounds of what lines are like: from a good one to one that nobody can speak over.
+const LINE_SECONDS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0];
+const LOSS_RATIOS: [f64; 9] = [0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
+const SCORES: [f64; 8] = [20.0, 40.0, 50.0, 60.0, 70.0, 80.0, 85.0, 90.0];
 /// Bounds of histograms of numbers.
 const NUMBERS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 50.0, 200.0, 1000.0];
 
@@ -28,6 +33,10 @@ pub(crate) fn recorder() -> PrometheusHandle {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(suffix("seconds"), &SECONDS)
             .and_then(|builder| builder.set_buckets_for_metric(suffix("rows"), &NUMBERS))
+            .and_then(|builder| builder.set_buckets_for_metric(full(CALL_RTT_SECONDS), &LINE_SECONDS))
+            .and_then(|builder| builder.set_buckets_for_metric(full(CALL_JITTER_SECONDS), &LINE_SECONDS))
+            .and_then(|builder| builder.set_buckets_for_metric(full(CALL_LOSS_RATIO), &LOSS_RATIOS))
+            .and_then(|builder| builder.set_buckets_for_metric(full(CALL_QUALITY_SCORE), &SCORES))
             .expect("there are buckets")
             .build_recorder();
         let handle = recorder.handle();
@@ -42,6 +51,10 @@ pub(crate) fn recorder() -> PrometheusHandle {
 
 fn suffix(text: &str) -> metrics_exporter_prometheus::Matcher {
     metrics_exporter_prometheus::Matcher::Suffix(text.to_owned())
+}
+
+fn full(name: &str) -> metrics_exporter_prometheus::Matcher {
+    metrics_exporter_prometheus::Matcher::Full(name.to_owned())
 }
 
 /// Reads for as long as it is polled.
@@ -95,6 +108,7 @@ fn media(shards: &[ShardStats]) {
     metrics::counter!(MEDIA_TCP_DROPPED).absolute(sum(|s| s.tcp_dropped));
     metrics::counter!(MEDIA_HANDED_OVER, "result" => "handed_over").absolute(sum(|s| s.handed_over[0]));
     metrics::counter!(MEDIA_HANDED_OVER, "result" => "lost").absolute(sum(|s| s.handed_over[1]));
+    metrics::counter!(MEDIA_HANDED_OVER, "result" => "refused").absolute(sum(|s| s.handed_over[2]));
     metrics::gauge!(MEDIA_LANES).set(shards.iter().map(|shard| shard.lanes.0).sum::<usize>() as f64);
     metrics::counter!(MEDIA_LANES_REFUSED).absolute(sum(|s| s.lanes.1));
     for (name, copied, lost) in [
@@ -116,6 +130,9 @@ fn media(shards: &[ShardStats]) {
     drops.insert("send_refused", shards.iter().map(|shard| shard.send_errors).sum());
     for (reason, count) in drops {
         metrics::counter!(MEDIA_DROPS, "reason" => reason).absolute(count);
+    }
+    for (direction, freezes) in [("up", sum(|s| s.media.freezes[0])), ("down", sum(|s| s.media.freezes[1]))] {
+        metrics::counter!(CALL_FREEZES, "direction" => direction).absolute(freezes);
     }
     metrics::counter!(MEDIA_CALLS_BROKEN).absolute(sum(|s| s.broken_calls));
     metrics::counter!(MEDIA_STALLS).absolute(sum(|s| s.stalls));

@@ -26,8 +26,8 @@ pub use outbox::{Outbox, Outgoing};
 
 use crate::bus::{News, Subscription};
 use crate::domain::{
-    Addressee, Caller, Event, FamilyId, LoginChange, Notice, Refusal, RoomId, Session, SessionChange, SessionId, Told,
-    UserId, room::Entered,
+    Addressee, Caller, Event, FamilyId, LoginChange, Notice, Refusal, RoomId, Session, SessionChange, SessionId,
+    SiteRole, Told, User, UserId, room::Entered,
 };
 use crate::metrics::{SESSIONS_LOST, SOCKETS};
 use crate::proto::{CloseCode, GoAway, ServerBody, ServerFrame};
@@ -73,6 +73,10 @@ struct Sessions {
 struct Live {
     user: UserId,
     family: FamilyId,
+    /// What the session's owner is on the site.
+    role: SiteRole,
+    /// Whether that was told since the session was opened or renewed: whoever has read it before knows less.
+    role_told: bool,
     /// `None` while no socket is there.
     lane: Option<Lane>,
     /// Counts the sockets of this session.
@@ -131,6 +135,7 @@ impl Hub {
         let live = sessions.all.entry(id).or_insert_with(|| Live::new(&caller));
         live.socket += 1;
         live.family = caller.family;
+        (live.role, live.role_told) = (caller.user.role, false);
         live.resume_token.clone_from(&resume_token);
         let session = Session::new(id, live.socket, caller, live.over.clone());
         let (lane, outbox) = Lane::new(self.clone(), id, live.socket);
@@ -158,8 +163,26 @@ impl Hub {
     pub fn renew(&self, session: &Session, caller: Caller) -> Arc<Session> {
         if let Some(live) = self.sessions().of(session) {
             live.family = caller.family;
+            (live.role, live.role_told) = (caller.user.role, false);
         }
         Arc::new(session.renewed(caller))
+    }
+
+    /// What the database says of a session's owner, read after the session was opened or renewed.
+    pub fn confirm(&self, session: &Session, role: SiteRole) {
+        if let Some(live) = self.sessions().of(session).filter(|live| !live.role_told) {
+            live.role = role;
+        }
+    }
+
+    /// The session with what its owner is on the site now.
+    pub fn current(&self, session: &Arc<Session>) -> Arc<Session> {
+        let role = self.sessions().of(session).map_or(session.caller.user.role, |live| live.role);
+        if role == session.caller.user.role {
+            return session.clone();
+        }
+        let user = User { role, ..session.caller.user.clone() };
+        Arc::new(session.renewed(Caller { user, ..session.caller.clone() }))
     }
 
     /// Queues a frame for one socket. When it is gone, so is the frame: the client asks again once it is back.
@@ -238,7 +261,10 @@ impl Hub {
                 self.notify(&Notice::to_user(*user, Told::Banned { reason: reason.clone(), until: *until }));
                 self.close_where(CloseCode::Removed, |live| live.user == *user);
             }
-            LoginChange::SiteRole(..) => {}
+            LoginChange::SiteRole(user, role) => {
+                self.sessions().set_role(*user, *role);
+                self.notify(&Notice::to_user(*user, Told::SiteRole { role: *role }));
+            }
         }
     }
 
@@ -376,6 +402,8 @@ impl Live {
         Self {
             user: caller.user.id,
             family: caller.family,
+            role: caller.user.role,
+            role_told: false,
             lane: None,
             socket: 0,
             resume_token: String::new(),
@@ -401,6 +429,14 @@ impl Sessions {
             }
         }
         Some(live)
+    }
+
+    fn set_role(&mut self, user: UserId, role: SiteRole) {
+        for id in self.of_users.get(&user).into_iter().flatten() {
+            if let Some(live) = self.all.get_mut(id) {
+                (live.role, live.role_told) = (role, true);
+            }
+        }
     }
 
     /// The sockets that a notice goes to.

@@ -15,6 +15,7 @@ pub mod limit;
 pub mod matching;
 pub mod metrics;
 pub mod moderation;
+mod open_files;
 pub mod proto;
 pub mod recording;
 pub mod rooms;
@@ -75,6 +76,7 @@ pub struct Running {
 /// reached, a certificate that cannot be used.
 pub async fn serve(config: Config) -> anyhow::Result<Running> {
     config.turn.check()?;
+    open_files::raise(&config);
     let policy = Policy::read(config.policy_file.as_deref())?;
     let recorder = figures::recorder();
     make_folder(&config.data_dir)?;
@@ -115,6 +117,11 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     Ok(Running { address, page_url, admin_link, served, core, recordings, moderation, sfu, figures })
 }
 
+/// The addresses of this machine's interfaces now; none when the system does not say them.
+fn own_addresses() -> Vec<std::net::IpAddr> {
+    if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|interface| interface.ip()).collect()
+}
+
 /// Starts STUN and TURN. Calls work without it where clients reach the media ports directly, so a port that is taken is told and
 /// no more.
 fn start_turn(config: &Config, sfu: &Sfu, secret: &[u8]) -> anyhow::Result<(Option<TurnServer>, Directory)> {
@@ -124,7 +131,7 @@ fn start_turn(config: &Config, sfu: &Sfu, secret: &[u8]) -> anyhow::Result<(Opti
         tls: if config.turn.relays() { api::relay_tls(config)? } else { None },
         announced: sfu.addresses().to_vec(),
         media_ports: sfu.ports(),
-        machine: if_addrs::get_if_addrs()?.into_iter().map(|interface| interface.ip()).collect(),
+        machine: own_addresses,
     };
     let turn = parlor_turn::serve(&config.turn, &surroundings).unwrap_or_else(|error| {
         tracing::warn!(%error, "neither STUN nor TURN is served (PARLOR_TURN__…)");
@@ -305,6 +312,7 @@ impl Core {
             tokio::spawn(carry),
             tokio::spawn(tell_sessions),
             tokio::spawn(follow),
+            tokio::spawn(rooms.clone().tend_streams()),
             tokio::spawn(follow_strangers),
             tokio::spawn(follow_logins),
             tokio::spawn(sweep),

@@ -39,6 +39,8 @@ pub enum Rule {
     Offer,
     /// What somebody wants to see of a call: told at each change of their layout.
     View,
+    /// Stream keys that nobody made. By address alone: nobody is known by them.
+    StreamKey,
     /// Reports that are not critical.
     Report,
     /// Searches for strangers.
@@ -83,6 +85,8 @@ pub struct Config {
     pub offer: Rate,
     /// What somebody wants to see of a call.
     pub view: Rate,
+    /// Stream keys that nobody made, per address.
+    pub stream_key: Rate,
     /// Reports that are not critical.
     pub report: Rate,
     /// Searches for strangers.
@@ -112,6 +116,7 @@ impl Default for Config {
             refresh: rate(10, 5),
             offer: rate(30, 10),
             view: rate(300, 60),
+            stream_key: rate(20, 10),
             report: rate(5, 5),
             search: rate(30, 5),
             frame: rate(600, 200),
@@ -196,7 +201,7 @@ impl Limits {
 
     fn take_for_address(&self, rule: Rule, address: IpAddr, now_ns: u64) -> Result<(), Refusal> {
         let mut rate = self.rate(rule);
-        if rule != Rule::Register {
+        if !matches!(rule, Rule::Register | Rule::StreamKey) {
             rate.per_minute = rate.per_minute.saturating_mul(self.0.config.address_factor);
             rate.burst = rate.burst.saturating_mul(self.0.config.address_factor);
         }
@@ -235,6 +240,7 @@ impl Limits {
             Rule::Refresh => config.refresh,
             Rule::Offer => config.offer,
             Rule::View => config.view,
+            Rule::StreamKey => config.stream_key,
             Rule::Report => config.report,
             Rule::Match => config.search,
             Rule::Frame => config.frame,
@@ -264,6 +270,7 @@ impl Rule {
             Rule::Refresh => "refresh",
             Rule::Offer => "offer",
             Rule::View => "view",
+            Rule::StreamKey => "streamKey",
             Rule::Report => "report",
             Rule::Match => "match",
             Rule::Frame => "frame",

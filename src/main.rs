@@ -1,14 +1,17 @@
 //! The program: `parlor serve`, `parlor migrate`, `parlor check`, `parlor doctor`.
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use parlor::check::Finding;
 use parlor::config::{Config, Loaded};
+use parlor::doctor::Trust;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tracing_subscriber::EnvFilter;
 
 /// Rooms where people meet: calls, chat and moderation in one program.
@@ -30,18 +33,24 @@ enum Command {
     Migrate,
     /// Names what is missing or wrong, one sentence each; exit code 1 if anything is.
     Check,
-    /// Tries from outside which ways to a server's media are open; exit code 1 if none is.
+    /// Tries from outside which ways to a server's media are open; exit code 1 if none is, 3 if some are not.
     Doctor {
         /// The page's address, such as https://parlor.example.org.
         url: String,
         /// Believe the server whatever its certificate is.
         #[arg(long)]
         insecure: bool,
+        /// A PEM file: believe what these certificates have signed, too.
+        #[arg(long, conflicts_with = "insecure")]
+        ca: Option<PathBuf>,
     },
     /// Prints the description of the REST interface (OpenAPI 3.1, JSON).
     #[command(hide = true)]
     Openapi,
 }
+
+/// The exit code of `doctor` when some ways are open and others are not; 2 is what the parser of arguments says.
+const SOME_CLOSED: u8 = 3;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -86,7 +95,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let is_wrong = findings.iter().any(|finding| matches!(finding, Finding::Wrong(_)));
             Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
-        Command::Doctor { url, insecure } => doctor(&url, insecure).await,
+        Command::Doctor { url, insecure, ca } => doctor(&url, &trust(insecure, ca.as_deref())?).await,
         Command::Openapi => {
             println!("{}", parlor::api::openapi());
             Ok(ExitCode::SUCCESS)
@@ -95,16 +104,29 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Says which ways are open.
-async fn doctor(url: &str, insecure: bool) -> anyhow::Result<ExitCode> {
-    let tried = parlor::doctor::examine(url, insecure).await?;
+async fn doctor(url: &str, trust: &Trust) -> anyhow::Result<ExitCode> {
+    let tried = parlor::doctor::examine(url, trust).await?;
     for one in &tried {
         println!("{one}");
     }
-    let open = tried.iter().any(|one| one.closed.is_none());
-    if !open {
+    let open = tried.iter().filter(|one| one.is_open()).count();
+    if open == 0 {
         println!("Nothing reaches the server's media: calls do not work from here.");
     }
-    Ok(if open { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match open {
+        0 => ExitCode::FAILURE,
+        open if open < tried.len() => ExitCode::from(SOME_CLOSED),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// Whose certificates `doctor` believes.
+fn trust(insecure: bool, ca: Option<&Path>) -> anyhow::Result<Trust> {
+    let Some(file) = ca else { return Ok(if insecure { Trust::Any } else { Trust::System }) };
+    let pem = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
+    anyhow::ensure!(!certificates.is_empty(), "{} has no certificate in PEM", file.display());
+    Ok(Trust::Also(certificates))
 }
 
 /// Serves until a signal asks for the end.

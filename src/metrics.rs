@@ -47,6 +47,8 @@ metrics! {
     ROOMS = Gauge "parlor_rooms" [] "Rooms with somebody inside.";
     SEATS = Gauge "parlor_seats" [] "People in rooms, each room counted.";
     PARTICIPANTS = Gauge "parlor_participants" [] "Participants of calls.";
+    STREAMS = Gauge "parlor_streams" ["kind"] "Publishers (WHIP) and players (WHEP) that take part by HTTP now.";
+    STREAMS_STARTED = Counter "parlor_streams_started_total" ["kind"] "Publishers and players that came by HTTP.";
     REFUSALS = Counter "parlor_refusals_total" ["code"] "Requests refused, by error code.";
     HTTP_REQUESTS = Counter "parlor_http_requests_total" ["method" "path" "status"] "HTTP requests answered.";
     HTTP_SECONDS = Histogram "parlor_http_seconds" ["method" "path"] "Time to answer an HTTP request, in seconds.";
@@ -57,9 +59,9 @@ metrics! {
     MEDIA_NACKS = Counter "parlor_media_nacks_total" ["direction"] "Packets asked for again, by us (out) and of us (in).";
     MEDIA_PLIS = Counter "parlor_media_plis_total" ["direction"] "Keyframes asked for, by us (out) and of us (in).";
     MEDIA_TCP = Gauge "parlor_media_tcp_connections" [] "Peers whose media comes over TCP.";
-    MEDIA_TCP_REFUSED = Counter "parlor_media_tcp_refused_total" ["reason"] "Connections to the TCP port of media that were sent away: no place (full), nothing shown in time (silent), something else shown (strange).";
+    MEDIA_TCP_REFUSED = Counter "parlor_media_tcp_refused_total" ["reason"] "Connections to the TCP port of media that were sent away: no place (full), nothing shown in time (silent) or before too many others came (crowded), something else shown (strange).";
     MEDIA_TCP_DROPPED = Counter "parlor_media_tcp_dropped_total" [] "Packets that a connection over TCP had no room for.";
-    MEDIA_HANDED_OVER = Counter "parlor_media_handed_over_total" ["result"] "Datagrams that landed on another shard of the same port: handed over, or lost because nobody had room.";
+    MEDIA_HANDED_OVER = Counter "parlor_media_handed_over_total" ["result"] "Datagrams that landed on another shard of the same port: handed over, lost because nobody had room, or refused because too many came.";
     MEDIA_LANES = Gauge "parlor_media_lanes" [] "Peers with a socket of their own on the port that all shards share.";
     MEDIA_LANES_REFUSED = Counter "parlor_media_lanes_refused_total" [] "Peers that got no socket of their own there.";
     MEDIA_SAMPLES = Counter "parlor_media_samples_total" ["result"] "Key frames taken out to be looked at: handed over, or lost because nobody had room.";
@@ -72,6 +74,12 @@ metrics! {
     MEDIA_CALLS_BROKEN = Counter "parlor_media_calls_broken_total" [] "Calls that were ended because a step for them panicked, or stalled its shard again and again.";
     MEDIA_STALLS = Counter "parlor_media_stalls_total" [] "Steps of a shard that took longer than 100 ms.";
     SHARD_LAG_SECONDS = Gauge "parlor_shard_lag_seconds" ["shard"] "Longest round of a shard's loop since the last reading.";
+    CALL_QUALITY_SCORE = Histogram "parlor_call_quality_score" [] "Scores of participants' lines (E-model, 0 to 93), every ten seconds: 80 and more is excellent, below 60 poor.";
+    CALL_RTT_SECONDS = Histogram "parlor_call_rtt_seconds" [] "Round trips to participants, every ten seconds of each.";
+    CALL_JITTER_SECONDS = Histogram "parlor_call_jitter_seconds" ["direction"] "Interarrival jitter of participants' worst stream, toward the server (up) and from it (down), every ten seconds of each.";
+    CALL_LOSS_RATIO = Histogram "parlor_call_loss_ratio" ["direction"] "Share of packets lost on their first way, up and down, every ten seconds of each participant.";
+    CALL_QUALITY_CHANGES = Counter "parlor_call_quality_changes_total" ["level" "reason"] "Times that a participant's line was another than before, by what it became and why.";
+    CALL_FREEZES = Counter "parlor_call_freezes_total" ["direction"] "Times that a picture could not go on without a key frame: by its publisher's line (up), or by its receiver's (down).";
     SAMPLES = Counter "parlor_samples_total" ["result"] "Sampled frames, by what became of them.";
     SAMPLE_SECONDS = Histogram "parlor_sample_seconds" [] "Time to decode and classify one frame, in seconds.";
     TRACKS_UNSAMPLED = Gauge "parlor_tracks_unsampled" [] "Tracks of which nobody knows what they show.";

@@ -3,6 +3,7 @@
 //! `docs/protocol.md` is the prose to it. The types for TypeScript (`web/sdk/src/proto.ts`) are generated from here; a test
 //! fails when they differ, and `UPDATE_PROTO=1 cargo test --lib proto` writes them.
 
+mod call;
 mod client;
 mod code;
 #[cfg(test)]
@@ -14,20 +15,21 @@ mod server;
 #[cfg(test)]
 mod typescript;
 
+pub use call::{Layers, QualityChanged, Slots, Speakers, TrackStopped};
 pub use client::{
     Authenticate, BadFrame, CallOffer, ClientBody, ClientFrame, DeleteMessage, EditMessage, InRoom, JoinRoom,
     MuteTrack, RemoveMember, SendMessage, SetMemberRole, Typing, ViewTracks,
 };
 pub use code::{CloseCode, ErrorBody, ErrorCode};
 pub use hosting::{
-    Admit, ControlsChanged, Denied, Deny, Disable, Lock, MuteAll, RemoveFromCall, Spotlight, Waiting, WaitingRoom,
+    Admit, ControlsChanged, Denied, Deny, Disable, Lock, MuteAll, RemoveFromCall, Spotlight, WaitingRoom,
 };
 pub use matching::{MatchConfirm, MatchStart};
 pub use recording::{RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
 pub use server::{
-    Authenticated, CallEnded, Deleted, Empty, GoAway, Layers, Left, MemberChanged, MessageBody, ParticipantBody,
-    ParticipantLeft, Removed, RoleChanged, RoomState, ServerBody, ServerFrame, Slots, Speakers, TokenExpiring,
-    TrackStopped, Typist, You,
+    Authenticated, CallEnded, Deleted, Empty, GoAway, Left, MemberChanged, MessageBody, ParticipantBody,
+    ParticipantLeft, Removed, RoleChanged, RoomState, ServerBody, ServerFrame, SiteRoleChanged, TokenExpiring, Typist,
+    Viewers, You,
 };
 
 /// The longest frame before login, in bytes.

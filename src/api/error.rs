@@ -67,6 +67,11 @@ impl Error {
 }
 
 impl Error {
+    /// What only HTTP knows of.
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(ErrorBody::new(code, message))
+    }
+
     /// Only operators may.
     pub(crate) fn not_an_operator() -> Self {
         Self(ErrorBody::new(ErrorCode::Forbidden, "Only operators may see this.").with("action", "readMetrics"))
@@ -125,6 +130,11 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::UnsupportedCodecs => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         ErrorCode::CallUnavailable | ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::FfmpegMissing => StatusCode::NOT_IMPLEMENTED,
         ErrorCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
@@ -266,6 +276,11 @@ mod tests {
             C::Conflict,
             C::RateLimited,
             C::TooLarge,
+            C::MethodNotAllowed,
+            C::NotAcceptable,
+            C::UnsupportedMediaType,
+            C::PreconditionFailed,
+            C::PreconditionRequired,
             C::BadSdp,
             C::NoIce,
             C::NoFingerprint,

@@ -74,9 +74,12 @@ impl Conversation {
 
     /// Closes the session again if its login ended while it was opened: who ended it has not found it.
     pub(super) async fn confirm(&self) {
-        if let Err(refusal) = self.shared.auth.confirm(&self.session.caller).await {
-            self.reply(ServerFrame::error(None, body_of(&refusal)));
-            self.close(code_of(&refusal));
+        match self.shared.auth.confirm(&self.session.caller).await {
+            Ok(role) => self.shared.hub.confirm(&self.session, role),
+            Err(refusal) => {
+                self.reply(ServerFrame::error(None, body_of(&refusal)));
+                self.close(code_of(&refusal));
+            }
         }
     }
 
@@ -137,6 +140,8 @@ impl Conversation {
     /// Does what a frame asks for, to its end.
     pub(super) async fn take(&mut self, frame: ClientFrame) -> Next {
         let ClientFrame { id, body } = frame;
+        // What the site says of its owner may have changed since the last one.
+        self.session = self.shared.hub.current(&self.session);
         metrics::counter!(FRAMES_IN, "type" => kind(&body)).increment(1);
         let renews = matches!(body, ClientBody::Authenticate(_));
         let result = match body {
@@ -169,7 +174,10 @@ impl Conversation {
         }
         self.token = Token::of(&access);
         self.session = self.shared.hub.renew(&self.session, access.caller);
-        self.shared.rooms.renew(&self.session);
+        let role = self.shared.auth.confirm(&self.session.caller).await?;
+        self.shared.hub.confirm(&self.session, role);
+        self.session = self.shared.hub.current(&self.session);
+        self.shared.rooms.renew(self.session.caller.user.id).await?;
         self.greet(id, true);
         Ok(())
     }
@@ -233,7 +241,7 @@ impl Conversation {
             | ClientBody::CallRemove(_)
             | ClientBody::CallEnd(_)) => {
                 self.count(Rule::Request)?;
-                let (room, act) = act.host_act().expect("these are the hosts' frames");
+                let (room, act) = act.host_act()?.expect("these are the hosts' frames");
                 rooms.host(&seat(room)?, act).await?;
             }
             ClientBody::CallLeave(it) => rooms.leave_call(&seat(it.room_id)?)?,

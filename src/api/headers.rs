@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::client::Client;
+use super::whip::is_stream_path;
 use crate::config::Config;
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -45,11 +46,23 @@ fn content_policy(host: Option<&str>) -> HeaderValue {
 /// Lets pages of the named origins read our answers, cookies included; nobody else's.
 pub(crate) fn cors(config: &Config) -> CorsLayer {
     let origins = config.allowed_origins.iter().filter_map(|origin| origin.trim_end_matches('/').parse().ok());
+    let origins: Vec<HeaderValue> = origins.collect();
+    // Publishers and players are pages anywhere, as RFC 9725 §4.2 wants it; they prove who they are by a token alone.
+    let may = move |origin: &HeaderValue, parts: &request::Parts| {
+        origins.contains(origin) || is_stream_path(parts.uri.path())
+    };
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
+        .allow_origin(AllowOrigin::predicate(may))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH])
+        .expose_headers([
+            header::RETRY_AFTER,
+            HeaderName::from_static("x-request-id"),
+            header::LOCATION,
+            header::ETAG,
+            header::LINK,
+            HeaderName::from_static("accept-patch"),
+        ])
         .max_age(Duration::from_secs(600))
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::access::Known;
 use super::error::{Body, Error, Path, Problem};
-use crate::domain::{HostAct, ParticipantId, RoomId, TrackSource, UserId, Waiter};
+use crate::domain::{HostAct, ParticipantId, RoomId, TrackSource, UserId, Waiter, Whom};
 
 /// Whether everybody is muted.
 #[derive(Deserialize, ToSchema)]
@@ -26,8 +26,9 @@ pub(crate) struct MuteAll {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Disable {
-    /// Whose; `null`: everybody's but for hosts'.
-    user_id: Option<UserId>,
+    /// Whose; everybody's but for hosts'.
+    #[schema(required)]
+    target: Option<Whom>,
     /// Which.
     source: TrackSource,
     /// From now on.
@@ -60,8 +61,9 @@ pub(crate) struct WaitingRoom {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Admit {
-    /// `null`: all who wait.
-    user_id: Option<UserId>,
+    /// Everybody who waits, or one person.
+    #[schema(required)]
+    target: Option<Whom>,
 }
 
 /// Who is not let in.
@@ -124,9 +126,9 @@ pub(crate) async fn disable(
     State(shared): State<Shared>,
     known: Known,
     Path(room): Path<RoomId>,
-    Body(Disable { user_id, source, disabled }): Body<Disable>,
+    Body(Disable { target, source, disabled }): Body<Disable>,
 ) -> Result<StatusCode, Error> {
-    act(&shared, &known, room, HostAct::Disable { user_id, source, disabled }).await
+    act(&shared, &known, room, HostAct::Disable { target: Whom::said(target)?, source, disabled }).await
 }
 
 /// Show one participant to everybody. Moderators and up.
@@ -189,9 +191,9 @@ pub(crate) async fn admit(
     State(shared): State<Shared>,
     known: Known,
     Path(room): Path<RoomId>,
-    Body(Admit { user_id }): Body<Admit>,
+    Body(Admit { target }): Body<Admit>,
 ) -> Result<StatusCode, Error> {
-    act(&shared, &known, room, HostAct::Admit { user_id }).await
+    act(&shared, &known, room, HostAct::Admit { target: Whom::said(target)? }).await
 }
 
 /// Send away who waits. Moderators and up.

@@ -22,8 +22,10 @@ mod pages;
 mod recordings;
 mod reports;
 mod rooms;
+mod stream_keys;
 mod tls;
 mod webrtc;
+mod whip;
 mod ws;
 
 use std::net::SocketAddr;
@@ -199,6 +201,7 @@ async fn around(State(shared): State<Shared>, request: Request, next: Next) -> R
     parts.extensions.insert(client.clone());
     let method = name_of(&parts.method);
     let route = parts.extensions.get::<MatchedPath>().map_or("page".to_owned(), |path| path.as_str().to_owned());
+    let (asked, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let request_id = Uuid::now_v7().to_string();
     let patience = Duration::from_millis(shared.config.http.request_timeout_ms);
     let mut response = tokio::time::timeout(patience, next.run(Request::from_parts(parts, body)))
@@ -211,6 +214,7 @@ async fn around(State(shared): State<Shared>, request: Request, next: Next) -> R
     if let Ok(request_id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(REQUEST_ID, request_id);
     }
+    whip::say_what_is_taken(&asked, &path, response.headers_mut());
     headers::secure(response.headers_mut(), &client);
     response
 }

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::response::Redirect;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -12,7 +12,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
     Shared, auth, bans, blocks, calls, download, health, hosting, members, messages, moderation, recordings, reports,
-    rooms, webrtc,
+    rooms, stream_keys, webrtc, whip,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +30,7 @@ use super::{
         (name = "members", description = "Who is in a room, and roles"),
         (name = "strangers", description = "Whom one meets, and whom not; searching needs the WebSocket"),
         (name = "calls", description = "Calls and what they need"),
+        (name = "streams", description = "Publishing and watching by HTTP: WHIP (RFC 9725) and WHEP, and the keys for programs"),
         (name = "recordings", description = "Recording calls, and what came of it"),
         (name = "moderation", description = "Keeping order on the site"),
         (name = "operate", description = "For operators"),
@@ -79,6 +80,7 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(blocks::block, blocks::unblock))
         .routes(routes!(blocks::list))
         .routes(routes!(calls::show))
+        .routes(routes!(calls::quality))
         .routes(routes!(calls::mute_track))
         .routes(routes!(hosting::mute_all))
         .routes(routes!(hosting::disable))
@@ -90,6 +92,16 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(hosting::deny))
         .routes(routes!(hosting::remove))
         .routes(routes!(hosting::end))
+        .routes(routes!(whip::publish))
+        .routes(routes!(whip::watch))
+        .routes(routes!(whip::change_publisher, whip::end_publisher))
+        .routes(routes!(whip::change_player, whip::end_player))
+        .route("/rooms/{roomId}/whip", endpoint_only())
+        .route("/rooms/{roomId}/whep", endpoint_only())
+        .route("/rooms/{roomId}/whip/{sessionId}", session_only())
+        .route("/rooms/{roomId}/whep/{sessionId}", session_only())
+        .routes(routes!(stream_keys::create, stream_keys::list))
+        .routes(routes!(stream_keys::revoke))
         .routes(routes!(webrtc::ice_servers))
         .routes(routes!(webrtc::candidates))
         .routes(routes!(recordings::of_call, recordings::start, recordings::stop))
@@ -108,6 +120,18 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(moderation::status))
         .routes(routes!(bans::list))
         .routes(routes!(bans::lift))
+}
+
+/// What a WHIP endpoint does not take, said as RFC 9725 wants it.
+fn endpoint_only() -> MethodRouter<Shared> {
+    let refuses = whip::endpoint_refuses;
+    get(refuses).put(refuses).patch(refuses).delete(refuses)
+}
+
+/// The same for a session.
+fn session_only() -> MethodRouter<Shared> {
+    let refuses = whip::session_refuses;
+    get(refuses).post(refuses).put(refuses)
 }
 
 fn operate() -> OpenApiRouter<Shared> {

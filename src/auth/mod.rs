@@ -234,13 +234,13 @@ impl Auth {
     }
 
     /// Looks once more whether a login holds, now that something is open by it: whoever ended it meanwhile has either closed that or
-    /// is seen here.
+    /// is seen here. What its owner is on the site now.
     ///
     /// # Errors
     /// `token_invalid`, `banned`, `internal`.
-    pub async fn confirm(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub async fn confirm(&self, caller: &Caller) -> Result<SiteRole, Refusal> {
         match self.0.store.family(caller.family).await? {
-            Some(_) => Ok(()),
+            Some(person) => Ok(person.user.role),
             None => Err(self.refusal_of_login(caller.family).await),
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::quality::Quality;
 use super::{CallId, Controls, ParticipantId, RecordingId, Time, TrackId, UserId};
 
 /// A room's call and everybody in it.
@@ -11,8 +12,10 @@ use super::{CallId, Controls, ParticipantId, RecordingId, Time, TrackId, UserId}
 pub struct Call {
     /// Which.
     pub call_id: CallId,
-    /// Everybody in it, first come first.
+    /// Everybody in it, first come first; of a live room's only who publishes.
     pub participants: Vec<Participant>,
+    /// How many watch a live room's call: they are not named. 0 in others.
+    pub viewers: u32,
     /// The recording that runs, or is about to.
     pub recording: Option<CallRecording>,
     /// What its hosts have settled.
@@ -62,6 +65,8 @@ pub struct Participant {
     pub tracks: Vec<Track>,
     /// What a host does not let this person send.
     pub disabled: Vec<TrackSource>,
+    /// What its line is like; `null` until it has been measured for five seconds.
+    pub quality: Option<Quality>,
 }
 
 /// How far a participant's connection has come.

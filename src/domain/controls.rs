@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ParticipantId, Time, TrackSource, UserId};
+use super::{ParticipantId, Refusal, Time, TrackSource, UserId};
 
 /// What hosts have settled for a whole call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -19,6 +19,26 @@ pub struct Controls {
     pub muted_all: Option<MutedAll>,
     /// What nobody may send, but for hosts.
     pub disabled: Vec<TrackSource>,
+}
+
+/// Who may come into a room at all. It is the room's, and stays until a host changes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Door {
+    /// Nobody new comes in, but for hosts.
+    pub locked: bool,
+    /// Who is no host waits until a host lets them in.
+    pub waiting_room: bool,
+}
+
+/// Whom an act concerns that may concern everybody. It is always said: nothing befalls everybody because a field was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Whom {
+    /// All.
+    Everybody,
+    /// One person.
+    UserId(UserId),
 }
 
 /// How everybody is muted.
@@ -44,8 +64,8 @@ pub enum HostAct {
     },
     /// Lets nothing of a source through, or lets it through again.
     Disable {
-        /// Whose; `null`: everybody's but for hosts'.
-        user_id: Option<UserId>,
+        /// Whose; everybody's, but for hosts'.
+        target: Whom,
         /// Which source.
         source: TrackSource,
         /// From now on.
@@ -68,8 +88,8 @@ pub enum HostAct {
     },
     /// Lets in who waits.
     Admit {
-        /// Whom; `null`: all.
-        user_id: Option<UserId>,
+        /// Whom; everybody.
+        target: Whom,
     },
     /// Sends away who waits.
     Deny {
@@ -100,4 +120,37 @@ pub struct Waiter {
     pub nickname: String,
     /// Since when.
     pub since: Time,
+}
+
+/// Who waits to be let in: all of them, or what has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// `waiting` is the whole list; else it names who waits now and did not before.
+    pub whole: bool,
+    /// First come first.
+    pub waiting: Vec<Waiter>,
+    /// Who waits no more.
+    pub gone: Vec<UserId>,
+    /// How many wait now.
+    pub count: u32,
+}
+
+impl Whom {
+    /// What a request says.
+    ///
+    /// # Errors
+    /// `bad_request` (`target`): nothing.
+    pub fn said(target: Option<Whom>) -> Result<Whom, Refusal> {
+        target.ok_or_else(|| Refusal::bad_request("target", "Say whom: \"everybody\", or {\"userId\": \"…\"}."))
+    }
+
+    /// The person; `None`: everybody.
+    pub const fn one(self) -> Option<UserId> {
+        match self {
+            Whom::Everybody => None,
+            Whom::UserId(user) => Some(user),
+        }
+    }
 }

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::{
     Controls, HostAct, Member, Message, MessageId, ParticipantId, RecordingId, Role, RoomId, SessionId, Time, TrackId,
-    UserId, Waiter,
+    UserId, Waiting,
     call::{Answer, EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
+    quality::Rated,
     recording::RecordingStop,
     room::LeftReason,
 };
@@ -152,6 +153,8 @@ pub enum Fact {
         /// Why.
         reason: LeftReason,
     },
+    /// So many watch a live room's call now. May be lost.
+    CallViewers(u32),
     /// To one session: the answer to its offer, in its place among what is told of the call.
     CallAnswer(Answer),
     /// To one session: these slots show something else now.
@@ -163,6 +166,8 @@ pub enum Fact {
         /// Whether the layer is watched.
         layers: Vec<bool>,
     },
+    /// Participants whose line is another than it was.
+    CallQuality(Vec<Rated>),
     /// Who is heard, loudest first. May be lost.
     CallSpeakers(Vec<Speaker>),
     /// To the publisher: the server lets this track through no more.
@@ -194,8 +199,8 @@ pub enum Fact {
         /// What they did.
         act: Option<HostAct>,
     },
-    /// To the hosts: who waits to be let in, first come first.
-    CallWaiting(Vec<Waiter>),
+    /// To the hosts: who waits to be let in, or how that has changed.
+    CallWaiting(Waiting),
     /// The call will be recorded; nothing is written yet.
     RecordingStarting {
         /// Which recording.
@@ -239,6 +244,6 @@ impl Event {
 
     /// Whether nobody is harmed when this event is lost, because the next one of its kind says it all again.
     pub fn may_be_lost(&self) -> bool {
-        matches!(self.fact, Fact::Typing { .. } | Fact::CallSpeakers(_))
+        matches!(self.fact, Fact::Typing { .. } | Fact::CallSpeakers(_) | Fact::CallViewers(_))
     }
 }

@@ -98,6 +98,8 @@ ids! {
     TicketId;
     /// Two strangers whom the server put together.
     MatchId;
+    /// A key with which a program publishes into a room, or watches it.
+    StreamKeyId;
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecordingId, RoomId, SessionId, Time, UserId, matching::MatchNews, recording::Composed};
+use super::{RecordingId, RoomId, SessionId, SiteRole, Time, UserId, matching::MatchNews, recording::Composed};
 
 /// Something that somebody is told, wherever they are. Ephemeral: whoever has no socket at that moment is not told later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,11 @@ pub enum Told {
         recording: RecordingId,
         /// How far.
         composed: Composed,
+    },
+    /// They are something else on the site from now on.
+    SiteRole {
+        /// What.
+        role: SiteRole,
     },
     /// A host lets them in.
     Admitted {

@@ -61,6 +61,10 @@ pub enum Action {
     DeleteAnyMessage,
     /// Take part in a room's call.
     JoinCall,
+    /// Publish in the call of a live room, which others only watch.
+    PublishLive,
+    /// Make, list and revoke the keys with which programs publish into a room's call and watch it.
+    StreamKeys,
     /// Silence somebody's track, or everybody's microphone.
     MuteTrack,
     /// Switch sources off, show one to all, lock, let people in, and put them out of the call for now; only whom one outranks.
@@ -69,6 +73,8 @@ pub enum Action {
     EndCall,
     /// Start and stop recordings of a room's call, see and delete them.
     Record,
+    /// See what everybody's line was like in a room's call. One's own is nobody's to refuse.
+    SeeQuality,
     /// Put somebody out of the room for good; only whom one outranks.
     RemoveMember,
     /// Give a role in the room; only one below one's own, to whom one outranks.
@@ -90,11 +96,11 @@ pub enum Action {
 }
 
 /// Per action: the least role in the room, and the least role on the site, that allows it. Either is enough.
-const TABLE: [(Action, Option<Role>, Option<SiteRole>); 21] = {
+const TABLE: [(Action, Option<Role>, Option<SiteRole>); 24] = {
     use Action::{
         Ban, CreateRoom, DecideEscalated, DeleteAnyMessage, DeleteOwnMessage, EditOwnMessage, EndCall, HostCall,
-        JoinCall, MeetStrangers, MuteTrack, PassLimits, ReadHistory, Record, RemoveMember, Report, ReviewCases,
-        SendMessage, SetMemberRole, SetSiteRole, Type,
+        JoinCall, MeetStrangers, MuteTrack, PassLimits, PublishLive, ReadHistory, Record, RemoveMember, Report,
+        ReviewCases, SeeQuality, SendMessage, SetMemberRole, SetSiteRole, StreamKeys, Type,
     };
     [
         (CreateRoom, None, Some(SiteRole::Member)),
@@ -105,10 +111,13 @@ const TABLE: [(Action, Option<Role>, Option<SiteRole>); 21] = {
         (DeleteOwnMessage, Some(Role::Member), None),
         (DeleteAnyMessage, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (JoinCall, Some(Role::Member), None),
+        (PublishLive, Some(Role::Moderator), Some(SiteRole::Moderator)),
+        (StreamKeys, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (MuteTrack, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (HostCall, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (EndCall, Some(Role::Admin), Some(SiteRole::Moderator)),
         (Record, Some(Role::Moderator), Some(SiteRole::Moderator)),
+        (SeeQuality, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (RemoveMember, Some(Role::Moderator), Some(SiteRole::Moderator)),
         (SetMemberRole, Some(Role::Admin), Some(SiteRole::Administrator)),
         (MeetStrangers, None, Some(SiteRole::Member)),

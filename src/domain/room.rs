@@ -38,7 +38,7 @@ pub enum RoomKind {
     Forum,
     /// A few write, many read.
     Broadcast,
-    /// The chat beside a live stream.
+    /// A stream that its hosts publish and everybody else watches, and the chat beside it.
     Live,
     /// Two strangers whom the server put together.
     Match,
@@ -146,12 +146,22 @@ impl RoomKind {
 
     /// Whether people make rooms of this kind themselves.
     pub const fn is_made_by_people(self) -> bool {
-        matches!(self, RoomKind::Group | RoomKind::Call)
+        matches!(self, RoomKind::Group | RoomKind::Live | RoomKind::Call)
     }
 
     /// Whether such a room has a call.
     pub const fn has_calls(self) -> bool {
-        matches!(self, RoomKind::Call | RoomKind::Match)
+        matches!(self, RoomKind::Call | RoomKind::Live | RoomKind::Match)
+    }
+
+    /// Whether programs may publish and watch there by HTTP.
+    pub const fn takes_streams(self) -> bool {
+        matches!(self, RoomKind::Call | RoomKind::Live)
+    }
+
+    /// Whether its hosts publish and everybody else watches: watchers are many, so they are counted and not named.
+    pub const fn is_for_an_audience(self) -> bool {
+        matches!(self, RoomKind::Live)
     }
 
     /// The longest message, in Unicode scalars after NFC.

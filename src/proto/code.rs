@@ -60,6 +60,16 @@ pub enum ErrorCode {
     RateLimited,
     /// A body or a frame over its limit.
     TooLarge,
+    /// This address does not take that method.
+    MethodNotAllowed,
+    /// What would be answered is not among what `Accept` names.
+    NotAcceptable,
+    /// The body is of another type than what is taken here.
+    UnsupportedMediaType,
+    /// `If-Match` names another ICE session than the one there is.
+    PreconditionFailed,
+    /// Say with `If-Match` which ICE session is meant.
+    PreconditionRequired,
     /// The offer is malformed.
     BadSdp,
     /// The offer has no ICE credentials.

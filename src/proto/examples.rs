@@ -10,18 +10,19 @@ use crate::domain::{
         Answer, AnsweredTrack, Call, CallRecording, EndReason, Participant, ParticipantState, RecordingPhase, Slot,
         SlotKind, Speaker, StopReason, Track, TrackSource,
     },
-    controls::{MutedAll, Waiter},
+    controls::{MutedAll, Waiter, Waiting},
     matching::{
         MatchEnd, MatchEnded, MatchFound, MatchMode, MatchNews, MatchReady, MatchSearching, MatchStage, MatchTimeout,
         Stranger,
     },
     message::{Author, Content},
+    quality::{Direction, Level, Quality, Rated, Reason},
     recording::{Composed, ComposedState, RecordingStop},
     room::LeftReason,
 };
 
 /// Types that a server's frame may have.
-const TYPES: usize = 36;
+const TYPES: usize = 39;
 
 /// The n-th id of these examples, of whatever kind is wanted.
 fn id<T: From<u128>>(number: u128) -> T {
@@ -62,7 +63,12 @@ fn participant() -> Participant {
         state: ParticipantState::Connected,
         tracks: vec![track],
         disabled: vec![TrackSource::Screen],
+        quality: Some(quality()),
     }
+}
+
+fn quality() -> Quality {
+    Quality { level: Level::Poor, reason: Some(Reason::Loss), direction: Some(Direction::Up) }
 }
 
 fn controls() -> Controls {
@@ -111,7 +117,9 @@ fn events() -> Vec<Event> {
         ephemeral(Fact::CallParticipantLeft { participant: id(5), user: id(2), reason: LeftReason::Left }),
         ephemeral(Fact::CallSlots(vec![slot("3", SlotKind::Audio, false), slot("8", SlotKind::Video, true)])),
         ephemeral(Fact::CallLayers { track: id(6), layers: vec![true, false, false] }),
+        ephemeral(Fact::CallQuality(vec![Rated { participant_id: id(5), quality: quality() }])),
         ephemeral(Fact::CallSpeakers(vec![Speaker { participant_id: id(5), level: -31 }])),
+        ephemeral(Fact::CallViewers(1_204)),
         ephemeral(Fact::TrackStopped {
             track: id(6),
             source: TrackSource::Camera,
@@ -125,7 +133,12 @@ fn events() -> Vec<Event> {
             by: Some(id(2)),
             act: Some(HostAct::Lock { locked: true }),
         }),
-        ephemeral(Fact::CallWaiting(vec![Waiter { user_id: id(8), nickname: "bob".to_owned(), since: at() }])),
+        ephemeral(Fact::CallWaiting(Waiting {
+            whole: false,
+            waiting: vec![Waiter { user_id: id(8), nickname: "bob".to_owned(), since: at() }],
+            gone: vec![id(9)],
+            count: 3,
+        })),
         ephemeral(Fact::RecordingStarting { recording: id(20), starts_in_ms: 3_000, by: id(2) }),
         ephemeral(Fact::RecordingStarted { recording: id(20), at: at() }),
         ephemeral(Fact::RecordingStopped { recording: id(20), reason: RecordingStop::Stopped }),
@@ -169,6 +182,7 @@ fn replies() -> Vec<ServerFrame> {
         call: Some(Call {
             call_id: id(4),
             participants: vec![participant()],
+            viewers: 0,
             recording: Some(recording),
             controls: controls(),
         }),
@@ -217,6 +231,7 @@ fn notices() -> Vec<Notice> {
     vec![
         Notice::to_user(id(2), Told::Banned { reason: "spam".to_owned(), until: None }),
         Notice::to_user(id(2), Told::RecordingComposed { recording: id(20), composed }),
+        Notice::to_user(id(2), Told::SiteRole { role: SiteRole::Moderator }),
         Notice::to_session(id(3), Told::Admitted { room: id(1) }),
         Notice::to_session(id(3), Told::Denied { room: id(1), retry_after_ms: 60_000 }),
         news(MatchNews::Searching(Some("7".to_owned()), searching)),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ClientBody;
-use crate::domain::{Controls, HostAct, ParticipantId, RoomId, TrackSource, UserId, Waiter};
+use crate::domain::{Controls, HostAct, ParticipantId, Refusal, RoomId, TrackSource, UserId, Whom};
 
 /// Data of `call.mute_all`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,8 +27,10 @@ pub struct MuteAll {
 pub struct Disable {
     /// Where.
     pub room_id: RoomId,
-    /// Whose; `null`: everybody's but for hosts'.
-    pub user_id: Option<UserId>,
+    /// Whose; everybody's but for hosts'. Without it the frame is refused.
+    #[serde(default)]
+    #[cfg_attr(test, ts(as = "Whom"))]
+    pub target: Option<Whom>,
     /// What.
     pub source: TrackSource,
     /// Disabled from now on, or no more.
@@ -75,8 +77,10 @@ pub struct WaitingRoom {
 pub struct Admit {
     /// Where.
     pub room_id: RoomId,
-    /// Whom; `null`: all who wait.
-    pub user_id: Option<UserId>,
+    /// Whom; everybody who waits. Without it the frame is refused.
+    #[serde(default)]
+    #[cfg_attr(test, ts(as = "Whom"))]
+    pub target: Option<Whom>,
 }
 
 /// Data of `call.deny`.
@@ -121,14 +125,6 @@ pub struct ControlsChanged {
     pub act: Option<HostAct>,
 }
 
-/// Data of `call.waiting`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Waiting {
-    /// All who wait, first come first.
-    pub waiting: Vec<Waiter>,
-}
-
 /// Data of `call.denied`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -145,22 +141,25 @@ const fn yes() -> bool {
 
 impl ClientBody {
     /// What a frame of a host does, and where; `None`: it is another frame.
-    pub fn host_act(&self) -> Option<(RoomId, HostAct)> {
-        Some(match self.clone() {
+    ///
+    /// # Errors
+    /// `bad_request` (`target`): it does not say whom it concerns.
+    pub fn host_act(&self) -> Result<Option<(RoomId, HostAct)>, Refusal> {
+        Ok(Some(match self.clone() {
             Self::CallMuteAll(it) => (it.room_id, HostAct::MuteAll { muted: it.muted, may_unmute: it.may_unmute }),
-            Self::CallDisable(Disable { room_id, user_id, source, disabled }) => {
-                (room_id, HostAct::Disable { user_id, source, disabled })
+            Self::CallDisable(Disable { room_id, target, source, disabled }) => {
+                (room_id, HostAct::Disable { target: Whom::said(target)?, source, disabled })
             }
             Self::CallSpotlight(it) => (it.room_id, HostAct::Spotlight { participant_id: it.participant_id }),
             Self::CallLock(it) => (it.room_id, HostAct::Lock { locked: it.locked }),
             Self::CallWaitingRoom(it) => (it.room_id, HostAct::WaitingRoom { enabled: it.enabled }),
-            Self::CallAdmit(it) => (it.room_id, HostAct::Admit { user_id: it.user_id }),
+            Self::CallAdmit(it) => (it.room_id, HostAct::Admit { target: Whom::said(it.target)? }),
             Self::CallDeny(it) => (it.room_id, HostAct::Deny { user_id: it.user_id }),
             Self::CallRemove(RemoveFromCall { room_id, user_id, for_good, reason }) => {
                 (room_id, HostAct::Remove { user_id, for_good, reason })
             }
             Self::CallEnd(it) => (it.room_id, HostAct::End),
-            _ => return None,
-        })
+            _ => return Ok(None),
+        }))
     }
 }

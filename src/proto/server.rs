@@ -2,13 +2,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ControlsChanged, Denied, ErrorBody, RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped,
-    Waiting,
+    ControlsChanged, Denied, ErrorBody, Layers, QualityChanged, RecordingComposed, RecordingStarted, RecordingStarting,
+    RecordingStopped, Slots, Speakers, TrackStopped,
 };
 use crate::domain::{
     Epoch, Event, Fact, Member, Message, MessageId, Notice, ParticipantId, Position, Refusal, Role, Room, RoomId,
-    SessionId, Time, Told, TrackId, User, UserId,
-    call::{Answer, Call, EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
+    SessionId, SiteRole, Time, Told, User, UserId, Waiting,
+    call::{Answer, Call, EndReason, Participant},
     matching::{MatchEnded, MatchFound, MatchReady, MatchSearching, MatchTimeout},
     room::LeftReason,
 };
@@ -47,6 +47,9 @@ pub enum ServerBody {
     /// The login holds.
     #[serde(rename = "authenticated")]
     Authenticated(Authenticated),
+    /// You are something else on the site from now on.
+    #[serde(rename = "site_role")]
+    SiteRole(SiteRoleChanged),
     /// The access token expires soon.
     #[serde(rename = "token_expiring")]
     TokenExpiring(TokenExpiring),
@@ -104,9 +107,15 @@ pub enum ServerBody {
     /// The server lets a track of yours through no more.
     #[serde(rename = "track.stopped")]
     TrackStopped(TrackStopped),
+    /// What these participants' lines are like now.
+    #[serde(rename = "call.quality")]
+    CallQuality(QualityChanged),
     /// Who is heard, loudest first.
     #[serde(rename = "call.speakers")]
     CallSpeakers(Speakers),
+    /// How many watch a live room's call now.
+    #[serde(rename = "call.viewers")]
+    CallViewers(Viewers),
     /// Your part in the call is over.
     #[serde(rename = "call.ended")]
     CallEnded(CallEnded),
@@ -176,6 +185,14 @@ pub struct Authenticated {
     pub server_time: Time,
     /// How often the server pings.
     pub ping_every_ms: u64,
+}
+
+/// Data of `site_role`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SiteRoleChanged {
+    /// From now on.
+    pub role: SiteRole,
 }
 
 /// Data of `token_expiring`.
@@ -310,48 +327,12 @@ pub struct ParticipantLeft {
     pub reason: LeftReason,
 }
 
-/// Data of `slots`.
+/// Data of `call.viewers`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Slots {
-    /// Those that changed.
-    pub slots: Vec<Slot>,
-}
-
-/// Data of `track.stopped`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct TrackStopped {
-    /// Which.
-    pub track_id: TrackId,
-    /// From where.
-    pub source: TrackSource,
-    /// Why.
-    pub reason: StopReason,
-    /// Which host did it; `null`: the site's moderation.
-    pub by: Option<UserId>,
-    /// Whether you may open it again yourself.
-    pub may_unmute: bool,
-}
-
-/// Data of `call.layers`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Layers {
-    /// Which track.
-    pub track_id: TrackId,
-    /// Whether anybody watches the layer, the smallest first. The others' encoders may rest.
-    pub layers: Vec<bool>,
-}
-
-/// Data of `call.speakers`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Speakers {
-    /// Loudest first.
-    pub speakers: Vec<Speaker>,
+pub struct Viewers {
+    /// How many.
+    pub viewers: u32,
 }
 
 /// Data of `call.ended`.
@@ -431,6 +412,7 @@ impl From<&Notice> for ServerFrame {
             Told::RecordingComposed { recording: recording_id, composed } => {
                 Self::new(ServerBody::RecordingComposed(RecordingComposed { recording_id, composed }))
             }
+            Told::SiteRole { role } => Self::new(ServerBody::SiteRole(SiteRoleChanged { role })),
             Told::Admitted { room } => Self::new(ServerBody::CallAdmitted(Empty {})).in_room(room),
             Told::Denied { room, retry_after_ms } => {
                 Self::new(ServerBody::CallDenied(Denied { retry_after_ms })).in_room(room)
@@ -457,13 +439,15 @@ fn body_of(event: &Event) -> ServerBody {
         Fact::CallAnswer(answer) => ServerBody::CallAnswer(answer),
         Fact::CallSlots(slots) => ServerBody::Slots(Slots { slots }),
         Fact::CallLayers { track: track_id, layers } => ServerBody::CallLayers(Layers { track_id, layers }),
+        Fact::CallViewers(viewers) => ServerBody::CallViewers(Viewers { viewers }),
+        Fact::CallQuality(participants) => ServerBody::CallQuality(QualityChanged { participants }),
         Fact::CallSpeakers(speakers) => ServerBody::CallSpeakers(Speakers { speakers }),
         Fact::TrackStopped { track: track_id, source, reason, by, may_unmute } => {
             ServerBody::TrackStopped(TrackStopped { track_id, source, reason, by, may_unmute })
         }
         Fact::CallEnded { reason, by } => ServerBody::CallEnded(CallEnded { reason, by }),
         Fact::CallControls { controls, by, act } => ServerBody::CallControls(ControlsChanged { controls, by, act }),
-        Fact::CallWaiting(waiting) => ServerBody::CallWaiting(Waiting { waiting }),
+        Fact::CallWaiting(waiting) => ServerBody::CallWaiting(waiting),
         Fact::RecordingStarting { recording: recording_id, starts_in_ms, by: started_by } => {
             ServerBody::RecordingStarting(RecordingStarting { recording_id, starts_in_ms, started_by })
         }

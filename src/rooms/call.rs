@@ -17,6 +17,21 @@ const PLACES_LIMIT: usize = 3;
 #[derive(Default)]
 pub(super) struct CallSeats {
     pub(super) joined: Vec<Joined>,
+    /// Whether who only watches is counted and not named: there may be thousands.
+    quiet: bool,
+    /// How many viewers the room was told of last.
+    told_viewers: u32,
+}
+
+/// Who wants to take part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newcomer<'a> {
+    pub(super) session: SessionId,
+    pub(super) user: &'a User,
+    /// The name of the key that let them in, if it was one: each such is somebody of its own.
+    pub(super) key: Option<&'a str>,
+    /// Whether anything is offered.
+    pub(super) sends: bool,
 }
 
 /// One participant.
@@ -37,6 +52,10 @@ pub(super) struct Joined {
     /// Whether its media is connected, whatever its socket does.
     connected: bool,
     lost: bool,
+    /// Whether a key let it in, and not a login.
+    by_key: bool,
+    /// Whether it is named only as long as it publishes.
+    quiet: bool,
     /// Why nothing of its tracks is let through, where that is so.
     held: HashMap<TrackId, Held>,
     /// What its slots show, by m-line.
@@ -72,25 +91,63 @@ pub(super) enum NoSeat {
 }
 
 impl CallSeats {
-    pub(super) fn shown(&self) -> Vec<Participant> {
-        self.joined.iter().filter(|it| it.shown).map(|it| it.participant.clone()).collect()
+    /// A call whose watchers are counted and not named (`quiet`), or one where everybody is named.
+    pub(super) fn new(quiet: bool) -> Self {
+        Self { joined: Vec::new(), quiet, told_viewers: 0 }
     }
 
-    /// The participant of a session; a new one if it has none and there is a seat: `limit` counts people.
-    pub(super) fn join(&mut self, session: SessionId, user: &User, limit: u32) -> Result<&mut Joined, NoSeat> {
-        if let Some(place) = self.joined.iter().position(|it| it.session == session) {
+    /// How many watch, if the room has been told another number.
+    pub(super) fn viewers_to_tell(&mut self) -> Option<u32> {
+        let viewers = if self.quiet { self.viewers() } else { 0 };
+        (std::mem::replace(&mut self.told_viewers, viewers) != viewers).then_some(viewers)
+    }
+
+    /// How many take part and are not named.
+    pub(super) fn viewers(&self) -> u32 {
+        let unnamed = self.joined.iter().filter(|it| it.shown && !it.is_listed()).count();
+        u32::try_from(unnamed).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn shown(&self) -> Vec<Participant> {
+        self.joined.iter().filter(|it| it.is_listed()).map(|it| it.participant.clone()).collect()
+    }
+
+    /// The participant of a session; a new one if it has none and there is a seat. `limit` counts people, and each that came by a
+    /// key; before an audience it counts those who publish.
+    pub(super) fn join(&mut self, new: Newcomer<'_>, limit: u32) -> Result<&mut Joined, NoSeat> {
+        let place = self.joined.iter().position(|it| it.session == new.session);
+        let publishes = place.is_some_and(|at| !self.joined[at].participant.tracks.is_empty());
+        if self.quiet && new.sends && !publishes {
+            let publishing = self.joined.iter().filter(|it| !it.participant.tracks.is_empty()).count();
+            if publishing >= limit as usize {
+                return Err(NoSeat::Full);
+            }
+        }
+        if let Some(place) = place {
             return Ok(&mut self.joined[place]);
         }
-        let people: HashSet<UserId> = self.joined.iter().map(|it| it.participant.user_id).collect();
-        if !people.contains(&user.id) && people.len() >= limit as usize {
+        let is_there = new.key.is_none() && self.of_login(new.user.id).next().is_some();
+        if !self.quiet && !is_there && self.people() >= limit as usize {
             return Err(NoSeat::Full);
         }
-        if self.joined.iter().filter(|it| it.participant.user_id == user.id).count() >= PLACES_LIMIT {
+        if new.key.is_none() && self.of_login(new.user.id).count() >= PLACES_LIMIT {
             return Err(NoSeat::TooManyOfOne);
         }
         metrics::gauge!(PARTICIPANTS).increment(1.0);
-        self.joined.push(Joined::new(session, user));
+        self.joined.push(Joined::new(new, self.quiet));
         self.joined.last_mut().ok_or(NoSeat::Full)
+    }
+
+    /// The participants of a person who came by a login.
+    fn of_login(&self, user: UserId) -> impl Iterator<Item = &Joined> {
+        self.joined.iter().filter(move |it| !it.by_key && it.participant.user_id == user)
+    }
+
+    /// Who takes part: people, and each that came by a key.
+    fn people(&self) -> usize {
+        let (by_key, people): (Vec<_>, Vec<_>) = self.joined.iter().partition(|it| it.by_key);
+        let people: HashSet<UserId> = people.into_iter().map(|it| it.participant.user_id).collect();
+        people.len() + by_key.len()
     }
 
     pub(super) fn of_session(&mut self, session: SessionId) -> Option<&mut Joined> {
@@ -189,16 +246,18 @@ fn track_of(offer: &OfferedTrack, muted: bool, begins: Beginning) -> Track {
 }
 
 impl Joined {
-    fn new(session: SessionId, user: &User) -> Self {
+    fn new(new: Newcomer<'_>, quiet: bool) -> Self {
+        let Newcomer { session, user, key, .. } = new;
         Self {
             session,
             participant: Participant {
                 participant_id: ParticipantId::new(),
                 user_id: user.id,
-                nickname: user.nickname.clone(),
+                nickname: key.map_or_else(|| user.nickname.clone(), str::to_owned),
                 state: ParticipantState::Joining,
                 tracks: Vec::new(),
                 disabled: Vec::new(),
+                quality: None,
             },
             shown: false,
             connection: None,
@@ -207,6 +266,8 @@ impl Joined {
             lines: HashMap::new(),
             connected: false,
             lost: false,
+            by_key: key.is_some(),
+            quiet,
             held: HashMap::new(),
             slots: HashMap::new(),
         }
@@ -238,7 +299,7 @@ impl Joined {
                 tracks.push((track.clone(), held));
             }
         }
-        let has_changed = (has_changed || !tracks.is_empty()) && self.shown;
+        let has_changed = (has_changed || !tracks.is_empty()) && self.is_listed();
         has_changed.then(|| HeldChange { session: self.session, participant: self.participant.clone(), tracks })
     }
 
@@ -276,6 +337,7 @@ impl Joined {
         self.lines.clear();
         self.slots.clear();
         self.connected = false;
+        self.participant.quality = None;
         self.show_state();
     }
 
@@ -302,6 +364,11 @@ impl Joined {
             return false;
         }
         self.is_connection(connection)
+    }
+
+    /// Whether the others see it.
+    pub(super) fn is_listed(&self) -> bool {
+        self.shown && !(self.quiet && self.participant.tracks.is_empty())
     }
 
     pub(super) fn set_connected(&mut self) {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{
     Rooms,
-    call::{Beginning, NoSeat},
+    call::{Beginning, Newcomer, NoSeat},
     hosted::{Host, Overruled},
     lobby::{LiveRoom, Lobby},
     orders::Orders,
@@ -13,7 +13,7 @@ use super::{
 use crate::domain::{
     Action, CallId, Event, Fact, Origin, ParticipantId, Refusal, RoomId, RoomKind, Seat, SessionId, TrackId,
     TrackSource, View,
-    call::{Answer, EndReason, OfferedSource, Slot, SlotKind, Speaker, StopReason},
+    call::{Answer, EndReason, OfferedSource, Participant, Slot, SlotKind, Speaker, StopReason},
     can,
     room::LeftReason,
 };
@@ -57,7 +57,8 @@ impl Rooms {
         to_its_end(async move { rooms.answer(&seat, offer, request).await }).await
     }
 
-    async fn answer(&self, seat: &Seat, offer: Offer, request: Option<String>) -> Result<Answer, Refusal> {
+    /// Answers an offer that was found to be in order.
+    pub(super) async fn answer(&self, seat: &Seat, offer: Offer, request: Option<String>) -> Result<Answer, Refusal> {
         let (call, participant, offered, limit) = self.begin_call(seat, &offer.sources, offer.accepts_recording)?;
         let answer = self.0.sfu.offer(call, participant, offer.sdp, offered.clone()).await;
         let mut lobby = self.lobby();
@@ -68,7 +69,7 @@ impl Rooms {
             return Err(Refusal::NotInRoom);
         };
         let is_lost = joined.end_offer(answer.as_ref().ok().map(|answer| answer.connection));
-        let was_shown = joined.shown;
+        let (was_shown, was_listed) = (joined.shown, joined.is_listed());
         if is_lost {
             self.lose_connection(&mut lobby, seat.room, seat.session.id, EndReason::IceTimeout);
         }
@@ -108,7 +109,7 @@ impl Rooms {
                 for track in published.tracks.iter().filter(|track| track.muted || track.muted_by_host) {
                     self.0.sfu.mute(call, track.track_id, true);
                 }
-                self.0.bus.publish(&Event::ephemeral(seat.room, Fact::CallParticipant(published.clone())));
+                self.tell_published(seat.room, published.clone(), was_listed, kind);
                 if orders.is_some_and(|orders| orders.hosted.is_in_spotlight(participant)) {
                     // The media side may have begun the call anew.
                     self.0.sfu.spotlight(call, Some(participant));
@@ -215,7 +216,7 @@ impl Rooms {
         let user = joined.participant.user_id;
         let source = joined.participant.track_mut(track).ok_or(Refusal::NotFound)?.source;
         let host = Host { user: seat.user().id, standing: actor };
-        let orders = lobby.orders_of(call, seat.room);
+        let orders = lobby.orders_of(call);
         let forbidden = Refusal::Forbidden { action: ACTION };
         orders.hosted.mute(user, source, host, muted).map_err(|Overruled| forbidden.clone())?;
         let is_stopped = orders.is_stopped(user, source);
@@ -246,8 +247,12 @@ impl Rooms {
         }
         self.0.sfu.leave(call, participant);
         self.leave_spotlight(lobby, id, call, participant);
-        if left.shown {
+        if left.is_listed() {
             self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipantLeft { participant, user, reason }));
+        }
+        if lobby.streams.contains_key(&session) {
+            // It is there for the call alone.
+            self.rise_in(lobby, session, id, reason);
         }
         true
     }
@@ -257,7 +262,7 @@ impl Rooms {
         let joined = lobby.rooms.get_mut(&id).and_then(|room| room.call.of_session(session));
         if let Some(joined) = joined {
             joined.set_lost(lost);
-            if joined.shown {
+            if joined.is_listed() {
                 self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
             }
         }
@@ -272,7 +277,12 @@ impl Rooms {
                 let joined = room.call.of_participant(participant).filter(|joined| joined.is_connection(connection));
                 if let Some(joined) = joined {
                     joined.set_connected();
-                    self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
+                    if joined.is_listed() {
+                        let shown = Fact::CallParticipant(joined.participant.clone());
+                        self.0.bus.publish(&Event::ephemeral(id, shown));
+                    }
+                    let session = joined.session;
+                    self.stream_connected(&lobby, session, call, participant);
                 }
             }
             CallEvent::Lost { call, participant, connection } => {
@@ -315,6 +325,9 @@ impl Rooms {
                     self.0.bus.publish(&Event::to_session(id, session, Fact::CallLayers { track, layers }));
                 }
             }
+            CallEvent::Quality { call, participant, report } => {
+                self.quality_reported(&mut lobby, call, participant, &report);
+            }
             CallEvent::Speakers { call, speakers } => {
                 let Some((id, _)) = lobby.room_of_call(call) else { return };
                 let speaker = |(participant_id, level)| Speaker { participant_id, level };
@@ -322,6 +335,19 @@ impl Rooms {
                 self.0.bus.publish(&Event::ephemeral(id, Fact::CallSpeakers(speakers)));
             }
         }
+    }
+
+    /// Tells the others what somebody publishes now; before an audience, whether they do at all.
+    fn tell_published(&self, room: RoomId, published: Participant, was_listed: bool, kind: RoomKind) {
+        let fact = if !kind.is_for_an_audience() || !published.tracks.is_empty() {
+            Fact::CallParticipant(published)
+        } else if was_listed {
+            let Participant { participant_id: participant, user_id: user, .. } = published;
+            Fact::CallParticipantLeft { participant, user, reason: LeftReason::Left }
+        } else {
+            return;
+        };
+        self.0.bus.publish(&Event::ephemeral(room, fact));
     }
 
     /// A session's media connection is given up: its part in the call is over, and it may offer again.
@@ -338,12 +364,18 @@ impl Rooms {
         agrees: bool,
     ) -> Result<(CallId, ParticipantId, Vec<OfferedTrack>, u32), Refusal> {
         let mut lobby = self.lobby();
-        let Lobby { rooms, orders, .. } = &mut *lobby;
+        let Lobby { rooms, orders, streams, .. } = &mut *lobby;
         let room = rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
         if !room.has_calls() {
             return Err(Refusal::bad_request("roomId", "This room has no calls."));
         }
-        let limit = room.record.room.max_participants;
+        let (kind, sends) = (room.record.room.kind, !sources.is_empty());
+        if kind.is_for_an_audience() && sends && !can(seat.standing(), Action::PublishLive) {
+            return Err(Refusal::Forbidden { action: Action::PublishLive });
+        }
+        // An audience has no bound but the media core's; who publishes before it has that of a call.
+        let most = self.0.config.max_participants;
+        let limit = if kind.is_for_an_audience() { most } else { room.record.room.max_participants };
         let call = room.record.call;
         let user = seat.user().id;
         // Whoever was put out while the offer was on its way has no seat any more.
@@ -360,7 +392,9 @@ impl Rooms {
         if orders.get_mut(&call).is_some_and(|orders| !orders.admit(seat.user().id, agrees)) {
             return Err(Refusal::RecordingConsent);
         }
-        let joined = room.call.join(seat.session.id, seat.user(), limit).map_err(|none| match none {
+        let key = streams.get(&seat.session.id).and_then(|it| it.key.as_ref()).map(|key| key.name.as_str());
+        let new = Newcomer { session: seat.session.id, user: seat.user(), key, sends };
+        let joined = room.call.join(new, limit).map_err(|none| match none {
             NoSeat::Full => Refusal::RoomFull { limit },
             NoSeat::TooManyOfOne => Refusal::bad_request("roomId", "You are in this call from too many places."),
         })?;
@@ -385,7 +419,7 @@ fn check_sources(sources: &[OfferedSource]) -> Result<(), Refusal> {
     if fits { Ok(()) } else { Err(Refusal::bad_request("tracks", "Each source has one send line with its own mid.")) }
 }
 
-fn refusal_of(error: OfferError, limit: u32) -> Refusal {
+pub(super) fn refusal_of(error: OfferError, limit: u32) -> Refusal {
     match error {
         OfferError::BadSdp(why) => Refusal::BadSdp(why),
         OfferError::NoIce => Refusal::NoIce,

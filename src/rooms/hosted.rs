@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::domain::{
-    Controls, Fact, ParticipantId, Refusal, SessionId, Standing, Time, TrackSource, User, UserId, Waiter,
+    Controls, Door, Fact, ParticipantId, Refusal, SessionId, Standing, Time, TrackSource, User, UserId, Waiter,
+    Waiting,
     call::{StopReason, Track},
     controls::MutedAll,
 };
@@ -13,6 +14,10 @@ use crate::domain::{
 const PEOPLE_LIMIT: usize = 10_000;
 /// People that wait for one call at most; whoever comes then is sent away.
 pub(super) const WAITING_LIMIT: usize = 200;
+/// So many may knock at one door at once; a full waiting room comes with the beginning of a large meeting.
+const KNOCKS_AT_ONCE: u32 = 200;
+/// And then one in this time, on average: hosts are told of each.
+const KNOCK_EVERY: Duration = Duration::from_millis(500);
 /// How long somebody who was not let in may not knock.
 pub(super) const DENIED_FOR: Duration = Duration::from_secs(60);
 
@@ -54,11 +59,18 @@ struct Knocking {
     sessions: HashSet<SessionId>,
 }
 
+/// Who waits no more, and by which sessions they did.
+#[derive(Default)]
+pub(super) struct Freed {
+    pub(super) users: Vec<UserId>,
+    pub(super) sessions: Vec<SessionId>,
+}
+
 /// All of that, for one call.
 #[derive(Default)]
 pub(super) struct Hosted {
-    locked: bool,
-    waiting_room: bool,
+    /// Kept in the database as well.
+    door: Door,
     spotlight: Option<ParticipantId>,
     muted_all: Option<(MutedAll, UserId)>,
     /// What nobody may send, and who wants it so.
@@ -72,9 +84,21 @@ pub(super) struct Hosted {
     passes: HashSet<UserId>,
     waiting: Vec<Knocking>,
     denied: HashMap<UserId, Instant>,
+    /// When the next knock would be due if they came evenly.
+    next_knock: Option<Instant>,
 }
 
 impl Hosted {
+    /// The call is over; what is left is the door.
+    pub(super) fn end_call(&mut self) {
+        *self = Self { door: self.door, ..Self::default() };
+    }
+
+    /// The door as the database knows it.
+    pub(super) fn set_door(&mut self, door: Door) {
+        self.door = door;
+    }
+
     /// Whether there is nothing to remember.
     pub(super) fn is_empty(&self) -> bool {
         self.controls() == Controls::default() && self.holds.is_empty() && self.waiting.is_empty()
@@ -83,8 +107,8 @@ impl Hosted {
     /// As everybody sees it.
     pub(super) fn controls(&self) -> Controls {
         Controls {
-            locked: self.locked,
-            waiting_room: self.waiting_room,
+            locked: self.door.locked,
+            waiting_room: self.door.waiting_room,
             spotlight: self.spotlight,
             muted_all: self.muted_all.map(|(how, _)| how),
             disabled: TrackSource::ALL.into_iter().filter(|source| self.disabled.contains_key(source)).collect(),
@@ -202,7 +226,7 @@ impl Hosted {
     }
 
     pub(super) fn lock(&mut self, locked: bool) {
-        self.locked = locked;
+        self.door.locked = locked;
         if !locked {
             self.passes.clear();
         }
@@ -210,24 +234,24 @@ impl Hosted {
 
     /// Whether the lock keeps this person out.
     pub(super) fn locks_out(&self, user: UserId) -> bool {
-        self.locked && !self.passes.contains(&user)
+        self.door.locked && !self.passes.contains(&user)
     }
 
     /// Whether the waiting room keeps this person out.
     pub(super) fn lets_wait(&self, user: UserId) -> bool {
-        self.waiting_room && !self.admitted.contains(&user)
+        self.door.waiting_room && !self.admitted.contains(&user)
     }
 
     /// People wait from now on, but for those who are `present`; or no more.
     pub(super) fn set_waiting_room(&mut self, enabled: bool, present: impl Iterator<Item = UserId>) {
-        self.waiting_room = enabled;
+        self.door.waiting_room = enabled;
         self.admitted = if enabled { present.collect() } else { HashSet::new() };
         self.denied.clear();
     }
 
     /// The waiting room lets somebody pass for the call's life.
     pub(super) fn admit(&mut self, user: UserId) {
-        if self.waiting_room && self.admitted.len() < PEOPLE_LIMIT {
+        if self.door.waiting_room && self.admitted.len() < PEOPLE_LIMIT {
             self.admitted.insert(user);
         }
     }
@@ -238,79 +262,106 @@ impl Hosted {
     }
 
     /// Somebody is put out: whatever let them in does so no more.
-    pub(super) fn put_out(&mut self, user: UserId) -> Vec<SessionId> {
+    pub(super) fn put_out(&mut self, user: UserId) -> Freed {
         self.admitted.remove(&user);
         self.passes.remove(&user);
         self.take(user)
     }
 
-    /// Lets somebody wait. Whether that is news.
+    /// Lets somebody wait. Who, if that is news.
     ///
     /// # Errors
-    /// `room_full`: too many wait already; `denied`.
-    pub(super) fn knock(&mut self, user: &User, session: SessionId, now: Instant) -> Result<bool, Refusal> {
+    /// `room_full`: too many wait already; `denied`; `rate_limited`: too many knock.
+    pub(super) fn knock(&mut self, user: &User, session: SessionId, now: Instant) -> Result<Option<Waiter>, Refusal> {
         if let Some(until) = self.denied.get(&user.id).filter(|until| **until > now) {
             let retry_after_ms = u64::try_from((*until - now).as_millis()).unwrap_or(u64::MAX).max(1);
             return Err(Refusal::Denied { retry_after_ms });
         }
         if let Some(knocking) = self.waiting.iter_mut().find(|it| it.waiter.user_id == user.id) {
             knocking.sessions.insert(session);
-            return Ok(false);
+            return Ok(None);
         }
         if self.waiting.len() >= WAITING_LIMIT {
             return Err(Refusal::WaitingRoomFull { limit: WAITING_LIMIT as u32 });
         }
+        self.count_knock(now)?;
         let waiter = Waiter { user_id: user.id, nickname: user.nickname.clone(), since: Time::now() };
-        self.waiting.push(Knocking { waiter, sessions: HashSet::from([session]) });
-        Ok(true)
+        self.waiting.push(Knocking { waiter: waiter.clone(), sessions: HashSet::from([session]) });
+        Ok(Some(waiter))
     }
 
-    /// A session waits no more. Whether its owner does not either.
-    pub(super) fn give_up(&mut self, session: SessionId) -> bool {
-        let before = self.waiting.len();
-        for knocking in &mut self.waiting {
-            knocking.sessions.remove(&session);
+    /// A leaky bucket of knocks (GCRA): hosts are told of each.
+    fn count_knock(&mut self, now: Instant) -> Result<(), Refusal> {
+        let due = self.next_knock.map_or(now, |due| due.max(now)) + KNOCK_EVERY;
+        let ahead = due.saturating_duration_since(now);
+        if ahead > KNOCK_EVERY * KNOCKS_AT_ONCE {
+            let wait = ahead - KNOCK_EVERY * KNOCKS_AT_ONCE;
+            let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+            return Err(Refusal::RateLimited { limit: "knock", retry_after_ms });
         }
-        self.waiting.retain(|it| !it.sessions.is_empty());
-        self.waiting.len() != before
+        self.next_knock = Some(due);
+        Ok(())
     }
 
-    /// Lets in who waits: one, or all. Whom, and their sessions.
-    pub(super) fn let_in(&mut self, user: Option<UserId>) -> Vec<SessionId> {
-        let (admitted, rest) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition::<Vec<_>, _>(|it| user.is_none_or(|user| user == it.waiter.user_id));
-        self.waiting = rest;
-        for knocking in &admitted {
-            let user = knocking.waiter.user_id;
-            self.admit(user);
-            if self.locked {
-                self.passes.insert(user);
+    /// A session waits no more. Who does not either by that.
+    pub(super) fn give_up(&mut self, session: SessionId) -> Option<UserId> {
+        let at = self.waiting.iter().position(|it| it.sessions.contains(&session))?;
+        let knocking = &mut self.waiting[at];
+        knocking.sessions.remove(&session);
+        knocking.sessions.is_empty().then(|| self.waiting.remove(at).waiter.user_id)
+    }
+
+    /// Lets in who waits: one, or all.
+    pub(super) fn let_in(&mut self, user: Option<UserId>) -> Freed {
+        let mut freed = Freed::default();
+        let waiting = std::mem::take(&mut self.waiting);
+        for knocking in waiting {
+            let id = knocking.waiter.user_id;
+            if user.is_some_and(|user| user != id) {
+                self.waiting.push(knocking);
+                continue;
             }
+            self.admit(id);
+            if self.door.locked && self.passes.len() < PEOPLE_LIMIT {
+                self.passes.insert(id);
+            }
+            freed.users.push(id);
+            freed.sessions.extend(knocking.sessions);
         }
-        admitted.into_iter().flat_map(|it| it.sessions).collect()
+        freed
     }
 
     /// Sends somebody away who waits.
-    pub(super) fn deny(&mut self, user: UserId, now: Instant) -> Vec<SessionId> {
-        let sessions = self.take(user);
-        if !sessions.is_empty() {
+    pub(super) fn deny(&mut self, user: UserId, now: Instant) -> Freed {
+        let freed = self.take(user);
+        if !freed.users.is_empty() {
             self.denied.retain(|_, until| *until > now);
             if self.denied.len() < PEOPLE_LIMIT {
                 self.denied.insert(user, now + DENIED_FOR);
             }
         }
-        sessions
+        freed
     }
 
-    fn take(&mut self, user: UserId) -> Vec<SessionId> {
+    fn take(&mut self, user: UserId) -> Freed {
         let at = self.waiting.iter().position(|it| it.waiter.user_id == user);
-        at.map(|at| self.waiting.remove(at).sessions.into_iter().collect()).unwrap_or_default()
+        let Some(knocking) = at.map(|at| self.waiting.remove(at)) else { return Freed::default() };
+        Freed { users: vec![user], sessions: knocking.sessions.into_iter().collect() }
     }
 
     /// Who waits, first come first.
     pub(super) fn waiters(&self) -> Vec<Waiter> {
         self.waiting.iter().map(|it| it.waiter.clone()).collect()
+    }
+
+    pub(super) fn waiter_count(&self) -> u32 {
+        u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)
+    }
+
+    /// All who wait, for whoever knows nothing of it yet; `None`: nobody.
+    pub(super) fn all_waiting(&self) -> Option<Waiting> {
+        let (waiting, count) = (self.waiters(), self.waiter_count());
+        (count > 0).then(|| Waiting { whole: true, waiting, gone: Vec::new(), count })
     }
 
     pub(super) fn is_anybody_waiting(&self) -> bool {

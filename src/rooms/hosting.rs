@@ -7,8 +7,8 @@ use super::{
     to_its_end,
 };
 use crate::domain::{
-    Action, CallId, Event, Fact, HostAct, ParticipantId, Refusal, RoomId, Seat, TrackSource, UserId, call::EndReason,
-    can, controls::MutedAll, room::LeftReason,
+    Action, CallId, Event, Fact, HostAct, ParticipantId, Refusal, RoomId, Seat, TrackSource, UserId, Whom,
+    call::EndReason, can, controls::MutedAll, room::LeftReason,
 };
 
 /// What one act changes.
@@ -36,11 +36,19 @@ impl Rooms {
         if let HostAct::Remove { user_id, for_good: true, reason } = act {
             return self.remove_member(seat, user_id, reason).await;
         }
-        let call = self.0.store.room(seat.room).await?.ok_or(Refusal::NotFound)?.call;
+        let call = self.record(seat.room).await?.call;
         let (rooms, seat) = (self.clone(), seat.clone());
         to_its_end(async move {
             let host = Host { user: seat.user().id, standing: seat.standing() };
-            rooms.act(&Act { seat: &seat, call, host }, act)
+            let by = Act { seat: &seat, call, host };
+            // One after the other, so that the database and the lobby see doors change in the same order.
+            let _turn = if is_of_door(&act) { Some(rooms.0.doors.lock().await) } else { None };
+            match act {
+                HostAct::Lock { locked } => rooms.0.store.lock_room(seat.room, locked).await?,
+                HostAct::WaitingRoom { enabled } => rooms.0.store.set_waiting_room(seat.room, enabled).await?,
+                _ => {}
+            }
+            rooms.act(&by, act)
         })
         .await
     }
@@ -48,24 +56,28 @@ impl Rooms {
     fn act(&self, by: &Act<'_>, act: HostAct) -> Result<(), Refusal> {
         let mut lobby = self.lobby();
         let lobby = &mut *lobby;
-        lobby.orders_of(by.call, by.seat.room);
+        lobby.orders_of(by.call);
+        let of_door = is_of_door(&act);
+        lobby.door_changes += u64::from(of_door);
         let changed = match &act {
             HostAct::MuteAll { muted, may_unmute } => {
                 self.mute_all(lobby, by, muted.then_some(MutedAll { may_unmute: *may_unmute }))
             }
-            HostAct::Disable { user_id: None, source, disabled } => self.disable_all(lobby, by, *source, *disabled),
-            HostAct::Disable { user_id: Some(user), source, disabled } => {
+            HostAct::Disable { target: Whom::Everybody, source, disabled } => {
+                self.disable_all(lobby, by, *source, *disabled)
+            }
+            HostAct::Disable { target: Whom::UserId(user), source, disabled } => {
                 self.disable(lobby, by, *user, *source, *disabled)?
             }
             HostAct::Spotlight { participant_id } => self.set_spotlight(lobby, by, *participant_id)?,
             HostAct::Lock { locked } => {
-                let hosted = &mut lobby.orders_of(by.call, by.seat.room).hosted;
+                let hosted = &mut lobby.orders_of(by.call).hosted;
                 let before = hosted.controls();
                 hosted.lock(*locked);
                 before != hosted.controls()
             }
             HostAct::WaitingRoom { enabled } => self.set_waiting_room(lobby, by.seat.room, by.call, *enabled),
-            HostAct::Admit { user_id } => self.let_in(lobby, by.seat.room, by.call, *user_id),
+            HostAct::Admit { target } => self.let_in(lobby, by.seat.room, by.call, target.one()),
             HostAct::Deny { user_id } => self.send_away(lobby, by.seat.room, by.call, *user_id),
             HostAct::Remove { user_id, .. } => self.remove_from_call(lobby, by, *user_id)?,
             HostAct::End => self.end_for_all(lobby, by),
@@ -73,8 +85,9 @@ impl Rooms {
         if changed {
             self.announce(lobby, by, act);
         }
-        if lobby.orders.get(&by.call).is_some_and(super::orders::Orders::is_empty) {
-            lobby.orders.remove(&by.call);
+        // What is known of a door stays for a while: whoever has read the database before must not know better.
+        if !of_door {
+            lobby.orders.forget_if_empty(&by.call);
         }
         Ok(())
     }
@@ -95,7 +108,7 @@ impl Rooms {
     }
 
     fn mute_all(&self, lobby: &mut Lobby, by: &Act<'_>, how: Option<MutedAll>) -> bool {
-        let hosted = &mut lobby.orders_of(by.call, by.seat.room).hosted;
+        let hosted = &mut lobby.orders_of(by.call).hosted;
         let before = hosted.controls();
         hosted.mute_all(by.host.user, how);
         let is_other = before != hosted.controls();
@@ -103,7 +116,7 @@ impl Rooms {
     }
 
     fn disable_all(&self, lobby: &mut Lobby, by: &Act<'_>, source: TrackSource, disabled: bool) -> bool {
-        let hosted = &mut lobby.orders_of(by.call, by.seat.room).hosted;
+        let hosted = &mut lobby.orders_of(by.call).hosted;
         let before = hosted.controls();
         hosted.disable_all(by.host.user, source, disabled);
         let is_other = before != hosted.controls();
@@ -126,7 +139,7 @@ impl Rooms {
             None if disabled => return Err(Refusal::NotFound),
             _ => {}
         }
-        let hosted = &mut lobby.orders_of(by.call, room).hosted;
+        let hosted = &mut lobby.orders_of(by.call).hosted;
         let before = hosted.disabled_of(user);
         hosted.disable(user, source, by.host, disabled).map_err(|Overruled| forbidden())?;
         let is_other = before != hosted.disabled_of(user);
@@ -145,7 +158,7 @@ impl Rooms {
             let joined = lobby.rooms.get_mut(&room).and_then(|room| room.call.of_participant(id));
             joined.filter(|joined| joined.shown).ok_or(Refusal::NotFound)?;
         }
-        let hosted = &mut lobby.orders_of(by.call, room).hosted;
+        let hosted = &mut lobby.orders_of(by.call).hosted;
         let before = hosted.controls();
         hosted.spotlight(participant);
         let is_other = before != hosted.controls();
@@ -170,7 +183,7 @@ impl Rooms {
             self.rise_in(lobby, session, room, LeftReason::Removed);
         }
         // Whatever let them in does so no more.
-        lobby.orders_of(by.call, room).hosted.put_out(user);
+        lobby.orders_of(by.call).hosted.put_out(user);
         Ok(true)
     }
 
@@ -226,11 +239,12 @@ impl Rooms {
     pub(super) fn role_has_changed(&self, lobby: &mut Lobby, room: RoomId, user: UserId) {
         let Some(call) = lobby.rooms.get(&room).map(|room| room.record.call) else { return };
         self.settle(lobby, room, false);
+        self.end_what_they_may_not(lobby, room, user);
         if let Some(orders) = lobby.orders.get_mut(&call) {
             // They are in already.
             orders.hosted.admit(user);
-            if lobby.is_host(room, user) && lobby.orders.get(&call).is_some_and(|it| it.hosted.is_anybody_waiting()) {
-                self.tell_waiting(lobby, room, call);
+            if lobby.is_host(room, user) {
+                self.tell_all_waiting(lobby, room, call, user);
             }
         }
     }
@@ -245,6 +259,11 @@ impl Rooms {
             self.0.bus.publish(&Event::ephemeral(room, Fact::CallControls { controls, by: None, act: None }));
         }
     }
+}
+
+/// Whether it changes who may come in, which holds until a host changes it again.
+const fn is_of_door(act: &HostAct) -> bool {
+    matches!(act, HostAct::Lock { .. } | HostAct::WaitingRoom { .. })
 }
 
 const fn forbidden() -> Refusal {

@@ -9,11 +9,13 @@ use tokio::sync::mpsc;
 use super::{
     Listed,
     call::{CallSeats, HeldChange},
-    orders::{Orders, sweep},
+    orders::{AllOrders, Orders},
+    quality::Qualities,
     strangers::Leaving,
+    streams::Stream,
 };
 use crate::domain::{
-    Action, CallId, Caller, Controls, Member, Refusal, Role, Room, RoomId, Seat, Session, SessionId, SiteRole,
+    Action, CallId, Caller, Controls, Door, Member, Refusal, Role, Room, RoomId, Seat, Session, SessionId, SiteRole,
     Standing, User, UserId, call::Call, can,
 };
 use crate::metrics::{ROOMS, SEATS};
@@ -31,17 +33,24 @@ pub(super) struct Lobby {
     /// Where each call takes place.
     pub(super) calls: HashMap<CallId, RoomId>,
     /// What holds for calls, also for those that nobody is in now.
-    pub(super) orders: HashMap<CallId, Orders>,
+    pub(super) orders: AllOrders,
     /// At which doors each session waits, so that its end finds them.
     pub(super) waits: HashMap<SessionId, HashMap<RoomId, CallId>>,
+    /// The sessions that are streams.
+    pub(super) streams: HashMap<SessionId, Stream>,
     /// Where to tell who leaves a room of strangers.
     pub(super) leavings: Option<mpsc::UnboundedSender<Leaving>>,
     /// Sessions whose socket is gone.
     pub(super) lost: HashSet<SessionId>,
+    /// What is known of the lines of calls.
+    pub(super) qualities: Qualities,
     /// Counts the times that somebody came into a room.
     stays: u64,
-    /// Counts the changes of roles: whoever applies a role that they read before must see that none came in between.
+    /// Counts the changes of roles, in rooms and on the site: whoever applies a role that they read before must see that none came
+    /// in between.
     pub(super) role_changes: u64,
+    /// The same for the doors of rooms.
+    pub(super) door_changes: u64,
 }
 
 /// A room with somebody inside.
@@ -112,10 +121,8 @@ impl Lobby {
             && let Some(room) = self.rooms.remove(&id)
         {
             self.calls.remove(&room.record.call);
-            let now = Instant::now();
             if let Some(orders) = self.orders.get_mut(&room.record.call) {
-                orders.set_empty(true, now);
-                sweep(&mut self.orders, now);
+                orders.set_empty(true, Instant::now());
             }
             metrics::gauge!(ROOMS).decrement(1.0);
         }
@@ -176,9 +183,11 @@ impl Lobby {
 
     /// A room's call as everybody sees it.
     pub(super) fn call(&self, room: RoomId, call: CallId) -> Call {
-        let participants = self.rooms.get(&room).map(|room| room.call.shown()).unwrap_or_default();
+        let live = self.rooms.get(&room);
+        let participants = live.map(|room| room.call.shown()).unwrap_or_default();
+        let viewers = live.map(|room| room.call.viewers()).unwrap_or_default();
         let recording = self.orders.get(&call).and_then(Orders::recording).cloned();
-        Call { call_id: call, participants, recording, controls: self.controls(call) }
+        Call { call_id: call, participants, viewers, recording, controls: self.controls(call) }
     }
 
     /// What the hosts of a call have settled.
@@ -187,13 +196,15 @@ impl Lobby {
     }
 
     /// What holds for a call, to be changed.
-    pub(super) fn orders_of(&mut self, call: CallId, room: RoomId) -> &mut Orders {
-        let (is_empty, now) = (!self.rooms.contains_key(&room), Instant::now());
-        self.orders.entry(call).or_insert_with(|| {
-            let mut orders = Orders::default();
-            orders.set_empty(is_empty, now);
-            orders
-        })
+    pub(super) fn orders_of(&mut self, call: CallId) -> &mut Orders {
+        self.orders.of(call, !self.calls.contains_key(&call), Instant::now())
+    }
+
+    /// Sees to it that the door of a room stands as the database says. What is known here is never older.
+    pub(super) fn know_door(&mut self, record: &RoomRecord) {
+        if record.door != Door::default() && !self.orders.contains(&record.call) {
+            self.orders_of(record.call).hosted.set_door(record.door);
+        }
     }
 
     /// What somebody is who is in a room.
@@ -204,6 +215,13 @@ impl Lobby {
     /// Whether somebody in a room is a host of its call.
     pub(super) fn is_host(&self, room: RoomId, user: UserId) -> bool {
         self.rooms.get(&room).is_some_and(|room| room.is_host(user))
+    }
+
+    /// Whether the room is told when the owner of this session comes or goes.
+    pub(super) fn tells_of(&self, session: SessionId, room: RoomId) -> bool {
+        let Some(room) = self.rooms.get(&room) else { return false };
+        let theirs = room.people.iter().find(|(_, presence)| presence.sessions.contains(&session));
+        theirs.is_some_and(|(user, _)| room.tells_of(*user))
     }
 
     /// The hosts that are in a room.
@@ -238,7 +256,8 @@ impl Presence {
 
 impl LiveRoom {
     fn new(record: RoomRecord) -> Self {
-        Self { record, people: HashMap::new(), order: BTreeSet::new(), call: CallSeats::default() }
+        let call = CallSeats::new(record.room.kind.is_for_an_audience());
+        Self { record, people: HashMap::new(), order: BTreeSet::new(), call }
     }
 
     fn arrive(&mut self, session: &Session, role: Role, stay: u64) -> bool {
@@ -291,6 +310,11 @@ impl LiveRoom {
         let people = &self.people;
         let is_host = |user| people.get(&user).is_some_and(|it: &Presence| can(it.standing, Action::HostCall));
         self.call.show_held(orders, is_host, shuts)
+    }
+
+    /// Whether the room is told when this person comes or goes: of an audience only when they are a host.
+    pub(super) fn tells_of(&self, user: UserId) -> bool {
+        !self.record.room.kind.is_for_an_audience() || self.is_host(user)
     }
 
     pub(super) fn has_calls(&self) -> bool {

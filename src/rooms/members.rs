@@ -18,7 +18,7 @@ impl Rooms {
     /// # Errors
     /// `not_found` (no such room, or a private one of others), `removed`, `not_in_room`, `waiting`, `internal`.
     pub async fn visit(&self, caller: &Caller, room: RoomId) -> Result<Seat, Refusal> {
-        let record = self.0.store.room(room).await?.ok_or(Refusal::NotFound)?;
+        let record = self.record(room).await?;
         let role = match self.0.store.membership(room, caller.user.id).await? {
             Membership::Removed => return Err(Refusal::Removed),
             Membership::Member(role) => Some(role),

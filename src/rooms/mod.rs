@@ -7,11 +7,14 @@ mod call;
 mod calls;
 mod hosted;
 mod hosting;
+mod keys;
 mod lobby;
 mod members;
 mod orders;
+mod quality;
 mod seats;
 mod strangers;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -24,7 +27,7 @@ use tokio::sync::mpsc;
 
 use crate::bus::Bus;
 use crate::domain::{
-    Action, CallId, Caller, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Time, Visibility, call::Call, can,
+    Action, CallId, Caller, Door, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Time, Visibility, call::Call, can,
 };
 use crate::limit::{Limits, Rule};
 use crate::sfu::{CallEvent, Sfu};
@@ -32,7 +35,9 @@ use crate::store::{Membership, RoomRecord, Store};
 use lobby::Lobby;
 
 pub use calls::Offer;
+pub use keys::{NewStreamKey, STREAM_KEY_PREFIX, Streamer};
 pub use strangers::Leaving;
+pub use streams::{STREAM_OFFER_LIMIT, StreamOffer, StreamPlace, Streaming};
 pub use watched::Published;
 
 /// The longest name of a room, in characters.
@@ -70,6 +75,8 @@ struct Inner {
     sfu: Sfu,
     limits: Limits,
     lobby: Mutex<Lobby>,
+    /// Held while the door of a room changes.
+    doors: tokio::sync::Mutex<()>,
 }
 
 /// A room that somebody wants to make.
@@ -97,7 +104,7 @@ pub struct Listed {
 impl Rooms {
     /// Rooms over this store and bus, with their calls on this SFU.
     pub fn new(config: Config, store: Store, bus: Bus, sfu: Sfu, limits: Limits) -> Self {
-        Self(Arc::new(Inner { config, store, bus, sfu, limits, lobby: Mutex::default() }))
+        Self(Arc::new(Inner { config, store, bus, sfu, limits, lobby: Mutex::default(), doors: tokio::sync::Mutex::default() }))
     }
 
     /// Follows what becomes of sessions and calls until both channels close.
@@ -106,11 +113,16 @@ impl Rooms {
         mut sessions: mpsc::UnboundedReceiver<SessionChange>,
         mut calls: mpsc::Receiver<CallEvent>,
     ) {
-        loop {
+        let mut turns = tokio::time::interval(quality::TELL_EVERY);
+        turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let is_over = |sessions: &mpsc::UnboundedReceiver<_>, calls: &mpsc::Receiver<_>| {
+            sessions.is_closed() && sessions.is_empty() && calls.is_closed() && calls.is_empty()
+        };
+        while !is_over(&sessions, &calls) {
             tokio::select! {
                 Some(change) = sessions.recv() => self.session_changed(change),
                 Some(event) = calls.recv() => self.call_changed(event),
-                else => return,
+                _ = turns.tick() => self.tell_quality(),
             }
         }
     }
@@ -125,7 +137,7 @@ impl Rooms {
         }
         self.0.limits.check(Rule::CreateRoom, caller)?;
         if !new.kind.is_made_by_people() {
-            return Err(Refusal::bad_request("kind", "Rooms of the kinds \"call\" and \"group\" can be made."));
+            return Err(Refusal::bad_request("kind", "Rooms of the kinds \"call\", \"live\" and \"group\" can be made."));
         }
         let name = new.name.trim();
         if !(1..=NAME_LIMIT).contains(&name.chars().count()) || name.chars().any(char::is_control) {
@@ -145,7 +157,8 @@ impl Rooms {
             max_participants,
             created_at: Time::now(),
         };
-        let record = RoomRecord { room: room.clone(), call: CallId::new(), created_by: caller.user.id };
+        let (call, created_by) = (CallId::new(), caller.user.id);
+        let record = RoomRecord { room: room.clone(), call, created_by, door: Door::default() };
         self.0.store.create_room(&record).await?;
         Ok(room)
     }
@@ -234,7 +247,7 @@ impl Rooms {
 
     /// The room, if this person may see it, and what they are in it.
     async fn found(&self, caller: &Caller, room: RoomId) -> Result<(RoomRecord, Option<Role>), Refusal> {
-        let record = self.0.store.room(room).await?.ok_or(Refusal::NotFound)?;
+        let record = self.record(room).await?;
         match self.0.store.membership(room, caller.user.id).await? {
             Membership::Removed => Err(Refusal::Removed),
             Membership::None if record.room.visibility == Visibility::Private => Err(Refusal::NotFound),
@@ -245,12 +258,25 @@ impl Rooms {
 
     /// The room, the role that this person has or would have in it, and whether they are new to it.
     async fn admit(&self, caller: &Caller, room: RoomId) -> Result<(RoomRecord, Role, bool), Refusal> {
-        let record = self.0.store.room(room).await?.ok_or(Refusal::NotFound)?;
+        let record = self.record(room).await?;
         match self.0.store.membership(room, caller.user.id).await? {
             Membership::Removed => Err(Refusal::Removed),
             Membership::Member(role) => Ok((record, role, false)),
             Membership::None if record.room.visibility == Visibility::Private => Err(Refusal::RoomPrivate),
             Membership::None => Ok((record, Role::Member, true)),
+        }
+    }
+
+    /// A room, and its door known to the lobby. A door that changed while the room was read is read again.
+    async fn record(&self, room: RoomId) -> Result<RoomRecord, Refusal> {
+        loop {
+            let seen = self.lobby().door_changes;
+            let record = self.0.store.room(room).await?.ok_or(Refusal::NotFound)?;
+            let mut lobby = self.lobby();
+            if record.door == Door::default() || lobby.orders.contains(&record.call) || lobby.door_changes == seen {
+                lobby.know_door(&record);
+                return Ok(record);
+            }
         }
     }
 

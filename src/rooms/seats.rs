@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Rooms,
-    lobby::{Lobby, Risen},
+    lobby::{Lobby, Presence, Risen},
 };
 use crate::domain::{
     Event, Fact, LoginChange, Origin, Position, Refusal, Role, RoomId, Seat, Session, SessionChange, SessionId,
@@ -57,18 +57,30 @@ impl Rooms {
     }
 
     fn sit(&self, session: &Session, record: RoomRecord, role: Role) -> Result<(), Refusal> {
-        let (id, call, user) = (record.room.id, record.call, session.caller.user.id);
         let mut lobby = self.lobby();
         self.knock(&mut lobby, session, &record, role)?;
         lobby.lost.remove(&session.id);
+        self.take_seat(&mut lobby, session, record, role)
+    }
+
+    /// Gives a session its seat and tells the room.
+    pub(super) fn take_seat(
+        &self,
+        lobby: &mut Lobby,
+        session: &Session,
+        record: RoomRecord,
+        role: Role,
+    ) -> Result<(), Refusal> {
+        let (id, call, user) = (record.room.id, record.call, session.caller.user.id);
         if lobby.sit(session, record, role)?
-            && let Some(presence) = lobby.rooms.get(&id).and_then(|room| room.people.get(&user))
+            && let Some(room) = lobby.rooms.get(&id).filter(|room| room.tells_of(user))
+            && let Some(presence) = room.people.get(&user)
         {
             let origin = Some(Origin { session: session.id, request: None });
             let joined = Event::ephemeral(id, Fact::MemberJoined(presence.member.clone()));
             self.0.bus.publish(&Event { origin, ..joined });
         }
-        self.has_come_in(&mut lobby, id, call, user);
+        self.has_come_in(lobby, id, call, user);
         Ok(())
     }
 
@@ -86,9 +98,9 @@ impl Rooms {
         let orders = lobby.orders.get(&room.record.call);
         let is_host = room.is_host(user);
         let stops = orders.zip(own).into_iter().flat_map(|(orders, own)| orders.stops(&own.participant, is_host));
-        let waiters = orders.map(|orders| orders.hosted.waiters()).filter(|it| is_host && !it.is_empty());
+        let waiting = orders.and_then(|orders| orders.hosted.all_waiting()).filter(|_| is_host);
         let then = room.call.slots_of(session.id).map(Fact::CallSlots).into_iter().chain(stops);
-        let then = then.chain(waiters.map(Fact::CallWaiting));
+        let then = then.chain(waiting.map(Fact::CallWaiting));
         let stay = room.people.get(&user).ok_or(Refusal::Removed)?.stay;
         Ok(Entered {
             room: room.record.room.clone(),
@@ -107,9 +119,10 @@ impl Rooms {
 
     /// Looks at somebody's membership again, now that they have a seat: a removal in the meantime has either taken the seat away or
     /// is seen here, and a change of role has either changed the seat or is applied here.
-    async fn settle_role(&self, id: RoomId, user: UserId) -> Result<(), Refusal> {
+    pub(super) async fn settle_role(&self, id: RoomId, user: UserId) -> Result<(), Refusal> {
         loop {
             let seen = self.lobby().role_changes;
+            let site = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?.user.role;
             let role = match self.0.store.membership(id, user).await? {
                 Membership::Removed => return Err(Refusal::Removed),
                 Membership::None => return Err(Refusal::NotInRoom),
@@ -118,8 +131,10 @@ impl Rooms {
             let mut lobby = self.lobby();
             if lobby.role_changes == seen {
                 let presence = lobby.rooms.get_mut(&id).and_then(|room| room.people.get_mut(&user));
-                if let Some(presence) = presence.filter(|presence| presence.member.role != role) {
+                let other = |it: &&mut Presence| it.member.role != role || it.standing.site != site;
+                if let Some(presence) = presence.filter(other) {
                     presence.set_role(role);
+                    presence.standing.site = site;
                     self.role_has_changed(&mut lobby, id, user);
                 }
                 return Ok(());
@@ -133,14 +148,18 @@ impl Rooms {
     }
 
     pub(super) fn rise_in(&self, lobby: &mut Lobby, session: SessionId, id: RoomId, reason: LeftReason) -> bool {
+        lobby.forget_stream(session);
         self.leave_call_in(lobby, session, id, reason);
-        let of_strangers = lobby.is_of_strangers(id);
+        let (of_strangers, tells) = (lobby.is_of_strangers(id), lobby.tells_of(session, id));
         let call = lobby.rooms.get(&id).map(|room| room.record.call);
         match lobby.rise(session, id) {
             None => false,
             Some(Risen::Stays) => true,
             Some(Risen::Gone { user, stay }) => {
-                self.0.bus.publish(&Event::ephemeral(id, Fact::MemberLeft { user, reason, stay }));
+                // Their own sockets are told in any case: the room is over for them.
+                let left = Fact::MemberLeft { user, reason, stay };
+                let told = if tells { Event::ephemeral(id, left) } else { Event::to_user(id, user, left) };
+                self.0.bus.publish(&told);
                 if let Some(orders) = call.and_then(|call| lobby.orders.get_mut(&call)) {
                     orders.hosted.end_pass(user);
                 }
@@ -152,30 +171,46 @@ impl Rooms {
         }
     }
 
-    /// A session's owner has shown a fresh token: what the site says of them holds in all rooms.
-    pub fn renew(&self, session: &Session) {
-        let user = &session.caller.user;
-        self.set_site_role(user.id, user.role);
+    /// A session's owner has shown a fresh token: what the site says of them now holds in all rooms.
+    ///
+    /// # Errors
+    /// `not_found` (nobody of that name), `internal`.
+    pub async fn renew(&self, user: UserId) -> Result<(), Refusal> {
+        loop {
+            let seen = self.lobby().role_changes;
+            let role = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?.user.role;
+            let mut lobby = self.lobby();
+            if lobby.role_changes == seen {
+                self.set_site_role(&mut lobby, user, role);
+                return Ok(());
+            }
+        }
     }
 
-    fn set_site_role(&self, user: UserId, role: SiteRole) {
-        let mut lobby = self.lobby();
+    fn set_site_role(&self, lobby: &mut Lobby, user: UserId, role: SiteRole) {
         for room in lobby.set_site_role(user, role) {
-            self.role_has_changed(&mut lobby, room, user);
+            self.role_has_changed(lobby, room, user);
         }
     }
 
     /// Roles on the site hold at once, and so do bans.
     pub fn login_changed(&self, change: &LoginChange) {
         match change {
-            LoginChange::SiteRole(user, role) => self.set_site_role(*user, *role),
+            LoginChange::SiteRole(user, role) => {
+                let mut lobby = self.lobby();
+                lobby.role_changes += 1;
+                self.set_site_role(&mut lobby, *user, *role);
+            }
             LoginChange::Banned { user, .. } => {
                 let mut lobby = self.lobby();
                 for (session, room) in lobby.seats_of(*user) {
                     self.rise_in(&mut lobby, session, room, LeftReason::Removed);
                 }
             }
-            LoginChange::Revoked(_) => {}
+            LoginChange::Revoked(family) => {
+                let mut lobby = self.lobby();
+                self.end_streams(&mut lobby, LeftReason::Removed, |stream| stream.is_of_login(*family));
+            }
         }
     }
 

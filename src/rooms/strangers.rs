@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::{Rooms, lobby::Lobby};
 use crate::domain::{
-    CallId, Event, Fact, Refusal, Room, RoomId, RoomKind, Time, UserId, Visibility, matching::MatchMode,
+    CallId, Door, Event, Fact, Refusal, Room, RoomId, RoomKind, Time, UserId, Visibility, matching::MatchMode,
     room::LeftReason,
 };
 use crate::store::RoomRecord;
@@ -37,10 +37,10 @@ impl Rooms {
             max_participants: STRANGERS,
             created_at: Time::now(),
         };
-        let record = RoomRecord { room, call: CallId::new(), created_by: users[0] };
+        let record = RoomRecord { room, call: CallId::new(), created_by: users[0], door: Door::default() };
         self.0.store.create_match_room(&record, users).await?;
         if mode == MatchMode::Text {
-            self.lobby().orders.entry(record.call).or_default().write_only();
+            self.lobby().orders_of(record.call).write_only();
         }
         Ok((record.room.id, record.call))
     }

@@ -2,10 +2,14 @@
 
 use std::time::Instant;
 
-use super::{Rooms, hosted::DENIED_FOR, lobby::Lobby};
+use super::{
+    Rooms,
+    hosted::{DENIED_FOR, Freed},
+    lobby::Lobby,
+};
 use crate::domain::{
     Action, CallId, Caller, Event, Fact, Notice, Refusal, Role, RoomId, Seat, Session, SessionId, Standing, Told,
-    UserId, Waiter, can,
+    UserId, Waiter, Waiting, can,
 };
 use crate::store::RoomRecord;
 
@@ -22,14 +26,15 @@ impl Rooms {
         if !can(seat.standing(), ACTION) {
             return Err(Refusal::Forbidden { action: ACTION });
         }
-        let call = self.0.store.room(seat.room).await?.ok_or(Refusal::NotFound)?.call;
+        let call = self.record(seat.room).await?.call;
         Ok(self.lobby().orders.get(&call).map(|orders| orders.hosted.waiters()).unwrap_or_default())
     }
 
     /// Whether a session may come in now. If a host lets people in one by one, it waits from now on, and the hosts hear of it.
     ///
     /// # Errors
-    /// `room_locked`, `waiting`, `denied`, `room_full` (too many wait), `bad_request` (`roomId`: it waits in too many places).
+    /// `room_locked`, `waiting`, `denied`, `rate_limited` (too many knock), `room_full` (too many wait), `bad_request` (`roomId`: it
+    /// waits in too many places).
     pub(super) fn knock(
         &self,
         lobby: &mut Lobby,
@@ -42,6 +47,7 @@ impl Rooms {
             return Ok(());
         }
         let now = Instant::now();
+        lobby.know_door(record);
         let Some(orders) = lobby.orders.get_mut(&call) else { return Ok(()) };
         orders.expire(now);
         let hosted = &mut orders.hosted;
@@ -62,10 +68,10 @@ impl Rooms {
             // Its end has been told already: nobody would take it away.
             return Err(Refusal::NotFound);
         }
-        let is_news = hosted.knock(user, session.id, now)?;
+        let news = hosted.knock(user, session.id, now)?;
         lobby.waits.entry(session.id).or_default().insert(room, call);
-        if is_news {
-            self.tell_waiting(lobby, room, call);
+        if let Some(waiter) = news {
+            self.tell_waiting(lobby, room, call, vec![waiter], Vec::new());
         }
         Err(Refusal::Waiting)
     }
@@ -80,6 +86,7 @@ impl Rooms {
         if lobby.standing_of(record.room.id, user).is_some() {
             return Ok(());
         }
+        lobby.know_door(record);
         let Some(orders) = lobby.orders.get_mut(&record.call) else { return Ok(()) };
         orders.expire(Instant::now());
         let is_host = can(Standing { room: role, site: caller.user.role }, Action::HostCall);
@@ -98,8 +105,8 @@ impl Rooms {
     pub(super) fn give_up(&self, lobby: &mut Lobby, session: SessionId, room: RoomId) -> bool {
         let Some(call) = lobby.waits_no_more(session, room) else { return false };
         let hosted = lobby.orders.get_mut(&call).map(|orders| &mut orders.hosted);
-        if hosted.is_some_and(|hosted| hosted.give_up(session)) {
-            self.tell_waiting(lobby, room, call);
+        if let Some(user) = hosted.and_then(|hosted| hosted.give_up(session)) {
+            self.tell_waiting(lobby, room, call, Vec::new(), vec![user]);
         }
         true
     }
@@ -115,37 +122,37 @@ impl Rooms {
     /// Somebody is kept out for good, and so waits no more.
     pub(super) fn keep_out(&self, lobby: &mut Lobby, room: RoomId, call: CallId, user: UserId) {
         let Some(orders) = lobby.orders.get_mut(&call) else { return };
-        let sessions = orders.hosted.put_out(user);
-        self.wait_is_over(lobby, room, call, &sessions, || Told::Denied { room, retry_after_ms: denied_ms() });
+        let freed = orders.hosted.put_out(user);
+        self.wait_is_over(lobby, room, call, freed, || Told::Denied { room, retry_after_ms: denied_ms() });
     }
 
     /// Lets people in one by one from now on, or all at once again, and whoever waits now too. Whether it was otherwise before.
     pub(super) fn set_waiting_room(&self, lobby: &mut Lobby, room: RoomId, call: CallId, enabled: bool) -> bool {
         let present: Vec<UserId> =
             lobby.rooms.get(&room).into_iter().flat_map(|it| it.people.keys().copied()).collect();
-        let hosted = &mut lobby.orders_of(call, room).hosted;
+        let hosted = &mut lobby.orders_of(call).hosted;
         if hosted.controls().waiting_room == enabled {
             return false;
         }
         if !enabled {
             self.let_in(lobby, room, call, None);
         }
-        lobby.orders_of(call, room).hosted.set_waiting_room(enabled, present.into_iter());
+        lobby.orders_of(call).hosted.set_waiting_room(enabled, present.into_iter());
         true
     }
 
     /// Lets in one who waits, or all. Whether anybody did.
     pub(super) fn let_in(&self, lobby: &mut Lobby, room: RoomId, call: CallId, user: Option<UserId>) -> bool {
         let Some(orders) = lobby.orders.get_mut(&call) else { return false };
-        let sessions = orders.hosted.let_in(user);
-        self.wait_is_over(lobby, room, call, &sessions, || Told::Admitted { room })
+        let freed = orders.hosted.let_in(user);
+        self.wait_is_over(lobby, room, call, freed, || Told::Admitted { room })
     }
 
     /// Sends one away who waits. Whether they did.
     pub(super) fn send_away(&self, lobby: &mut Lobby, room: RoomId, call: CallId, user: UserId) -> bool {
         let Some(orders) = lobby.orders.get_mut(&call) else { return false };
-        let sessions = orders.hosted.deny(user, Instant::now());
-        self.wait_is_over(lobby, room, call, &sessions, || Told::Denied { room, retry_after_ms: denied_ms() })
+        let freed = orders.hosted.deny(user, Instant::now());
+        self.wait_is_over(lobby, room, call, freed, || Told::Denied { room, retry_after_ms: denied_ms() })
     }
 
     fn wait_is_over(
@@ -153,25 +160,33 @@ impl Rooms {
         lobby: &mut Lobby,
         room: RoomId,
         call: CallId,
-        sessions: &[SessionId],
+        freed: Freed,
         told: impl Fn() -> Told,
     ) -> bool {
-        if sessions.is_empty() {
+        if freed.users.is_empty() {
             return false;
         }
-        for session in sessions {
-            lobby.waits_no_more(*session, room);
-            self.0.bus.notify(&Notice::to_session(*session, told()));
+        for session in freed.sessions {
+            lobby.waits_no_more(session, room);
+            self.0.bus.notify(&Notice::to_session(session, told()));
         }
-        self.tell_waiting(lobby, room, call);
+        self.tell_waiting(lobby, room, call, Vec::new(), freed.users);
         true
     }
 
-    /// Tells the hosts in a room who waits.
-    pub(super) fn tell_waiting(&self, lobby: &Lobby, room: RoomId, call: CallId) {
-        let waiters = lobby.orders.get(&call).map(|orders| orders.hosted.waiters()).unwrap_or_default();
+    /// Tells the hosts in a room who waits now and did not before, and who waits no more.
+    fn tell_waiting(&self, lobby: &Lobby, room: RoomId, call: CallId, waiting: Vec<Waiter>, gone: Vec<UserId>) {
+        let count = lobby.orders.get(&call).map_or(0, |orders| orders.hosted.waiter_count());
+        let change = Fact::CallWaiting(Waiting { whole: false, waiting, gone, count });
         for host in lobby.hosts_of(room) {
-            self.0.bus.publish(&Event::to_user(room, host, Fact::CallWaiting(waiters.clone())));
+            self.0.bus.publish(&Event::to_user(room, host, change.clone()));
+        }
+    }
+
+    /// Tells one who is a host from now on all who wait.
+    pub(super) fn tell_all_waiting(&self, lobby: &Lobby, room: RoomId, call: CallId, host: UserId) {
+        if let Some(waiting) = lobby.orders.get(&call).and_then(|orders| orders.hosted.all_waiting()) {
+            self.0.bus.publish(&Event::to_user(room, host, Fact::CallWaiting(waiting)));
         }
     }
 }

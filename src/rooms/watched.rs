@@ -5,7 +5,6 @@ use super::{
     call::Joined,
     lobby::{LiveRoom, Lobby},
     members::check_reason,
-    orders::Orders,
 };
 use crate::domain::{
     Action, CallId, CallRecording, Event, Fact, ParticipantId, Refusal, RoomId, RoomKind, Standing, TrackId,
@@ -89,7 +88,7 @@ impl Rooms {
     }
 
     fn stop_in(&self, lobby: &mut Lobby, call: CallId, user: UserId, source: TrackSource) {
-        lobby.orders.entry(call).or_default().stop(user, source);
+        lobby.orders_of(call).stop(user, source);
         if let Some(&id) = lobby.calls.get(&call) {
             self.settle(lobby, id, false);
         }
@@ -121,13 +120,11 @@ impl Rooms {
     /// of it by [`Rooms::tell_call`], and may leave.
     pub fn set_recording(&self, call: CallId, recording: Option<CallRecording>) {
         let mut lobby = self.lobby();
-        let Lobby { calls, rooms, orders, .. } = &mut *lobby;
-        let room = calls.get(&call).and_then(|id| rooms.get(id));
+        let room = lobby.calls.get(&call).and_then(|id| lobby.rooms.get(id));
         let present = room.into_iter().flat_map(|room| &room.call.joined).map(|it| it.participant.user_id);
-        orders.entry(call).or_default().set_recording(recording, present);
-        if orders.get(&call).is_some_and(Orders::is_empty) {
-            orders.remove(&call);
-        }
+        let present: Vec<UserId> = present.collect();
+        lobby.orders_of(call).set_recording(recording, present.into_iter());
+        lobby.orders.forget_if_empty(&call);
     }
 
     /// Tells everybody in the call's room something. Ephemeral.

@@ -1,5 +1,6 @@
 //! The door of those who come over TCP: a thread that takes connections, reads each one's first frame, and hands the connection to
-//! the shard that the frame is for. Who shows nothing within a few seconds, or anything else, is sent away.
+//! the shard that the frame is for. Who shows nothing within a few seconds, or anything else, is sent away; and until then a
+//! connection takes nobody's place ([`super::crowd`]).
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -13,6 +14,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use parlor_media::ice;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::crowd::Crowd;
 use super::tcp::{Arrival, HEAD, MOST_FRAME, frame_end};
 use super::{Command, ShardHandle};
 
@@ -22,6 +24,8 @@ const LISTENERS: [Token; 2] = [Token(1), Token(2)];
 const FIRST_NEWCOMER: usize = 16;
 /// Connections that the kernel keeps until they are taken.
 const BACKLOG: i32 = 256;
+/// Connections at once that have shown nothing yet: each is an open file. A client shows its check as soon as it is connected.
+pub(super) const MOST_NEWCOMERS: usize = 1_024;
 /// Bytes that the kernel keeps unsent at most (TCP_NOTSENT_LOWAT): what is queued deeper comes too late to be of use.
 const MOST_UNSENT: u32 = 64 * 1024;
 /// Data that nobody acknowledges for this long ends a connection.
@@ -44,13 +48,23 @@ pub(super) struct Bounds {
 pub(super) struct Counts {
     /// Connections handed to shards.
     pub taken: AtomicU64,
-    /// Sent away: no place, nothing shown in time, something else shown.
+    /// Sent away: no place, nothing shown in time, nothing shown before too many others came, something else shown.
     pub full: AtomicU64,
     pub silent: AtomicU64,
+    pub crowded: AtomicU64,
     pub strange: AtomicU64,
 }
 
-/// The places for connections, those that shards hold included.
+impl Counts {
+    /// Who was sent away, by the reason.
+    pub fn sent_away(&self) -> [(&'static str, u64); 4] {
+        let reasons =
+            [("full", &self.full), ("silent", &self.silent), ("crowded", &self.crowded), ("strange", &self.strange)];
+        reasons.map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
+    }
+}
+
+/// The places for connections that have shown for whom they are.
 struct Seats {
     bounds: Bounds,
     taken: Mutex<HashMap<IpAddr, usize>>,
@@ -104,7 +118,7 @@ impl Drop for Seat {
 }
 
 /// One subscriber of IPv6 has a /64.
-fn net_of(address: IpAddr) -> IpAddr {
+pub(super) fn net_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX)).into(),
@@ -136,14 +150,13 @@ struct Newcomer {
     since: Instant,
     bytes: Vec<u8>,
     answers: u8,
-    seat: Seat,
 }
 
 /// The thread's side.
 pub(super) struct Door {
     poll: Poll,
     listeners: Vec<TcpListener>,
-    newcomers: HashMap<usize, Newcomer>,
+    newcomers: Crowd<Newcomer>,
     next: usize,
     /// The next connection's number.
     number: u32,
@@ -180,7 +193,7 @@ impl Door {
         let (stopped, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Counts::default()));
         let handle = DoorHandle { stopped: Arc::clone(&stopped), waker, counts: Arc::clone(&counts), port, has_v6 };
         let seats = Arc::new(Seats { bounds, taken: Mutex::default(), all: AtomicU64::new(0) });
-        let (newcomers, shards) = (HashMap::new(), Vec::new());
+        let (newcomers, shards) = (Crowd::new(MOST_NEWCOMERS, bounds.per_address), Vec::new());
         let door = Door { poll, listeners, newcomers, next: FIRST_NEWCOMER, number: 0, shards, seats, counts, stopped };
         Ok((door, handle))
     }
@@ -221,10 +234,6 @@ impl Door {
     }
 
     fn welcome(&mut self, mut stream: TcpStream, remote: SocketAddr) {
-        let Some(seat) = self.seats.take(remote.ip()) else {
-            self.counts.full.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
         let socket = SockRef::from(&stream);
         // A connection without them works, only later.
         let _ = socket.set_tcp_nodelay(true);
@@ -235,25 +244,30 @@ impl Door {
         if self.poll.registry().register(&mut stream, Token(token), Interest::READABLE).is_err() {
             return;
         }
-        let newcomer = Newcomer { stream, remote, since: Instant::now(), bytes: Vec::new(), answers: 0, seat };
-        self.newcomers.insert(token, newcomer);
+        let newcomer = Newcomer { stream, remote, since: Instant::now(), bytes: Vec::new(), answers: 0 };
+        let gone = self.newcomers.admit(token, net_of(remote.ip()), newcomer);
+        self.counts.crowded.fetch_add(u64::from(gone.is_some()), Ordering::Relaxed);
         self.look(token);
     }
 
     fn look(&mut self, token: usize) {
-        let Some(newcomer) = self.newcomers.get_mut(&token) else { return };
+        let Some(newcomer) = self.newcomers.newcomer(token) else { return };
         match newcomer.look() {
             Look::Waits => {}
             Look::Strange => {
                 self.counts.strange.fetch_add(1, Ordering::Relaxed);
-                self.newcomers.remove(&token);
+                self.newcomers.remove(token);
             }
             Look::For(shard) => {
-                let Some(mut newcomer) = self.newcomers.remove(&token) else { return };
+                let Some(mut newcomer) = self.newcomers.remove(token) else { return };
+                let Some(seat) = self.seats.take(newcomer.remote.ip()) else {
+                    self.counts.full.fetch_add(1, Ordering::Relaxed);
+                    return;
+                };
                 if self.poll.registry().deregister(&mut newcomer.stream).is_err() {
                     return;
                 }
-                let Newcomer { stream, remote, bytes, seat, .. } = newcomer;
+                let Newcomer { stream, remote, bytes, .. } = newcomer;
                 self.number = self.number.wrapping_add(1);
                 let arrival = Arrival { stream, remote, number: self.number, seat, bytes };
                 let sent = self.shards.get(shard).is_some_and(|shard| shard.send(Command::Arrive(Box::new(arrival))));
@@ -265,8 +279,8 @@ impl Door {
 
     fn send_away_silent(&mut self) {
         let patience = self.seats.bounds.first_check;
-        let silent = self.newcomers.extract_if(|_, newcomer| newcomer.since.elapsed() > patience).count();
-        self.counts.silent.fetch_add(silent as u64, Ordering::Relaxed);
+        let silent = self.newcomers.remove_while(|newcomer| newcomer.since.elapsed() > patience);
+        self.counts.silent.fetch_add(silent, Ordering::Relaxed);
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Instant;
 use mio::Events;
 use parlor_media::{Input, Path, ice};
 
-use super::lane::{self, Stray};
+use super::lane;
 use super::socket::Buffers;
+use super::stray::Stray;
 use super::tcp::{self, Arrival};
 use super::thread::{MOST_BATCHES, Shard};
 
@@ -34,7 +35,7 @@ impl Shard {
     pub(super) fn take(&mut self, now: Instant, from: Path, bytes: &mut [u8]) {
         // Only a check tells whose it is, and only before its sender has a socket of its own.
         let check = self.sockets.lanes.is_some() && bytes.first().is_some_and(|first| *first < STUN_BELOW);
-        if check && self.is_stray(from, bytes) {
+        if check && self.is_stray(now, from, bytes) {
             return;
         }
         self.core.handle(now, Input::Datagram { from, bytes });
@@ -44,16 +45,21 @@ impl Shard {
         }
     }
 
-    /// Hands a check for another shard over to it. It is lost when that one has no room, and the client repeats it.
-    fn is_stray(&mut self, from: Path, bytes: &[u8]) -> bool {
+    /// Hands a check for another shard over to it. It is lost when too many come from there, or that one has no room; the client
+    /// repeats it.
+    fn is_stray(&mut self, now: Instant, from: Path, bytes: &[u8]) -> bool {
         let Some(shard) =
             ice::shard_of(bytes).map(usize::from).filter(|shard| *shard != usize::from(self.config.number))
         else {
             return false;
         };
         let Some(neighbour) = self.neighbours.get(shard) else { return false };
-        let sent = neighbour.hand_over(Stray { path: from, bytes: bytes.to_vec() });
-        self.handed_over[usize::from(!sent)] += 1;
+        let became = if self.strays.admit(now, from.remote.ip()) {
+            usize::from(!neighbour.hand_over(Stray { path: from, bytes: bytes.to_vec() }))
+        } else {
+            2
+        };
+        self.handed_over[became] += 1;
         true
     }
 
@@ -66,9 +72,9 @@ impl Shard {
     /// Before the check is answered, so that whatever follows the answer comes by the lane.
     fn give_lane(&mut self, path: Path) {
         if let Some(lanes) = self.sockets.lanes.as_mut()
-            && self.core.knows(&path)
+            && let Some(holder) = self.core.holder(&path)
         {
-            lanes.open(path, self.poll.registry());
+            lanes.open(path, holder, self.poll.registry(), |path| self.core.holder(path) == Some(holder));
         }
     }
 

@@ -4,13 +4,13 @@
 //! Only what comes before that may land on the wrong shard. It is a connectivity check, whose user name says which shard it is
 //! for, and it is handed over once. Lanes only receive: what is sent leaves by the shared socket, from the same port.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Token};
-use parlor_media::Path;
+use parlor_media::{ParticipantId, Path};
 use socket2::SockRef;
 
 use super::socket::{UdpPort, bound};
@@ -18,7 +18,10 @@ use super::socket::{UdpPort, bound};
 /// Tokens of lanes begin here, above those of everything else.
 pub(super) const FIRST_TOKEN: usize = 1 << 40;
 /// Lanes of one shard at most: each is an open file. Whoever finds no room is reached by TCP.
-const MOST_LANES: usize = 4096;
+pub(super) const MOST_LANES: usize = 4096;
+/// Lanes of one participant: the core keeps as many addresses of one. A device has two or three networks, and some are reached by a
+/// relay as well.
+const MOST_OF_ONE: usize = 8;
 /// The kernel's buffer of one lane, bytes: a second of three layers.
 const KERNEL_BUFFER: usize = 512 * 1024;
 /// How often lanes of those who have left are closed.
@@ -26,16 +29,18 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// Time that a trial packet has to arrive on loopback.
 const TRIAL_PATIENCE: Duration = Duration::from_millis(500);
 
-/// A datagram that landed on another shard than its own.
-pub(super) struct Stray {
-    pub path: Path,
-    pub bytes: Vec<u8>,
+struct Lane {
+    path: Path,
+    holder: ParticipantId,
+    port: UdpPort,
 }
 
 /// The sockets of a shard that are connected to single peers.
 pub(super) struct Lanes {
     port: u16,
-    by_token: HashMap<usize, (Path, UdpPort)>,
+    by_token: HashMap<usize, Lane>,
+    /// Lanes of each, oldest first.
+    by_holder: HashMap<ParticipantId, VecDeque<usize>>,
     by_path: HashMap<Path, usize>,
     /// Lanes with something to read.
     ready: Vec<usize>,
@@ -50,6 +55,7 @@ impl Lanes {
         Lanes {
             port,
             by_token: HashMap::new(),
+            by_holder: HashMap::new(),
             by_path: HashMap::new(),
             ready: Vec::new(),
             next: FIRST_TOKEN,
@@ -58,10 +64,17 @@ impl Lanes {
         }
     }
 
-    /// Gives a path a lane, unless it has one.
-    pub fn open(&mut self, path: Path, registry: &Registry) {
+    /// Gives a participant's path a lane, unless it has one. Who has all that one may have loses the one that is not `held` any
+    /// more, or the oldest.
+    pub fn open(&mut self, path: Path, holder: ParticipantId, registry: &Registry, held: impl Fn(&Path) -> bool) {
         if self.by_path.contains_key(&path) {
             return;
+        }
+        if let Some(lanes) = self.by_holder.get(&holder).filter(|lanes| lanes.len() >= MOST_OF_ONE) {
+            let is_left = |token: &&usize| self.by_token.get(token).is_some_and(|lane| !held(&lane.path));
+            if let Some(token) = lanes.iter().find(is_left).or(lanes.front()).copied() {
+                self.close(token, registry);
+            }
         }
         let opened = if self.by_token.len() < MOST_LANES {
             self.connect(&path, registry)
@@ -69,9 +82,10 @@ impl Lanes {
             Err(io::ErrorKind::QuotaExceeded.into())
         };
         match opened {
-            Ok(lane) => {
+            Ok(port) => {
                 self.by_path.insert(path, self.next);
-                self.by_token.insert(self.next, (path, lane));
+                self.by_holder.entry(holder).or_default().push_back(self.next);
+                self.by_token.insert(self.next, Lane { path, holder, port });
                 // What came between bind and connect has made no edge that anybody saw.
                 self.ready.push(self.next);
                 self.next += 1;
@@ -114,7 +128,7 @@ impl Lanes {
     }
 
     pub fn lane(&self, token: usize) -> Option<&UdpPort> {
-        self.by_token.get(&token).map(|(_, lane)| lane)
+        self.by_token.get(&token).map(|lane| &lane.port)
     }
 
     pub fn len(&self) -> usize {
@@ -132,12 +146,23 @@ impl Lanes {
             return;
         }
         self.swept = Instant::now();
-        for (token, (path, mut lane)) in self.by_token.extract_if(|_, (path, _)| !held(path)) {
-            self.by_path.remove(&path);
-            self.ready.retain(|ready| *ready != token);
-            // Closing ends the registration as well.
-            let _ = registry.deregister(&mut lane.socket);
+        let left: Vec<usize> =
+            self.by_token.iter().filter(|(_, lane)| !held(&lane.path)).map(|(token, _)| *token).collect();
+        left.into_iter().for_each(|token| self.close(token, registry));
+    }
+
+    fn close(&mut self, token: usize, registry: &Registry) {
+        let Some(mut lane) = self.by_token.remove(&token) else { return };
+        self.by_path.remove(&lane.path);
+        self.ready.retain(|ready| *ready != token);
+        if let Some(lanes) = self.by_holder.get_mut(&lane.holder) {
+            lanes.retain(|of| *of != token);
+            if lanes.is_empty() {
+                self.by_holder.remove(&lane.holder);
+            }
         }
+        // Closing ends the registration as well.
+        let _ = registry.deregister(&mut lane.port.socket);
     }
 }
 
@@ -158,4 +183,33 @@ pub(super) fn works() -> bool {
         Ok(arrived && !astray)
     };
     tried().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_media::Via;
+
+    use super::*;
+
+    #[test]
+    fn one_participant_has_few_lanes_however_many_addresses_it_shows() {
+        let shared = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), true).unwrap();
+        let port = shared.local_addr().unwrap().as_socket().unwrap().port();
+        let (poll, mut lanes) = (mio::Poll::new().unwrap(), Lanes::new(port));
+        let path = |remote: u16| Path { remote: ([127, 0, 0, 1], remote).into(), local: None, via: Via::Udp };
+        let (eve, ada) = (ParticipantId(1), ParticipantId(2));
+        lanes.open(path(20_000), ada, poll.registry(), |_| true);
+        for remote in 20_001..20_101 {
+            lanes.open(path(remote), eve, poll.registry(), |_| true);
+        }
+        assert_eq!((lanes.len(), lanes.refused), (1 + MOST_OF_ONE, 0));
+        assert!(lanes.by_path.contains_key(&path(20_000)), "nobody else lost theirs");
+        assert!(lanes.by_path.contains_key(&path(20_100)) && lanes.by_path.contains_key(&path(20_093)));
+        // One that the core has forgotten goes before an older one that is in use.
+        lanes.open(path(20_101), eve, poll.registry(), |path| path.remote.port() != 20_097);
+        assert!(!lanes.by_path.contains_key(&path(20_097)) && lanes.by_path.contains_key(&path(20_093)));
+        lanes.swept = Instant::now().checked_sub(SWEEP_EVERY).unwrap();
+        lanes.sweep(poll.registry(), |path| path.remote.port() == 20_000);
+        assert_eq!((lanes.len(), lanes.by_path.len(), lanes.by_holder.len(), lanes.ready.len()), (1, 1, 1, 1));
+    }
 }

@@ -3,11 +3,15 @@
 //! A call lives on one shard from its first participant to its last. Commands reach the shard over a bounded queue and a waker;
 //! what the shard has to tell comes up as [`CallEvent`]s over a bounded channel.
 
+mod crowd;
 mod door;
 mod intake;
 mod lane;
 mod open;
+mod quality;
+mod sections;
 mod socket;
+mod stray;
 mod tap;
 mod tcp;
 mod thread;
@@ -19,9 +23,10 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-pub use open::{Config, StartError, shard_count};
+pub use open::{Config, StartError, most_files, shard_count};
 use parlor_media::sdp::SdpError;
 use parlor_media::{OfferError as MediaOfferError, Source, Stats};
+pub use sections::{Section, sections};
 pub use tap::{Codec, Recorded, RecordedEvent, RecordedPacket, Sampled, Taps, codec, h264_dimensions};
 use tokio::sync::oneshot;
 
@@ -170,6 +175,15 @@ pub enum CallEvent {
         /// Whether anybody watches the layer, the lowest first.
         layers: Vec<bool>,
     },
+    /// What a participant's line is like: when that changes, and every ten seconds.
+    Quality {
+        /// The call.
+        call: CallId,
+        /// The participant.
+        participant: ParticipantId,
+        /// All there is to say.
+        report: crate::domain::quality::Report,
+    },
     /// Who speaks, loudest first, in dBov.
     Speakers {
         /// The call.
@@ -198,8 +212,9 @@ pub struct ShardStats {
     pub tcp_connections: usize,
     /// Packets that a connection over TCP had no room for.
     pub tcp_dropped: u64,
-    /// Datagrams that landed here and were handed to another shard of the same port, and those that found no room there.
-    pub handed_over: [u64; 2],
+    /// Datagrams that landed here and were handed to another shard of the same port, those that found no room there, and those of
+    /// which too many came.
+    pub handed_over: [u64; 3],
     /// Peers that have a socket of their own on the shared port now, and those that got none.
     pub lanes: (usize, u64),
     /// Key frames that nobody had room to look at.
@@ -234,7 +249,7 @@ enum Command {
     SampleNow(TrackId),
     Stats(oneshot::Sender<ShardStats>),
     Arrive(Box<tcp::Arrival>),
-    Stray(lane::Stray),
+    Stray(stray::Stray),
     /// The shards of one port, this one included.
     Neighbours(Vec<ShardHandle>),
 }
@@ -247,6 +262,8 @@ struct Shared {
     stopped: std::sync::atomic::AtomicBool,
     /// How many of the commands that wait are strays.
     strays: AtomicUsize,
+    /// The thread was woken for strays and has not looked since.
+    knocked: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Clone)]
@@ -268,14 +285,16 @@ impl ShardHandle {
         self.waker.wake().is_ok() && sent
     }
 
-    /// Hands a datagram to the shard that it is for; false when that one has too many already.
-    fn hand_over(&self, stray: lane::Stray) -> bool {
+    /// Hands a datagram to the shard that it is for; false when that one has too many already. However many come, the shard is woken
+    /// once for all that wait.
+    fn hand_over(&self, stray: stray::Stray) -> bool {
         let room = self.shared.strays.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS;
         let sent = room && self.commands.try_send(Command::Stray(stray)).is_ok();
         if !sent {
             self.shared.strays.fetch_sub(1, Ordering::Relaxed);
+            return false;
         }
-        self.waker.wake().is_ok() && sent
+        self.shared.knocked.swap(true, Ordering::SeqCst) || self.waker.wake().is_ok()
     }
 
     /// A removal, a mute or an end of recording that was acknowledged is enforced, however busy the shard is; and in order.
@@ -352,11 +371,8 @@ impl Sfu {
 
     /// Connections over TCP that were sent away, by the reason: no place, nothing shown in time, something else shown.
     #[must_use]
-    pub fn sent_away(&self) -> [(&'static str, u64); 3] {
-        let count = |of: fn(&door::Counts) -> &std::sync::atomic::AtomicU64| {
-            self.0.door.as_ref().map_or(0, |door| of(&door.counts).load(Ordering::Relaxed))
-        };
-        [("full", count(|it| &it.full)), ("silent", count(|it| &it.silent)), ("strange", count(|it| &it.strange))]
+    pub fn sent_away(&self) -> [(&'static str, u64); 4] {
+        self.0.door.as_ref().map_or_else(|| door::Counts::default().sent_away(), |door| door.counts.sent_away())
     }
 
     /// The addresses that answers offer: the announced ones, or this machine's.

@@ -11,7 +11,7 @@ use parlor_media::sdp::CodecName;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::door::{Bounds, Door, DoorHandle};
+use super::door::{self, Bounds, Door, DoorHandle};
 use super::{CallEvent, Command, Inner, MOST_COMMANDS, Sfu, ShardHandle, Shared, Taps, lane, socket, tap, thread};
 
 /// Events that wait for the layers above at most; beyond them a shard keeps its own backlog.
@@ -102,6 +102,14 @@ pub enum StartError {
 pub fn shard_count(config: &Config) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if config.shards == 0 { cores.min(MOST_SHARDS) } else { config.shards.min(MOST_SHARDS) }
+}
+
+/// How many files the connections of a configuration can be at most: those over TCP, and one for each client in one-port mode.
+#[must_use]
+pub fn most_files(config: &Config) -> u64 {
+    let tcp = if config.tcp_port.is_some() { config.tcp_connections + door::MOST_NEWCOMERS } else { 0 };
+    let lanes = if config.one_port { shard_count(config) * lane::MOST_LANES } else { 0 };
+    (tcp + lanes) as u64
 }
 
 impl Sfu {

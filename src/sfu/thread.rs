@@ -16,7 +16,9 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::lane::Lanes;
+use super::quality::report_of;
 use super::socket::{Buffers, Sockets};
+use super::stray::Strays;
 use super::tap::{Sampled, Spouts, Tapping, codec_of};
 use super::watch::{Remedy, Watch};
 use super::{
@@ -57,8 +59,9 @@ pub(super) struct Shard {
     members: HashMap<ParticipantId, (CallId, u64)>,
     loop_lag: Duration,
     pub(super) send_errors: u64,
-    /// Datagrams handed to another shard of the same port, and those that found no room there.
-    pub(super) handed_over: [u64; 2],
+    /// Datagrams handed to another shard of the same port, those that found no room there, and those of which there were too many.
+    pub(super) handed_over: [u64; 3],
+    pub(super) strays: Strays,
     events_lost: u64,
     stopped: bool,
     pub(super) watch: Watch,
@@ -95,7 +98,8 @@ impl Shard {
             members: HashMap::new(),
             loop_lag: Duration::ZERO,
             send_errors: 0,
-            handed_over: [0; 2],
+            handed_over: [0; 3],
+            strays: Strays::default(),
             events_lost: 0,
             stopped: false,
             watch: Watch::default(),
@@ -199,6 +203,8 @@ impl Shard {
                 Output::Transmit(transmit) => {
                     self.send_errors += self.sockets.send(&transmit);
                 }
+                // Calls are not shared between shards yet.
+                Output::Relay(relay) => self.core.give_back(relay.bytes),
                 Output::Event(event) => {
                     let event = match told(event) {
                         Told::Call(event) => event,
@@ -207,7 +213,7 @@ impl Shard {
                             continue;
                         }
                     };
-                    if let CallEvent::Lost { participant, .. } = &event {
+                    if let CallEvent::Lost { participant, .. } | CallEvent::Broke { participant, .. } = &event {
                         self.members.remove(participant);
                     }
                     self.tell(event);
@@ -244,6 +250,8 @@ impl Shard {
 
     fn take_commands(&mut self) -> bool {
         self.stopped |= self.inbox.shared.stopped.load(Ordering::Acquire);
+        // Before the queue is looked into: whoever hands something over from now on knocks again.
+        self.inbox.shared.knocked.store(false, Ordering::SeqCst);
         // What overflowed is newer than all that was queued then: as long as it waits, nothing of its kind is queued.
         let overflowed = !self.overflow().is_empty();
         let most = if overflowed { MOST_COMMANDS } else { MOST_AT_ONCE };
@@ -443,6 +451,9 @@ fn told(event: Event) -> Told {
         Event::Lost { call, participant, connection } => {
             CallEvent::Lost { call: call_of(call), participant: participant_of(participant), connection }
         }
+        Event::Broke { call, participant, connection } => {
+            CallEvent::Broke { call: call_of(call), participant: participant_of(participant), connection }
+        }
         Event::Slots { call, participant, slots } => {
             let slots = slots.into_iter().map(|slot| SlotState {
                 mid: slot.mid,
@@ -459,6 +470,10 @@ fn told(event: Event) -> Told {
         }
         Event::Track { call, track, active } => {
             CallEvent::Track { call: call_of(call), track: track_of(track), active }
+        }
+        Event::Quality { call, participant, report } => {
+            let (call, participant, report) = (call_of(call), participant_of(participant), report_of(report));
+            CallEvent::Quality { call, participant, report }
         }
         Event::Speakers { call, speakers } => {
             let speakers =

@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::{
     Error, Store,
-    pool::{Tx, execute, on_pool},
+    pool::{Tx, execute, execute_now, on_pool},
 };
-use crate::domain::{CallId, Epoch, Role, Room, RoomId, RoomKind, Time, UserId, Visibility};
+use crate::domain::{CallId, Door, Epoch, Role, Room, RoomId, RoomKind, Time, UserId, Visibility};
 
 /// A room with what only the server needs to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct RoomRecord {
     pub call: CallId,
     /// Who made it.
     pub created_by: UserId,
+    /// Who may come in, as its hosts want it.
+    pub door: Door,
 }
 
 #[derive(FromRow)]
@@ -30,6 +32,8 @@ struct RoomRow {
     call_id: Uuid,
     created_by: Uuid,
     created_at: i64,
+    locked: bool,
+    waiting_room: bool,
 }
 
 impl TryFrom<RoomRow> for RoomRecord {
@@ -47,6 +51,7 @@ impl TryFrom<RoomRow> for RoomRecord {
             },
             call: CallId::from_uuid(row.call_id),
             created_by: UserId::from_uuid(row.created_by),
+            door: Door { locked: row.locked, waiting_room: row.waiting_room },
         })
     }
 }
@@ -87,6 +92,26 @@ impl Store {
         let row: Option<RoomRow> = on_pool!(&self.read, db => sqlx::query_as("select * from rooms where call_id = $1")
             .bind(call.as_uuid()).fetch_optional(db))?;
         row.map(RoomRecord::try_from).transpose().map(|record| self.if_open(record))
+    }
+
+    /// Locks a room, or unlocks it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_room(&self, id: RoomId, locked: bool) -> Result<(), Error> {
+        const SQL: &str = "update rooms set locked = $2 where id = $1";
+        execute_now!(&self.write, sqlx::query(SQL).bind(id.as_uuid()).bind(locked))?;
+        Ok(())
+    }
+
+    /// Lets people wait before a room, or no more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_waiting_room(&self, id: RoomId, enabled: bool) -> Result<(), Error> {
+        const SQL: &str = "update rooms set waiting_room = $2 where id = $1";
+        execute_now!(&self.write, sqlx::query(SQL).bind(id.as_uuid()).bind(enabled))?;
+        Ok(())
     }
 
     /// Public rooms, newest first; those made before `before`, if it is given.

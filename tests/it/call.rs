@@ -6,6 +6,9 @@ use webrtc::peer_connection::{RTCPeerConnectionState, RTCSignalingState};
 use crate::harness::Server;
 use crate::peer::{Arrival, Caller, Kind, Peer, meet};
 
+/// An offer of a browser; nobody connects by it.
+const OFFER: &str = include_str!("../../media/fixtures/offers/chromium-call.sdp");
+
 const BOTH: [Kind; 2] = [Kind::Audio, Kind::Video];
 
 /// A room for a call and its owner in it.
@@ -351,11 +354,27 @@ async fn the_fifty_first_finds_the_room_full() {
     let server = Server::start().await;
     let olga = server.enter("olga").await;
     let room = olga.create_room("call", "public").await;
-    let mut sockets = vec![olga.connect_to(&room).await];
+    let tracks = json!([{"mid": "0", "source": "microphone"}, {"mid": "1", "source": "camera"}]);
+    let offer = json!({"roomId": room, "sdp": OFFER, "tracks": tracks});
+    let mut sockets = vec![olga.connect_to(&room).await.0];
     for guest in 1..50 {
-        sockets.push(server.enter(&format!("guest-{guest}")).await.connect_to(&room).await);
+        sockets.push(server.enter(&format!("guest-{guest}")).await.connect_to(&room).await.0);
     }
+    // They are in the call, not in the room alone.
+    for socket in &mut sockets {
+        assert_eq!(socket.ask("call.offer", offer.clone()).await["type"], "call.answer");
+    }
+    // Another tab of somebody takes no seat: people are counted.
+    let (mut tab, _) = olga.connect_to(&room).await;
+    let answer = tab.ask("call.offer", offer.clone()).await;
+    assert_eq!(answer["data"]["participants"].as_array().map(Vec::len), Some(51), "{answer}");
     let mut last = server.enter("last").await.connect().await;
     let error = last.refused("join_room", json!({"roomId": room}), "room_full").await;
     assert_eq!(error["detail"]["limit"], 50, "{error}");
+    // Who leaves frees their seat at once, whatever becomes of their connection.
+    let left = sockets[7].ask("leave_room", json!({"roomId": room})).await;
+    assert_eq!(left["type"], "ok", "{left}");
+    last.join(&room).await;
+    assert_eq!(last.ask("call.offer", offer).await["type"], "call.answer");
+    sockets[7].refused("join_room", json!({"roomId": room}), "room_full").await;
 }

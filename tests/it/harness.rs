@@ -359,6 +359,11 @@ impl Socket {
         }
     }
 
+    /// A frame that came while the test waited for another.
+    pub(crate) fn early(&mut self) -> Option<Value> {
+        self.early.pop_front()
+    }
+
     /// The next frame of a type; others before it are dropped.
     pub(crate) async fn next_of(&mut self, kind: &str) -> Value {
         loop {

@@ -1,6 +1,6 @@
 //! What hosts do to a call, seen by those in it: packets really cease, and doors are really shut.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{Person, Server, Socket};
@@ -104,7 +104,7 @@ async fn a_disabled_camera_is_gone_whatever_its_owner_does() {
     let server = Server::start().await;
     let (mut olga, mut ada) = call_of_two(&server).await;
     let (of_ada, camera) = (ada.participant().to_owned(), ada.track(Kind::Video).to_owned());
-    let disable = |disabled: bool| json!({"userId": ada.person.id, "source": "camera", "disabled": disabled});
+    let disable = |disabled: bool| json!({"target": {"userId": ada.person.id}, "source": "camera", "disabled": disabled});
     let (off, on) = (disable(true), disable(false));
     olga.done("call.disable", off.clone()).await;
     let stopped = ada.event("track.stopped", |_| true).await;
@@ -137,7 +137,7 @@ async fn a_disabled_camera_is_gone_whatever_its_owner_does() {
     olga.peer.receives_kind(Kind::Video, &ada.peer).await;
 
     // For everybody, but for hosts.
-    olga.done("call.disable", json!({"userId": null, "source": "camera", "disabled": true})).await;
+    olga.done("call.disable", json!({"target": "everybody", "source": "camera", "disabled": true})).await;
     heard_unseen(&olga, &ada.peer).await;
     ada.peer.receives(&olga.peer).await;
     let dora = Caller::join(&server.enter("dora").await, &room, 6, 4).await;
@@ -210,7 +210,8 @@ async fn who_waits_gets_nothing_until_a_host_lets_them_in() {
     let (one, since) = (&told["waiting"][0], &told["waiting"][0]["since"]);
     assert_eq!(*one, json!({"userId": cleo.id, "nickname": "cleo", "since": since}));
     let listed = olga.person.get(&format!("/rooms/{room}/call/waiting")).await.expect(StatusCode::OK);
-    assert_eq!(listed, told);
+    assert_eq!(listed["waiting"], told["waiting"]);
+    assert_eq!((&told["whole"], &told["gone"], &told["count"]), (&json!(false), &json!([]), &json!(1)));
     ada.person.get(&format!("/rooms/{room}/call/waiting")).await.refused(403, "forbidden");
 
     // Nothing by REST, nothing by the other frames, and nothing by itself.
@@ -231,16 +232,17 @@ async fn who_waits_gets_nothing_until_a_host_lets_them_in() {
     let mut socket = cleo.resume(&token).await;
     socket.refused("join_room", in_room(&room), "waiting").await;
     let still = olga.person.get(&format!("/rooms/{room}/call/waiting")).await.expect(StatusCode::OK);
-    assert_eq!(still, told, "she has kept her place");
+    assert_eq!(still, listed, "she has kept her place");
 
-    ada.socket.refused("call.admit", json!({"roomId": room, "userId": cleo.id}), "forbidden").await;
-    olga.done("call.admit", json!({"userId": cleo.id})).await;
+    ada.socket.refused("call.admit", json!({"roomId": room, "target": {"userId": cleo.id}}), "forbidden").await;
+    olga.done("call.admit", json!({"target": {"userId": cleo.id}})).await;
     // It is the very first thing that she hears: nobody told her anything before.
     let admitted = socket.next().await;
     assert_eq!(admitted, json!({"type": "call.admitted", "roomId": room, "data": {}}));
     let state = socket.join(&room).await;
     assert_eq!(state["data"]["call"]["participants"].as_array().map(Vec::len), Some(2));
-    assert_eq!(olga.event("call.waiting", |_| true).await, json!({"waiting": []}));
+    let gone = json!({"whole": false, "waiting": [], "gone": [cleo.id], "count": 0});
+    assert_eq!(olga.event("call.waiting", |_| true).await, gone);
     // Once admitted is admitted.
     socket.ask("leave_room", in_room(&room)).await;
     socket.join(&room).await;
@@ -250,10 +252,10 @@ async fn who_waits_gets_nothing_until_a_host_lets_them_in() {
     let (dora, eve) = (server.enter("dora").await, server.enter("eve").await);
     let mut doras = waiting(&dora, &room).await;
     let mut eves = waiting(&eve, &room).await;
-    olga.event("call.waiting", |data| data["waiting"].as_array().map(Vec::len) == Some(2)).await;
+    olga.event("call.waiting", |data| data["count"] == 2 && data["waiting"][0]["userId"] == eve.id.as_str()).await;
     let left = doras.ask("leave_room", in_room(&room)).await;
     assert_eq!(left["type"], "ok", "{left}");
-    olga.event("call.waiting", |data| data["waiting"].as_array().map(Vec::len) == Some(1)).await;
+    olga.event("call.waiting", |data| data["count"] == 1 && data["gone"] == json!([dora.id])).await;
     let deny = olga.person.post(&format!("/rooms/{room}/call/deny"), json!({"userId": eve.id})).await;
     deny.expect(StatusCode::NO_CONTENT);
     let denied = eves.next_of("call.denied").await;
@@ -316,16 +318,16 @@ async fn every_role_may_do_what_the_table_says_over_the_socket() {
     let participant = ada.participant().to_owned();
     let frames = [
         ("call.mute_all", json!({"muted": true}), "muteTrack"),
-        ("call.disable", json!({"userId": ben.id, "source": "screen", "disabled": true}), "hostCall"),
+        ("call.disable", json!({"target": {"userId": ben.id}, "source": "screen", "disabled": true}), "hostCall"),
         ("call.spotlight", json!({"participantId": participant}), "hostCall"),
         ("call.lock", json!({"locked": true}), "hostCall"),
         ("call.waiting_room", json!({"enabled": true}), "hostCall"),
-        ("call.admit", json!({"userId": null}), "hostCall"),
+        ("call.admit", json!({"target": "everybody"}), "hostCall"),
         ("call.deny", json!({"userId": ben.id}), "hostCall"),
         ("call.end", json!({}), "endCall"),
     ];
     let above = [
-        ("call.disable", json!({"userId": owner, "source": "camera", "disabled": true}), "hostCall"),
+        ("call.disable", json!({"target": {"userId": owner}, "source": "camera", "disabled": true}), "hostCall"),
         ("call.remove", json!({"userId": owner}), "hostCall"),
         ("call.remove", json!({"userId": owner, "forGood": true}), "removeMember"),
     ];
@@ -352,10 +354,85 @@ async fn every_role_may_do_what_the_table_says_over_the_socket() {
     // Ids that name nobody.
     let nobody = json!({"participantId": olga.room});
     assert_eq!(olga.ask("call.spotlight", nobody).await["data"]["code"], "not_found");
-    let nobody = json!({"userId": olga.room, "source": "camera", "disabled": true});
+    let nobody = json!({"target": {"userId": olga.room}, "source": "camera", "disabled": true});
     assert_eq!(olga.ask("call.disable", nobody).await["data"]["code"], "not_found");
     assert_eq!(olga.ask("call.remove", json!({"userId": olga.room})).await["data"]["code"], "not_found");
     assert_eq!(olga.ask("call.remove", json!({"userId": owner})).await["data"]["code"], "bad_request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_befalls_everybody_because_a_field_was_forgotten() {
+    let server = Server::start().await;
+    let (mut olga, ada) = call_of_two(&server).await;
+    let calls = format!("/rooms/{}/call", olga.room);
+    let disable = json!({"source": "camera", "disabled": true});
+    let of_old = json!({"userId": null, "source": "camera", "disabled": true});
+    for (frame, path, data) in [
+        ("call.disable", "disable", disable),
+        ("call.disable", "disable", of_old),
+        ("call.admit", "admit", json!({})),
+        ("call.admit", "admit", json!({"userId": null})),
+    ] {
+        let reply = olga.ask(frame, data.clone()).await;
+        let error = &reply["data"];
+        assert_eq!((&error["code"], &error["detail"]["field"]), (&json!("bad_request"), &json!("target")), "{reply}");
+        let problem = olga.person.post(&format!("{calls}/{path}"), data).await.refused(400, "bad_request");
+        assert_eq!(problem["extra"]["field"], "target", "{problem}");
+    }
+    let (_, state) = ada.person.connect_to(&olga.room).await;
+    assert_eq!(state["data"]["call"]["controls"]["disabled"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_on_the_site_holds_for_open_sockets_at_once() {
+    let server = Server::start().await;
+    let (olga, _ada) = call_of_two(&server).await;
+    let (guard, admin, room) = (server.enter("guard").await, server.administrator("admin").await, &olga.room);
+    let (mut socket, _) = guard.connect_to(room).await;
+    let lock = |locked: bool| json!({"roomId": room, "locked": locked});
+    socket.refused("call.lock", lock(true), "forbidden").await;
+    promote(&admin, &guard).await;
+    assert_eq!(socket.next_of("site_role").await["data"], json!({"role": "moderator"}));
+    assert_eq!(socket.ask("call.lock", lock(true)).await["type"], "ok");
+    // Where they were not either: they go past the lock.
+    socket.ask("leave_room", in_room(room)).await;
+    socket.join(room).await;
+    socket.ask("leave_room", in_room(room)).await;
+    let role = format!("/users/{}/role", guard.id);
+    let demoted = admin.ask(Method::PUT, &role, Some(json!({"role": "member"}))).await;
+    demoted.expect(StatusCode::OK);
+    assert_eq!(socket.next_of("site_role").await["data"], json!({"role": "member"}));
+    socket.refused("join_room", in_room(room), "room_locked").await;
+    let unlocked = olga.person.post(&format!("/rooms/{room}/call/lock"), json!({"locked": false})).await;
+    unlocked.expect(StatusCode::NO_CONTENT);
+    socket.join(room).await;
+    socket.refused("call.lock", lock(true), "forbidden").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_stays_as_it_was_left() {
+    let server = Server::start().await;
+    let olga = server.enter("olga").await;
+    let room = olga.create_room("call", "public").await;
+    let (mut socket, _) = olga.connect_to(&room).await;
+    assert_eq!(socket.ask("call.lock", json!({"roomId": room, "locked": true})).await["type"], "ok");
+    let enabled = json!({"roomId": room, "enabled": true});
+    assert_eq!(socket.ask("call.waiting_room", enabled).await["type"], "ok");
+    // Nobody is there any more, and the server begins anew.
+    drop(socket);
+    let server = Server::start_in(server.stop().await, |_| {}).await;
+    let (olga, ada) = (olga.at(&server.base), server.enter("ada").await);
+    let mut socket = ada.connect().await;
+    socket.refused("join_room", in_room(&room), "room_locked").await;
+    let lock = olga.post(&format!("/rooms/{room}/call/lock"), json!({"locked": false})).await;
+    lock.expect(StatusCode::NO_CONTENT);
+    socket.refused("join_room", in_room(&room), "waiting").await;
+    let (mut host, state) = olga.connect_to(&room).await;
+    let controls = &state["data"]["call"]["controls"];
+    assert_eq!((&controls["locked"], &controls["waitingRoom"]), (&json!(false), &json!(true)), "{state}");
+    // Who comes in as a host is told all who wait.
+    let waiting = host.next_of("call.waiting").await;
+    assert_eq!((&waiting["data"]["whole"], &waiting["data"]["count"]), (&json!(true), &json!(1)), "{waiting}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -367,12 +444,12 @@ async fn the_site_moderators_are_hosts_everywhere() {
     guard.post(&format!("/rooms/{room}/call/mute-all"), json!({"muted": true})).await.refused(409, "not_in_room");
     promote(&server.administrator("admin").await, &guard).await;
     // Without a seat in it, and on the owner too.
-    let mute = json!({"userId": olga.person.id, "source": "microphone", "disabled": true});
+    let mute = json!({"target": {"userId": olga.person.id}, "source": "microphone", "disabled": true});
     guard.post(&format!("/rooms/{room}/call/disable"), mute).await.expect(StatusCode::NO_CONTENT);
     let stopped = olga.event("track.stopped", |_| true).await;
     assert_eq!((&stopped["reason"], &stopped["by"]), (&json!("disabled_by_host"), &json!(guard.id)));
     ada.peer.misses(Kind::Audio, &olga.peer).await;
-    let lift = json!({"userId": olga.person.id, "source": "microphone", "disabled": false});
+    let lift = json!({"target": {"userId": olga.person.id}, "source": "microphone", "disabled": false});
     assert_eq!(olga.ask("call.disable", lift).await["data"]["code"], "forbidden", "the owner does not lift it");
     guard
         .post(&format!("/rooms/{room}/call/waiting-room"), json!({"enabled": true}))

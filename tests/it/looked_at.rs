@@ -11,12 +11,12 @@ use crate::harness::{Person, Server, until};
 use crate::projector::{Projector, Show};
 
 /// A drawn person, harmless, and a drawing beyond doubt.
-const DRAWING: &str = "tests/it/fixtures/drawing.png";
+pub(crate) const DRAWING: &str = "tests/it/fixtures/drawing.png";
 /// Something that is none.
 const BLUR: &str = "gradients=size=320x180:speed=0.005:seed=7:nb_colors=4";
 
 /// A server that looks often and takes drawings for what must not be shown.
-async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     Server::start_with(|config| {
         let policy = config.data_dir.with_file_name("policy.toml");
         std::fs::write(&policy, "suspected_every_ms = 300\n[labels]\nDrawing = 0.9\n").expect("the folder is there");
@@ -28,7 +28,7 @@ async fn server() -> Server {
 }
 
 /// Somebody who reviews.
-async fn moderator(server: &Server) -> Person {
+pub(crate) async fn moderator(server: &Server) -> Person {
     let person = server.enter("olga").await;
     let link = server.running().admin_link.clone().expect("nobody is administrator yet");
     let secret = link.rsplit('/').next().expect("a link ends with its secret");
@@ -36,13 +36,13 @@ async fn moderator(server: &Server) -> Person {
     person
 }
 
-fn picture(source: &str, is_h264: bool) -> Show {
+pub(crate) fn picture(source: &str, is_h264: bool) -> Show {
     let make = if is_h264 { Film::h264 } else { Film::vp8 };
     Show { picture: Some(make(source, 15, 4, 15)), is_h264, ..Show::default() }
 }
 
 /// The first case about somebody that waits for a decision.
-async fn case_about(olga: &Person, user: &str) -> Value {
+pub(crate) async fn case_about(olga: &Person, user: &str) -> Value {
     until("there is a case", async || {
         let cases = olga.get("/moderation/cases").await.expect(StatusCode::OK);
         cases["cases"].as_array().into_iter().flatten().find(|case| case["subject"]["userId"] == user).cloned()

@@ -169,35 +169,45 @@ async fn strangers_are_sent_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_address_gets_so_many_connections_and_no_more() {
+async fn who_shows_nothing_takes_nobodys_place() {
     let server = server(|config| config.sfu.tcp_connections_per_address = 3).await;
     let olga = server.enter("olga").await;
     let room = olga.create_room("call", "public").await;
     let olga = Caller::join(&olga, &room, 1, 2).await;
     let door = door_of(&olga);
     let waiting = tokio::task::spawn_blocking(move || {
-        let waiting: Vec<_> = (0..3).map(|_| Stranger::come(door)).collect();
-        Stranger::come(door).sees_the_end();
+        let mut waiting: Vec<_> = (0..3).map(|_| Stranger::show(door, &[0])).collect();
+        // One more of the same address: who has waited longest goes, long before its time is over.
+        waiting.push(Stranger::show(door, &[0]));
+        waiting.remove(0).sees_the_end();
         waiting
     });
-    let waiting = waiting.await.expect("the fourth is sent away");
-    drop(waiting);
-    // The places are free again.
+    let waiting = waiting.await.expect("the first is sent away");
+    // They wait still, and somebody who has something to show comes in all the same.
     let ada = Caller::join_by(Way::tcp(), &server.enter("ada").await, &room, 2, 2).await;
     meet(&olga, &ada).await;
+    drop(waiting);
+    let crowded = "parlor_media_tcp_refused_total{reason=\"crowded\"}";
+    until(crowded, async || figure(&server.base, crowded).await.filter(|count| *count >= 2.0)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_doctor_says_what_is_reached_and_what_is_not() {
-    let server = server(|_| {}).await;
-    let said = parlor::doctor::examine(&server.base, true).await.expect("the server answers");
-    let told = said.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(said.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("Media over UDP reaches 127.0.0.1:"), "{told:?}");
-    assert!(told[1].starts_with("Media over TCP reaches 127.0.0.1:"), "{told:?}");
-    // Nobody is at an address for documentation (RFC 5737), whatever this machine's network makes of it.
-    let nowhere = Server::start_with(|config| config.announced_address = vec!["192.0.2.1".parse().unwrap()]).await;
-    let said = parlor::doctor::examine(&nowhere.base, true).await.expect("the server answers");
-    let [udp] = &said[..] else { panic!("{said:?}") };
-    assert!(udp.closed.is_some() && udp.to_string().contains("open UDP port"), "{udp}");
+async fn one_address_gets_so_many_connections_and_no_more() {
+    let server = server(|config| config.sfu.tcp_connections_per_address = 1).await;
+    let olga = server.enter("olga").await;
+    let room = olga.create_room("call", "public").await;
+    let ada = Caller::join_by(Way::tcp(), &olga, &room, 1, 2).await;
+    let door = door_of(&ada);
+    let sdp = ada.answer["sdp"].as_str().expect("an answer has SDP");
+    let ours = sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).expect("an answer has it").to_owned();
+    let check = framed(&binding(&user_name(&format!("{ours}:bbb"))));
+    let second = tokio::task::spawn_blocking(move || Stranger::show(door, &check).sees_the_end());
+    second.await.expect("the second is sent away");
+    let full = "parlor_media_tcp_refused_total{reason=\"full\"}";
+    until(full, async || figure(&server.base, full).await.filter(|count| *count >= 1.0)).await;
+    // The place is free again when its owner is gone.
+    ada.close().await;
+    let none = async || figure(&server.base, "parlor_media_tcp_connections").await.filter(|now| *now == 0.0);
+    until("it is closed", none).await;
+    Caller::join_by(Way::tcp(), &server.enter("bob").await, &room, 2, 2).await;
 }

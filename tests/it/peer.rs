@@ -137,6 +137,21 @@ impl Peer {
 
     /// The same, by some way.
     pub(crate) async fn by(way: Way, tag: u32, slots: usize) -> Self {
+        let mut peer = Self::bare(way, tag).await;
+        peer.add_tracks().await;
+        peer.add_slots(slots).await;
+        peer
+    }
+
+    /// A connection that only watches.
+    pub(crate) async fn watching(slots: usize) -> Self {
+        let mut peer = Self::bare(Way::direct(), 0).await;
+        peer.add_slots(slots).await;
+        peer
+    }
+
+    /// A connection without sections.
+    async fn bare(way: Way, tag: u32) -> Self {
         let shared = Arc::new(Shared::default());
         let requests = Requests::default();
         let (state_tx, state) = watch::channel(RTCPeerConnectionState::New);
@@ -148,6 +163,8 @@ impl Peer {
         let settings = SettingEngineBuilder::new()
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_relay_acceptance_min_wait(Some(Duration::ZERO))
+            // Who is at no address of his own choice has new sockets after a restart, as browsers have.
+            .with_discard_local_candidates_during_ice_restart(way.from.starts_with("0.0.0.0"))
             .build();
         let policy = if way.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
         let connection = PeerConnectionBuilder::new()
@@ -168,7 +185,7 @@ impl Peer {
             .expect("a connection needs nothing but a port");
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
         let road = way.mischief.map(Road::new).or(way.tls.map(Road::by_tls));
-        let mut peer = Self {
+        Self {
             tag,
             connection,
             tracks: None,
@@ -179,10 +196,7 @@ impl Peer {
             publishing: None,
             road,
             tcp: way.tcp,
-        };
-        peer.add_tracks().await;
-        peer.add_slots(slots).await;
-        peer
+        }
     }
 
     async fn add_tracks(&mut self) {

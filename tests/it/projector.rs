@@ -36,6 +36,8 @@ pub(crate) struct Show {
     pub(crate) clock_ahead_us: i64,
     /// Begin anew when the film is over.
     pub(crate) again: bool,
+    /// Receive-only sections of each kind.
+    pub(crate) slots: usize,
 }
 
 impl Default for Show {
@@ -48,6 +50,7 @@ impl Default for Show {
             loss_pm: 0,
             clock_ahead_us: 0,
             again: true,
+            slots: 1,
         }
     }
 }
@@ -72,7 +75,7 @@ impl Playing {
         let lines = sound.chain(picture).collect();
         let seed = uuid::Uuid::now_v7().as_u128() as u64;
         let plan =
-            Plan { lines, audio_slots: 1, video_slots: 1, sees_h264: true, history: 512, seed, ..Plan::default() };
+            Plan { lines, audio_slots: show.slots, video_slots: show.slots, sees_h264: true, history: 512, seed, ..Plan::default() };
         let identity = Identity::new(&Certificate::generate().expect("the system has randomness")).expect("it is good");
         Prepared { client: Client::new(plan, &identity), show }
     }

@@ -107,7 +107,7 @@ fn configuration(address: SocketAddr, folder: &TempDir) -> String {
 }
 
 /// The ICE servers that the server names to somebody.
-async fn ice_servers(person: &Person) -> Vec<RTCIceServer> {
+pub(crate) async fn ice_servers(person: &Person) -> Vec<RTCIceServer> {
     let answer = person.get("/webrtc/ice-servers").await.expect(StatusCode::OK);
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let server = |entry: &serde_json::Value| RTCIceServer {
@@ -184,8 +184,8 @@ fn own_certificate(server: &Server) -> CertificateDer<'static> {
 }
 
 /// Takes TLS off the page's port, which the sockets of these tests do not speak; the address without it.
-fn plain(server: &Server, certificate: CertificateDer<'static>) -> String {
-    let (listener, address) = (TcpListener::bind("127.0.0.1:0").expect("a free port"), server.running().address);
+pub(crate) fn plain(address: SocketAddr, certificate: CertificateDer<'static>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let base = format!("http://{}", listener.local_addr().expect("it is bound"));
     listener.set_nonblocking(true).expect("it can be");
     let listener = tokio::net::TcpListener::from_std(listener).expect("there is a runtime");
@@ -206,7 +206,7 @@ fn plain(server: &Server, certificate: CertificateDer<'static>) -> String {
 async fn a_native_client_comes_by_tls() {
     let mut server = relaying(|config| config.tls = Tls::SelfSigned).await;
     let certificate = own_certificate(&server);
-    server.base = plain(&server, certificate.clone());
+    server.base = plain(server.running().address, certificate.clone());
     let callers = call_by(&server, async |person| {
         let ticket = Ticket { servers: ice_servers(person).await, certificate: certificate.clone() };
         Way { tls: Some(ticket), ..Way::direct() }

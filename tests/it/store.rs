@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parlor::domain::{
-    CallId, Epoch, Event, Fact, FamilyId, MessageId, Position, Refusal, Role, Room, RoomId, RoomKind, SiteRole, Time,
+    CallId, Door, Epoch, Event, Fact, FamilyId, MessageId, Position, Refusal, Role, Room, RoomId, RoomKind, SiteRole, Time,
     UserId, Visibility, message::Author, user::Nickname,
 };
 use parlor::store::{
@@ -92,7 +92,7 @@ pub(crate) async fn room(store: &Store, owner: &Author, visibility: Visibility) 
         max_participants: 50,
         created_at: Time::now(),
     };
-    let record = RoomRecord { room, call: CallId::new(), created_by: owner.id };
+    let record = RoomRecord { room, call: CallId::new(), created_by: owner.id, door: Door::default() };
     store.create_room(&record).await.unwrap();
     assert_eq!(store.room(record.room.id).await.unwrap(), Some(record.clone()));
     record.room.id

@@ -1,7 +1,7 @@
 //! What the store keeps of strangers, and what it does not.
 
 use parlor::domain::{
-    CallId, MatchId, Refusal, Room, RoomId, RoomKind, Time, Visibility,
+    CallId, Door, MatchId, Refusal, Room, RoomId, RoomKind, Time, Visibility,
     matching::{AgeBand, MatchMode},
     message::Author,
 };
@@ -80,7 +80,7 @@ async fn room(store: &Store, users: [&Author; 2]) -> RoomRecord {
         max_participants: 2,
         created_at: Time::from_ms(1_000),
     };
-    let record = RoomRecord { room, call: CallId::new(), created_by: users[0].id };
+    let record = RoomRecord { room, call: CallId::new(), created_by: users[0].id, door: Door::default() };
     store.create_match_room(&record, users.map(|user| user.id)).await.unwrap();
     record
 }

@@ -312,7 +312,8 @@ fn an_offer_that_is_refused_leaves_nothing_unknown_behind() {
     let user = User { id: user, nickname: "ada".to_owned(), role: SiteRole::Member };
     let of = |mid: &str, source| OfferedSource { mid: mid.to_owned(), source };
     let begins = |_, _| crate::rooms::call::Beginning { held: None, muted: false, cleared: true };
-    let first = seats.join(session, &user, 50).unwrap().begin_offer(&[of("0", TrackSource::Microphone)]);
+    let newcomer = crate::rooms::call::Newcomer { session, user: &user, key: None, sends: true };
+    let first = seats.join(newcomer, 50).unwrap().begin_offer(&[of("0", TrackSource::Microphone)]);
     seats.publish(session, &first, true, begins).unwrap();
     // One line lies, the other two do not; the media side may have taken all.
     let lines = [of("0", TrackSource::Screen), of("5", TrackSource::Camera)];

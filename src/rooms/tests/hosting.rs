@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{Controls, HostAct, Standing, call::StopReason, can, controls::MutedAll};
+use crate::domain::{Controls, HostAct, Standing, Whom, call::StopReason, can, controls::MutedAll};
 use crate::rooms::hosted::{Host, Hosted, Overruled};
 use crate::rooms::orders::Orders;
 
@@ -73,8 +73,8 @@ const fn mute_all(muted: bool, may_unmute: bool) -> HostAct {
     HostAct::MuteAll { muted, may_unmute }
 }
 
-fn disable(user_id: Option<UserId>, source: TrackSource, disabled: bool) -> HostAct {
-    HostAct::Disable { user_id, source, disabled }
+fn disable(user: Option<UserId>, source: TrackSource, disabled: bool) -> HostAct {
+    HostAct::Disable { target: user.map_or(Whom::Everybody, Whom::UserId), source, disabled }
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn what_is_disabled_for_all_does_not_hold_for_hosts() {
         house.act(&ada, room, disable(None, source, false)).await.unwrap();
     }
     assert!(!house.flags(&ben, room, CAMERA).await.1);
-    assert!(house.rooms.lobby().orders.is_empty(), "what is over is forgotten");
+    assert!(house.rooms.lobby().orders.len() == 0, "what is over is forgotten");
 }
 
 #[tokio::test]
@@ -300,9 +300,7 @@ async fn a_locked_room_takes_nobody_new() {
     house.rooms.leave(&ada, room).unwrap();
     house.enter(&ada, room).await.unwrap();
     house.offer(&house.seat(&ada, room)).await.unwrap();
-    let guard = house.person("guard").await;
-    let user = User { role: SiteRole::Moderator, ..guard.caller.user.clone() };
-    let guard = Arc::new(session(Caller { user, ..guard.caller.clone() }));
+    let guard = house.moderator("guard").await;
     house.enter(&guard, room).await.unwrap();
     house.act(&guard, room, HostAct::Lock { locked: false }).await.unwrap();
     house.enter(&cleo, room).await.unwrap();
@@ -337,7 +335,7 @@ async fn every_role_does_what_the_table_allows() {
         (Action::HostCall, HostAct::Spotlight { participant_id: None }),
         (Action::HostCall, HostAct::Lock { locked: false }),
         (Action::HostCall, HostAct::WaitingRoom { enabled: true }),
-        (Action::HostCall, HostAct::Admit { user_id: None }),
+        (Action::HostCall, HostAct::Admit { target: Whom::Everybody }),
         (Action::HostCall, HostAct::Deny { user_id: waiter.caller.user.id }),
         (Action::EndCall, HostAct::End),
     ];
@@ -407,7 +405,7 @@ fn the_higher_hosts_word_stands() {
 fn what_hosts_settled_outlives_an_empty_room_for_a_while() {
     let (mut orders, begun) = (Orders::default(), std::time::Instant::now());
     let minutes = |number: u64| begun + std::time::Duration::from_secs(60 * number);
-    orders.hosted.lock(true);
+    orders.hosted.mute_all(UserId::new(), Some(MutedAll { may_unmute: false }));
     orders.set_empty(true, begun);
     orders.expire(minutes(9));
     assert!(!orders.is_empty());

@@ -1,6 +1,6 @@
 use super::hosting::{call, facts};
 use super::*;
-use crate::domain::{Addressee, HostAct, Notice, Told, Waiter};
+use crate::domain::{Addressee, HostAct, Notice, Told, Waiter, Waiting, Whom};
 use crate::rooms::hosted::{DENIED_FOR, Hosted, WAITING_LIMIT};
 
 fn notices(news: &[News]) -> Vec<(SessionId, Told)> {
@@ -29,12 +29,14 @@ async fn who_waits_gets_nothing_of_the_call_until_admitted() {
     // The hosts hear of it, and nobody else.
     let told = facts(&house.all_told().await);
     let hosts = Audience::User(ada.caller.user.id);
-    let lists = told.iter().map(|(to, fact)| match fact {
-        Fact::CallWaiting(waiting) => (*to, names(waiting)),
+    let changes = told.iter().map(|(to, fact)| match fact {
+        Fact::CallWaiting(Waiting { whole: false, waiting, gone, count }) if gone.is_empty() => {
+            (*to, names(waiting), *count)
+        }
         other => panic!("{other:?}"),
     });
-    let lists = lists.collect::<Vec<_>>();
-    assert_eq!(lists, [(hosts, vec!["cleo"]), (hosts, vec!["cleo", "dora"])]);
+    let changes = changes.collect::<Vec<_>>();
+    assert_eq!(changes, [(hosts, vec!["cleo"], 1), (hosts, vec!["dora"], 2)]);
     // REST is no way around it, nor is membership.
     house.rooms.join(&cleo.caller, room).await.unwrap();
     assert_eq!(house.rooms.visit(&cleo.caller, room).await.unwrap_err(), Refusal::Waiting);
@@ -48,13 +50,13 @@ async fn who_waits_gets_nothing_of_the_call_until_admitted() {
     // A host who comes later is told who waits.
     house.rooms.set_member_role(&house.seat(&ada, room), ben.caller.user.id, Role::Moderator).await.unwrap();
     let then = house.enter(&ben, room).await.unwrap().then;
-    assert!(then.iter().any(|it| matches!(&it.fact, Fact::CallWaiting(list) if list.len() == 2)));
+    assert!(then.iter().any(|it| matches!(&it.fact, Fact::CallWaiting(it) if it.whole && it.waiting.len() == 2)));
     let seat = house.seat(&ben, room);
     assert_eq!(names(&house.rooms.waiters(&seat).await.unwrap()), ["cleo", "dora"]);
 
     house.all_told().await;
     let user = cleo.caller.user.id;
-    house.act(&ben, room, HostAct::Admit { user_id: Some(user) }).await.unwrap();
+    house.act(&ben, room, HostAct::Admit { target: Whom::UserId(user) }).await.unwrap();
     let told = house.all_told().await;
     assert_eq!(notices(&told), [(cleo.id, Told::Admitted { room })]);
     assert!(facts(&told).iter().all(|(to, _)| *to != Audience::Everyone), "who was let in is for hosts: {told:?}");
@@ -114,7 +116,7 @@ async fn admitted_past_a_lock_once() {
     assert_eq!(house.enter(&cleo, room).await, Err(Refusal::Waiting));
     house.act(&ada, room, HostAct::Lock { locked: true }).await.unwrap();
     assert_eq!(house.enter(&dora, room).await, Err(Refusal::RoomLocked), "nobody even waits before a locked door");
-    house.act(&ada, room, HostAct::Admit { user_id: None }).await.unwrap();
+    house.act(&ada, room, HostAct::Admit { target: Whom::Everybody }).await.unwrap();
     house.enter(&cleo, room).await.unwrap();
     house.offer(&house.seat(&cleo, room)).await.unwrap();
     house.rooms.leave(&cleo, room).unwrap();
@@ -160,5 +162,28 @@ fn a_waiting_room_holds_so_many() {
     let again = User { id: first, ..user("guest") };
     assert!(matches!(hosted.knock(&again, session, now), Err(Refusal::Denied { .. })));
     let later = now + DENIED_FOR;
-    assert_eq!(hosted.knock(&again, session, later), Ok(true), "after a minute one may ask again");
+    assert!(matches!(hosted.knock(&again, session, later), Ok(Some(_))), "after a minute one may ask again");
+}
+
+#[test]
+fn a_flood_of_knocks_is_slowed_down() {
+    let (mut hosted, begun) = (Hosted::default(), std::time::Instant::now());
+    hosted.set_waiting_room(true, std::iter::empty());
+    let user = User { id: UserId::new(), nickname: "guest".to_owned(), role: SiteRole::Member };
+    // Somebody who comes and goes as fast as the wire bears it.
+    let knock = |hosted: &mut Hosted, now| {
+        let session = SessionId::new();
+        let told = hosted.knock(&user, session, now);
+        assert_eq!(told.is_ok(), hosted.give_up(session).is_some());
+        told
+    };
+    let told = (0..1_000).filter(|_| knock(&mut hosted, begun).is_ok()).count();
+    assert_eq!(told, 200, "so many at once");
+    let refused = knock(&mut hosted, begun).unwrap_err();
+    assert!(matches!(refused, Refusal::RateLimited { limit: "knock", retry_after_ms: 1..=500 }), "{refused:?}");
+    let told = (0..6_000_u64).filter(|ms| {
+        let now = begun + std::time::Duration::from_millis(ms * 10);
+        knock(&mut hosted, now).is_ok()
+    });
+    assert_eq!(told.count(), 119, "and then two a second");
 }

@@ -281,7 +281,7 @@ async fn who_comes_to_a_recorded_call_agrees_first() {
     assert_eq!(offer(&house, &seat, false).await, Err(Refusal::RecordingConsent));
     house.rooms.set_recording(call, None);
     assert_eq!(offer(&house, &seat, false).await, Ok(1));
-    assert!(house.rooms.lobby().orders.is_empty());
+    assert!(house.rooms.lobby().orders.len() == 0);
     // Another recording is another question: to those who are not there.
     house.rooms.set_recording(call, Some(recording(&ada)));
     assert_eq!(offer(&house, &seat, false).await, Ok(1));

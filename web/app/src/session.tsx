@@ -61,6 +61,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     if (localStorage.getItem(ENTERED) && !parlor.api.user) void restore();
     const offs = [
       parlor.socket.on("authenticated", (event) => setUser(event.user)),
+      parlor.socket.on("siteRole", (role) => setUser((before) => before && { ...before, role })),
       parlor.socket.on("stopped", ({ code }) => {
         if (code === CloseCode.Unauthenticated) become(null);
         else if (code === CloseCode.Removed) void farewell();
@@ -94,10 +95,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         }
       },
       claim: async (secret) => {
-        const claimed = await parlor.api.claim(secret);
-        // The socket's session still has the old role.
-        parlor.socket.close();
-        become(claimed);
+        become(await parlor.api.claim(secret));
       },
       leave: async () => {
         become(null);

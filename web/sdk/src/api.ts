@@ -1,5 +1,5 @@
 import { ParlorError } from "./errors.js";
-import type { Message, Room, User } from "./proto.js";
+import type { Message, Room, SiteRole, User } from "./proto.js";
 
 export interface Entry {
   nickname: string;
@@ -90,6 +90,11 @@ export class Api {
 
   get user(): User | null {
     return this.#tokens?.user ?? null;
+  }
+
+  /** The server says that we are something else on the site now; the access token stays. */
+  setSiteRole(role: SiteRole): void {
+    if (this.#tokens) this.#tokens = { ...this.#tokens, user: { ...this.#tokens.user, role } };
   }
 
   /** The ban that the server last refused us for; null once it lets us in. */

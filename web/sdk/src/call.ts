@@ -1,7 +1,7 @@
 import { Emitter } from "./emitter.js";
 import type { PictureCodec, ShareMode } from "./encodings.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
-import { type CallOver, Hosting, heldAfter, NO_CONTROLS, stillHeld } from "./hosting.js";
+import { type CallOver, Hosting, heldAfter, NO_CONTROLS, stillHeld, waitersAfter } from "./hosting.js";
 import { onNetworkChange } from "./network.js";
 import { Outgoing } from "./outgoing.js";
 import { Peer } from "./peer.js";
@@ -61,7 +61,7 @@ export class Call extends Emitter<CallEvents> {
   #agreedTo: string | null = null;
   #accepts = false;
   #controls: Controls = NO_CONTROLS;
-  #waiting: Waiter[] = [];
+  #waiting: readonly Waiter[] = [];
   #over: CallOver | null = null;
   #participantId: string | null = null;
   #speakers: Speaker[] = [];
@@ -178,7 +178,7 @@ export class Call extends Emitter<CallEvents> {
         this.emit("hosted", frame.data);
         break;
       case "call.waiting":
-        this.#waiting = frame.data.waiting;
+        this.#waiting = waitersAfter(this.#waiting, frame.data);
         break;
       case "call.participant_left":
         this.#participants.delete(frame.data.participantId);
@@ -279,6 +279,8 @@ export class Call extends Emitter<CallEvents> {
       this.#recording = recordingOf(call, this.#recording);
       this.#controls = call.controls;
       this.#everyone(call.participants);
+      // Hosts are told anew who waits, if anybody does.
+      this.#waiting = [];
     }
     this.#changed();
     if (this.#phase === "idle" || this.#phase === "failed" || this.#phase === "consent") return;

@@ -1,4 +1,4 @@
-import type { Controls, HostAct, TrackSource, TrackStopped } from "./proto.js";
+import type { Controls, HostAct, TrackSource, TrackStopped, Waiter, Waiting, Whom } from "./proto.js";
 import type { Room } from "./room.js";
 
 /** What holds in a call of which nothing is known yet. */
@@ -40,9 +40,9 @@ export class Hosting {
     await this.#room.socket.request("call.mute_all", { roomId: this.#room.id, muted, mayUnmute });
   }
 
-  /** Lets nothing of a source through: of one person, or with `null` of everybody but hosts. */
-  async disable(userId: string | null, source: TrackSource, disabled: boolean): Promise<void> {
-    await this.#room.socket.request("call.disable", { roomId: this.#room.id, userId, source, disabled });
+  /** Lets nothing of a source through: of one person, or of everybody but hosts. */
+  async disable(target: Whom, source: TrackSource, disabled: boolean): Promise<void> {
+    await this.#room.socket.request("call.disable", { roomId: this.#room.id, target, source, disabled });
   }
 
   /** Shows one participant large to everybody; `null`: nobody. */
@@ -58,9 +58,9 @@ export class Hosting {
     await this.#room.socket.request("call.waiting_room", { roomId: this.#room.id, enabled });
   }
 
-  /** Lets in one who waits, or with `null` all. */
-  async admit(userId: string | null): Promise<void> {
-    await this.#room.socket.request("call.admit", { roomId: this.#room.id, userId });
+  /** Lets in one who waits, or everybody. */
+  async admit(target: Whom): Promise<void> {
+    await this.#room.socket.request("call.admit", { roomId: this.#room.id, target });
   }
 
   async deny(userId: string): Promise<void> {
@@ -75,6 +75,13 @@ export class Hosting {
   async endForAll(): Promise<void> {
     await this.#room.socket.request("call.end", { roomId: this.#room.id });
   }
+}
+
+/** Who waits after the server has told all of them, or what has changed. */
+export function waitersAfter(before: readonly Waiter[], { whole, waiting, gone }: Waiting): readonly Waiter[] {
+  if (whole) return waiting;
+  const over = new Set([...gone, ...waiting.map(({ userId }) => userId)]);
+  return [...before.filter(({ userId }) => !over.has(userId)), ...waiting];
 }
 
 /** What is held after the server has stopped a track. */

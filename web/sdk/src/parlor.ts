@@ -24,6 +24,7 @@ export class Parlor {
       token: () => this.api.token(),
       invalidate: () => this.api.invalidate(),
     });
+    this.socket.on("siteRole", (role) => this.api.setSiteRole(role));
     this.recordings = new Recordings(this.api, this.socket);
   }
 

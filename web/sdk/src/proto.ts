@@ -9,9 +9,9 @@ export type Admit = {
  */
 roomId: RoomId,
 /**
- * Whom; `null`: all who wait.
+ * Whom; everybody who waits. Without it the frame is refused.
  */
-userId: UserId | null, };
+target: Whom, };
 
 /**
  * The answer to an offer.
@@ -119,9 +119,13 @@ export type Call = {
  */
 callId: CallId,
 /**
- * Everybody in it, first come first.
+ * Everybody in it, first come first; of a live room's only who publishes.
  */
 participants: Array<Participant>,
+/**
+ * How many watch a live room's call: they are not named. 0 in others.
+ */
+viewers: number,
 /**
  * The recording that runs, or is about to.
  */
@@ -309,9 +313,9 @@ export type Disable = {
  */
 roomId: RoomId,
 /**
- * Whose; `null`: everybody's but for hosts'.
+ * Whose; everybody's but for hosts'. Without it the frame is refused.
  */
-userId: UserId | null,
+target: Whom,
 /**
  * What.
  */
@@ -377,7 +381,7 @@ detail: Record<string, unknown>, };
 /**
  * What went wrong, for programs. A code never changes its meaning.
  */
-export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_locked" | "waiting" | "denied" | "muted_by_host" | "disabled_by_host" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "not_in_match" | "internal";
+export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_locked" | "waiting" | "denied" | "muted_by_host" | "disabled_by_host" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "precondition_failed" | "precondition_required" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "not_in_match" | "internal";
 
 /**
  * Data of `go_away`.
@@ -405,9 +409,9 @@ muted: boolean,
  */
 mayUnmute: boolean, } | { "type": "disable",
 /**
- * Whose; `null`: everybody's but for hosts'.
+ * Whose; everybody's, but for hosts'.
  */
-userId: UserId | null,
+target: Whom,
 /**
  * Which source.
  */
@@ -429,9 +433,9 @@ locked: boolean, } | { "type": "waiting_room",
  */
 enabled: boolean, } | { "type": "admit",
 /**
- * Whom; `null`: all.
+ * Whom; everybody.
  */
-userId: UserId | null, } | { "type": "deny",
+target: Whom, } | { "type": "deny",
 /**
  * Whom.
  */
@@ -834,7 +838,11 @@ tracks: Array<Track>,
 /**
  * What a host does not let this person send.
  */
-disabled: Array<TrackSource>, };
+disabled: Array<TrackSource>,
+/**
+ * What its line is like; `null` until it has been measured for five seconds.
+ */
+quality: Quality | null, };
 
 /**
  * Data of `call.participant`.
@@ -871,6 +879,60 @@ reason: LeftReason, };
  * How far a participant's connection has come.
  */
 export type ParticipantState = "joining" | "connected" | "lost";
+
+/**
+ * A line in a word, and why it is not better.
+ */
+export type Quality = {
+/**
+ * How good it is.
+ */
+level: QualityLevel,
+/**
+ * What is wrong most; `null` while the level is `excellent`.
+ */
+reason: QualityReason | null,
+/**
+ * Which way; `null` with `reason`.
+ */
+direction: QualityDirection | null, };
+
+/**
+ * Data of `call.quality`.
+ */
+export type QualityChanged = {
+/**
+ * Those whose line is another than it was.
+ */
+participants: Array<Rated>, };
+
+/**
+ * Which way.
+ */
+export type QualityDirection = "up" | "down";
+
+/**
+ * How good a line is, best first.
+ */
+export type QualityLevel = "excellent" | "good" | "poor" | "lost";
+
+/**
+ * What is wrong with a line.
+ */
+export type QualityReason = "loss" | "jitter" | "rtt" | "freezes" | "bandwidth" | "silent";
+
+/**
+ * Whose line.
+ */
+export type Rated = {
+/**
+ * The participant.
+ */
+participantId: ParticipantId,
+/**
+ * What their line is like from now on.
+ */
+quality: Quality, };
 
 /**
  * Data of `recording.composed`.
@@ -1132,7 +1194,7 @@ offset?: number,
 /**
  * The id of the request that it answers.
  */
-id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "call.layers", "data": Layers } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.speakers", "data": Speakers } | { "type": "call.ended", "data": CallEnded } | { "type": "call.controls", "data": ControlsChanged } | { "type": "call.waiting", "data": Waiting } | { "type": "call.admitted", "data": Empty } | { "type": "call.denied", "data": Denied } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "go_away", "data": GoAway });
+id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "site_role", "data": SiteRoleChanged } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "call.layers", "data": Layers } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.quality", "data": QualityChanged } | { "type": "call.speakers", "data": Speakers } | { "type": "call.viewers", "data": Viewers } | { "type": "call.ended", "data": CallEnded } | { "type": "call.controls", "data": ControlsChanged } | { "type": "call.waiting", "data": Waiting } | { "type": "call.admitted", "data": Empty } | { "type": "call.denied", "data": Denied } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "go_away", "data": GoAway });
 
 /**
  * One socket's session; it outlives the socket by the time that a seat is kept.
@@ -1160,6 +1222,15 @@ role: Role, };
  * What a person is on the whole site.
  */
 export type SiteRole = "member" | "moderator" | "administrator";
+
+/**
+ * Data of `site_role`.
+ */
+export type SiteRoleChanged = {
+/**
+ * From now on.
+ */
+role: SiteRole, };
 
 /**
  * What one receive slot shows now.
@@ -1427,6 +1498,15 @@ roomId: RoomId,
 tracks: Array<View>, };
 
 /**
+ * Data of `call.viewers`.
+ */
+export type Viewers = {
+/**
+ * How many.
+ */
+viewers: number, };
+
+/**
  * Who finds a room and who may come in.
  */
 export type Visibility = "public" | "private" | "unlisted";
@@ -1449,13 +1529,25 @@ nickname: string,
 since: Time, };
 
 /**
- * Data of `call.waiting`.
+ * Who waits to be let in: all of them, or what has changed.
  */
 export type Waiting = {
 /**
- * All who wait, first come first.
+ * `waiting` is the whole list; else it names who waits now and did not before.
  */
-waiting: Array<Waiter>, };
+whole: boolean,
+/**
+ * First come first.
+ */
+waiting: Array<Waiter>,
+/**
+ * Who waits no more.
+ */
+gone: Array<UserId>,
+/**
+ * How many wait now.
+ */
+count: number, };
 
 /**
  * Data of `call.waiting_room`.
@@ -1469,6 +1561,11 @@ roomId: RoomId,
  * People wait from now on, or no more.
  */
 enabled: boolean, };
+
+/**
+ * Whom an act concerns that may concern everybody. It is always said: nothing befalls everybody because a field was forgotten.
+ */
+export type Whom = "everybody" | { "userId": UserId };
 
 /**
  * What you are in a room.

@@ -72,6 +72,9 @@ export class Room extends Emitter<RoomEvents> {
         this.#me = user;
         if (["joined", "joining", "waiting"].includes(this.#state)) void this.#join(resumed);
       }),
+      socket.on("siteRole", (role) => {
+        if (this.#me) this.#me = { ...this.#me, role };
+      }),
     ];
   }
 

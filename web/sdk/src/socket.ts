@@ -1,7 +1,7 @@
 import { backoffMs } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
-import { type ClientBody, CloseCode, type ErrorBody, type ServerFrame, type User } from "./proto.js";
+import { type ClientBody, CloseCode, type ErrorBody, type ServerFrame, type SiteRole, type User } from "./proto.js";
 
 /** What the client does about a closed socket. */
 export type CloseAction = "retry" | "refresh" | "wait" | "stop";
@@ -45,6 +45,8 @@ export interface SocketEvents {
   state: SocketState;
   /** Logged in. `resumed`: the seats in rooms and call are as before. */
   authenticated: { resumed: boolean; user: User };
+  /** We are something else on the site from now on. */
+  siteRole: SiteRole;
   frame: ServerFrame;
   /** It will not come back by itself: the close code says why (4403 removed or banned, 4401 enter again, …). */
   stopped: { code: number };
@@ -198,6 +200,7 @@ export class Socket extends Emitter<SocketEvents> {
     }
     if (frame.type === "go_away") this.#goAwayMs = frame.data.reconnectAfterMs;
     else if (frame.type === "token_expiring") void this.#renew();
+    else if (frame.type === "site_role") this.emit("siteRole", frame.data.role);
     this.emit("frame", frame);
   }
 

@@ -124,8 +124,14 @@ test("what hosts settle is known from the state on, and each change with who did
   say("call.controls", news);
   expect(call.snapshot.controls).toEqual(NO_CONTROLS);
   expect(told).toEqual([news]);
-  say("call.waiting", { waiting: [{ userId: "u", nickname: "bob", since: "" }] });
-  expect(call.snapshot.waiting).toHaveLength(1);
+  const waiter = (userId: string) => ({ userId, nickname: userId, since: "" });
+  const names = () => call.snapshot.waiting.map(({ userId }) => userId);
+  say("call.waiting", { whole: true, waiting: [waiter("bob"), waiter("cleo")], gone: [], count: 2 });
+  say("call.waiting", { whole: false, waiting: [waiter("dora")], gone: [], count: 3 });
+  expect(names()).toEqual(["bob", "cleo", "dora"]);
+  say("call.waiting", { whole: false, waiting: [], gone: ["bob", "dora"], count: 1 });
+  say("call.waiting", { whole: false, waiting: [waiter("cleo")], gone: [], count: 1 });
+  expect(names()).toEqual(["cleo"]);
 });
 
 test("who was muted with all does not unmute by itself", async () => {
@@ -170,13 +176,13 @@ test("hosts' verbs are the frames of that name", async () => {
     ["call.mute_all", hosting.muteAll(true, false), { muted: true, mayUnmute: false }],
     [
       "call.disable",
-      hosting.disable(null, "camera", true),
-      { userId: null, source: "camera", disabled: true },
+      hosting.disable("everybody", "camera", true),
+      { target: "everybody", source: "camera", disabled: true },
     ],
     ["call.spotlight", hosting.spotlight("q"), { participantId: "q" }],
     ["call.lock", hosting.lock(true), { locked: true }],
     ["call.waiting_room", hosting.setWaitingRoom(true), { enabled: true }],
-    ["call.admit", hosting.admit(null), { userId: null }],
+    ["call.admit", hosting.admit({ userId: "u" }), { target: { userId: "u" } }],
     ["call.deny", hosting.deny("u"), { userId: "u" }],
     ["call.remove", hosting.remove("u"), { userId: "u" }],
     ["call.end", hosting.endForAll(), {}],

@@ -28,7 +28,7 @@ export function HostItems({ participant }: { participant: Participant }) {
         <DropdownMenu.Item
           key={source}
           className={MENU_ITEM}
-          onSelect={() => act(call.hosting.disable(userId, source, !disabled.includes(source)))}
+          onSelect={() => act(call.hosting.disable({ userId }, source, !disabled.includes(source)))}
           data-testid={`disable-${source}`}
         >
           {t(`host.${disabled.includes(source) ? "enable" : "disable"}.${source}`)}

@@ -45,7 +45,7 @@ export function HostPanel({ call, snapshot, mayEnd, act }: HostPanelProps) {
             key={source}
             label={t(`host.allow.${source}`)}
             on={!controls.disabled.includes(source)}
-            onChange={(allowed) => act(hosting.disable(null, source, !allowed))}
+            onChange={(allowed) => act(hosting.disable("everybody", source, !allowed))}
             testId={`allow-${source}`}
           />
         ))}
@@ -92,7 +92,7 @@ function WaitingList({ waiting, call, act }: WaitingListProps) {
       <div className="flex items-center justify-between gap-2">
         <h3 className="font-semibold">{t("host.waiting", { count: waiting.length })}</h3>
         {waiting.length > 1 ? (
-          <Button tone="plain" onClick={() => act(call.hosting.admit(null))} data-testid="admit-all">
+          <Button tone="plain" onClick={() => act(call.hosting.admit("everybody"))} data-testid="admit-all">
             {t("host.admitAll")}
           </Button>
         ) : null}
@@ -109,7 +109,7 @@ function WaitingList({ waiting, call, act }: WaitingListProps) {
             <IconButton
               label={t("host.admit", { name: nickname })}
               tone="accent"
-              onClick={() => act(call.hosting.admit(userId))}
+              onClick={() => act(call.hosting.admit({ userId }))}
               data-testid="admit"
             >
               <Check aria-hidden className="size-5" />

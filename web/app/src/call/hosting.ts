@@ -81,7 +81,7 @@ function newsOf(act: HostAct): News | null {
     case "waiting_room":
       return act.enabled ? "waitingOn" : "waitingOff";
     case "disable":
-      if (act.userId !== null || (act.source !== "camera" && act.source !== "screen")) return null;
+      if (act.target !== "everybody" || (act.source !== "camera" && act.source !== "screen")) return null;
       if (act.source === "camera") return act.disabled ? "camerasOff" : "camerasOn";
       return act.disabled ? "screensOff" : "screensOn";
     default:
