@@ -31,7 +31,7 @@ const REQUESTED_TRANSPORT: u16 = 0x0019;
 const UDP: [u8; 4] = [17, 0, 0, 0];
 
 /// A stream, with TLS or without.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 pub(super) enum Line {
