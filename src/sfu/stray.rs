@@ -64,6 +64,10 @@ impl Strays {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use super::super::{MOST_STRAYS, ShardHandle};
     use super::*;
 
     #[test]
@@ -76,6 +80,24 @@ mod tests {
         assert!(strays.admit(now, ada) || strays.admit(now, [198, 51, 100, 2].into()));
         let later = now + Duration::from_secs(1);
         assert_eq!((0..10_000).filter(|_| strays.admit(later, eve)).count(), PER_S as usize);
+    }
+
+    #[test]
+    fn a_shard_is_woken_once_for_all_that_wait() {
+        let poll = mio::Poll::new().unwrap();
+        let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let (commands, inbox) = std::sync::mpsc::sync_channel(MOST_STRAYS * 2);
+        let shard = ShardHandle { commands, shared: Arc::default(), waker, port: 0 };
+        let stray = || {
+            let path = Path { remote: ([192, 0, 2, 1], 4_000).into(), local: None, via: parlor_media::Via::Udp };
+            Stray { path, bytes: vec![1; 100] }
+        };
+        let knocked = || shard.shared.knocked.load(Ordering::SeqCst);
+        assert!(!knocked() && shard.hand_over(stray()) && knocked());
+        // Nothing is lost without a wake: the thread takes note before it looks into the queue.
+        assert_eq!((0..MOST_STRAYS * 2).filter(|_| shard.hand_over(stray())).count(), MOST_STRAYS - 1);
+        assert_eq!(inbox.try_iter().count(), MOST_STRAYS);
+        assert_eq!(shard.shared.strays.load(Ordering::SeqCst), MOST_STRAYS, "the thread counts them off");
     }
 
     #[test]
