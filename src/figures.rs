@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 use crate::metrics::{
     CALL_FREEZES, CALL_JITTER_SECONDS, CALL_LOSS_RATIO, CALL_QUALITY_SCORE, CALL_RTT_SECONDS, MEDIA_BYTES,
     MEDIA_CALLS_BROKEN, MEDIA_DROPS, MEDIA_HANDED_OVER, MEDIA_LANES, MEDIA_LANES_REFUSED, MEDIA_NACKS, MEDIA_PACKETS,
-    MEDIA_PLIS, MEDIA_RECORDED, MEDIA_SAMPLES, MEDIA_STALLS, MEDIA_TCP, MEDIA_TCP_DROPPED, MEDIA_TCP_REFUSED,
-    SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS, TURN_ALLOCATED, TURN_ALLOCATIONS, TURN_BYTES,
-    TURN_CONNECTIONS, TURN_PACKETS, TURN_REFUSALS, describe,
+    MEDIA_PLIS, MEDIA_RECORDED, MEDIA_RELAY_DROPPED, MEDIA_RELAY_LOST, MEDIA_RELAYED, MEDIA_SAMPLES, MEDIA_STALLS,
+    MEDIA_TCP, MEDIA_TCP_DROPPED, MEDIA_TCP_REFUSED, SHARD_LAG_SECONDS, STUN_ANSWERED, STUN_DROPS, TRACKS,
+    TURN_ALLOCATED, TURN_ALLOCATIONS, TURN_BYTES, TURN_CONNECTIONS, TURN_PACKETS, TURN_REFUSALS, describe,
 };
 use crate::sfu::{Sfu, ShardStats};
 
@@ -106,6 +106,9 @@ fn media(shards: &[ShardStats]) {
     both(MEDIA_PLIS, sum(|s| s.media.plis_in), sum(|s| s.media.plis_out));
     metrics::gauge!(MEDIA_TCP).set(shards.iter().map(|shard| shard.tcp_connections).sum::<usize>() as f64);
     metrics::counter!(MEDIA_TCP_DROPPED).absolute(sum(|s| s.tcp_dropped));
+    both(MEDIA_RELAYED, sum(|s| s.media.relayed_in), sum(|s| s.media.relayed_out));
+    metrics::counter!(MEDIA_RELAY_DROPPED).absolute(sum(|s| s.relay_lost + s.media.relay_dropped));
+    metrics::counter!(MEDIA_RELAY_LOST).absolute(sum(|s| s.media.relay_lost));
     metrics::counter!(MEDIA_HANDED_OVER, "result" => "handed_over").absolute(sum(|s| s.handed_over[0]));
     metrics::counter!(MEDIA_HANDED_OVER, "result" => "lost").absolute(sum(|s| s.handed_over[1]));
     metrics::counter!(MEDIA_HANDED_OVER, "result" => "refused").absolute(sum(|s| s.handed_over[2]));

@@ -62,6 +62,9 @@ metrics! {
     MEDIA_TCP_REFUSED = Counter "parlor_media_tcp_refused_total" ["reason"] "Connections to the TCP port of media that were sent away: no place (full), nothing shown in time (silent) or before too many others came (crowded), something else shown (strange).";
     MEDIA_TCP_DROPPED = Counter "parlor_media_tcp_dropped_total" [] "Packets that a connection over TCP had no room for.";
     MEDIA_HANDED_OVER = Counter "parlor_media_handed_over_total" ["result"] "Datagrams that landed on another shard of the same port: handed over, lost because nobody had room, or refused because too many came.";
+    MEDIA_RELAYED = Counter "parlor_media_relay_packets_total" ["direction"] "Media packets between the shards of one call, in and out: a packet to n shards counted n times.";
+    MEDIA_RELAY_DROPPED = Counter "parlor_media_relay_dropped_total" [] "Media packets between shards that found no room.";
+    MEDIA_RELAY_LOST = Counter "parlor_media_relay_batches_lost_total" [] "Batches of other shards that did not arrive: what they said is told again.";
     MEDIA_LANES = Gauge "parlor_media_lanes" [] "Peers with a socket of their own on the port that all shards share.";
     MEDIA_LANES_REFUSED = Counter "parlor_media_lanes_refused_total" [] "Peers that got no socket of their own there.";
     MEDIA_SAMPLES = Counter "parlor_media_samples_total" ["result"] "Key frames taken out to be looked at: handed over, or lost because nobody had room.";

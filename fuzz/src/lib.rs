@@ -6,11 +6,13 @@
 mod estimator;
 mod layers;
 mod packets;
+mod relay;
 mod turn;
 
 pub use estimator::feedback;
 pub use layers::{av1_stream, vp9_payload};
 pub use packets::{rtp_header, series, stun, vp8_payload};
+pub use relay::relay;
 pub use turn::turn_message;
 
 use std::net::SocketAddr;

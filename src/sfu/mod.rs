@@ -1,6 +1,6 @@
 //! Gives the media core its clock, sockets and threads: one operating system thread and one UDP port for each shard.
 //!
-//! A call lives on one shard from its first participant to its last. Commands reach the shard over a bounded queue and a waker;
+//! A call has a home shard, which relays to the other shards what their people of the call need (`spread.rs`). Commands reach the shard over a bounded queue and a waker;
 //! what the shard has to tell comes up as [`CallEvent`]s over a bounded channel.
 
 mod crowd;
@@ -10,11 +10,14 @@ mod lane;
 mod open;
 mod quality;
 mod sections;
+mod share;
 mod socket;
+mod spread;
 mod stray;
 mod tap;
 mod tcp;
 mod thread;
+mod told;
 mod watch;
 
 use std::net::IpAddr;
@@ -221,6 +224,8 @@ pub struct ShardStats {
     pub samples_lost: u64,
     /// Recorded packets that nobody had room for.
     pub recorded_lost: u64,
+    /// Media packets for other shards that found no room in their queues.
+    pub relay_lost: u64,
 }
 
 impl ShardStats {
@@ -250,6 +255,10 @@ enum Command {
     Stats(oneshot::Sender<ShardStats>),
     Arrive(Box<tcp::Arrival>),
     Stray(stray::Stray),
+    /// A batch of the shard of that number.
+    Relay(u8, Vec<u8>),
+    /// All shards, this one included.
+    Shards(Vec<ShardHandle>),
     /// The shards of one port, this one included.
     Neighbours(Vec<ShardHandle>),
 }
@@ -262,6 +271,8 @@ struct Shared {
     stopped: std::sync::atomic::AtomicBool,
     /// How many of the commands that wait are strays.
     strays: AtomicUsize,
+    /// How many of them are batches of other shards, and how many bytes those have.
+    relays: [AtomicUsize; 2],
     /// The thread was woken for strays and has not looked since.
     knocked: std::sync::atomic::AtomicBool,
 }
@@ -319,6 +330,7 @@ impl ShardHandle {
 
 struct Inner {
     shards: Vec<ShardHandle>,
+    spread: Arc<spread::Spread>,
     addresses: Vec<IpAddr>,
     door: Option<door::DoorHandle>,
     candidates: [Vec<std::net::SocketAddr>; 2],
@@ -381,69 +393,6 @@ impl Sfu {
         &self.0.addresses
     }
 
-    /// Answers a participant's offer. The same participant may offer again, for more slots or from a new connection.
-    ///
-    /// # Errors
-    /// When the offer cannot be answered, see [`OfferError`].
-    pub async fn offer(
-        &self,
-        call: CallId,
-        participant: ParticipantId,
-        sdp: String,
-        tracks: Vec<OfferedTrack>,
-    ) -> Result<Offered, OfferError> {
-        let (reply, answer) = oneshot::channel();
-        if !self.shard(call).send(Command::Offer { call, participant, sdp, tracks, reply }) {
-            return Err(OfferError::Unavailable);
-        }
-        answer.await.unwrap_or(Err(OfferError::Unavailable))
-    }
-
-    /// The participant can take media from now on.
-    pub fn ready(&self, call: CallId, participant: ParticipantId) {
-        self.tell(call, Command::Ready(participant));
-    }
-
-    /// The participant leaves.
-    pub fn leave(&self, call: CallId, participant: ParticipantId) {
-        self.tell(call, Command::Leave(participant));
-    }
-
-    /// What the participant wants to see, most important first.
-    pub fn view(&self, call: CallId, participant: ParticipantId, views: Vec<View>) {
-        self.tell(call, Command::View(participant, views));
-    }
-
-    /// Drops a track's packets, or forwards them again.
-    pub fn mute(&self, call: CallId, track: TrackId, muted: bool) {
-        self.tell(call, Command::Mute(track, muted));
-    }
-
-    /// Shows one participant before all others to whoever says nothing of what they want to see; or nobody any more.
-    pub fn spotlight(&self, call: CallId, participant: Option<ParticipantId>) {
-        self.tell(call, Command::Spotlight(call, participant));
-    }
-
-    /// Copies all of a call's tracks, also those to come, to whoever records; or ceases to.
-    pub fn record(&self, call: CallId, on: bool) {
-        self.tell(call, Command::Record(call, on));
-    }
-
-    /// Asks for a key frame of what is recorded of a track. Many wishes become few requests.
-    pub fn keyframe(&self, call: CallId, track: TrackId) {
-        self.tell(call, Command::Keyframe(track));
-    }
-
-    /// Looks at a track at another interval from now on; `None`: at the configured one.
-    pub fn sample_every(&self, call: CallId, track: TrackId, every: Option<Duration>) {
-        self.tell(call, Command::SampleEvery(track, every));
-    }
-
-    /// Looks at a track as soon as it can be.
-    pub fn sample_now(&self, call: CallId, track: TrackId) {
-        self.tell(call, Command::SampleNow(track));
-    }
-
     /// The figures of every shard that answers.
     pub async fn stats(&self) -> Vec<ShardStats> {
         let mut all = Vec::with_capacity(self.0.shards.len());
@@ -481,15 +430,10 @@ impl Sfu {
         self.0.lost_commands.load(Ordering::Relaxed)
     }
 
-    fn tell(&self, call: CallId, command: Command) {
-        if !self.shard(call).send(command) {
+    fn tell(&self, shard: usize, command: Command) {
+        if !self.0.shards[shard].send(command) {
             self.0.lost_commands.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    /// A call's shard follows from its id, so that nobody needs to keep a table. The low bits of a UUIDv7 are random.
-    fn shard(&self, call: CallId) -> &ShardHandle {
-        &self.0.shards[(call.as_u128() % self.0.shards.len() as u128) as usize]
     }
 }
 

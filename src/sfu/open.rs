@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::door::{self, Bounds, Door, DoorHandle};
+use super::spread::Spread;
 use super::{CallEvent, Command, Inner, MOST_COMMANDS, Sfu, ShardHandle, Shared, Taps, lane, socket, tap, thread};
 
 /// Events that wait for the layers above at most; beyond them a shard keeps its own backlog.
@@ -29,6 +30,8 @@ pub struct Config {
     pub ice_timeout_ms: u64,
     /// Microphones of a call that everybody hears at once: the loudest speakers. Clients need as many audio slots.
     pub audio_speakers: usize,
+    /// Participants of one call on its home shard before further ones go to the other shards as well.
+    pub spread_after: usize,
     /// Choose what is sent to each participant by what its line bears; else by its tiles alone.
     pub estimation: bool,
     /// Spread what is sent to each participant over time, so that a key frame does not overrun its line.
@@ -56,6 +59,8 @@ impl Default for Config {
             shards: 0,
             ice_timeout_ms: 20_000,
             audio_speakers: 4,
+            // A core forwards to some hundreds. Below this, relaying to another one costs more than it takes off the first.
+            spread_after: 64,
             estimation: true,
             pacing: true,
             tcp_connections: 4096,
@@ -136,6 +141,7 @@ impl Sfu {
             reachable.map(|address| SocketAddr::new(*address, door.port)).collect()
         });
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
+        let spread = Arc::new(Spread::new(count, config.spread_after));
         let mut candidates = [Vec::new(), tcp_candidates.clone()];
         for (number, sockets) in sockets.into_iter().enumerate() {
             let port = sockets.port();
@@ -152,10 +158,19 @@ impl Sfu {
             let (commands, inbox) = std::sync::mpsc::sync_channel(MOST_COMMANDS);
             let shared = Arc::new(Shared::default());
             let queue = thread::Inbox { commands: inbox, shared: shared.clone() };
-            let (thread, waker) =
-                thread::Shard::new(media, certificate.clone(), sockets, queue, (events.clone(), spouts.clone()))?;
+            let (thread, waker) = thread::Shard::new(
+                media,
+                certificate.clone(),
+                sockets,
+                queue,
+                (events.clone(), spouts.clone()),
+                spread.clone(),
+            )?;
             threads.push(spawn(format!("shard-{number}"), move || thread.run())?);
             shards.push(ShardHandle { commands, shared, waker, port });
+        }
+        for shard in shards.iter().filter(|_| count > 1) {
+            shard.send(Command::Shards(shards.clone()));
         }
         if shared_port {
             for shard in &shards {
@@ -172,7 +187,7 @@ impl Sfu {
             None => None,
         };
         let threads = std::sync::Mutex::new(threads);
-        let inner = Inner { shards, addresses, door, candidates, threads, lost_commands: AtomicUsize::new(0) };
+        let inner = Inner { shards, spread, addresses, door, candidates, threads, lost_commands: AtomicUsize::new(0) };
         Ok((Self(Arc::new(inner)), receiver, taps))
     }
 }

@@ -10,21 +10,20 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
 use parlor_media::dtls::Certificate;
-use parlor_media::{Event, Input, Output};
+use parlor_media::{Input, Output};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::lane::Lanes;
-use super::quality::report_of;
 use super::socket::{Buffers, Sockets};
+use super::spread::Spread;
 use super::stray::Strays;
-use super::tap::{Sampled, Spouts, Tapping, codec_of};
+use super::tap::{Spouts, Tapping};
+use super::told::{Told, told};
 use super::watch::{Remedy, Watch};
-use super::{
-    CallEvent, Command, MOST_COMMANDS, OfferError, Offered, ShardHandle, ShardStats, Shared, SlotState, media_source,
-};
-use crate::domain::{CallId, ParticipantId, Time, TrackId};
+use super::{CallEvent, Command, MOST_COMMANDS, OfferError, Offered, ShardHandle, ShardStats, Shared, media_source};
+use crate::domain::{CallId, ParticipantId, TrackId};
 
 const COMMANDS: Token = Token(0);
 const V4: Token = Token(1);
@@ -51,12 +50,17 @@ pub(super) struct Shard {
     pub(super) sockets: Sockets,
     /// The shards of the same port, in one-port mode.
     pub(super) neighbours: Vec<ShardHandle>,
-    inbox: Inbox,
+    /// All shards, for calls that several of them share; and who is where.
+    pub(super) shards: Vec<ShardHandle>,
+    pub(super) spread: Arc<Spread>,
+    /// Packets for other shards that found no room there.
+    pub(super) relay_lost: u64,
+    pub(super) inbox: Inbox,
     events: Sender<CallEvent>,
     backlog: VecDeque<CallEvent>,
     tapping: Tapping,
     /// Who is in which call, to tell them when the core had to be thrown away.
-    members: HashMap<ParticipantId, (CallId, u64)>,
+    pub(super) members: HashMap<ParticipantId, (CallId, u64)>,
     loop_lag: Duration,
     pub(super) send_errors: u64,
     /// Datagrams handed to another shard of the same port, those that found no room there, and those of which there were too many.
@@ -76,6 +80,7 @@ impl Shard {
         mut sockets: Sockets,
         inbox: Inbox,
         (events, spouts): (Sender<CallEvent>, Spouts),
+        spread: Arc<Spread>,
     ) -> io::Result<(Shard, Arc<Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), COMMANDS)?);
@@ -91,6 +96,9 @@ impl Shard {
             poll,
             sockets,
             neighbours: Vec::new(),
+            shards: Vec::new(),
+            spread,
+            relay_lost: 0,
             inbox,
             events,
             backlog: VecDeque::new(),
@@ -203,8 +211,7 @@ impl Shard {
                 Output::Transmit(transmit) => {
                     self.send_errors += self.sockets.send(&transmit);
                 }
-                // Calls are not shared between shards yet.
-                Output::Relay(relay) => self.core.give_back(relay.bytes),
+                Output::Relay(relay) => self.hand_on(relay),
                 Output::Event(event) => {
                     let event = match told(event) {
                         Told::Call(event) => event,
@@ -214,7 +221,7 @@ impl Shard {
                         }
                     };
                     if let CallEvent::Lost { participant, .. } | CallEvent::Broke { participant, .. } = &event {
-                        self.members.remove(participant);
+                        self.forget(*participant);
                     }
                     self.tell(event);
                 }
@@ -293,7 +300,8 @@ impl Shard {
 
     fn carry_out(&mut self, command: Command) {
         match command {
-            Command::Offer { call, reply, .. } if self.watch.is_refused(Instant::now(), call) => {
+            Command::Offer { call, participant, reply, .. } if self.watch.is_refused(Instant::now(), call) => {
+                self.turned_away(call, participant);
                 let _ = reply.send(Err(OfferError::Unavailable));
             }
             Command::Offer { call, participant, sdp, tracks, reply } => {
@@ -307,8 +315,9 @@ impl Shard {
                     .collect();
                 let call_id = parlor_media::CallId(call.as_u128());
                 let answer = self.core.offer(Instant::now(), call_id, media_id(participant), &sdp, &tracks);
-                if let Ok(answered) = &answer {
-                    self.members.insert(participant, (call, answered.connection));
+                match &answer {
+                    Ok(answered) => self.settle(call, participant, answered.connection),
+                    Err(_) => self.turned_away(call, participant),
                 }
                 // Whoever asked may have gone; the participant then times out.
                 let answer = answer.map(|answered| Offered {
@@ -320,7 +329,7 @@ impl Shard {
             }
             Command::Ready(participant) => self.core.ready(media_id(participant)),
             Command::Leave(participant) => {
-                self.members.remove(&participant);
+                self.forget(participant);
                 self.core.leave(media_id(participant));
             }
             Command::View(participant, views) => {
@@ -351,6 +360,8 @@ impl Shard {
                 self.take_stray(stray);
             }
             Command::Neighbours(shards) => self.neighbours = shards,
+            Command::Shards(shards) => self.shards = shards,
+            Command::Relay(from, bytes) => self.take_relay(from, bytes),
             Command::Stats(reply) => {
                 let stats = ShardStats {
                     media: self.core.stats(),
@@ -365,6 +376,7 @@ impl Shard {
                     lanes: self.sockets.lanes.as_ref().map_or((0, 0), |lanes| (lanes.len(), lanes.refused)),
                     samples_lost: self.tapping.samples_lost,
                     recorded_lost: self.tapping.recorded_lost,
+                    relay_lost: self.relay_lost,
                 };
                 let _ = reply.send(stats);
             }
@@ -393,6 +405,7 @@ impl Shard {
         }
         let members = self.members.extract_if(|_, (of, _)| *of == call).collect::<Vec<_>>();
         for (participant, (call, connection)) in members {
+            self.spread.forget(call, participant, usize::from(self.config.number));
             self.tell(CallEvent::Broke { call, participant, connection });
         }
     }
@@ -414,6 +427,7 @@ impl Shard {
             }
         }
         for (participant, (call, connection)) in std::mem::take(&mut self.members) {
+            self.spread.forget(call, participant, usize::from(self.config.number));
             self.tell(CallEvent::Broke { call, participant, connection });
         }
     }
@@ -431,72 +445,4 @@ fn media_id(participant: ParticipantId) -> parlor_media::ParticipantId {
 
 fn media_track(track: TrackId) -> parlor_media::TrackId {
     parlor_media::TrackId(track.as_u128())
-}
-
-/// Whom an event of the core concerns.
-enum Told {
-    Call(CallEvent),
-    Sample(Sampled),
-}
-
-/// The core's event in the names of the layers above.
-fn told(event: Event) -> Told {
-    let call_of = |call: parlor_media::CallId| CallId::from(call.0);
-    let participant_of = |participant: parlor_media::ParticipantId| ParticipantId::from(participant.0);
-    let track_of = |track: parlor_media::TrackId| TrackId::from(track.0);
-    Told::Call(match event {
-        Event::Connected { call, participant, connection } => {
-            CallEvent::Connected { call: call_of(call), participant: participant_of(participant), connection }
-        }
-        Event::Lost { call, participant, connection } => {
-            CallEvent::Lost { call: call_of(call), participant: participant_of(participant), connection }
-        }
-        Event::Broke { call, participant, connection } => {
-            CallEvent::Broke { call: call_of(call), participant: participant_of(participant), connection }
-        }
-        Event::Slots { call, participant, slots } => {
-            let slots = slots.into_iter().map(|slot| SlotState {
-                mid: slot.mid,
-                audio: slot.kind == parlor_media::Kind::Audio,
-                source: slot.source.map(|(participant, track)| (participant_of(participant), track_of(track))),
-                layer: slot.layer,
-                rtp_timestamp: slot.rtp_timestamp,
-                paused: slot.paused,
-            });
-            CallEvent::Slots { call: call_of(call), participant: participant_of(participant), slots: slots.collect() }
-        }
-        Event::Watched { call, track, layers } => {
-            CallEvent::Watched { call: call_of(call), track: track_of(track), layers }
-        }
-        Event::Track { call, track, active } => {
-            CallEvent::Track { call: call_of(call), track: track_of(track), active }
-        }
-        Event::Quality { call, participant, report } => {
-            let (call, participant, report) = (call_of(call), participant_of(participant), report_of(report));
-            CallEvent::Quality { call, participant, report }
-        }
-        Event::Speakers { call, speakers } => {
-            let speakers =
-                speakers.into_iter().map(|(participant, level)| (participant_of(participant), level)).collect();
-            CallEvent::Speakers { call: call_of(call), speakers }
-        }
-        Event::Sampled { call, participant, track, layer, codec, frame } => {
-            return Told::Sample(Sampled::Frame {
-                call: call_of(call),
-                participant: participant_of(participant),
-                track: track_of(track),
-                layer,
-                codec: codec_of(codec),
-                taken_at: Time::now(),
-                frame,
-            });
-        }
-        Event::Unsampled { call, participant, track } => {
-            let (call, participant, track) = (call_of(call), participant_of(participant), track_of(track));
-            return Told::Sample(Sampled::Unsampled { call, participant, track });
-        }
-        Event::Ended { call, track } => {
-            return Told::Sample(Sampled::Ended { call: call_of(call), track: track_of(track) });
-        }
-    })
 }

@@ -183,3 +183,51 @@ async fn a_call_that_stalls_its_shard_again_and_again_is_ended() {
     assert_eq!(sfu.stats().await[0].broken_calls, 1);
     sfu.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_at_the_home_of_a_call_ends_it_on_all_shards_and_elsewhere_only_there() {
+    let config = sfu::Config { shards: 2, spread_after: 1, sample_every_ms: 0, ..sfu::Config::default() };
+    let (sfu, mut events, _) =
+        Sfu::start(0, &[IpAddr::from(Ipv4Addr::LOCALHOST)], &config).expect("loopback has free ports");
+    let identity = Identity::new(&Certificate::generate().expect("the system has randomness")).expect("it is good");
+    let call = CallId::new();
+    // By turns: the first and the last are at home.
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.push(Caller::join(&sfu, call, &identity).await);
+    }
+    let told = async |all: &mut Vec<Caller>, events: &mut Receiver<CallEvent>, count: usize| {
+        let (mut told, deadline) = (Vec::new(), Instant::now() + PATIENCE);
+        while told.len() < count {
+            assert!(Instant::now() < deadline, "{} are told", told.len());
+            for caller in &mut *all {
+                caller.turn().await;
+            }
+            while let Ok(event) = events.try_recv() {
+                if let CallEvent::Broke { participant, .. } = event {
+                    told.push(participant);
+                }
+            }
+        }
+        told
+    };
+    let hear = async |all: &mut Vec<Caller>| {
+        let (before, deadline) = (all.iter().map(|caller| caller.heard).collect::<Vec<_>>(), Instant::now() + PATIENCE);
+        while all.iter().zip(&before).any(|(caller, before)| caller.heard < before + 50) {
+            assert!(Instant::now() < deadline, "somebody hears nothing");
+            for caller in &mut *all {
+                caller.turn().await;
+            }
+        }
+    };
+    hear(&mut all).await;
+    let abroad = all[1].id;
+    all[1].order(FORWARD, 0);
+    assert_eq!(told(&mut all, &mut events, 1).await, [abroad]);
+    all[1] = Caller::join(&sfu, call, &identity).await;
+    hear(&mut all).await;
+    let everybody: std::collections::BTreeSet<ParticipantId> = all.iter().map(|caller| caller.id).collect();
+    all[0].order(FORWARD, 0);
+    assert_eq!(told(&mut all, &mut events, 3).await.into_iter().collect::<std::collections::BTreeSet<_>>(), everybody);
+    sfu.stop();
+}

@@ -91,3 +91,8 @@ fn key_frames() {
 fn messages_to_the_relay() {
     each(&["fuzz/corpus/turn_message"], targets::turn_message);
 }
+
+#[test]
+fn batches_of_other_shards() {
+    each(&["fuzz/corpus/relay"], targets::relay);
+}

@@ -37,6 +37,7 @@ mod recording;
 mod relay;
 mod reports;
 mod socket;
+mod spread;
 mod store;
 mod store_recordings;
 mod store_wires;

@@ -34,8 +34,9 @@ const MOST_LINKS: usize = 16_384;
 const MOST_TRACKS: usize = 3 * 4_096;
 /// Bytes of one batch: a tick of ten milliseconds of 3 Gbit/s. Packets beyond it are dropped and counted; the rest passes.
 const MOST_BATCH: usize = 4 * 1024 * 1024;
-/// A link over which nothing comes for this long is over: its other end says something four times a second.
-const SILENT_US: u64 = 5 * SECOND_US;
+/// A link over which nothing came when it was looked at so often, four times a second, is over: its other end says something as often.
+/// Turns, and no time: who has slept himself has heard nobody meanwhile.
+const MOST_SILENT: u32 = 20;
 /// What was lost is asked for again this often until it is there.
 const ASK_AGAIN_US: u64 = SECOND_US / 2;
 /// Empty buffers that are kept.
@@ -81,7 +82,8 @@ pub(crate) struct Link {
     /// The number of the next batch, and of the next one from the other end.
     number: u32,
     expected: Option<u32>,
-    heard_us: u64,
+    /// How often it was looked at since something came.
+    silent: u32,
     /// The tracks from the other end, by what it calls them.
     names: HashMap<u64, TrackKey>,
     /// Something was lost: when it is asked for next.
@@ -91,7 +93,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn new(call: usize, to: u8, is_hub: bool, mine: u32, now_us: u64) -> Link {
+    fn new(call: usize, to: u8, is_hub: bool, mine: u32) -> Link {
         Link {
             call,
             to,
@@ -102,7 +104,7 @@ impl Link {
             packets: 0,
             number: 0,
             expected: None,
-            heard_us: now_us,
+            silent: 0,
             names: HashMap::new(),
             unsure_us: None,
             telling: 0,
@@ -134,7 +136,7 @@ impl Shard {
     fn open_link(&mut self, call: usize, to: u8, is_hub: bool) -> LinkKey {
         // Chance tells a shard that began anew from the one before it.
         let mine = self.random_u32().max(1);
-        let key = self.links.insert(Link::new(call, to, is_hub, mine, self.now_us));
+        let key = self.links.insert(Link::new(call, to, is_hub, mine));
         self.calls[call].links.push(key);
         key
     }
@@ -164,7 +166,8 @@ impl Shard {
         }
         loop {
             let key = self.batches.pop()?;
-            let Some(call) = self.links.get(key).map(|link| link.call) else { continue };
+            let Some(link) = self.links.get(key).filter(|link| !link.batch.is_empty()) else { continue };
+            let call = link.call;
             self.work_for(call, Step::Forward);
             if std::mem::take(&mut self.calls[call].chosen_anew) {
                 for at in 0..self.calls[call].links.len() {
@@ -208,7 +211,7 @@ impl Shard {
         };
         let link = &mut self.links[key];
         link.yours = head.mine;
-        link.heard_us = now_us;
+        link.silent = 0;
         let lost = link.expected.map_or(0, |expected| head.number.wrapping_sub(expected));
         link.expected = Some(head.number.wrapping_add(1));
         if lost != 0 {
@@ -391,7 +394,8 @@ impl Shard {
         for key in 0..self.links.capacity() {
             let Some(link) = self.links.get_mut(key) else { continue };
             let call = link.call;
-            let (silent, asks) = (now_us > link.heard_us + SILENT_US, link.unsure_us.is_some_and(|due| now_us >= due));
+            link.silent += 1;
+            let (silent, asks) = (link.silent > MOST_SILENT, link.unsure_us.is_some_and(|due| now_us >= due));
             if asks {
                 link.unsure_us = Some(now_us + ASK_AGAIN_US);
             }
