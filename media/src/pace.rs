@@ -6,8 +6,9 @@
 
 /// The pace is this many times the estimate, in percent. A frame of usual size leaves at once.
 const PACE_PCT: u64 = 250;
-/// What may leave at once: so much time's worth of the pace …
-const BURST_US: u64 = 10_000;
+/// What may leave at once: so much time's worth of the pace, so that a picture of usual size leaves in one system call (half of what
+/// Chromium's own pacer lets pass) …
+const BURST_US: u64 = 20_000;
 /// … and at least so many bytes: a few packets, whatever the estimate is.
 const LEAST_BURST: u64 = 4_800;
 /// Slower than this nobody is served: an estimate that is lower would never see its own correction.
