@@ -53,7 +53,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("config", &["auth", "files", "hub", "limit", "matching", "moderation", "recording", "rooms", "sfu", "store"]),
     ("moderation", &["auth", "domain", "files", "limit", "matching", "metrics", "rooms", "sfu", "store"]),
     ("matching", &["bus", "domain", "limit", "metrics", "rooms", "store"]),
-    ("recording", &["bus", "domain", "files", "metrics", "rooms", "sfu", "store"]),
+    ("recording", &["bus", "domain", "files", "limit", "metrics", "rooms", "sfu", "store"]),
     ("chat", &["bus", "domain", "limit", "store"]),
     ("rooms", &["bus", "domain", "limit", "metrics", "sfu", "store"]),
     ("auth", &["domain", "limit", "store"]),

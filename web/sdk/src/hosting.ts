@@ -78,7 +78,10 @@ export class Hosting {
 }
 
 /** Who waits after the server has told all of them, or what has changed. */
-export function waitersAfter(before: readonly Waiter[], { whole, waiting, gone }: Waiting): readonly Waiter[] {
+export function waitersAfter(
+  before: readonly Waiter[],
+  { whole, waiting, gone }: Waiting,
+): readonly Waiter[] {
   if (whole) return waiting;
   const over = new Set([...gone, ...waiting.map(({ userId }) => userId)]);
   return [...before.filter(({ userId }) => !over.has(userId)), ...waiting];

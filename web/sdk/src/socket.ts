@@ -1,7 +1,14 @@
 import { backoffMs } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
-import { type ClientBody, CloseCode, type ErrorBody, type ServerFrame, type SiteRole, type User } from "./proto.js";
+import {
+  type ClientBody,
+  CloseCode,
+  type ErrorBody,
+  type ServerFrame,
+  type SiteRole,
+  type User,
+} from "./proto.js";
 
 /** What the client does about a closed socket. */
 export type CloseAction = "retry" | "refresh" | "wait" | "stop";

@@ -164,3 +164,15 @@ test("a connection that answers no ping is dead", async () => {
   await vi.advanceTimersByTimeAsync(500);
   expect(opened).toHaveLength(2);
 });
+
+test("a role on the site is known as soon as it is given", async () => {
+  const { socket, last } = setUp();
+  const roles: string[] = [];
+  socket.on("siteRole", (role) => roles.push(role));
+  socket.connect();
+  await tick();
+  last().login();
+  await tick();
+  last().say({ type: "site_role", data: { role: "moderator" } });
+  expect(roles).toEqual(["moderator"]);
+});
