@@ -19,11 +19,16 @@ const CALM: Duration = Duration::from_secs(30);
 
 /// A whole run: chaos for so long, calm, and everybody's leaving. Without estimation every line bears what is asked of it.
 pub fn run(seed: u64, time: Duration, estimation: bool) -> Account {
+    run_on(0, seed, time, estimation)
+}
+
+/// The same with so many further shards, on which guests come by turns.
+pub fn run_on(spokes: u8, seed: u64, time: Duration, estimation: bool) -> Account {
     let config = Config { estimation, ..Config::default() };
-    let mut world = World::new(seed, config.clone());
+    let mut world = World::spread(seed, config.clone(), spokes);
     if world.random.random_ratio(1, 3) {
         let sample_every = Some(Duration::from_secs(2));
-        world = World::new(seed, Config { sample_every, ..config });
+        world = World::spread(seed, Config { sample_every, ..config }, spokes);
     }
     let people = world.random.random_range(3..9);
     for _ in 0..people {
@@ -349,11 +354,10 @@ fn everybody_leaves(world: &mut World) {
         world.leave(place);
     }
     world.run(Duration::from_millis(50));
-    let held = world.shard.holdings();
-    if held != parlor_media::Holdings::default() {
+    if let Some(held) = world.held() {
         world.fail(&format!("everybody has left, and this is left: {held:?}"));
     }
-    if world.shard.poll_timeout().is_some() {
+    if world.shards().any(|shard| shard.poll_timeout().is_some()) {
         world.fail("an empty shard does not sleep");
     }
     const { assert!(LEAST_LEN < 100) };

@@ -14,6 +14,7 @@ mod observe;
 mod receiver;
 mod recovery;
 mod repairs;
+mod shards;
 mod soak;
 mod world;
 
@@ -44,6 +45,14 @@ fn two_dozen_seeds_keep_every_law() {
     hush();
     let forwarded: u64 = (0..24).map(|seed| chaos::run(seed, Duration::from_secs(12), false).forwarded).sum();
     assert!(forwarded > 100_000, "{forwarded} packets are not much");
+}
+
+#[test]
+fn a_dozen_seeds_keep_every_law_on_three_shards() {
+    hush();
+    let run = |seed| chaos::run_on(2, seed, Duration::from_secs(12), false).forwarded;
+    let forwarded: u64 = (0..12).map(run).sum();
+    assert!(forwarded > 50_000, "{forwarded} packets are not much");
 }
 
 /// A receiver asked for a number that had been filled, because its packet came late and its frame is left out.
@@ -90,7 +99,10 @@ fn sweep() {
     let estimation = std::env::var_os("SIM_ESTIMATION").is_none_or(|value| value != "off");
     let (mut failed, mut forwarded, mut joins, mut broken) = (Vec::new(), 0, 0, 0);
     for seed in first..first + seeds {
-        match catch_unwind(AssertUnwindSafe(|| chaos::run(seed, Duration::from_secs(seconds), estimation))) {
+        // Each second one is of calls that several shards share.
+        let spokes = if seed.is_multiple_of(2) { 0 } else { (seed / 2 % 3 + 1) as u8 };
+        let run = || chaos::run_on(spokes, seed, Duration::from_secs(seconds), estimation);
+        match catch_unwind(AssertUnwindSafe(run)) {
             Ok(account) => {
                 forwarded += account.forwarded;
                 joins += account.joins;

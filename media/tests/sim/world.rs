@@ -3,15 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use parlor_media::client::{Client, Feedback, Identity, Line as OfferLine, Plan};
-use parlor_media::drop::Drop;
 use parlor_media::dtls::Certificate;
-use parlor_media::{
-    CallId, Config, Event, Input, OfferedTrack, Output, ParticipantId, Path, Shard, Source, TrackId, View,
-};
+use parlor_media::{CallId, Config, Event, OfferedTrack, ParticipantId, Shard, Source, TrackId, View};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -77,11 +73,15 @@ pub struct Account {
 pub struct World {
     pub seed: u64,
     pub shard: Shard,
+    /// Further shards of the same calls, whose hub the first one is.
+    pub spokes: Vec<Shard>,
     pub now: Instant,
     pub begun: Instant,
     pub random: StdRng,
     pub guests: Vec<Guest>,
     pub muted: BTreeMap<TrackId, Instant>,
+    /// Who lost the seat in this turn: other shards may not have heard of it.
+    pub just_gone: Vec<usize>,
     pub account: Account,
     /// A guest has ordered a panic in its call.
     pub ordered: Option<usize>,
@@ -90,7 +90,7 @@ pub struct World {
     identity: Identity,
     lines: StdRng,
     flights: BinaryHeap<Reverse<Flight>>,
-    addresses: BTreeMap<SocketAddr, usize>,
+    pub addresses: BTreeMap<SocketAddr, usize>,
     /// Packets of this turn whose slots must have been told of their tracks: guest, SSRC, whose, which line.
     pub to_be_told: Vec<(usize, u32, usize, u8)>,
     order: u64,
@@ -101,6 +101,11 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, config: Config) -> World {
+        World::spread(seed, config, 0)
+    }
+
+    /// A world whose calls are on so many further shards; guests come to them by turns.
+    pub fn spread(seed: u64, config: Config, spokes: u8) -> World {
         let certificate = Certificate::generate().expect("the system has randomness");
         // The one reading of the clock: an origin for simulated time, which no result depends on.
         #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
@@ -112,14 +117,21 @@ impl World {
         };
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_be_bytes());
+        let spoke = |number| {
+            let mut key = key;
+            key[31] = number;
+            Shard::new(Config { number, ..config.clone() }, certificate.clone(), begun, key)
+        };
         World {
             seed,
-            shard: Shard::new(config, certificate.clone(), begun, key),
+            spokes: (1..=spokes).map(spoke).collect(),
+            shard: Shard::new(config.clone(), certificate.clone(), begun, key),
             now: begun,
             begun,
             random: StdRng::seed_from_u64(seed),
             guests: Vec::new(),
             muted: BTreeMap::new(),
+            just_gone: Vec::new(),
             account: Account::default(),
             ordered: None,
             keeps_frames: false,
@@ -204,7 +216,15 @@ impl World {
             .collect();
         let (call, id, sdp) = (CallId(1 + guest.call as u128), guest.id, guest.client.offer());
         let now = self.now;
-        let Some(answer) = self.drive(|shard| shard.offer(now, call, id, &sdp, &offered)) else { return };
+        let number = self.number_of(place);
+        let answer = self.drive(number, |shard| {
+            let answer = shard.offer(now, call, id, &sdp, &offered);
+            if number > 0 {
+                shard.relay_from(call, 0);
+            }
+            answer
+        });
+        let Some(answer) = answer else { return };
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => self.fail(&format!("a good offer is refused: {error}")),
@@ -225,13 +245,15 @@ impl World {
 
     pub fn leave(&mut self, place: usize) {
         let id = self.guests[place].id;
-        self.drive(|shard| shard.leave(id));
+        self.drive(self.number_of(place), |shard| shard.leave(id));
         let guest = &mut self.guests[place];
         (guest.seat, guest.silent) = (None, true);
     }
 
     pub fn mute(&mut self, track: TrackId, muted: bool) {
-        self.drive(|shard| shard.mute(track, muted));
+        for number in 0..=self.spokes.len() {
+            self.drive(number, |shard| shard.mute(track, muted));
+        }
         if muted {
             let now = self.now;
             self.muted.entry(track).or_insert(now);
@@ -242,42 +264,7 @@ impl World {
 
     pub fn view(&mut self, place: usize, view: Vec<View>) {
         let id = self.guests[place].id;
-        self.drive(|shard| shard.view(id, view));
-    }
-
-    /// Lets the core do something; a panic that was ordered ends the call that ordered it.
-    fn drive<R>(&mut self, step: impl FnOnce(&mut Shard) -> R) -> Option<R> {
-        let shard = &mut self.shard;
-        match catch_unwind(AssertUnwindSafe(|| step(shard))) {
-            Ok(result) => {
-                self.shard.rest();
-                Some(result)
-            }
-            Err(panic) => {
-                let Some(ordered) = self.ordered.take() else { resume_unwind(panic) };
-                let call = self.guests[ordered].call;
-                let id = CallId(1 + call as u128);
-                if self.shard.culprit() != Some(id) {
-                    self.fail(&format!("the culprit is {:?}, not {id:?}", self.shard.culprit()));
-                }
-                let mut gone: Vec<ParticipantId> = self.shard.break_off(id).into_iter().map(|(who, _)| who).collect();
-                let mut seated: Vec<ParticipantId> = Vec::new();
-                for guest in &mut self.guests {
-                    // What was to be sent to others is lost.
-                    guest.laws.values_mut().for_each(crate::law::Law::forgive);
-                    if guest.call == call && guest.seat.take().is_some() {
-                        seated.push(guest.id);
-                    }
-                }
-                gone.sort_unstable();
-                seated.sort_unstable();
-                if gone != seated {
-                    self.fail(&format!("{gone:?} are told that their call broke, where {seated:?} were in it"));
-                }
-                self.account.broken += 1;
-                None
-            }
-        }
+        self.drive(self.number_of(place), |shard| shard.view(id, view));
     }
 
     /// Lets simulated time pass.
@@ -296,14 +283,12 @@ impl World {
 
     /// One millisecond.
     pub fn turn(&mut self) {
+        self.just_gone.clear();
         while self.flights.peek().is_some_and(|flight| flight.0.due <= self.now) {
             let Some(Reverse(flight)) = self.flights.pop() else { break };
             self.land(flight);
         }
-        if self.shard.poll_timeout().is_some_and(|due| due <= self.now) {
-            let now = self.now;
-            self.drive(|shard| shard.handle(now, Input::Timeout));
-        }
+        self.handle_timeouts();
         self.collect();
         for place in 0..self.guests.len() {
             self.guests[place].act(self.now);
@@ -326,7 +311,7 @@ impl World {
         {
             seat.ready = true;
             let id = guest.id;
-            self.drive(|shard| shard.ready(id));
+            self.drive(self.number_of(place), |shard| shard.ready(id));
         }
     }
 
@@ -362,56 +347,7 @@ impl World {
         }
     }
 
-    /// Hands the server a datagram; whether it was of use.
-    pub fn throw(&mut self, from: SocketAddr, bytes: &mut [u8]) -> bool {
-        let dropped = |shard: &Shard| {
-            let drops = shard.stats().drops;
-            drops.iter().sum::<u64>() - drops[Drop::Muted as usize]
-        };
-        let before = dropped(&self.shard);
-        let now = self.now;
-        self.drive(|shard| shard.handle(now, Input::Datagram { from: Path::udp(from), bytes }));
-        dropped(&self.shard) == before
-    }
-
-    /// Takes everything that the server has to say.
-    fn collect(&mut self) {
-        loop {
-            let output = self.drive(|shard| {
-                shard.poll().map(|output| match output {
-                    Output::Transmit(transmit) => {
-                        let datagrams = transmit.bytes.chunks(transmit.segment).map(<[u8]>::to_vec).collect();
-                        Ok::<(SocketAddr, Vec<Vec<u8>>), Event>((transmit.to.remote, datagrams))
-                    }
-                    // Nobody here shares a call.
-                    Output::Relay(relay) => panic!("a batch for shard {}", relay.to),
-                    Output::Event(event) => Err(event),
-                })
-            });
-            match output {
-                Some(Some(Ok((to, datagrams)))) => {
-                    let Some(place) = self.addresses.get(&to).copied() else {
-                        self.account.to_strangers += datagrams.len() as u64;
-                        continue;
-                    };
-                    for bytes in datagrams {
-                        self.observe(place, &bytes);
-                        self.fly(place, false, Tag::Other, &bytes);
-                    }
-                }
-                Some(Some(Err(event))) => self.hear(event),
-                // It broke, and goes on with the others.
-                None => {}
-                Some(None) => break,
-            }
-        }
-        self.look_at_what_was_told();
-        self.arrived.settle(self.now);
-        // What recorders would take.
-        while self.shard.poll_recorded().is_some() {}
-    }
-
-    fn hear(&mut self, event: Event) {
+    pub fn hear(&mut self, event: Event) {
         self.say(|| format!("{event:?}").chars().take(4000).collect());
         let now = self.now;
         let place = |world: &World, id: ParticipantId| world.guests.iter().position(|guest| guest.id == id);
@@ -432,7 +368,16 @@ impl World {
                     self.fail(&format!("guest {place} is given up, but was heard {:?} ago", now - seat.heard_at));
                 }
                 self.guests[place].seat = None;
+                self.just_gone.push(place);
                 self.account.lost += 1;
+            }
+            Event::Broke { participant, connection, .. } => {
+                let Some(place) = place(self, participant) else { self.fail("a stranger's call broke") };
+                self.just_gone.push(place);
+                let seat = self.guests[place].seat.take();
+                if seat.is_none_or(|seat| seat.connection != connection) {
+                    self.fail(&format!("guest {place} is told that its call broke, and has no seat in it"));
+                }
             }
             Event::Slots { participant, slots, .. } => {
                 let Some(place) = place(self, participant) else { self.fail("a stranger has slots") };
@@ -457,7 +402,7 @@ impl World {
         }
     }
 
-    fn fly(&mut self, place: usize, to_server: bool, tag: Tag, bytes: &[u8]) {
+    pub fn fly(&mut self, place: usize, to_server: bool, tag: Tag, bytes: &[u8]) {
         let guest = &mut self.guests[place];
         let line = if to_server { &mut guest.up } else { &mut guest.down };
         let passes = line.pass(self.now, bytes, &mut self.lines);
@@ -491,6 +436,7 @@ impl World {
     /// Nothing that was ordered happens any more.
     pub fn disarm(&mut self) {
         self.shard.forget_faults();
+        self.spokes.iter_mut().for_each(Shard::forget_faults);
     }
 
     /// All lines are good from now on.
