@@ -29,6 +29,9 @@ mod receiver;
 #[path = "../tests/sim/recovery.rs"]
 mod recovery;
 #[expect(dead_code, reason = "the simulation's tests need more of it")]
+#[path = "../tests/sim/shards.rs"]
+mod shards;
+#[expect(dead_code, reason = "the simulation's tests need more of it")]
 #[path = "../tests/sim/world.rs"]
 mod world;
 
