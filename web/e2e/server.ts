@@ -14,7 +14,10 @@ const FAMILY = Object.values(networkInterfaces()).some((addresses) =>
   ? "IPv4"
   : "IPv6";
 const LOOPBACK_ADDRESS = FAMILY === "IPv4" ? "127.0.0.1" : "::1";
-const LOOPBACK = bracketed(LOOPBACK_ADDRESS);
+/** scripts/networks puts the server into a network of its own; the browsers then come over `line`, which is on this side. */
+const AWAY = process.env.PARLOR_AWAY;
+const ADDRESS = AWAY ?? LOOPBACK_ADDRESS;
+const HOST = bracketed(ADDRESS);
 const binary = process.env.PARLOR_BIN ?? join(root, "target/debug/parlor");
 
 /** A server of this test's own, with its own data folder and ports. */
@@ -66,13 +69,13 @@ export async function startServer({ policy, sampleEveryMs, relay }: Settings = {
   const port = await freePort();
   const environment = {
     ...process.env,
-    PARLOR_LISTEN: `${LOOPBACK}:${port}`,
+    PARLOR_LISTEN: `${HOST}:${port}`,
     PARLOR_DATA_DIR: data,
     PARLOR_WEB_DIR: join(root, "web/app/dist"),
     // scripts/networks chooses the ports that it closes.
     PARLOR_MEDIA_PORT: process.env.PARLOR_MEDIA_PORT ?? String(await freeUdpPorts(2)),
     PARLOR_ANNOUNCED_ADDRESS: hostAddress(),
-    PARLOR_LIMIT_EXEMPT: "127.0.0.0/8,::1/128",
+    PARLOR_LIMIT_EXEMPT: AWAY ? "10.77.0.0/24" : "127.0.0.0/8,::1/128",
     PARLOR_TURN__STUN_LISTEN: relay ? `${bracketed(hostAddress())}:${await freeUdpPorts(1)}` : "off",
     PARLOR_MODELS_DIR: join(root, "models"),
     ...(sampleEveryMs === undefined ? {} : { PARLOR_SAMPLE_EVERY_MS: String(sampleEveryMs) }),
@@ -91,7 +94,7 @@ export async function startServer({ policy, sampleEveryMs, relay }: Settings = {
     };
     child.stdout?.on("data", keep);
     child.stderr?.on("data", keep);
-    await ready(child, `http://${LOOPBACK}:${port}/ready`, () => output);
+    await ready(child, `http://${HOST}:${port}/ready`, () => output);
     return child;
   };
 
@@ -122,7 +125,7 @@ async function openLine(port: number): Promise<Line> {
   let state: "whole" | "cut" | "deaf" = "whole";
   const proxy = createServer((client) => {
     if (state === "cut") return void client.destroy();
-    const server = connect(port, LOOPBACK_ADDRESS);
+    const server = connect(port, ADDRESS);
     for (const socket of [client, server]) {
       open.add(socket);
       socket.on("error", () => socket.destroy());
@@ -189,6 +192,7 @@ async function end(child: ChildProcess): Promise<void> {
 
 /** Firefox ignores loopback candidates unless told otherwise, so the server announces an address of this machine. */
 function hostAddress(): string {
+  if (AWAY) return AWAY;
   for (const addresses of Object.values(networkInterfaces())) {
     const found = addresses?.find(
       ({ address, family, internal }) => family === FAMILY && !internal && !address.startsWith("fe80:"),
