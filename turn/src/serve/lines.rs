@@ -8,7 +8,7 @@ use mio::{Registry, Token};
 use rustls::ServerConfig;
 
 use super::families;
-use super::streams::Streams;
+use super::streams::{MOST_CONNECTIONS, Streams};
 use super::thread::{RELAYS, UDP};
 use super::udp::{Datagrams, UdpPort};
 use crate::allocation::{AllocationId, Client};
@@ -50,7 +50,7 @@ impl Lines {
             registry,
             udp: Vec::new(),
             relays: Vec::new(),
-            streams: Streams::new(),
+            streams: Streams::new(MOST_CONNECTIONS),
             run: Run::default(),
             out: Vec::new(),
             drops: [0; DropReason::ALL.len()],

@@ -23,7 +23,7 @@ const MOST_OF_ONE_SOURCE: u32 = 256;
 /// The time a connection has without an allocation. A browser asks for one at once.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections accepted in one turn, so that those that are open are served in between.
-const MOST_ACCEPTS: usize = 32;
+pub(super) const MOST_ACCEPTS: usize = 32;
 /// Connections a second of all clients: a handshake costs as much as some hundred packets, and those who talk come first. Further
 /// ones wait in the backlog. A second's worth may come at once.
 const MOST_ACCEPTS_PER_S: u32 = 400;
@@ -42,6 +42,7 @@ struct Listener {
 }
 
 pub(super) struct Streams {
+    most: usize,
     listeners: Vec<Listener>,
     places: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -60,8 +61,9 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self {
+            most,
             listeners: Vec::new(),
             places: Vec::new(),
             free: Vec::new(),
@@ -153,7 +155,7 @@ impl Streams {
         registry: &Registry,
     ) {
         let of_source = self.sources.get(&source(remote.ip())).copied().unwrap_or(0);
-        let has_room = self.open < MOST_CONNECTIONS && of_source < MOST_OF_ONE_SOURCE;
+        let has_room = self.open < self.most && of_source < MOST_OF_ONE_SOURCE;
         if !has_room || !self.budgets.take(now, remote.ip()) {
             return self.count(DropReason::TooManyConnections);
         }
@@ -182,6 +184,19 @@ impl Streams {
         *self.sources.entry(source(remote.ip())).or_default() += 1;
         self.due.push_back((now + PATIENCE, number));
         self.places[place] = Some(connection);
+    }
+
+    /// There is no place for each that one turn may accept: the connection that has waited longest for an allocation, or had one when it was looked at last. Each is
+    /// named once.
+    pub(super) fn oldest_waiting(&mut self) -> Option<usize> {
+        while self.open + MOST_ACCEPTS > self.most {
+            let (_, number) = self.due.pop_front()?;
+            let place = place_of(number);
+            if self.places[place].as_ref().is_some_and(|connection| connection.number == number) {
+                return Some(place);
+            }
+        }
+        None
     }
 
     /// Takes a connection out, to read from it; [`Streams::put_back`] or [`Streams::close`] follows.
@@ -256,7 +271,7 @@ mod tests {
 
     #[test]
     fn after_a_pause_every_listener_is_looked_at_again() {
-        let (poll, mut streams, now) = (Poll::new().unwrap(), Streams::new(), Instant::now());
+        let (poll, mut streams, now) = (Poll::new().unwrap(), Streams::new(MOST_CONNECTIONS), Instant::now());
         let mut listen = || streams.listen(SocketAddr::from(([127, 0, 0, 1], 0)), None, poll.registry()).unwrap();
         let addresses = [listen(), listen()];
         let waiting = addresses.map(|address| TcpStream::connect(address).unwrap());
@@ -270,5 +285,23 @@ mod tests {
         }
         assert_eq!(streams.open().0, 2);
         drop(waiting);
+    }
+
+    #[test]
+    fn who_has_waited_longest_is_named_when_all_places_are_taken() {
+        let (poll, mut streams, now) = (Poll::new().unwrap(), Streams::new(1 + MOST_ACCEPTS), Instant::now());
+        let address = streams.listen(SocketAddr::from(([127, 0, 0, 1], 0)), None, poll.registry()).unwrap();
+        let first = TcpStream::connect(address).unwrap();
+        streams.accept(now, 0, poll.registry());
+        assert_eq!(streams.oldest_waiting(), None, "there is room");
+        let second = TcpStream::connect(address).unwrap();
+        streams.accept(now, 0, poll.registry());
+        let named = [streams.oldest_waiting().unwrap(), streams.oldest_waiting().unwrap()];
+        let remote = |place: usize| streams.places[place].as_ref().unwrap().remote;
+        assert_eq!(named.map(remote), [&first, &second].map(|stream| stream.local_addr().unwrap()));
+        assert_eq!(streams.oldest_waiting(), None, "each once");
+        let connection = streams.take_out(named[0]).unwrap();
+        streams.close(connection);
+        assert_eq!((streams.oldest_waiting(), streams.open().0), (None, 1));
     }
 }

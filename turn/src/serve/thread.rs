@@ -11,6 +11,7 @@ use super::Shared;
 use super::connection::{Connection, Read};
 use super::ground::Watched;
 use super::lines::Lines;
+use super::streams::MOST_ACCEPTS;
 use super::udp::Buffers;
 use crate::allocation::Client;
 use crate::counts::DropReason;
@@ -89,6 +90,7 @@ impl Thread {
             RELAYS.. => self.read_relay(now, token.0 - RELAYS),
             STREAMS.. => self.read_stream(now, token.0 - STREAMS),
             LISTENERS.. => {
+                self.make_room(now);
                 let Some(registry) = &self.registry else { return };
                 if self.lines.streams.accept(now.instant, token.0 - LISTENERS, registry) {
                     self.again.push(token);
@@ -96,6 +98,22 @@ impl Thread {
             }
             UDP.. => self.read_clients(now, token.0 - UDP),
             _ => {}
+        }
+    }
+
+    /// When the places for connections run out, whoever has waited longest without an allocation goes: to hold a place costs nothing,
+    /// and those who come now would all be sent away.
+    fn make_room(&mut self, now: Now) {
+        for _ in 0..MOST_ACCEPTS {
+            let Some(place) = self.lines.streams.oldest_waiting() else { return };
+            let Some(connection) = self.lines.streams.take_out(place) else { continue };
+            if self.core.serves(connection.client()) {
+                self.lines.streams.put_back(connection);
+            } else {
+                self.core.count(DropReason::IdleConnection);
+                self.core.gone(now.instant, connection.client());
+                self.lines.streams.close(connection);
+            }
         }
     }
 
