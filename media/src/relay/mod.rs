@@ -23,7 +23,7 @@ use crate::event::Event;
 use crate::fault::Step;
 use crate::id::CallId;
 use crate::shard::{SECOND_US, Shard};
-use crate::track::{Origin, TrackKey};
+use crate::track::{MOST_LAYERS, Origin, TrackKey};
 
 /// Place of a link in its shard.
 pub(crate) type LinkKey = usize;
@@ -39,6 +39,8 @@ const MOST_BATCH: usize = 4 * 1024 * 1024;
 const MOST_SILENT: u32 = 20;
 /// What was lost is asked for again this often until it is there.
 const ASK_AGAIN_US: u64 = SECOND_US / 2;
+/// And everything is told again, asked or not, after so many turns: ten seconds. What was told wrongly holds no longer than that.
+const TELL_AGAIN: u32 = 40;
 /// Empty buffers that are kept.
 const MOST_SPARE: usize = 32;
 
@@ -60,8 +62,12 @@ pub(crate) struct Relaying {
     /// The layers that are sent over it, and those that somebody watches behind it.
     pub wanted: u8,
     pub watched: u8,
+    /// Indexes up to these came before the layers were wanted.
+    from: [u64; MOST_LAYERS],
     /// Indexes without content that have not been told yet: of which stream, the first, and how many.
     left_out: Option<(Of, u64, u32)>,
+    /// When everything was told, it was asked for the last time.
+    telling: u32,
 }
 
 /// One end of a link.
@@ -90,6 +96,8 @@ pub(crate) struct Link {
     unsure_us: Option<u64>,
     /// Counts the times that everything was told: what was not named the last time is no more.
     telling: u32,
+    /// Turns since everything was told to the other end.
+    told: u32,
 }
 
 impl Link {
@@ -108,6 +116,7 @@ impl Link {
             names: HashMap::new(),
             unsure_us: None,
             telling: 0,
+            told: 0,
         }
     }
 }
@@ -226,6 +235,11 @@ impl Shard {
             let taken = record.ok_or(Drop::RelayMalformed).and_then(|record| self.take_record(key, record, now_us));
             if let Err(reason) = taken {
                 self.stats.drops[reason as usize] += 1;
+                if matches!(reason, Drop::RelayMalformed | Drop::RelayUnknown)
+                    && let Some(link) = self.links.get_mut(key)
+                {
+                    link.unsure_us.get_or_insert(now_us + ASK_AGAIN_US);
+                }
             }
         }
         Ok(())
@@ -394,7 +408,8 @@ impl Shard {
         for key in 0..self.links.capacity() {
             let Some(link) = self.links.get_mut(key) else { continue };
             let call = link.call;
-            link.silent += 1;
+            (link.silent, link.told) = (link.silent + 1, link.told + 1);
+            let tells = link.told > TELL_AGAIN;
             let (silent, asks) = (link.silent > MOST_SILENT, link.unsure_us.is_some_and(|due| now_us >= due));
             if asks {
                 link.unsure_us = Some(now_us + ASK_AGAIN_US);
@@ -406,6 +421,9 @@ impl Shard {
             }
             if asks {
                 self.push(key, &Record::Refresh);
+            }
+            if tells {
+                self.tell_everything(key);
             }
             self.batch(key);
         }

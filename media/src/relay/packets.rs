@@ -15,6 +15,8 @@ use crate::track::{Fresh, Kind, Origin, Source, TrackKey};
 const MOST_PAYLOAD: usize = 1_400;
 /// Indexes that carry nothing are left out one by one as far as this; behind more of them a layer begins anew.
 const MOST_LEFT_OUT: u32 = 256;
+/// An index so far behind is of no packet that came late: what was said before it was wrong, and the layer begins anew.
+const MOST_BEHIND: u64 = 1 << 15;
 /// A layer may begin anew this often at most: half of what its publisher may do, for links are uneven.
 const LAYER_LASTS_US: u64 = 500_000;
 
@@ -53,24 +55,29 @@ impl Shard {
                 }
                 continue;
             }
-            let Some((packet, payload)) = layer.ring.find(fresh.index) else { continue };
-            if link.batch.len() + payload.len() > MOST_BATCH {
-                self.stats.relay_dropped += 1;
-                continue;
-            }
+            let Some((packet, _)) = layer.ring.find(fresh.index) else { continue };
+            // A key frame that comes late: what belongs to it may have come before anybody wanted it.
+            let from = &mut relaying.from[usize::from(fresh.layer)];
+            let last = if packet.frame.keyframe_start { fresh.index.max(std::mem::take(from)) } else { fresh.index };
             relaying.say_left_out(&mut link.batch);
-            let media = Media {
-                of,
-                index: packet.index,
-                timestamp: packet.timestamp,
-                marker: packet.marker,
-                level: packet.level,
-                primary_at: packet.primary_at,
-                dependency: layer.ring.dependency(fresh.index).unwrap_or_default(),
-                payload,
-            };
-            Record::Media(media).write(&mut link.batch);
-            link.packets += 1;
+            for (packet, payload) in (fresh.index..=last).filter_map(|index| layer.ring.find(index)) {
+                if link.batch.len() + payload.len() > MOST_BATCH {
+                    self.stats.relay_dropped += 1;
+                    continue;
+                }
+                let media = Media {
+                    of,
+                    index: packet.index,
+                    timestamp: packet.timestamp,
+                    marker: packet.marker,
+                    level: packet.level,
+                    primary_at: packet.primary_at,
+                    dependency: layer.ring.dependency(packet.index).unwrap_or_default(),
+                    payload,
+                };
+                Record::Media(media).write(&mut link.batch);
+                link.packets += 1;
+            }
         }
         track.links[at] = relaying;
     }
@@ -104,7 +111,6 @@ impl Shard {
         let layer = track.layers.get_mut(place).ok_or(Drop::RelayMalformed)?;
         match elsewhere.epochs[place] {
             Some(epoch) if epoch == of.epoch => return Ok((track_key, place)),
-            Some(epoch) if (of.epoch.wrapping_sub(epoch) as i32) < 0 => return Err(Drop::RelayUnknown),
             Some(_) if now_us < layer.begun_us + LAYER_LASTS_US => return Err(Drop::TooManySsrcs),
             _ => {}
         }
@@ -127,6 +133,11 @@ impl Shard {
             return Err(Drop::Muted);
         }
         if !track.layers[place].awaits(media.index) {
+            if media.index + MOST_BEHIND < track.layers[place].highest()
+                && let Origin::Link(elsewhere) = &mut track.origin
+            {
+                elsewhere.epochs[place] = None;
+            }
             return Err(Drop::Duplicate);
         }
         if media.payload.len() > MOST_PAYLOAD {

@@ -58,6 +58,7 @@ impl Shard {
 
     /// Tells the other end of a link all that there is to tell.
     pub(super) fn tell_everything(&mut self, key: LinkKey) {
+        self.links[key].told = 0;
         self.push(key, &Record::Begin);
         let call = self.links[key].call;
         for at in 0..self.calls[call].tracks.len() {
@@ -139,12 +140,6 @@ impl Shard {
             Record::Begin => {
                 let link = &mut self.links[key];
                 link.telling = link.telling.wrapping_add(1);
-                for at in 0..self.calls[self.links[key].call].tracks.len() {
-                    let track = self.calls[self.links[key].call].tracks[at];
-                    // Whoever wants something says so behind this.
-                    self.tracks[track].links.retain(|relaying| relaying.link != key);
-                    self.unasked.note(track);
-                }
                 Ok(())
             }
             Record::End => {
@@ -158,12 +153,17 @@ impl Shard {
     fn end_telling(&mut self, key: LinkKey) {
         let link = &mut self.links[key];
         link.unsure_us = None;
-        let telling = link.telling;
+        let (telling, call) = (link.telling, link.call);
+        for at in 0..self.calls[call].tracks.len() {
+            let track = self.calls[call].tracks[at];
+            self.tracks[track].links.retain(|relaying| relaying.link != key || relaying.telling == telling);
+            self.unasked.note(track);
+        }
         let old = |track: &TrackKey| match &self.tracks[*track].origin {
             Origin::Link(elsewhere) => elsewhere.telling != telling,
             Origin::Peer(_) => false,
         };
-        let gone: Vec<TrackKey> = link.names.values().copied().filter(old).collect();
+        let gone: Vec<TrackKey> = self.links[key].names.values().copied().filter(old).collect();
         for track in gone {
             self.forget_track(track);
         }
@@ -220,8 +220,7 @@ impl Shard {
         if let Some(&known) = self.by_track.get(&announced.track) {
             // Its publisher is here, or in another call: it is not the one to believe. Else it has moved.
             if self.tracks[known].link().is_none() || self.tracks[known].call != call {
-                // It may be about to move.
-                self.links[key].unsure_us.get_or_insert(self.now_us + super::ASK_AGAIN_US);
+                // It may be about to move: it is asked for again.
                 return Err(Drop::RelayUnknown);
             }
             self.forget_track(known);
@@ -251,6 +250,7 @@ impl Shard {
 
     fn on_wanted(&mut self, key: LinkKey, name: u64, (wanted, watched): (u8, u8)) -> Result<(), Drop> {
         let track_key = self.named_here(key, name)?;
+        let telling = self.links[key].telling;
         let track = &mut self.tracks[track_key];
         let all = (1u8 << track.layers.len()) - 1;
         let (wanted, watched) = (wanted & all, watched & all);
@@ -260,11 +260,23 @@ impl Shard {
             Some(at) if wanted | watched == 0 => {
                 track.links.swap_remove(at);
             }
-            Some(at) => (track.links[at].wanted, track.links[at].watched) = (wanted, watched),
+            Some(at) => {
+                let relaying = &mut track.links[at];
+                (relaying.wanted, relaying.watched, relaying.telling) = (wanted, watched, telling);
+            }
             None if wanted | watched == 0 => {}
-            None => track.links.push(Relaying { link: key, wanted, watched, left_out: None }),
+            None => {
+                let from = [0; MOST_LAYERS];
+                track.links.push(Relaying { link: key, wanted, watched, from, left_out: None, telling });
+            }
         }
-        for layer in (0..track.layers.len()).filter(|layer| wanted & !before & 1 << layer != 0) {
+        let begins = |layer: &usize| wanted & !before & 1 << layer != 0;
+        if let Some(relaying) = track.links.iter_mut().find(|relaying| relaying.link == key) {
+            for layer in (0..track.layers.len()).filter(begins) {
+                relaying.from[layer] = track.layers[layer].highest();
+            }
+        }
+        for layer in (0..track.layers.len()).filter(begins) {
             self.relay_report(track_key, layer, Some(key));
         }
         self.unasked.note(track_key);

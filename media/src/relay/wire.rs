@@ -77,7 +77,7 @@ pub struct Of {
     pub name: u64,
     /// The simulcast layer.
     pub layer: u8,
-    /// Another number: the layer began anew, and a later one is greater.
+    /// Another number: the layer began anew.
     pub epoch: u32,
 }
 

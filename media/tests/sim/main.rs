@@ -83,6 +83,13 @@ fn seed_1103_a_picture_comes_back_after_an_outage() {
     chaos::run(1_103, Duration::from_secs(10), true);
 }
 
+/// The second packet of a key frame had come before the other shard asked, and the first came late: the second never crossed.
+#[test]
+fn seed_9031_a_key_frame_that_comes_late_crosses_whole() {
+    hush();
+    chaos::run_on(1, 9_031, Duration::from_secs(2), true);
+}
+
 #[test]
 fn a_seed_is_one_run() {
     hush();
