@@ -39,6 +39,15 @@ for (const kind of ["chromium", "firefox"] as const) {
     await late.page.getByTestId("join").click();
     await expect(late.page.getByTestId("ended")).toHaveAttribute("data-kind", "refused");
     await expect(late.page.getByTestId("ended")).toContainText("locked");
+
+    // Who knocks is told to the host who looks elsewhere.
+    await host.page.getByTestId("lock").click();
+    await host.page.getByTestId("close-panel").click();
+    await expect(late.page.getByTestId("rejoin")).toHaveText("Try again");
+    await late.page.getByTestId("rejoin").click();
+    await late.page.getByTestId("join").click();
+    await expect(late.page.getByTestId("waiting")).toBeVisible();
+    await expect(host.page.getByTestId("notice")).toHaveText("late waits to be let in.");
   });
 
   test(`all are muted, one is shown large, and the call ends for all (${kind})`, async ({

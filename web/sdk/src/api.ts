@@ -9,7 +9,7 @@ export interface Entry {
 }
 
 export interface NewRoom {
-  kind: "call" | "group";
+  kind: "call" | "live" | "group";
   name: string;
   visibility: "public" | "unlisted" | "private";
 }

@@ -20,6 +20,7 @@ import type {
   TrackStopped,
   Waiter,
 } from "./proto.js";
+import { qualityOf, rate } from "./quality.js";
 import { type RecordingNow, recordingAfter, recordingOf } from "./recording.js";
 import type { Room } from "./room.js";
 import { SlotMap } from "./slots.js";
@@ -182,6 +183,10 @@ export class Call extends Emitter<CallEvents> {
         break;
       case "call.participant_left":
         this.#participants.delete(frame.data.participantId);
+        break;
+      case "call.quality":
+        rate(this.#participants, frame.data.participants);
+        this.emit("quality", frame.data.participants);
         break;
       case "call.speakers":
         this.#speakers = frame.data.speakers;
@@ -463,6 +468,7 @@ export class Call extends Emitter<CallEvents> {
       callId: this.#callId,
       participantId: this.#participantId,
       participants: [...this.#participants.values()],
+      quality: qualityOf(this.#participants.get(this.#participantId ?? "")),
       speakers: this.#speakers,
       audio: (peer?.audioMids ?? []).flatMap((mid) => {
         const stream = peer?.stream(mid);

@@ -51,6 +51,14 @@ export type { Entry, EntryState } from "./outbox.js";
 export { Parlor, type ParlorOptions } from "./parlor.js";
 export type * from "./proto.js";
 export { CloseCode } from "./proto.js";
+export {
+  type QualityFlow,
+  type QualityHistory,
+  type QualityLine,
+  type QualityPoint,
+  qualityHistory,
+  qualityOf,
+} from "./quality.js";
 export { type RecordingNow, recordingAfter } from "./recording.js";
 export {
   type Composition,
@@ -78,5 +86,6 @@ export {
   type SocketState,
 } from "./socket.js";
 export { type Position, Stream, type Verdict } from "./stream.js";
+export { type NewStreamKey, type StreamKey, StreamKeys, type StreamKind } from "./streaming.js";
 export type { TileOptions } from "./tile.js";
 export { viewOf } from "./view.js";

@@ -229,6 +229,7 @@ export class Room extends Emitter<RoomEvents> {
       case "call.participant":
       case "call.participant_left":
       case "call.layers":
+      case "call.quality":
       case "call.speakers":
       case "call.ended":
       case "call.controls":

@@ -2,6 +2,8 @@ import type { CallOver, Held, Hosted } from "./hosting.js";
 import type {
   Controls,
   Participant,
+  Quality,
+  Rated,
   RecordingStopped,
   Speaker,
   Track,
@@ -26,6 +28,8 @@ export interface CallSnapshot {
   callId: string | null;
   participantId: string | null;
   participants: Participant[];
+  /** What our own line is like; `null` until it has been measured. Everybody's is in `participants`. */
+  quality: Quality | null;
   /** Loudest first. */
   speakers: Speaker[];
   audio: AudioSlot[];
@@ -51,6 +55,8 @@ export interface CallEvents {
   stopped: TrackStopped;
   /** A host did something. */
   hosted: Hosted;
+  /** These participants' lines are another than they were. */
+  quality: readonly Rated[];
   /** The call is being recorded: ask the person, then `acceptRecording` or `leave`. */
   consent: { message: string };
   recordingStopped: RecordingStopped;

@@ -3,8 +3,10 @@ import { Check, X } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Button, Dialog, IconButton } from "../ui.tsx";
+import { StreamKeysPanel } from "./StreamKeysPanel.tsx";
 
 interface HostPanelProps {
+  roomId: string;
   call: Call;
   snapshot: CallSnapshot;
   mayEnd: boolean;
@@ -12,7 +14,7 @@ interface HostPanelProps {
 }
 
 /** What a host settles for the whole call: who may speak, be seen and come in, and its end. */
-export function HostPanel({ call, snapshot, mayEnd, act }: HostPanelProps) {
+export function HostPanel({ roomId, call, snapshot, mayEnd, act }: HostPanelProps) {
   const { t } = useTranslation();
   const [mayUnmute, setMayUnmute] = useState(snapshot.controls.mutedAll?.mayUnmute ?? true);
   const [ending, setEnding] = useState(false);
@@ -64,7 +66,9 @@ export function HostPanel({ call, snapshot, mayEnd, act }: HostPanelProps) {
           onChange={(enabled) => act(hosting.setWaitingRoom(enabled))}
           testId="waiting-room"
         />
+        <p className="px-1 text-sm text-soft">{t("host.doorStays")}</p>
       </section>
+      <StreamKeysPanel roomId={roomId} />
       {mayEnd ? (
         <Button tone="danger" className="mt-4 w-full" onClick={() => setEnding(true)} data-testid="end-all">
           {t("host.end")}
@@ -161,7 +165,7 @@ function EndDialog({ onEnd, onClose }: { onEnd: () => void; onClose: () => void 
   return (
     <Dialog title={t("host.endTitle")} onClose={onClose}>
       <p className="mb-5">{t("host.endText")}</p>
-      <div className="flex justify-end gap-2">
+      <div className="flex flex-wrap justify-end gap-2">
         <Button tone="plain" onClick={onClose}>
           {t("common.cancel")}
         </Button>

@@ -1,4 +1,4 @@
-import type { Call } from "@parlor/sdk";
+import type { Call, Quality } from "@parlor/sdk";
 import { Link2, X } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -22,7 +22,7 @@ import {
   useSocketState,
   useUnread,
 } from "./hooks.ts";
-import { HostToolsProvider, useHostNews, useObedience } from "./hosting.ts";
+import { HostToolsProvider, useHostNews, useKnocks, useObedience } from "./hosting.ts";
 import { Moderated } from "./Moderated.tsx";
 import type { LocalMedia } from "./media.ts";
 import { People } from "./People.tsx";
@@ -70,6 +70,7 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
   useEnding(meeting, onEnd);
   useObedience(snapshot, media);
   useHostNews(call, members, user?.id ?? "", setNotice);
+  useKnocks(snapshot.waiting, !isHost || panel === "host", setNotice);
 
   if (state === "waiting") return <WaitingRoom name={name} onLeave={leave} />;
   return (
@@ -106,7 +107,13 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
                 {panel === "chat" ? (
                   <Chat room={room} />
                 ) : panel === "host" ? (
-                  <HostPanel call={call} snapshot={snapshot} mayEnd={mayEnd(role, site)} act={act} />
+                  <HostPanel
+                    roomId={room.id}
+                    call={call}
+                    snapshot={snapshot}
+                    mayEnd={mayEnd(role, site)}
+                    act={act}
+                  />
                 ) : (
                   <People room={room} call={call} snapshot={snapshot} onProblem={setNotice} />
                 )}
@@ -194,20 +201,30 @@ function useEnding({ room, call }: Meeting, onEnd: (ending: Ending) => void): vo
 function Banner({ meeting: { room, call } }: { meeting: Meeting }) {
   const { t } = useTranslation();
   const socket = useSocketState();
-  const { phase } = useCall(call);
+  const { phase, quality } = useCall(call);
   const { state } = useRoom(room);
+  const line = useOwnLine(phase === "connected" ? quality : null);
   const lost = socket !== "open" || phase === "reconnecting";
   const text =
     lost && phase !== "idle"
       ? t("call.reconnecting")
       : phase === "idle" || phase === "connecting"
         ? t("call.connecting")
-        : "";
+        : line;
   return (
     <div role="status" data-testid="connection" data-phase={phase} data-socket={socket} data-room={state}>
       {text ? <p className="bg-warn-ground px-3 py-1.5 text-center text-warn-ink">{text}</p> : null}
     </div>
   );
+}
+
+/** What is wrong with our own line, if it is poor or worse. */
+function useOwnLine(quality: Quality | null): string {
+  const { t } = useTranslation();
+  if (!quality?.reason || !quality.direction) return "";
+  if (quality.level !== "poor" && quality.level !== "lost") return "";
+  const reason = t(`quality.own.${quality.reason}_${quality.direction}`);
+  return t(`quality.banner_${quality.level}`, { reason });
 }
 
 /** Beside the stage on a wide page, over it on a narrow one. */

@@ -1,4 +1,4 @@
-import { type Call, type Participant, type TrackSource, trackOf } from "@parlor/sdk";
+import { type Call, type Participant, type Quality, qualityOf, type TrackSource, trackOf } from "@parlor/sdk";
 import { CircleSlash, EllipsisVertical, EyeOff, MicOff } from "lucide-react";
 import { DropdownMenu } from "radix-ui";
 import { type ReactNode, useEffect, useRef, useState } from "react";
@@ -7,6 +7,7 @@ import { SafetyItems } from "../safety/SafetyItems.tsx";
 import { IconButton, MENU } from "../ui.tsx";
 import { isBlurred } from "./blur.ts";
 import { HostItems } from "./HostItems.tsx";
+import { Signal } from "./Signal.tsx";
 
 interface FrameProps {
   name: string;
@@ -19,11 +20,31 @@ interface FrameProps {
   /** Why there is no picture, or none to be seen clearly. */
   veil?: { icon: typeof EyeOff; text: string } | null;
   menu?: ReactNode;
+  /** What their line is like; `null` where it is not shown. */
+  quality?: Quality | null;
+  /** Whose line that is; `null`: one's own. */
+  line?: string | null;
   children: ReactNode;
   data: Record<string, string | undefined>;
 }
 
-function Frame({ name, label, micOff, speaking, pictured, note, veil, menu, children, data }: FrameProps) {
+function Frame({
+  name,
+  label,
+  micOff,
+  speaking,
+  pictured,
+  note,
+  veil,
+  menu,
+  quality = null,
+  line = null,
+  children,
+  data,
+}: FrameProps) {
+  const { t } = useTranslation();
+  const bad = quality?.level === "poor" || quality?.level === "lost" ? quality.level : null;
+  const said = note ?? (bad ? t(`quality.${bad}Short`) : null);
   return (
     <figure
       aria-label={label}
@@ -47,8 +68,11 @@ function Frame({ name, label, micOff, speaking, pictured, note, veil, menu, chil
       >
         {micOff ? <MicOff className="size-4 shrink-0 text-red-300" /> : null}
         <span className="truncate">{name}</span>
-        {note ? <span className="shrink-0 text-amber-200">{note}</span> : null}
+        {said ? (
+          <span className={`shrink-0 text-amber-200 ${note ? "" : "@max-[16rem]:hidden"}`}>{said}</span>
+        ) : null}
       </figcaption>
+      <Signal quality={quality} name={line} />
       {speaking ? (
         <div
           aria-hidden
@@ -164,6 +188,8 @@ export function RemoteTile({
       note={participant.state === "lost" ? t("call.lost") : paused && live ? t("call.paused") : undefined}
       veil={veil}
       menu={roomId && source === "camera" ? <TileMenu participant={participant} roomId={roomId} /> : null}
+      quality={source === "camera" ? qualityOf(participant) : null}
+      line={name}
       data={{
         "data-participant": participant.participantId,
         "data-nickname": name,
@@ -223,6 +249,7 @@ export function SelfTile({
       pictured={camera !== null && stoppedBy !== "moderation"}
       note={stoppedBy === "host" ? t("call.stoppedByHost") : spotlit ? t("host.inSpotlight") : undefined}
       veil={stoppedBy === "moderation" ? { icon: CircleSlash, text: t("call.stoppedByModeration") } : null}
+      quality={qualityOf(own)}
       data={{
         "data-self": "true",
         "data-nickname": name,

@@ -1,5 +1,5 @@
-import { type Call, type CallSnapshot, type HostAct, type Member, trackOf } from "@parlor/sdk";
-import { createContext, useContext, useEffect } from "react";
+import { type Call, type CallSnapshot, type HostAct, type Member, trackOf, type Waiter } from "@parlor/sdk";
+import { createContext, useContext, useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import type { LocalMedia } from "./media.ts";
 import type { Rights } from "./rights.ts";
@@ -57,6 +57,22 @@ export function useHostNews(
       }),
     [call, members, userId, onNotice, t],
   );
+}
+
+/** Says who knocks, to hosts who do not see the list of those who wait. */
+export function useKnocks(
+  waiting: readonly Waiter[],
+  isListed: boolean,
+  onNotice: (text: string) => void,
+): void {
+  const { t } = useTranslation();
+  const known = useRef(new Set<string>());
+  useEffect(() => {
+    const last = waiting.at(-1);
+    if (last && !isListed && !known.current.has(last.userId))
+      onNotice(t("host.knocks", { name: last.nickname }));
+    known.current = new Set(waiting.map(({ userId }) => userId));
+  }, [waiting, isListed, onNotice, t]);
 }
 
 type News =

@@ -90,7 +90,7 @@ function Ended({ name, ending, onAgain }: { name: string; ending: Ending; onAgai
         <div className="flex flex-wrap items-center gap-4">
           {ending.kind === "removed" ? null : (
             <Button onClick={onAgain} data-testid="rejoin">
-              {t("call.rejoin")}
+              {t(ending.kind === "refused" ? "common.retry" : "call.rejoin")}
             </Button>
           )}
           <Link
