@@ -19,8 +19,8 @@ const LEAST_PICTURE_BPS: u64 = 60_000;
 
 /// More than the slots ask for is looked for on the line, in percent: they climb with air above them, which must be found first.
 const SOUGHT_PCT: u64 = 130;
-/// Packets of one probe in one tick: at 1,200 bytes, 61 Mbit/s.
-const MOST_PROBE_PACKETS: usize = 64;
+/// Packets of one probe in one tick: of padding alone, which has 255 bytes at most (RFC 3550 §5.1), 60 Mbit/s.
+const MOST_PROBE_PACKETS: usize = 270;
 
 impl Shard {
     /// Chooses what each video slot of a peer shows, by the sizes of its tiles and what its line carries.
@@ -235,6 +235,10 @@ impl Shard {
     /// Forwards what is new of a track, or what waits of it, into one slot.
     fn serve(&mut self, key: TrackKey, peer_key: PeerKey, place: usize, fresh: bool) {
         let track = &self.tracks[key];
+        if track.is_muted() {
+            // Its receivers will hear of it in a moment; until then nothing passes.
+            return;
+        }
         let peer = &mut *self.peers[peer_key];
         let (Some(to), Some(sealer)) = (peer.addr, peer.sealer.as_mut()) else { return };
         let slot = &mut peer.slots[place];

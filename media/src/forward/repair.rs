@@ -97,7 +97,6 @@ impl Stream {
         self.rtx_next += 1;
         let (index, timestamp) = (self.rtx_next, self.last_timestamp);
         let head = Head { payload_type, marker: false, index, timestamp, ssrc, original: None };
-        way.out.close_run();
         write::padding(head, self.extensions, u8::MAX, way)
     }
 }
