@@ -387,7 +387,7 @@ export const en = {
     unmuteMicrophone: "Allow microphone",
     makeModerator: "Make moderator",
     makeMember: "Make member again",
-    remove: "Remove from the room",
+    remove: "Remove for good",
     actions: "Actions for {{name}}",
     removeTitle: "Remove {{name}}?",
     removeReason: "Reason (they will see it)",
