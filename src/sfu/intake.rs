@@ -41,7 +41,7 @@ impl Shard {
         self.core.handle(now, Input::Datagram { from, bytes });
         self.watch.step(|| self.core.worked_for());
         if check {
-            self.give_lane(from);
+            self.give_lane(now, from);
         }
     }
 
@@ -65,16 +65,18 @@ impl Shard {
 
     /// A check of this shard that landed on another.
     pub(super) fn take_stray(&mut self, mut stray: Stray) {
-        self.core.handle(Instant::now(), Input::Datagram { from: stray.path, bytes: &mut stray.bytes });
-        self.give_lane(stray.path);
+        let now = Instant::now();
+        self.core.handle(now, Input::Datagram { from: stray.path, bytes: &mut stray.bytes });
+        self.give_lane(now, stray.path);
     }
 
     /// Before the check is answered, so that whatever follows the answer comes by the lane.
-    fn give_lane(&mut self, path: Path) {
+    fn give_lane(&mut self, now: Instant, path: Path) {
         if let Some(lanes) = self.sockets.lanes.as_mut()
             && let Some(holder) = self.core.holder(&path)
         {
-            lanes.open(path, holder, self.poll.registry(), |path| self.core.holder(path) == Some(holder));
+            let held = |path: &Path| self.core.holder(path) == Some(holder);
+            lanes.open(now, (path, holder), self.poll.registry(), held);
         }
     }
 

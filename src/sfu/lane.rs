@@ -22,6 +22,8 @@ pub(super) const MOST_LANES: usize = 4096;
 /// Lanes of one participant: the core keeps as many addresses of one. A device has two or three networks, and some are reached by a
 /// relay as well.
 const MOST_OF_ONE: usize = 8;
+/// Who has all that one may have gets another one in place of an old one this often: a socket costs as much as some hundred packets.
+const REPLACE_EVERY: Duration = Duration::from_millis(250);
 /// The kernel's buffer of one lane, bytes: a second of three layers.
 const KERNEL_BUFFER: usize = 512 * 1024;
 /// How often lanes of those who have left are closed.
@@ -35,12 +37,19 @@ struct Lane {
     port: UdpPort,
 }
 
+/// The lanes of one participant.
+struct Held {
+    /// Oldest first.
+    lanes: VecDeque<usize>,
+    /// When the last one was opened.
+    opened: Instant,
+}
+
 /// The sockets of a shard that are connected to single peers.
 pub(super) struct Lanes {
     port: u16,
     by_token: HashMap<usize, Lane>,
-    /// Lanes of each, oldest first.
-    by_holder: HashMap<ParticipantId, VecDeque<usize>>,
+    by_holder: HashMap<ParticipantId, Held>,
     by_path: HashMap<Path, usize>,
     /// Lanes with something to read.
     ready: Vec<usize>,
@@ -65,14 +74,24 @@ impl Lanes {
     }
 
     /// Gives a participant's path a lane, unless it has one. Who has all that one may have loses the one that is not `held` any
-    /// more, or the oldest.
-    pub fn open(&mut self, path: Path, holder: ParticipantId, registry: &Registry, held: impl Fn(&Path) -> bool) {
+    /// more, or the oldest; and not too often.
+    pub fn open(
+        &mut self,
+        now: Instant,
+        (path, holder): (Path, ParticipantId),
+        registry: &Registry,
+        held: impl Fn(&Path) -> bool,
+    ) {
         if self.by_path.contains_key(&path) {
             return;
         }
-        if let Some(lanes) = self.by_holder.get(&holder).filter(|lanes| lanes.len() >= MOST_OF_ONE) {
+        if let Some(all) = self.by_holder.get(&holder).filter(|all| all.lanes.len() >= MOST_OF_ONE) {
+            if now.saturating_duration_since(all.opened) < REPLACE_EVERY {
+                self.refused += 1;
+                return;
+            }
             let is_left = |token: &&usize| self.by_token.get(token).is_some_and(|lane| !held(&lane.path));
-            if let Some(token) = lanes.iter().find(is_left).or(lanes.front()).copied() {
+            if let Some(token) = all.lanes.iter().find(is_left).or(all.lanes.front()).copied() {
                 self.close(token, registry);
             }
         }
@@ -84,7 +103,9 @@ impl Lanes {
         match opened {
             Ok(port) => {
                 self.by_path.insert(path, self.next);
-                self.by_holder.entry(holder).or_default().push_back(self.next);
+                let all = self.by_holder.entry(holder).or_insert_with(|| Held { lanes: VecDeque::new(), opened: now });
+                all.lanes.push_back(self.next);
+                all.opened = now;
                 self.by_token.insert(self.next, Lane { path, holder, port });
                 // What came between bind and connect has made no edge that anybody saw.
                 self.ready.push(self.next);
@@ -155,9 +176,9 @@ impl Lanes {
         let Some(mut lane) = self.by_token.remove(&token) else { return };
         self.by_path.remove(&lane.path);
         self.ready.retain(|ready| *ready != token);
-        if let Some(lanes) = self.by_holder.get_mut(&lane.holder) {
-            lanes.retain(|of| *of != token);
-            if lanes.is_empty() {
+        if let Some(all) = self.by_holder.get_mut(&lane.holder) {
+            all.lanes.retain(|of| *of != token);
+            if all.lanes.is_empty() {
                 self.by_holder.remove(&lane.holder);
             }
         }
@@ -198,16 +219,22 @@ mod tests {
         let (poll, mut lanes) = (mio::Poll::new().unwrap(), Lanes::new(port));
         let path = |remote: u16| Path { remote: ([127, 0, 0, 1], remote).into(), local: None, via: Via::Udp };
         let (eve, ada) = (ParticipantId(1), ParticipantId(2));
-        lanes.open(path(20_000), ada, poll.registry(), |_| true);
+        let mut now = Instant::now();
+        lanes.open(now, (path(20_000), ada), poll.registry(), |_| true);
         for remote in 20_001..20_101 {
-            lanes.open(path(remote), eve, poll.registry(), |_| true);
+            lanes.open(now, (path(remote), eve), poll.registry(), |_| true);
         }
-        assert_eq!((lanes.len(), lanes.refused), (1 + MOST_OF_ONE, 0));
+        // Sockets are not opened and closed as fast as somebody can invent addresses.
+        assert_eq!((lanes.len(), lanes.refused), (1 + MOST_OF_ONE, 100 - MOST_OF_ONE as u64));
         assert!(lanes.by_path.contains_key(&path(20_000)), "nobody else lost theirs");
-        assert!(lanes.by_path.contains_key(&path(20_100)) && lanes.by_path.contains_key(&path(20_093)));
+        now += REPLACE_EVERY;
+        lanes.open(now, (path(20_101), eve), poll.registry(), |_| true);
+        assert!(lanes.by_path.contains_key(&path(20_101)) && !lanes.by_path.contains_key(&path(20_001)), "the oldest");
         // One that the core has forgotten goes before an older one that is in use.
-        lanes.open(path(20_101), eve, poll.registry(), |path| path.remote.port() != 20_097);
-        assert!(!lanes.by_path.contains_key(&path(20_097)) && lanes.by_path.contains_key(&path(20_093)));
+        now += REPLACE_EVERY;
+        lanes.open(now, (path(20_102), eve), poll.registry(), |path| path.remote.port() != 20_007);
+        assert!(!lanes.by_path.contains_key(&path(20_007)) && lanes.by_path.contains_key(&path(20_002)));
+        assert_eq!(lanes.len(), 1 + MOST_OF_ONE);
         lanes.swept = Instant::now().checked_sub(SWEEP_EVERY).unwrap();
         lanes.sweep(poll.registry(), |path| path.remote.port() == 20_000);
         assert_eq!((lanes.len(), lanes.by_path.len(), lanes.by_holder.len(), lanes.ready.len()), (1, 1, 1, 1));
