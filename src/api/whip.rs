@@ -38,7 +38,9 @@ impl FromRequestParts<Shared> for By {
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Error> {
         let Ok(client) = Client::from_request_parts(parts, shared).await;
         match bearer(parts) {
-            Some(key) if key.starts_with(STREAM_KEY_PREFIX) => Ok(Self(shared.rooms.holder(key, client.address).await?)),
+            Some(key) if key.starts_with(STREAM_KEY_PREFIX) => {
+                Ok(Self(shared.rooms.holder(key, client.address).await?))
+            }
             _ => Ok(Self(Streamer::of_login(Known::of(parts, &client, shared).await?.0.caller))),
         }
     }
@@ -303,7 +305,8 @@ async fn body_of(shared: &Shared, request: Request, media_type: &str, limit: usi
 /// Whether `Accept` lets the answer be SDP. Without the header anything goes.
 fn accepts_sdp(headers: &HeaderMap) -> bool {
     let mut named = headers.get_all(header::ACCEPT).iter().filter_map(|it| it.to_str().ok()).peekable();
-    let is_it = |range: &str| matches!(range.split(';').next().unwrap_or_default().trim(), "*/*" | "application/*" | SDP);
+    let is_it =
+        |range: &str| matches!(range.split(';').next().unwrap_or_default().trim(), "*/*" | "application/*" | SDP);
     named.peek().is_none() || named.flat_map(|list| list.split(',')).any(is_it)
 }
 

@@ -97,7 +97,11 @@ impl Rooms {
         let lobby = self.lobby();
         let is_of = |key: &StreamKey, used: &Option<StreamKey>| used.as_ref().is_some_and(|it| it.key_id == key.key_id);
         let in_use = |key: &StreamKey| lobby.streams.values().filter(|stream| is_of(key, &stream.key)).count();
-        Ok(keys.into_iter().map(|key| (u32::try_from(in_use(&key)).unwrap_or(u32::MAX), key)).map(|(n, k)| (k, n)).collect())
+        Ok(keys
+            .into_iter()
+            .map(|key| (u32::try_from(in_use(&key)).unwrap_or(u32::MAX), key))
+            .map(|(n, k)| (k, n))
+            .collect())
     }
 
     /// Revokes a key; whoever came by it goes.

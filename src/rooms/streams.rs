@@ -309,8 +309,16 @@ impl Rooms {
             self.rise_in(&mut lobby, before, id, LeftReason::Left);
         }
         let (session_of, key) = (session.clone(), by.key.clone());
-        let stream =
-            Stream { room: id, kind, key, session: session_of, over, sdp: String::new(), sources: Vec::new(), tag: String::new() };
+        let stream = Stream {
+            room: id,
+            kind,
+            key,
+            session: session_of,
+            over,
+            sdp: String::new(),
+            sources: Vec::new(),
+            tag: String::new(),
+        };
         lobby.streams.insert(session.id, stream);
         metrics::gauge!(STREAMS, "kind" => kind.as_str()).increment(1.0);
         metrics::counter!(STREAMS_STARTED, "kind" => kind.as_str()).increment(1);
@@ -346,8 +354,7 @@ impl Lobby {
 
     /// The session that publishes by a key now.
     fn publishes_by(&self, id: StreamKeyId) -> Option<SessionId> {
-        let is_it =
-            |it: &Stream| it.kind == StreamKind::Publish && it.key.as_ref().is_some_and(|key| key.key_id == id);
+        let is_it = |it: &Stream| it.kind == StreamKind::Publish && it.key.as_ref().is_some_and(|key| key.key_id == id);
         self.streams.iter().find(|(_, stream)| is_it(stream)).map(|(session, _)| *session)
     }
 }

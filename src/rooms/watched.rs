@@ -43,7 +43,8 @@ impl Rooms {
         let at = At::of(room);
         let joined = room.call.of_track(track)?;
         let track = joined.participant.track_mut(track)?.clone();
-        Some(at.published(joined, &track))
+        let published = at.published(joined, &track);
+        Some(room.in_person(published))
     }
 
     /// The camera and screen tracks that somebody publishes now, anywhere, whether or not packets arrive.
@@ -54,7 +55,7 @@ impl Rooms {
             let at = At::of(room);
             for joined in room.call.joined.iter().filter(|it| it.participant.user_id == user) {
                 let pictures = joined.participant.tracks.iter().filter(|track| track.source.is_picture());
-                found.extend(pictures.map(|track| at.published(joined, track)));
+                found.extend(pictures.map(|track| room.in_person(at.published(joined, track))));
             }
         }
         found
@@ -138,6 +139,16 @@ impl Rooms {
     /// Everybody in a call, as everybody sees them; nobody, when the call is over.
     pub fn participants(&self, call: CallId) -> Vec<Participant> {
         self.lobby().room_of_call(call).map(|(_, room)| room.call.shown()).unwrap_or_default()
+    }
+}
+
+impl LiveRoom {
+    /// Whoever publishes by a key is called what the key is called; who answers for it has a name of their own.
+    fn in_person(&self, mut published: Published) -> Published {
+        if let Some(presence) = self.people.get(&published.user) {
+            published.nickname.clone_from(&presence.member.nickname);
+        }
+        published
     }
 }
 

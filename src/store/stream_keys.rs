@@ -94,8 +94,7 @@ impl Store {
     pub async fn stream_key(&self, secret_hash: &[u8]) -> Result<Option<StreamKey>, Error> {
         const SQL: &str = "select k.id, k.room_id, k.name, k.kind, k.created_by, u.nickname, k.created_at, k.expires_at \
             from stream_keys k join users u on u.id = k.created_by where k.secret_hash = $1";
-        let row: Option<KeyRow> =
-            on_pool!(&self.read, db => sqlx::query_as(SQL).bind(secret_hash).fetch_optional(db))?;
+        let row: Option<KeyRow> = on_pool!(&self.read, db => sqlx::query_as(SQL).bind(secret_hash).fetch_optional(db))?;
         row.map(StreamKey::try_from).transpose()
     }
 

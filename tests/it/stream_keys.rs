@@ -33,7 +33,10 @@ async fn a_key_is_told_once_listed_without_its_secret_and_revoked() {
     assert!(!listed.to_string().contains(secret), "{listed}");
     let shown = &listed["keys"][0];
     assert_eq!((&shown["keyId"], &shown["inUse"], &shown["kind"]), (&json!(id), &json!(0), &json!("publish")));
-    assert_eq!((&shown["createdBy"]["userId"], &shown["expiresAt"]), (&json!(olga.id), &json!("2999-01-01T00:00:00.000Z")));
+    assert_eq!(
+        (&shown["createdBy"]["userId"], &shown["expiresAt"]),
+        (&json!(olga.id), &json!("2999-01-01T00:00:00.000Z"))
+    );
     // The state on disk does not have it either.
     for file in std::fs::read_dir(server.folder().join("data")).unwrap().flatten() {
         let bytes = std::fs::read(file.path()).unwrap_or_default();
@@ -80,7 +83,10 @@ async fn programs_that_are_no_browsers_are_answered() {
         let id = crate::recording::call_of(&olga, &room).await;
         call = olga.get(&format!("/calls/{id}")).await.expect(StatusCode::OK);
     }
-    let sources: Vec<Vec<_>> = call["participants"].as_array().unwrap().iter()
+    let sources: Vec<Vec<_>> = call["participants"]
+        .as_array()
+        .unwrap()
+        .iter()
         .map(|it| it["tracks"].as_array().unwrap().iter().map(|it| it["source"].as_str().unwrap()).collect())
         .collect();
     assert_eq!(sources, [["microphone", "camera"], ["camera", "microphone"]], "{call}");
@@ -118,7 +124,12 @@ async fn what_is_no_good_offer_is_told_why() {
         (&whip, "v=0\r\n".repeat(8_000), 413, "too_large"),
         (&whip, publisher.replace("a=ice-ufrag", "a=x"), 422, "no_ice"),
         (&whip, publisher.replace("a=fingerprint", "a=x"), 422, "no_fingerprint"),
-        (&whip, publisher.replace("opus/48000/2", "PCMU/8000").replace("VP8/90000", "H265/90000"), 422, "unsupported_codecs"),
+        (
+            &whip,
+            publisher.replace("opus/48000/2", "PCMU/8000").replace("VP8/90000", "H265/90000"),
+            422,
+            "unsupported_codecs",
+        ),
     ] {
         offer(&server, path, &olga.token, sdp).await.refused(status, code);
     }
@@ -155,7 +166,11 @@ async fn pages_anywhere_may_use_it_and_are_told_what_it_takes() {
     let room = server.enter("olga").await.create_room("call", "public").await;
     let ask = |path: String| {
         let request = server.anonymous().request(Method::OPTIONS, &path).header("origin", "https://studio.example");
-        answer(request.header("access-control-request-method", "POST").header("access-control-request-headers", "authorization"))
+        answer(
+            request
+                .header("access-control-request-method", "POST")
+                .header("access-control-request-headers", "authorization"),
+        )
     };
     for way in ["whip", "whep"] {
         let told = ask(format!("/api/v1/rooms/{room}/{way}")).await;
