@@ -35,8 +35,8 @@ pub(crate) struct Slot {
     pub told: Told,
     /// First timestamp of the track that the slot carries now.
     pub first_timestamp: Option<u32>,
-    /// Numbers given and packets sent as of its receiver's last report.
-    pub reported: Option<(u32, u32)>,
+    /// As of its receiver's last report: numbers given, packets sent, and packets that the source had repaired.
+    pub reported: Option<(u32, u32, u64)>,
 }
 
 /// Key frame requests of one receiver for one slot: each makes everybody's picture worse.

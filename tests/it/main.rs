@@ -32,6 +32,7 @@ mod postgres;
 mod process;
 mod program;
 mod projector;
+mod quality;
 mod recorded;
 mod recording;
 mod relay;

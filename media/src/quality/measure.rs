@@ -54,8 +54,11 @@ impl Shard {
     pub(crate) fn on_reception(&mut self, key: PeerKey, ssrc: u32, fraction_lost: u8, jitter: u32) {
         let peer = &mut *self.peers[key];
         let Some(slot) = peer.slots.iter_mut().find(|slot| slot.stream.ssrc == ssrc) else { return };
+        let source = slot.stream.current().and_then(|source| source.layer_in(&self.tracks));
+        let (from_source_us, repaired) = source.map_or((0, 0), |layer| (layer.jitter_us(), layer.repaired));
         let (numbered, sent) = slot.stream.progress();
-        let Some((numbered_before, sent_before)) = slot.reported.replace((numbered, sent)) else { return };
+        let before = slot.reported.replace((numbered, sent, repaired));
+        let Some((numbered_before, sent_before, repaired_before)) = before else { return };
         let (numbered, sent) = (numbered.wrapping_sub(numbered_before), sent.wrapping_sub(sent_before));
         if sent == 0 {
             return;
@@ -65,9 +68,11 @@ impl Shard {
         // Pictures are repaired; what could not be shows by the key frames that the receiver asks for.
         let outcome = if slot.kind == Kind::Audio { (lost, 0) } else { (0, lost) };
         peer.quality.counted(Direction::Down, slot.kind, sent, outcome);
+        // What was repaired on its way here comes late to everybody: some receivers take that for jitter of theirs.
+        if repaired != repaired_before {
+            return;
+        }
         let jitter_us = u64::from(jitter) * 1_000_000 / u64::from(slot.kind.clock_hz());
-        let source = slot.stream.current().and_then(|source| source.layer_in(&self.tracks));
-        let from_source_us = source.map_or(0, |layer| layer.jitter_us());
         peer.quality.jittered(Direction::Down, slot.kind, jitter_us.saturating_sub(from_source_us));
     }
 

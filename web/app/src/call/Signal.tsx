@@ -58,7 +58,8 @@ export function Signal({ quality, name }: { quality: Quality | null; name: strin
           </svg>
         </span>
       </Tooltip.Trigger>
-      <Tooltip.Portal>
+      {/* In the page's main part: at the end of the page it would be outside every landmark. */}
+      <Tooltip.Portal container={document.getElementById("content")}>
         <Tooltip.Content
           sideOffset={6}
           collisionPadding={8}
