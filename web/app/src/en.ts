@@ -60,6 +60,8 @@ export const en = {
     publicHint: "Listed for everybody",
     unlisted: "By link",
     unlistedHint: "Only who has the link",
+    live: "For an audience",
+    liveHint: "Only hosts are seen and heard; everybody else watches",
     submit: "Create room",
   },
   lobby: {
@@ -404,6 +406,9 @@ export const en = {
     publish: "Publish",
     watch: "Watch",
     create: "Make key",
+    viewers_one: "{{count}} viewer",
+    viewers_other: "{{count}} viewers",
+    watch_live: "Watch",
     once: "Copy both now: the key is not shown again.",
     address: "Server (WHIP address)",
     secret: "Bearer token",

@@ -4,7 +4,7 @@ import { ConnectionLost, ParlorError } from "./errors.js";
 import { type CallOver, Hosting, heldAfter, NO_CONTROLS, stillHeld, waitersAfter } from "./hosting.js";
 import { onNetworkChange } from "./network.js";
 import { Outgoing } from "./outgoing.js";
-import { Peer } from "./peer.js";
+import { Peer, SOURCES } from "./peer.js";
 import type {
   Answer,
   CallEnded,
@@ -64,6 +64,8 @@ export class Call extends Emitter<CallEvents> {
   #controls: Controls = NO_CONTROLS;
   #waiting: readonly Waiter[] = [];
   #over: CallOver | null = null;
+  /** How many watch a live room's call. */
+  #viewers = 0;
   #participantId: string | null = null;
   #speakers: Speaker[] = [];
   #reason: CallSnapshot["reason"] = null;
@@ -188,6 +190,9 @@ export class Call extends Emitter<CallEvents> {
         rate(this.#participants, frame.data.participants);
         this.emit("quality", frame.data.participants);
         break;
+      case "call.viewers":
+        this.#viewers = frame.data.viewers;
+        break;
       case "call.speakers":
         this.#speakers = frame.data.speakers;
         break;
@@ -283,6 +288,7 @@ export class Call extends Emitter<CallEvents> {
       this.#callId = call.callId;
       this.#recording = recordingOf(call, this.#recording);
       this.#controls = call.controls;
+      this.#viewers = call.viewers;
       this.#everyone(call.participants);
       // Hosts are told anew who waits, if anybody does.
       this.#waiting = [];
@@ -322,7 +328,8 @@ export class Call extends Emitter<CallEvents> {
     this.#lastView = "";
     const iceServers = await this.#room.api.iceServers().catch(() => []);
     if (this.#phase === "ended" || this.#peer !== before) return;
-    const peer = new Peer(iceServers, this.#outgoing.mode, before?.videoSlots, this.#codec);
+    const sources = this.#room.mayPublish ? SOURCES : [];
+    const peer = new Peer(iceServers, this.#outgoing.mode, before?.videoSlots, this.#codec, sources);
     this.#peer = peer;
     peer.connection.addEventListener("connectionstatechange", () => this.#connectionChanged(peer));
     for (const tile of this.#tiles) this.#showTile(tile);
@@ -468,6 +475,7 @@ export class Call extends Emitter<CallEvents> {
       callId: this.#callId,
       participantId: this.#participantId,
       participants: [...this.#participants.values()],
+      viewers: this.#viewers,
       quality: qualityOf(this.#participants.get(this.#participantId ?? "")),
       speakers: this.#speakers,
       audio: (peer?.audioMids ?? []).flatMap((mid) => {

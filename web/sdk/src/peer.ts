@@ -6,8 +6,8 @@ import { AUDIO_SLOTS, MOST_VIDEO_SLOTS, VIDEO_SLOTS, videoSlots } from "./view.j
 export const SOURCES: readonly TrackSource[] = ["microphone", "camera", "screen", "screenAudio"];
 
 /**
- * One RTCPeerConnection laid out as the protocol wants it: four send-only transceivers, then the receive slots. It makes offers
- * and takes answers; it knows nothing of the socket.
+ * One RTCPeerConnection laid out as the protocol wants it: four send-only transceivers (none for who only watches), then the
+ * receive slots. It makes offers and takes answers; it knows nothing of the socket.
  */
 export class Peer {
   readonly connection: RTCPeerConnection;
@@ -21,9 +21,10 @@ export class Peer {
     mode: ShareMode,
     wantedVideoSlots = VIDEO_SLOTS,
     codec: PictureCodec = "vp8",
+    sources: readonly TrackSource[] = SOURCES,
   ) {
     this.connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
-    this.#senders = SOURCES.map((source) => new Sender(this.connection, source, mode, codec));
+    this.#senders = sources.map((source) => new Sender(this.connection, source, mode, codec));
     for (let index = 0; index < AUDIO_SLOTS; index += 1) this.#addSlot("audio");
     this.#addVideoSlots(wantedVideoSlots);
   }

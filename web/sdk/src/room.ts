@@ -90,6 +90,14 @@ export class Room extends Emitter<RoomEvents> {
     return this.#me;
   }
 
+  /** Whether we may send anything in its call: in a live room hosts alone do. */
+  get mayPublish(): boolean {
+    const hosts: readonly Role[] = ["moderator", "admin", "owner"];
+    return (
+      this.#info?.kind !== "live" || hosts.includes(this.#role) || (this.#me?.role ?? "member") !== "member"
+    );
+  }
+
   get snapshot(): RoomSnapshot {
     this.#snapshot ??= this.#take();
     return this.#snapshot;

@@ -28,6 +28,8 @@ export interface CallSnapshot {
   callId: string | null;
   participantId: string | null;
   participants: Participant[];
+  /** How many watch a live room's call without being named; 0 in others. */
+  viewers: number;
   /** What our own line is like; `null` until it has been measured. Everybody's is in `participants`. */
   quality: Quality | null;
   /** Loudest first. */

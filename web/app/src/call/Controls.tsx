@@ -73,6 +73,8 @@ interface ControlsProps {
   unread: number;
   people: number;
   held: Held;
+  /** Whether we may be seen and heard: not as one of an audience. */
+  publishes: boolean;
   /** How many wait to be let in; null for those who are no hosts. */
   waiting: number | null;
   onPanel: (panel: Panel) => void;
@@ -87,6 +89,7 @@ export function Controls({
   unread,
   people,
   held,
+  publishes,
   waiting,
   onPanel,
   onDevices,
@@ -103,8 +106,8 @@ export function Controls({
         aria-label={t("call.controls")}
         className="flex shrink-0 items-center justify-center gap-1 max-[26rem]:gap-0 border-t border-line bg-surface px-1 py-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:gap-2"
       >
-        <CaptureButtons media={media} capture={capture} held={held} />
-        {canShare ? (
+        {publishes ? <CaptureButtons media={media} capture={capture} held={held} /> : null}
+        {canShare && publishes ? (
           <IconButton
             round
             label={t(unshared ? "host.held.screen" : sharing ? "call.stopShare" : "call.share")}

@@ -101,6 +101,7 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
               capture={capture}
               nickname={user?.nickname ?? ""}
               roomId={room.id}
+              publishes={room.mayPublish}
             />
             {panel ? (
               <SidePanel title={t(`${panel}.title`)} onClose={() => setPanel(null)}>
@@ -126,8 +127,9 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
               capture={capture}
               panel={panel}
               unread={unread}
-              people={snapshot.participants.length}
+              people={snapshot.participants.length + snapshot.viewers}
               held={snapshot.held}
+              publishes={room.mayPublish}
               waiting={isHost ? snapshot.waiting.length : null}
               onPanel={setPanel}
               onDevices={() => setChoosing(true)}

@@ -19,10 +19,12 @@ interface StageProps {
   capture: Capture;
   nickname: string;
   roomId: string;
+  /** Whether we may be seen: not as one of an audience. */
+  publishes: boolean;
 }
 
 /** Everybody's picture: a grid, or a shared screen or whom the host shows to all, with the others beside it. */
-export function Stage({ call, snapshot, capture, nickname, roomId }: StageProps) {
+export function Stage({ call, snapshot, capture, nickname, roomId, publishes }: StageProps) {
   const { t } = useTranslation();
   const [page, setPage] = useState(0);
   const own =
@@ -42,21 +44,22 @@ export function Stage({ call, snapshot, capture, nickname, roomId }: StageProps)
   const { shown, pages, page: current } = pageOf(beside, page, PAGE);
   const featured = screens.length > 0 || spotlit !== null;
 
+  const self: TileItem = {
+    key: "self",
+    tile: (
+      <SelfTile
+        name={nickname}
+        camera={capture.camera}
+        microphoneOn={capture.microphoneOn}
+        own={own}
+        moderated={snapshot.moderated}
+        speaking={capture.microphoneOn && speaking.has(snapshot.participantId ?? "")}
+        spotlit={own !== null && snapshot.controls.spotlight === own.participantId}
+      />
+    ),
+  };
   const tiles: TileItem[] = [
-    {
-      key: "self",
-      tile: (
-        <SelfTile
-          name={nickname}
-          camera={capture.camera}
-          microphoneOn={capture.microphoneOn}
-          own={own}
-          moderated={snapshot.moderated}
-          speaking={capture.microphoneOn && speaking.has(snapshot.participantId ?? "")}
-          spotlit={own !== null && snapshot.controls.spotlight === own.participantId}
-        />
-      ),
-    },
+    ...(publishes ? [self] : []),
     ...shown.map((participant) => ({
       key: participant.participantId,
       tile: (

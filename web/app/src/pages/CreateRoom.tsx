@@ -12,9 +12,10 @@ export function CreateRoom({ onClose }: { onClose: () => void }) {
   const navigate = useNavigate();
   const queries = useQueryClient();
   const [name, setName] = useState("");
+  const [live, setLive] = useState(false);
   const [visibility, setVisibility] = useState<"public" | "unlisted">("public");
   const create = useMutation({
-    mutationFn: () => parlor.api.createRoom({ kind: "call", name: name.trim(), visibility }),
+    mutationFn: () => parlor.api.createRoom({ kind: live ? "live" : "call", name: name.trim(), visibility }),
     onSuccess: async (room) => {
       void queries.invalidateQueries({ queryKey: ["rooms"] });
       await navigate(`/r/${room.id}`);
@@ -66,6 +67,19 @@ export function CreateRoom({ onClose }: { onClose: () => void }) {
             </label>
           ))}
         </fieldset>
+        <label className="flex min-h-11 items-center gap-3">
+          <input
+            type="checkbox"
+            className="size-5 accent-accent"
+            checked={live}
+            onChange={(event) => setLive(event.target.checked)}
+            data-testid="room-live"
+          />
+          <span>
+            <span className="block font-medium">{t("create.live")}</span>
+            <span className="block text-sm text-soft">{t("create.liveHint")}</span>
+          </span>
+        </label>
         {create.error ? <Alert>{sentence(create.error)}</Alert> : null}
         <div className="flex justify-end gap-2">
           <Button tone="plain" onClick={onClose}>

@@ -36,7 +36,9 @@ function RoomSteps({ roomId }: { roomId: string }) {
     retry: (count, error) => !(error instanceof ParlorError) && count < 3,
   });
   const known = room.data !== undefined;
-  const capturing = known && ending === null;
+  // Before an audience cameras stay off: whoever is a host switches theirs on inside.
+  const live = room.data?.kind === "live";
+  const capturing = known && !live && ending === null;
 
   useEffect(() => {
     if (!capturing) return;
@@ -55,8 +57,24 @@ function RoomSteps({ roomId }: { roomId: string }) {
     };
     return <Ended name={room.data.name} ending={ending} onAgain={again} />;
   }
+  if (!inside && live) return <LiveDoor name={room.data.name} onJoin={() => setInside(true)} />;
   if (!inside) return <Lobby name={room.data.name} media={media} onJoin={() => setInside(true)} />;
   return <MeetingView roomId={roomId} name={room.data.name} media={media} onEnd={setEnding} />;
+}
+
+/** Before a live room: a click is what lets the browser play its sound. */
+function LiveDoor({ name, onJoin }: { name: string; onJoin: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Page title={name}>
+      <div className="grid justify-items-start gap-5">
+        <h1 className="text-3xl font-bold wrap-anywhere">{name}</h1>
+        <Button onClick={onJoin} className="min-h-12 text-lg" data-testid="join">
+          {t("streams.watch_live")}
+        </Button>
+      </div>
+    </Page>
+  );
 }
 
 function Failed({ problem, onRetry }: { problem: string; onRetry: () => void }) {
