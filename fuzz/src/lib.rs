@@ -60,7 +60,7 @@ pub fn sdp_offer(data: &[u8]) {
     let Ok(sdp) = std::str::from_utf8(data) else { return };
     let mut scene = Scene::new();
     let tracks = [(0, Source::Microphone), (1, Source::Camera), (2, Source::Screen)]
-        .map(|(mid, source)| OfferedTrack { mid: mid.to_string(), source, track: TrackId(10 + mid) });
+        .map(|(mid, source)| OfferedTrack { mid: mid.to_string(), source, track: TrackId(10 + mid), muted: false });
     let Ok(answer) = scene.shard.offer(scene.now, CALL, PUBLISHER, sdp, &tracks) else { return };
     let sections = |text: &str| text.split(['\r', '\n']).filter(|line| line.starts_with("m=")).count();
     assert_eq!(sections(&answer.sdp), sections(sdp), "{}", answer.sdp);
@@ -168,8 +168,9 @@ impl Scene {
 
     fn connected() -> Self {
         let mut scene = Self::new();
-        let tracks = [("0", Source::Microphone, 10), ("1", Source::Camera, 11)]
-            .map(|(mid, source, track)| OfferedTrack { mid: mid.to_owned(), source, track: TrackId(track) });
+        let tracks = [("0", Source::Microphone, 10), ("1", Source::Camera, 11)].map(|(mid, source, track)| {
+            OfferedTrack { mid: mid.to_owned(), source, track: TrackId(track), muted: false }
+        });
         let offers = [(PUBLISHER, scene.publisher.offer(), &tracks[..]), (VIEWER, scene.viewer.offer(), &[])];
         let answers = offers.map(|(participant, offer, tracks)| {
             scene.shard.offer(scene.now, CALL, participant, &offer, tracks).expect("our own offer is good").sdp

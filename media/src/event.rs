@@ -33,6 +33,15 @@ pub enum Event {
         /// Which of its connections.
         connection: u64,
     },
+    /// The participant's client has ended its connection. It may offer another one; else [`Event::Lost`] follows.
+    Closed {
+        /// The call.
+        call: CallId,
+        /// The participant.
+        participant: ParticipantId,
+        /// Which of its connections.
+        connection: u64,
+    },
     /// The participant's connection is given up; the shard has forgotten it.
     Lost {
         /// The call.

@@ -110,12 +110,14 @@ impl Shard {
             .collect();
         self.say_farewell(call);
         self.links.retain(|_, link| link.call != call);
-        let recorded = self.calls.remove(call).recorded;
+        let ended = self.calls.remove(call);
+        let (recorded, is_hub) = (ended.recorded, ended.hub.is_none());
         let orphans: Vec<TrackKey> =
             self.tracks.iter().filter(|(_, track)| track.call == call).map(|(key, _)| key).collect();
         for key in orphans {
             let track = self.tracks.remove(key);
-            if track.source.kind() == Kind::Video {
+            // Of a call that goes on elsewhere, its hub tells.
+            if track.source.kind() == Kind::Video && is_hub {
                 self.events.push_back(Event::Ended { call: id, track: track.id });
             }
             if recorded {

@@ -109,6 +109,8 @@ impl Shard {
             // A page that reconnects ends the old connection before it offers the new one: the seat waits.
             (peer.dtls, peer.opener, peer.sealer) = (None, None, None);
             (peer.connected, peer.ready, peer.closed_us) = (false, false, Some(now_us));
+            let (participant, connection, call) = (peer.participant, peer.connection, self.calls[peer.call].id);
+            self.events.push_back(Event::Closed { call, participant, connection });
             return;
         }
         if let Some(keys) = dtls.take_keys() {

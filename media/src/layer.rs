@@ -1,5 +1,7 @@
 //! One inbound layer: one encoding of a track as its publisher sends it, with what it takes to forward, repair and report it.
 
+use std::collections::VecDeque;
+
 use crate::codec::Structure;
 use crate::nack::Nacks;
 use crate::rate::Rates;
@@ -7,6 +9,9 @@ use crate::ring::{Packet, Ring};
 
 /// Packets that may overtake a stream's very first one.
 const REORDERED_START: u64 = 16;
+
+/// Runs of packets without content that are remembered: what a second brings, and a pause while the track was muted.
+const MOST_RUNS: usize = 32;
 
 /// What a sender report said (RFC 3550 §6.4.1).
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +66,8 @@ pub(crate) struct Layer {
     /// Which packets came that had overtaken the first one: a bit for each distance.
     started: u32,
     highest: u64,
+    /// First and last of each run of packets without content, the latest last.
+    empty: VecDeque<(u64, u64)>,
     expected_prior: u64,
     received_prior: u64,
     /// Packets expected, lost and repaired as of the last judgement of the line.
@@ -91,6 +98,7 @@ impl Layer {
             first: None,
             started: 0,
             highest: 0,
+            empty: VecDeque::new(),
             expected_prior: 0,
             received_prior: 0,
             judged: [0; 3],
@@ -163,7 +171,21 @@ impl Layer {
             (self.first, self.highest) = (Some(index), index);
         }
         self.highest = self.highest.max(index);
+        match self.empty.back_mut() {
+            Some((_, last)) if *last + 1 == index => *last = index,
+            _ => {
+                if self.empty.len() == MOST_RUNS {
+                    self.empty.pop_front();
+                }
+                self.empty.push_back((index, index));
+            }
+        }
         self.note(index, 0, now_us);
+    }
+
+    /// Whether this packet came without content.
+    pub fn is_padding(&self, index: u64) -> bool {
+        self.empty.iter().rev().any(|(first, last)| (*first..=*last).contains(&index))
     }
 
     fn note(&mut self, index: u64, bytes: usize, now_us: u64) {

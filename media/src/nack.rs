@@ -73,6 +73,11 @@ impl Nacks {
         }
     }
 
+    /// What is missing now is of no use any more.
+    pub fn forget(&mut self) {
+        self.missing.clear();
+    }
+
     /// What arrives next is the retransmission of this packet.
     pub fn answered(&mut self, index: u64) {
         if let Ok(at) = self.missing.binary_search_by_key(&index, |missing| missing.index) {

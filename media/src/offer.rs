@@ -33,6 +33,8 @@ pub struct OfferedTrack {
     pub source: Source,
     /// Its name from now on. Ignored for a section that the connection offered before.
     pub track: TrackId,
+    /// It begins muted ([`Shard::mute`]): not one packet of it passes. Ignored like the name.
+    pub muted: bool,
 }
 
 /// An offer's answer.
@@ -197,7 +199,7 @@ impl Shard {
         let coded = codec_of(codec.name);
         let track =
             Track::new(offered.track, participant, (call, Origin::Peer(key)), offered.source, coded, rids.len(), epoch);
-        let track = self.tracks.insert(track);
+        let track = self.tracks.insert(Track { muted: offered.muted, ..track });
         self.by_track.insert(offered.track, track);
         self.calls[call].tracks.push(track);
         self.peers[key].sections.push(Section {

@@ -22,8 +22,8 @@ use crate::fault::{Step, Work};
 use crate::id::{CallId, ParticipantId, TrackId};
 use crate::outbox::{Address, Outbox, Path};
 use crate::peer::{Peer, View};
-use crate::sdp::CodecName;
 use crate::relay::{Link, Relay};
+use crate::sdp::CodecName;
 use crate::stats::Stats;
 use crate::tap::Recorder;
 use crate::track::{Kind, PeerKey, Track, TrackKey};
@@ -355,8 +355,9 @@ impl Shard {
         let track = &mut self.tracks[key];
         if track.muted != muted {
             track.muted = muted;
-            // What came in this very tick must not pass any more.
+            // What came in this very tick must not pass any more, and what is missing must not come later: pictures begin anew.
             track.fresh.clear();
+            track.layers.iter_mut().for_each(|layer| layer.nacks.forget());
             track.copying = None;
             if let Some(sampling) = track.sampling.as_mut() {
                 sampling.rest();

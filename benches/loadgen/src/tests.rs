@@ -88,7 +88,7 @@ fn viewers_receive_what_the_publisher_sends() {
     let identity = Identity::new(&Certificate::generate().unwrap()).unwrap();
 
     let mut publisher = Publisher::new(&identity, Ipv4Addr::LOCALHOST).unwrap();
-    let track = OfferedTrack { mid: "0".into(), source: Source::Camera, track: TrackId(1) };
+    let track = OfferedTrack { mid: "0".into(), source: Source::Camera, track: TrackId(1), muted: false };
     forwarder.join(1, &mut publisher.peer, vec![track]);
     connect_last(&mut [&mut publisher.peer], &mut Reader::new(Arc::clone(&publisher.sockets))).unwrap();
     forwarder.ask(|shard| shard.ready(ParticipantId(1)));

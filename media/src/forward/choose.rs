@@ -22,11 +22,17 @@ pub(super) struct Decision {
 }
 
 impl Stream {
-    /// Whether the receiver is to have this packet of the current source. It is decided once for each frame.
-    pub(super) fn admits(&mut self, packet: &Packet, target: Target) -> bool {
+    /// Whether the receiver is to have this packet of the current source. It is decided once for each frame; `None` where that was
+    /// so many frames ago that nobody knows what was decided.
+    pub(super) fn admits(&mut self, packet: &Packet, target: Target) -> Option<bool> {
         let epoch = self.current.map_or(0, |feed| feed.source.epoch);
         if let Some(admitted) = self.decided_of(epoch, packet) {
-            return admitted;
+            return Some(admitted);
+        }
+        let oldest = self.decisions.front().filter(|_| self.decisions.len() == REMEMBERED_FRAMES);
+        let is_older = |it: &Decision| (packet.timestamp.wrapping_sub(it.timestamp) as i32) < 0;
+        if oldest.is_some_and(|it| it.epoch == epoch as u32 && is_older(it)) {
+            return None;
         }
         let admitted = self.decides(packet, target);
         if self.decisions.len() == REMEMBERED_FRAMES {
@@ -34,7 +40,7 @@ impl Stream {
         }
         let (timestamp, spatial, top) = (packet.timestamp, packet.frame.spatial, self.spatial);
         self.decisions.push_back(Decision { epoch: epoch as u32, timestamp, spatial, admitted, top });
-        admitted
+        Some(admitted)
     }
 
     /// What was decided of a packet's frame, if that is still known.

@@ -4,6 +4,7 @@
 //! receiver's line cannot take at once waits as a reference into its layer's ring.
 
 mod choose;
+mod queue;
 mod repair;
 mod write;
 
@@ -20,12 +21,6 @@ use crate::ring::Packet;
 use crate::seqmap::SeqMap;
 use crate::track::{Codec, Fresh, Kind, Track, TrackKey};
 
-/// Packets that may wait for a receiver's line: some key frames' worth. With more, only a new key frame helps.
-const MOST_WAITING: usize = 1_024;
-/// What waits leaves faster than the line bears from here on …
-const PATIENT_US: u64 = 300_000;
-/// … and what has waited this long is forgotten: the ring keeps a second.
-const LONGEST_WAIT_US: u64 = 900_000;
 /// A layer of a track, as the source of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SourceLayer {
@@ -236,83 +231,7 @@ impl Stream {
         self.current.is_some() && self.ending.is_some()
     }
 
-    /// Forwards what arrived of `track` in this tick, as far as the receiver's line is open; the rest waits. The stream follows
-    /// `target` as soon as it can.
-    pub fn forward(&mut self, key: TrackKey, track: &Track, target: Target, way: &mut Way<'_>) -> Forwarded {
-        let mut forwarded = Forwarded::default();
-        // Packets up to this index were forwarded with a late key frame.
-        let mut caught_up = None;
-        for fresh in &track.fresh {
-            let goes_on = caught_up.is_some_and(|(layer, index)| fresh.layer == layer && fresh.index <= index);
-            if goes_on || !self.concerns(key, track, fresh, target) {
-                continue;
-            }
-            if self.kind == Kind::Video && (!self.waiting.is_empty() || !way.is_open()) {
-                if self.waiting.len() == MOST_WAITING {
-                    forwarded.overrun = true;
-                    break;
-                }
-                self.waiting.push_back(*fresh);
-                continue;
-            }
-            caught_up = self.take(key, track, fresh, target, way, &mut forwarded).or(caught_up);
-        }
-        self.packets = self.packets.wrapping_add(forwarded.packets as u32);
-        forwarded
-    }
-
-    /// Forwards what waits, as far as the receiver's line is open.
-    pub fn release(&mut self, key: TrackKey, track: &Track, target: Target, way: &mut Way<'_>) -> Forwarded {
-        let mut forwarded = Forwarded::default();
-        let mut late = self.late(track, way.now_us);
-        while way.is_open() || late > 0 {
-            late = late.saturating_sub(1);
-            let Some(fresh) = self.waiting.pop_front() else { break };
-            if !self.concerns(key, track, &fresh, target) {
-                continue;
-            }
-            let arrived_us = track.layers[usize::from(fresh.layer)].ring.find(fresh.index).map(|it| it.0.arrived_us);
-            if arrived_us.is_some_and(|arrived_us| way.now_us > arrived_us + LONGEST_WAIT_US) {
-                forwarded.overrun = true;
-                break;
-            }
-            if let Some((layer, index)) = self.take(key, track, &fresh, target, way, &mut forwarded) {
-                self.waiting.retain(|waiting| waiting.layer != layer || waiting.index > index);
-            }
-        }
-        self.packets = self.packets.wrapping_add(forwarded.packets as u32);
-        forwarded
-    }
-
-    /// How many packets must leave now whatever the line bears, so that a key frame that is large for it is there before its
-    /// packets are forgotten.
-    fn late(&self, track: &Track, now_us: u64) -> usize {
-        let oldest = self.waiting.front().and_then(|fresh| {
-            let layer = track.layers.get(usize::from(fresh.layer))?;
-            layer.ring.find(fresh.index).map(|(packet, _)| packet.arrived_us)
-        });
-        match oldest {
-            Some(arrived_us) if now_us > arrived_us + PATIENT_US => {
-                let turns = (LONGEST_WAIT_US - PATIENT_US) / crate::congestion::PACE_US / 2;
-                self.waiting.len() / turns as usize + 1
-            }
-            _ => 0,
-        }
-    }
-
-    /// Whether packets wait for the line.
-    pub fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// Whether a packet belongs to what feeds the stream, or to what is to feed it.
-    fn concerns(&self, key: TrackKey, track: &Track, fresh: &Fresh, target: Target) -> bool {
-        let Some(layer) = track.layers.get(usize::from(fresh.layer)) else { return false };
-        let source = SourceLayer { track: key, layer: fresh.layer, epoch: layer.epoch };
-        self.current() == Some(source) || fresh.layer == target.layer && !fresh.padding
-    }
-
-    /// Forwards one packet of this tick; answers the layer and the index up to which a late key frame took others along.
+    /// Forwards one packet; answers the layer and the index up to which a key frame took along what had come behind it.
     fn take(
         &mut self,
         key: TrackKey,
@@ -333,11 +252,14 @@ impl Stream {
         }
         let (packet, payload) = layer.ring.find(fresh.index)?;
         let mut hand_on = |stream: &mut Stream, packet: &Packet, payload: &[u8]| {
-            if stream.kind == Kind::Audio || stream.admits(packet, target) {
-                let dependency = layer.ring.dependency(packet.index).unwrap_or_default();
-                stream.pass(packet, (dependency, payload), way, forwarded);
-            } else {
-                stream.omit(packet, track.codec, way, forwarded);
+            let admitted = if stream.kind == Kind::Audio { Some(true) } else { stream.admits(packet, target) };
+            match admitted {
+                Some(true) => {
+                    let dependency = layer.ring.dependency(packet.index).unwrap_or_default();
+                    stream.pass(packet, (dependency, payload), way, forwarded);
+                }
+                Some(false) => stream.omit(packet, track.codec, way, forwarded),
+                None => {}
             }
         };
         if fed {
@@ -348,12 +270,18 @@ impl Stream {
             return None;
         }
         let feed = self.switch(source, track, packet);
+        hand_on(self, packet, payload);
         // A repaired key frame comes after packets that were passed over for want of it.
         let caught_up = layer.highest();
-        for (packet, payload) in (fresh.index..=caught_up).filter_map(|index| layer.ring.find(index)) {
-            hand_on(self, packet, payload);
+        if self.kind == Kind::Audio {
+            for (packet, payload) in (fresh.index + 1..=caught_up).filter_map(|index| layer.ring.find(index)) {
+                hand_on(self, packet, payload);
+            }
         }
         forwarded.switched = Some(feed.timestamp(packet));
+        if self.kind == Kind::Video {
+            forwarded.overrun |= !self.catch_up(fresh, layer);
+        }
         Some((fresh.layer, caught_up))
     }
 

@@ -184,13 +184,14 @@ fn a_stream_that_nobody_offered_is_dropped() {
     let place = world.join(&[], 2, CLEAN);
     let offer = world.people[place].client.offer();
     let other = ParticipantId(9_999);
-    let unknown = [OfferedTrack { mid: "77".into(), source: Source::Camera, track: TrackId(1) }];
+    let unknown = [OfferedTrack { mid: "77".into(), source: Source::Camera, track: TrackId(1), muted: false }];
     world.shard.offer(world.now, CALL, other, &offer, &unknown).expect("an answer without tracks");
     // A microphone's section cannot be a camera.
-    let swapped = [OfferedTrack { mid: "0".into(), source: Source::Camera, track: TrackId(2) }];
+    let swapped = [OfferedTrack { mid: "0".into(), source: Source::Camera, track: TrackId(2), muted: false }];
     world.shard.offer(world.now, CALL, ParticipantId(9_998), &offer, &swapped).expect("an answer without tracks");
     // Nobody takes another's track by naming it.
-    let stolen = [OfferedTrack { mid: "1".into(), source: Source::Camera, track: world.people[place].tracks[1] }];
+    let stolen =
+        [OfferedTrack { mid: "1".into(), source: Source::Camera, track: world.people[place].tracks[1], muted: false }];
     world.shard.offer(world.now, CALL, ParticipantId(9_997), &offer, &stolen).expect("an answer without tracks");
     world.publish(place, Publisher::new(1, 1, world.now));
     world.run(Duration::from_secs(1));

@@ -1,6 +1,7 @@
 //! Whole calls through the media core, in simulated time over a seeded network. What lies on the wire is real: STUN, DTLS, SRTP.
 
 mod audio;
+mod damaged;
 mod h264;
 mod hostile;
 mod large;
@@ -243,6 +244,42 @@ fn voices_take_slots_by_loudness() {
         });
         assert_eq!(speaking.expect("told").first().map(|(who, _)| *who), Some(world.people[people[loud]].id));
     }
+}
+
+#[test]
+fn of_a_track_that_begins_muted_not_one_packet_passes() {
+    let mut world = World::new(82);
+    world.joins_muted = true;
+    let (from, to) = one_to(&mut world, 3, 1, CLEAN);
+    let [voice, face] = world.people[from].tracks;
+    world.run(secs(2));
+    assert!(world.people[to[0]].receivers.values().all(|receiver| receiver.packets.is_empty()), "nothing passed");
+    assert!(!world.told.iter().any(|event| matches!(event, Event::Track { .. })), "nothing was told of it");
+    for track in [voice, face] {
+        world.shard.mute(track, false);
+    }
+    world.run(secs(1));
+    for track in [voice, face] {
+        let shown = world.people[to[0]].showing(track).expect("a slot carries it");
+        assert!(shown.packets.len() > 20, "it is heard and seen");
+    }
+}
+
+#[test]
+fn whose_client_hangs_up_is_told_at_once_and_lost_later() {
+    let mut world = World::new(83);
+    let (from, _) = one_to(&mut world, 1, 1, CLEAN);
+    let gone = world.people[from].id;
+    world.run(secs(1));
+    world.people[from].publisher = None;
+    let now = world.now;
+    world.people[from].client.close(now);
+    let closed = |event: &Event| matches!(event, Event::Closed { participant, .. } if *participant == gone);
+    let lost = |event: &Event| matches!(event, Event::Lost { participant, .. } if *participant == gone);
+    world.run_until("its end", secs(1), |world| world.told.iter().any(closed));
+    assert!(!world.told.iter().any(lost), "its seat waits");
+    world.run_until("its loss", secs(20), |world| world.told.iter().any(lost));
+    assert_eq!(world.told.iter().filter(|event| closed(event)).count(), 1);
 }
 
 #[test]

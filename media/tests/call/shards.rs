@@ -3,9 +3,29 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use rand::RngExt;
+use rand::rngs::StdRng;
+
 use parlor_media::{CallId, Config, Event, Input, OfferedTrack, Output, ParticipantId, Relay, Shard};
 
 use crate::world::World;
+
+/// Changes some bytes, mostly behind the head; now and then what is there comes twice, or is cut.
+fn damage(random: &mut StdRng, bytes: &mut Vec<u8>) {
+    const HEAD_LEN: usize = 30;
+    for _ in 0..random.random_range(1..8) {
+        let least = if random.random_ratio(1, 16) { 0 } else { HEAD_LEN.min(bytes.len() - 1) };
+        let at = random.random_range(least..bytes.len());
+        match random.random_range(0..12) {
+            0 => bytes.truncate(at + 1),
+            1 => bytes.extend_from_within(HEAD_LEN.min(bytes.len())..),
+            2 => bytes[at] = 0,
+            3 => bytes[at] = 0xff,
+            4..8 => bytes[at] ^= 1 << random.random_range(0..8),
+            _ => bytes[at] = random.random_range(0..16),
+        }
+    }
+}
 
 impl World {
     /// One more shard.
@@ -99,10 +119,15 @@ impl World {
         self.told.push(event);
     }
 
-    fn hand_over(&mut self, from: usize, relay: Relay) {
+    fn hand_over(&mut self, from: usize, mut relay: Relay) {
         if self.relays_lost > 0 {
             self.relays_lost -= 1;
             return;
+        }
+        if let Some(random) = self.damages.as_mut()
+            && random.random_ratio(1, 4)
+        {
+            damage(random, &mut relay.bytes);
         }
         let (now, to) = (self.now, usize::from(relay.to));
         *self.crossed.entry((from, to)).or_default() += u64::from(relay.packets);

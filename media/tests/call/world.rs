@@ -85,6 +85,8 @@ pub struct Person {
     pub loses: [u32; 2],
     /// The middle of the last sender report's NTP time, and when it came.
     pub dated: Option<(u32, Instant)>,
+    /// The last sender report of each slot: NTP time and RTP timestamp.
+    pub reports: HashMap<u32, (u64, u32)>,
     /// What its line carries toward it, bit/s, and since when it is free again; what would wait too long is lost.
     pub capacity_bps: Option<u64>,
     /// Packets that found no room on that line.
@@ -119,6 +121,10 @@ pub struct World {
     pub crossed: BTreeMap<(usize, usize), u64>,
     /// So many of the next batches between shards are lost.
     pub relays_lost: usize,
+    /// Some of them are damaged on the way, by chance.
+    pub damages: Option<StdRng>,
+    /// Nobody reads what arrives.
+    pub deaf: bool,
     pub now: Instant,
     pub people: Vec<Person>,
     pub told: Vec<Event>,
@@ -127,6 +133,8 @@ pub struct World {
     /// What was copied for the recorder.
     pub recorded: Vec<RecordedEvent>,
     pub recorded_bytes: Vec<u8>,
+    /// Tracks are muted from their offer on.
+    pub joins_muted: bool,
     /// The recorder has stalled.
     pub nobody_takes: bool,
     /// Datagrams that the server has sent, by client.
@@ -171,12 +179,15 @@ impl World {
             on: 0,
             crossed: BTreeMap::new(),
             relays_lost: 0,
+            damages: None,
+            deaf: false,
             now: begun,
             people: Vec::new(),
             told: Vec::new(),
             told_by_spokes: Vec::new(),
             recorded: Vec::new(),
             recorded_bytes: Vec::new(),
+            joins_muted: false,
             nobody_takes: false,
             sent: 0,
             identity: Identity::new(&certificate).expect("a good certificate"),
@@ -239,7 +250,7 @@ impl World {
         let tracks = [TrackId(self.next_id + 1), TrackId(self.next_id + 2)];
         let mut client = Client::new(plan, &self.identity);
         let offered = [("0", sources[0], tracks[0]), ("1", sources[1], tracks[1])]
-            .map(|(mid, source, track)| OfferedTrack { mid: mid.into(), source, track });
+            .map(|(mid, source, track)| OfferedTrack { mid: mid.into(), source, track, muted: self.joins_muted });
         let shard = self.on;
         let answer = self.offer(shard, call, id, &client.offer(), &offered);
         client.accept(self.now, &answer).expect("a good answer");
@@ -258,6 +269,7 @@ impl World {
             link,
             loses: [0; 2],
             dated: None,
+            reports: HashMap::new(),
             capacity_bps: None,
             lost: 0,
             free_at: self.now,
@@ -360,7 +372,8 @@ impl World {
             Err(reason) => panic!("a client could not use a datagram of the server: {}", reason.name()),
         }
         let _ = rtcp::read(&rtcp, |part| {
-            if let Part::SenderReport { ntp, .. } = part {
+            if let Part::SenderReport { ssrc, ntp, timestamp } = part {
+                person.reports.insert(ssrc, (ntp, timestamp));
                 person.dated = Some(((ntp >> 16) as u32, self.now));
             }
         });
@@ -370,7 +383,7 @@ impl World {
 
     fn take(&mut self, client: SocketAddr, header: Header, payload: &[u8]) {
         let Some(person) = self.people.iter_mut().find(|person| person.address == client) else { return };
-        for receiver in person.receivers.values_mut() {
+        for receiver in person.receivers.values_mut().filter(|_| !self.deaf) {
             receiver.take(self.now, &header, payload);
         }
     }

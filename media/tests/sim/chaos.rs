@@ -274,7 +274,13 @@ fn misbehave(world: &mut World, place: usize) {
 fn break_call(world: &mut World, place: usize) {
     let step = world.random.random_range(0..6u8);
     order_fault(world, place, step);
-    world.run(Duration::from_millis(400));
+    // Over a bad line it takes its time.
+    for _ in 0..4 {
+        world.run(Duration::from_millis(400));
+        if world.ordered.is_none() {
+            break;
+        }
+    }
     if world.ordered.take().is_some() {
         // The order was lost on its way, or that step is never taken. It must not strike later unheard.
         world.disarm();

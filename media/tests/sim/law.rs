@@ -284,13 +284,13 @@ impl Law {
             }
             let expected = new.timestamp.wrapping_sub(old.timestamp) as i32;
             if ticks == expected && ticks >= 0 {
-                return self.pictures_follow(frames, pictures, &old, &new);
+                return self.pictures_follow(frames, pictures, lost, (&old, &new));
             }
             // A stream may be left and taken up again meanwhile; then its clock is continued.
             if !(new.keyframe && frames > 0) && self.is_video {
                 return Err(format!("the clock goes on by {ticks}, not {expected}: {old:?} → {new:?}"));
             }
-            self.pictures_follow(frames, pictures, &old, &new)?;
+            self.pictures_follow(frames, pictures, lost, (&old, &new))?;
         } else {
             if missing > 0 {
                 return Err(format!("{missing} numbers are left out at a change of source: {old:?} → {new:?}"));
@@ -310,7 +310,18 @@ impl Law {
         Ok(())
     }
 
-    fn pictures_follow(&self, frames: u32, pictures: u16, old: &Content, new: &Content) -> Result<(), String> {
+    /// A picture id stands for each frame that goes to the receiver, and for each of which nothing had come yet: what comes of those
+    /// later may be left out all the same.
+    fn pictures_follow(
+        &self,
+        frames: u32,
+        pictures: u16,
+        lost: u64,
+        (old, new): (&Content, &Content),
+    ) -> Result<(), String> {
+        if self.is_video && !self.forgiven && u64::from(pictures) > 1 + lost {
+            return Err(format!("{pictures} picture ids where {lost} packets are missing: {old:?} → {new:?}"));
+        }
         if self.is_video && (u32::from(pictures) > frames || (frames > 0) != (pictures > 0)) {
             return Err(format!("{frames} frames are {pictures} picture ids: {old:?} → {new:?}"));
         }

@@ -212,7 +212,7 @@ impl World {
             .iter()
             .zip(sources)
             .enumerate()
-            .map(|(mid, (track, source))| OfferedTrack { mid: mid.to_string(), source, track: *track })
+            .map(|(mid, (track, source))| OfferedTrack { mid: mid.to_string(), source, track: *track, muted: false })
             .collect();
         let (call, id, sdp) = (CallId(1 + guest.call as u128), guest.id, guest.client.offer());
         let now = self.now;
