@@ -52,6 +52,8 @@ pub(super) struct Joined {
     /// Whether its media is connected, whatever its socket does.
     connected: bool,
     lost: bool,
+    /// Whether its client has closed its connection; it may offer another one for a while.
+    closed: bool,
     /// Whether a key let it in, and not a login.
     by_key: bool,
     /// Whether it is named only as long as it publishes.
@@ -265,6 +267,7 @@ impl Joined {
             lost_meanwhile: None,
             lines: HashMap::new(),
             connected: false,
+            closed: false,
             lost: false,
             by_key: key.is_some(),
             quiet,
@@ -304,14 +307,20 @@ impl Joined {
     }
 
     /// Names the tracks of an offer that waits for its answer from now on. A line keeps the name that it has; for a new connection,
-    /// which nobody knows yet, any name is good.
-    pub(super) fn begin_offer(&mut self, sources: &[OfferedSource]) -> Vec<OfferedTrack> {
+    /// which nobody knows yet, any name is good. What is held, or was muted before, begins muted: no packet overtakes that.
+    pub(super) fn begin_offer(
+        &mut self,
+        sources: &[OfferedSource],
+        is_held: impl Fn(TrackSource) -> bool,
+    ) -> Vec<OfferedTrack> {
         self.offering = true;
+        let was_muted = |source| self.participant.tracks.iter().any(|track| track.source == source && track.muted);
         let known = |it: &OfferedSource| self.lines.get(&it.mid).filter(|(source, _)| *source == it.source);
         let name = |it: &OfferedSource| OfferedTrack {
             mid: it.mid.clone(),
             source: it.source,
             track: known(it).map_or_else(TrackId::new, |(_, track)| *track),
+            muted: was_muted(it.source) || is_held(it.source),
         };
         sources.iter().map(name).collect()
     }
@@ -336,7 +345,7 @@ impl Joined {
     fn begin_connection(&mut self) {
         self.lines.clear();
         self.slots.clear();
-        self.connected = false;
+        (self.connected, self.closed) = (false, false);
         self.participant.quality = None;
         self.show_state();
     }
@@ -372,7 +381,12 @@ impl Joined {
     }
 
     pub(super) fn set_connected(&mut self) {
-        self.connected = true;
+        (self.connected, self.closed) = (true, false);
+        self.show_state();
+    }
+
+    pub(super) fn set_closed(&mut self) {
+        (self.connected, self.closed) = (false, true);
         self.show_state();
     }
 
@@ -382,7 +396,7 @@ impl Joined {
     }
 
     fn show_state(&mut self) {
-        self.participant.state = match (self.lost, self.connected) {
+        self.participant.state = match (self.lost || self.closed, self.connected) {
             (true, _) => ParticipantState::Lost,
             (false, true) => ParticipantState::Connected,
             (false, false) => ParticipantState::Joining,

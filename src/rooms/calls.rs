@@ -106,8 +106,13 @@ impl Rooms {
         match room.call.publish(seat.session.id, &offered, answer.fresh, begins) {
             Ok(None) => return Err(Refusal::NotInCall),
             Ok(Some(published)) => {
-                for track in published.tracks.iter().filter(|track| track.muted || track.muted_by_host) {
-                    self.0.sfu.mute(call, track.track_id, true);
+                let began_muted = |id| offered.iter().any(|it| it.track == id && it.muted);
+                for track in &published.tracks {
+                    let muted = track.muted || track.muted_by_host;
+                    // What was held when it was offered may be held no more.
+                    if muted || began_muted(track.track_id) {
+                        self.0.sfu.mute(call, track.track_id, muted);
+                    }
                 }
                 self.tell_published(seat.room, published.clone(), was_listed, kind);
                 if orders.is_some_and(|orders| orders.hosted.is_in_spotlight(participant)) {
@@ -285,6 +290,23 @@ impl Rooms {
                     self.stream_connected(&lobby, session, call, participant);
                 }
             }
+            CallEvent::Closed { call, participant, connection } => {
+                let Some((id, room)) = lobby.room_of_call(call) else { return };
+                let joined = room.call.of_participant(participant).filter(|joined| joined.is_connection(connection));
+                let Some(session) = joined.as_ref().map(|joined| joined.session) else { return };
+                if lobby.streams.contains_key(&session) {
+                    // It has no other way to offer another connection than to begin anew.
+                    self.leave_call_in(&mut lobby, session, id, LeftReason::Lost);
+                    return;
+                }
+                let Some((_, room)) = lobby.room_of_call(call) else { return };
+                if let Some(joined) = room.call.of_participant(participant) {
+                    joined.set_closed();
+                    if joined.is_listed() {
+                        self.0.bus.publish(&Event::ephemeral(id, Fact::CallParticipant(joined.participant.clone())));
+                    }
+                }
+            }
             CallEvent::Lost { call, participant, connection } => {
                 let Some((id, room)) = lobby.room_of_call(call) else { return };
                 let Some(joined) = room.call.of_participant(participant) else { return };
@@ -357,7 +379,7 @@ impl Rooms {
     }
 
     /// Takes a place in the call for an offer that is not answered yet, and names its tracks.
-    fn begin_call(
+    pub(super) fn begin_call(
         &self,
         seat: &Seat,
         sources: &[OfferedSource],
@@ -382,7 +404,8 @@ impl Rooms {
         if !room.people.get(&user).is_some_and(|presence| presence.sessions.contains(&seat.session.id)) {
             return Err(Refusal::NotInRoom);
         }
-        let takes_part = room.people.get(&user).is_some_and(|presence| presence.took_part) || room.is_host(user);
+        let is_host = room.is_host(user);
+        let takes_part = room.people.get(&user).is_some_and(|presence| presence.took_part) || is_host;
         if !takes_part && orders.get(&call).is_some_and(|orders| orders.hosted.locks_out(user)) {
             return Err(Refusal::RoomLocked);
         }
@@ -398,7 +421,9 @@ impl Rooms {
             NoSeat::Full => Refusal::RoomFull { limit },
             NoSeat::TooManyOfOne => Refusal::bad_request("roomId", "You are in this call from too many places."),
         })?;
-        Ok((call, joined.participant.participant_id, joined.begin_offer(sources), limit))
+        let orders = orders.get(&call);
+        let is_held = |source| orders.is_some_and(|orders| orders.held(user, source, is_host).is_some());
+        Ok((call, joined.participant.participant_id, joined.begin_offer(sources, is_held), limit))
     }
 
     fn participant(&self, seat: &Seat) -> Result<(CallId, ParticipantId), Refusal> {

@@ -27,7 +27,8 @@ use tokio::sync::mpsc;
 
 use crate::bus::Bus;
 use crate::domain::{
-    Action, CallId, Caller, Door, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Time, Visibility, call::Call, can,
+    Action, CallId, Caller, Door, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Time, Visibility, call::Call,
+    can,
 };
 use crate::limit::{Limits, Rule};
 use crate::sfu::{CallEvent, Sfu};
@@ -104,7 +105,8 @@ pub struct Listed {
 impl Rooms {
     /// Rooms over this store and bus, with their calls on this SFU.
     pub fn new(config: Config, store: Store, bus: Bus, sfu: Sfu, limits: Limits) -> Self {
-        Self(Arc::new(Inner { config, store, bus, sfu, limits, lobby: Mutex::default(), doors: tokio::sync::Mutex::default() }))
+        let (lobby, doors) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { config, store, bus, sfu, limits, lobby, doors }))
     }
 
     /// Follows what becomes of sessions and calls until both channels close.
@@ -137,7 +139,10 @@ impl Rooms {
         }
         self.0.limits.check(Rule::CreateRoom, caller)?;
         if !new.kind.is_made_by_people() {
-            return Err(Refusal::bad_request("kind", "Rooms of the kinds \"call\", \"live\" and \"group\" can be made."));
+            return Err(Refusal::bad_request(
+                "kind",
+                "Rooms of the kinds \"call\", \"live\" and \"group\" can be made.",
+            ));
         }
         let name = new.name.trim();
         if !(1..=NAME_LIMIT).contains(&name.chars().count()) || name.chars().any(char::is_control) {

@@ -102,6 +102,8 @@ pub struct OfferedTrack {
     pub source: TrackSource,
     /// The track's name.
     pub track: TrackId,
+    /// It begins muted: not one packet of it passes.
+    pub muted: bool,
 }
 
 /// What one receive slot of a participant carries.
@@ -126,6 +128,15 @@ pub struct SlotState {
 pub enum CallEvent {
     /// A participant's connection is there.
     Connected {
+        /// The call.
+        call: CallId,
+        /// The participant.
+        participant: ParticipantId,
+        /// Which connection: an event of an older one than the last answer's is out of date.
+        connection: u64,
+    },
+    /// A participant's client has ended its connection. It may offer another one; else [`CallEvent::Lost`] follows.
+    Closed {
         /// The call.
         call: CallId,
         /// The participant.

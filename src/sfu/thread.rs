@@ -32,6 +32,8 @@ const V6: Token = Token(2);
 pub(super) const MOST_BATCHES: usize = 32;
 /// Commands taken before packets get their turn.
 const MOST_AT_ONCE: usize = 64;
+/// Batches of other shards that are taken in before what they led to is sent: each receiver's packets of them leave in one send.
+const MOST_GATHERED: usize = 16;
 /// Events kept when the layers above do not take them. Beyond it they are dropped and counted: memory has an end.
 const MOST_BACKLOG: usize = 65_536;
 
@@ -263,19 +265,28 @@ impl Shard {
         let overflowed = !self.overflow().is_empty();
         let most = if overflowed { MOST_COMMANDS } else { MOST_AT_ONCE };
         let mut more = true;
-        let begun = Instant::now();
+        let (mut begun, mut gathered) = (Instant::now(), 0);
         self.watch.begin(begun);
         for _ in 0..most {
             match self.inbox.commands.try_recv() {
-                Ok(command) => self.obey(command),
+                Ok(command) => {
+                    gathered = if matches!(command, Command::Relay(..)) { gathered + 1 } else { MOST_GATHERED };
+                    self.obey(command);
+                }
                 Err(error) => {
                     self.stopped |= error == TryRecvError::Disconnected;
                     more = false;
                     break;
                 }
             }
-            self.flush();
+            if gathered >= MOST_GATHERED {
+                self.flush();
+                self.watch.end(begun);
+                (begun, gathered) = (Instant::now(), 0);
+                self.watch.begin(begun);
+            }
         }
+        self.flush();
         if overflowed {
             let overflow = std::mem::take(&mut *self.overflow());
             self.pending.extend(overflow);
@@ -311,6 +322,7 @@ impl Shard {
                         mid: track.mid,
                         source: media_source(track.source),
                         track: parlor_media::TrackId(track.track.as_u128()),
+                        muted: track.muted,
                     })
                     .collect();
                 let call_id = parlor_media::CallId(call.as_u128());

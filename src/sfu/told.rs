@@ -22,6 +22,9 @@ pub(super) fn told(event: Event) -> Told {
         Event::Connected { call, participant, connection } => {
             CallEvent::Connected { call: call_of(call), participant: participant_of(participant), connection }
         }
+        Event::Closed { call, participant, connection } => {
+            CallEvent::Closed { call: call_of(call), participant: participant_of(participant), connection }
+        }
         Event::Lost { call, participant, connection } => {
             CallEvent::Lost { call: call_of(call), participant: participant_of(participant), connection }
         }

@@ -32,7 +32,8 @@ impl Caller {
         let seed = uuid::Uuid::now_v7().as_u128() as u64;
         let plan = Plan { lines: vec![Line::Audio], audio_slots: 2, video_slots: 0, seed, ..Plan::default() };
         let mut client = Client::new(plan, identity);
-        let track = OfferedTrack { mid: "0".into(), source: TrackSource::Microphone, track: TrackId::new() };
+        let track =
+            OfferedTrack { mid: "0".into(), source: TrackSource::Microphone, track: TrackId::new(), muted: false };
         let answer = sfu.offer(call, id, client.offer(), vec![track]).await.expect("a good offer");
         client.accept(Instant::now(), &answer.sdp).expect("a good answer");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");

@@ -104,7 +104,8 @@ async fn a_disabled_camera_is_gone_whatever_its_owner_does() {
     let server = Server::start().await;
     let (mut olga, mut ada) = call_of_two(&server).await;
     let (of_ada, camera) = (ada.participant().to_owned(), ada.track(Kind::Video).to_owned());
-    let disable = |disabled: bool| json!({"target": {"userId": ada.person.id}, "source": "camera", "disabled": disabled});
+    let disable =
+        |disabled: bool| json!({"target": {"userId": ada.person.id}, "source": "camera", "disabled": disabled});
     let (off, on) = (disable(true), disable(false));
     olga.done("call.disable", off.clone()).await;
     let stopped = ada.event("track.stopped", |_| true).await;

@@ -95,7 +95,7 @@ async fn who_is_on_another_shard_is_sampled_and_recorded_once() {
     for _ in 0..2 {
         let show = Show { picture: Some(Film::vp8("testsrc2=size=320x180", 20, 4, 20)), ..Show::default() };
         let (participant, prepared, track) = (ParticipantId::new(), Playing::prepare(show), TrackId::new());
-        let offered = vec![OfferedTrack { mid: "0".to_owned(), source: TrackSource::Camera, track }];
+        let offered = vec![OfferedTrack { mid: "0".to_owned(), source: TrackSource::Camera, track, muted: false }];
         let answer = sfu.offer(call, participant, prepared.offer(), offered).await.expect("a good offer");
         playing.push((shard_of(&answer.sdp), track, prepared.start(&answer.sdp).await));
     }

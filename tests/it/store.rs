@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use parlor::domain::{
-    CallId, Door, Epoch, Event, Fact, FamilyId, MessageId, Position, Refusal, Role, Room, RoomId, RoomKind, SiteRole, Time,
-    UserId, Visibility, message::Author, user::Nickname,
+    CallId, Door, Epoch, Event, Fact, FamilyId, MessageId, Position, Refusal, Role, Room, RoomId, RoomKind, SiteRole,
+    Time, UserId, Visibility, message::Author, user::Nickname,
 };
 use parlor::store::{
     self, Committed, Config, Membership, NewMessage, Recovery, Redeemed, RoomRecord, STATE_MESSAGES, Store, Trace,

@@ -31,6 +31,7 @@ async fn play(sfu: &Sfu, call: CallId, show: Show) -> (Playing, ParticipantId, V
             _ => TrackSource::Screen,
         },
         track: *track,
+        muted: false,
     });
     let answer = sfu.offer(call, participant, playing.offer(), offered.collect()).await.expect("a good offer");
     let playing = playing.start(&answer.sdp).await;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::HostAct;
 
 async fn call() -> (House, Arc<Session>, Arc<Session>, RoomId) {
     let mut house = House::new().await;
@@ -313,16 +314,58 @@ fn an_offer_that_is_refused_leaves_nothing_unknown_behind() {
     let of = |mid: &str, source| OfferedSource { mid: mid.to_owned(), source };
     let begins = |_, _| crate::rooms::call::Beginning { held: None, muted: false, cleared: true };
     let newcomer = crate::rooms::call::Newcomer { session, user: &user, key: None, sends: true };
-    let first = seats.join(newcomer, 50).unwrap().begin_offer(&[of("0", TrackSource::Microphone)]);
+    let first = seats.join(newcomer, 50).unwrap().begin_offer(&[of("0", TrackSource::Microphone)], |_| false);
     seats.publish(session, &first, true, begins).unwrap();
     // One line lies, the other two do not; the media side may have taken all.
     let lines = [of("0", TrackSource::Screen), of("5", TrackSource::Camera)];
-    let second = seats.of_session(session).unwrap().begin_offer(&lines);
+    let second = seats.of_session(session).unwrap().begin_offer(&lines, |_| false);
     let strange = seats.publish(session, &second, false, begins).unwrap_err();
     assert_eq!(strange, second.iter().map(|it| it.track).collect::<Vec<_>>());
     let lines = [of("0", TrackSource::Microphone), of("5", TrackSource::Camera), of("5", TrackSource::Screen)];
-    let third = seats.of_session(session).unwrap().begin_offer(&lines[..2]);
+    let third = seats.of_session(session).unwrap().begin_offer(&lines[..2], |_| false);
     assert!(seats.publish(session, &third, false, begins).is_ok());
-    let fourth = seats.of_session(session).unwrap().begin_offer(&[lines[0].clone(), lines[2].clone()]);
+    let fourth = seats.of_session(session).unwrap().begin_offer(&[lines[0].clone(), lines[2].clone()], |_| false);
     assert_eq!(seats.publish(session, &fourth, false, begins).unwrap_err(), [fourth[1].track], "what is known goes on");
+}
+
+#[tokio::test]
+async fn who_closes_a_connection_is_shown_as_lost_until_the_next() {
+    let (mut house, _, ben, room) = super::hosting::call().await;
+    let (call, seat) = (house.rooms.call_id(&ben.caller, room).await.unwrap(), house.seat(&ben, room));
+    let (participant, connection) = {
+        let mut lobby = house.rooms.lobby();
+        let joined = lobby.rooms.get_mut(&room).unwrap().call.of_session(ben.id).unwrap();
+        (joined.participant.participant_id, joined.connection.unwrap())
+    };
+    house.all_told().await;
+    house.rooms.call_changed(CallEvent::Connected { call, participant, connection });
+    assert_eq!(house.told_participant().await.state, ParticipantState::Connected);
+    house.rooms.call_changed(CallEvent::Closed { call, participant, connection });
+    assert_eq!(house.told_participant().await.state, ParticipantState::Lost);
+    // The next connection is the same participant's, and what is told of the old one counts no more.
+    let answer = house.rooms.offer(&seat, offer(&another_offer(), sources()), None).await.unwrap();
+    assert_eq!((answer.participant_id, answer.participants.len()), (participant, 2), "no duplicate");
+    assert_eq!(house.told_participant().await.state, ParticipantState::Joining);
+    house.rooms.call_changed(CallEvent::Closed { call, participant, connection });
+    house.rooms.call_changed(CallEvent::Lost { call, participant, connection });
+    house.is_quiet().await;
+}
+
+#[tokio::test]
+async fn what_is_held_begins_muted() {
+    let (house, ada, ben, room) = super::hosting::call().await;
+    let seat = house.seat(&ben, room);
+    let begun = |house: &House| {
+        let (.., offered, _) = house.rooms.begin_call(&seat, &sources(), false).unwrap();
+        offered.iter().filter(|it| it.muted).map(|it| it.source).collect::<Vec<_>>()
+    };
+    assert_eq!(begun(&house), []);
+    let camera = house.offer(&seat).await.unwrap().tracks[1].track_id;
+    house.rooms.mute(&seat, camera, true).unwrap();
+    house.act(&ada, room, HostAct::MuteAll { muted: true, may_unmute: true }).await.unwrap();
+    assert_eq!(begun(&house), [TrackSource::Microphone, TrackSource::Camera]);
+    house.rooms.mute(&seat, camera, false).unwrap();
+    house.act(&ada, room, HostAct::MuteAll { muted: false, may_unmute: true }).await.unwrap();
+    // The end of it opens no microphone.
+    assert_eq!(begun(&house), [TrackSource::Microphone]);
 }
