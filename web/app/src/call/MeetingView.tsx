@@ -54,12 +54,14 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
   const snapshot = useCall(call);
   const { messages, role, members, state } = useRoom(room);
   const wide = useMedia("(min-width: 64rem)");
-  const [panel, setPanel] = useState<Panel>(wide ? "chat" : null);
+  const [chosen, setPanel] = useState<Panel>(wide ? "chat" : null);
   const [choosing, setChoosing] = useState(false);
   const [notice, setNotice] = useNotice(call);
-  const unread = useUnread(messages.length, panel === "chat");
+  const unread = useUnread(messages.length, chosen === "chat");
   const site = user?.role ?? "member";
   const isHost = keepsOrder(role, site);
+  // A role may go while its panel is open.
+  const panel = chosen === "host" && !isHost ? null : chosen;
   const act = (work: Promise<void>) => void work.catch((error) => setNotice(sentence(error)));
   const rights = (userId: string) => {
     const member = members.find((known) => known.userId === userId);
