@@ -120,6 +120,15 @@ const PARTS: &[Part] = &[
     },
     Part { figures: &["broadcast_viewers_per_core", "broadcast_us", "broadcast_loss_pct"], measure: large::broadcast },
     Part {
+        figures: &[
+            "broadcast_spread_vs_one",
+            "broadcast_spread_busiest_pct",
+            "broadcast_us_one",
+            "broadcast_us_spread",
+        ],
+        measure: large::spread,
+    },
+    Part {
         figures: &["cost_flatness", "cost_us_1x10", "cost_us_1x50", "cost_us_1x500", "cost_us_10x10", "cost_us_50x10"],
         measure: large::flatness,
     },

@@ -12,7 +12,7 @@ use crate::echo::Echo;
 use crate::forward::whole;
 use crate::outcome::Outcome;
 use crate::peer::Place;
-use crate::process::cpu_time;
+use crate::process::{cpu_time, cpu_time_of};
 use crate::publisher::Publisher;
 use crate::run::{Plan, own_server};
 use crate::scenario::Scenario;
@@ -56,21 +56,53 @@ pub(crate) fn meeting(options: &Options, signal: &Signal) -> anyhow::Result<Vec<
 
 /// One camera of 187 packets a second, and 500 who watch it.
 pub(crate) fn broadcast(options: &Options, signal: &Signal) -> anyhow::Result<Vec<Figure>> {
+    let carried = carry(options, signal, &[])?;
+    Ok(vec![
+        Figure::new("broadcast_viewers_per_core", carried.viewers / carried.cores, "viewers"),
+        Figure::new("broadcast_us", carried.us_per_packet, "us"),
+        Figure::new("broadcast_loss_pct", carried.loss_percent, "%"),
+    ])
+}
+
+/// The same broadcast on one shard, and over two: what passing it on costs, and how evenly it lies.
+pub(crate) fn spread(options: &Options, signal: &Signal) -> anyhow::Result<Vec<Figure>> {
+    let alone = carry(options, signal, &[("PARLOR_SFU__SHARDS", "1")])?;
+    let shared = carry(options, signal, &[("PARLOR_SFU__SHARDS", "2"), ("PARLOR_SFU__SPREAD_AFTER", "1")])?;
+    let [one, other] = shared.shards.map(|time| time.as_secs_f64());
+    Ok(vec![
+        Figure::new("broadcast_spread_vs_one", shared.us_per_packet / alone.us_per_packet, "x"),
+        Figure::new("broadcast_spread_busiest_pct", one.max(other) / (one + other) * 100.0, "%"),
+        Figure::new("broadcast_us_one", alone.us_per_packet, "us"),
+        Figure::new("broadcast_us_spread", shared.us_per_packet, "us"),
+    ])
+}
+
+/// What carrying the broadcast came to.
+struct Carried {
+    viewers: f64,
+    cores: f64,
+    us_per_packet: f64,
+    loss_percent: f64,
+    /// The time of the first two shards' threads.
+    shards: [Duration; 2],
+}
+
+fn carry(options: &Options, signal: &Signal, settings: &[(&str, &str)]) -> anyhow::Result<Carried> {
     let mut scenario = Scenario::find(&format!("broadcast-{VIEWERS}"))?;
     (scenario.people.real, scenario.people.cheap) = (0, scenario.participants());
     scenario.duration_s = WINDOW_S;
-    let server = own_server(&options.server(), signal, &scenario, &[])?;
+    let server = own_server(&options.server(), signal, &scenario, settings)?;
     let outcome = play("broadcast", scenario, &server, None).with_context(|| server.log())?;
-    let cores = outcome.server.cpu_percent.context("the server's time is known")? / 100.0;
-    // Whoever gets less counts for less.
-    let viewers = (outcome.packets.received_per_s / PACKETS_PER_VIEWER).min(VIEWERS as f64);
-    let loss = outcome.packets.loss_percent;
-    ensure!(loss < MOST_LOSS_PERCENT, "{loss:.3} % of the broadcast was lost");
-    Ok(vec![
-        Figure::new("broadcast_viewers_per_core", viewers / cores, "viewers"),
-        Figure::new("broadcast_us", outcome.server.cpu_us_per_packet.unwrap_or(f64::NAN), "us"),
-        Figure::new("broadcast_loss_pct", loss, "%"),
-    ])
+    let loss_percent = outcome.packets.loss_percent;
+    ensure!(loss_percent < MOST_LOSS_PERCENT, "{loss_percent:.3} % of the broadcast was lost");
+    Ok(Carried {
+        // Whoever gets less counts for less.
+        viewers: (outcome.packets.received_per_s / PACKETS_PER_VIEWER).min(VIEWERS as f64),
+        cores: outcome.server.cpu_percent.context("the server's time is known")? / 100.0,
+        us_per_packet: outcome.server.cpu_us_per_packet.context("the server's time is known")?,
+        loss_percent,
+        shards: [cpu_time_of(server.pid(), "shard-0")?, cpu_time_of(server.pid(), "shard-1")?],
+    })
 }
 
 fn play(name: &str, scenario: Scenario, server: &OwnServer, echo: Option<&Echo>) -> anyhow::Result<Outcome> {
