@@ -1,7 +1,7 @@
 //! Which frames of its source a receiver gets: layers are left out so that it misses nothing.
 
 use super::write::{self, Head};
-use super::{Feed, Forwarded, Stream, Target};
+use super::{Forwarded, Stream, Target};
 use crate::line::Way;
 use crate::ring::Packet;
 use crate::track::Codec;
@@ -99,20 +99,18 @@ impl Stream {
                 self.map.amend(*feed);
             }
         } else {
-            self.fill(packet.index, way, forwarded);
+            self.fill(packet.index, Some(packet), way, forwarded);
         }
     }
 
     /// Fills the place of a packet that is left out too late for others to close up: something must come in it, or the receiver
-    /// would ask for it.
-    pub(super) fn fill(&mut self, index: u64, way: &mut Way<'_>, forwarded: &mut Forwarded) {
+    /// would ask for it. It has the date of the packet, if that is known: others may come behind it that are older.
+    pub(super) fn fill(&mut self, index: u64, packet: Option<&Packet>, way: &mut Way<'_>, forwarded: &mut Forwarded) {
         let Some((index, feed)) = self.map.forward(index) else { return };
-        forwarded.bytes += write::padding(self.filling(&feed, index), self.extensions, 1, way) as u64;
+        let timestamp = packet.map_or(self.last_timestamp, |packet| feed.timestamp(packet));
+        let (payload_type, ssrc) = (feed.payload_type, self.ssrc);
+        let head = Head { payload_type, marker: false, index, timestamp, ssrc, original: None };
+        forwarded.bytes += write::padding(head, self.extensions, 1, way) as u64;
         forwarded.packets += 1;
-    }
-
-    pub(super) fn filling(&self, feed: &Feed, index: u64) -> Head {
-        let (payload_type, timestamp, ssrc) = (feed.payload_type, self.last_timestamp, self.ssrc);
-        Head { payload_type, marker: false, index, timestamp, ssrc, original: None }
     }
 }

@@ -246,7 +246,7 @@ impl Stream {
         let fed = self.current() == Some(source);
         if fresh.padding {
             if !self.map.leave_out(fresh.index) {
-                self.fill(fresh.index, way, forwarded);
+                self.fill(fresh.index, None, way, forwarded);
             }
             return None;
         }

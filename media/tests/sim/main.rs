@@ -90,6 +90,13 @@ fn seed_50410_a_picture_begins_anew_when_its_track_is_heard_again() {
     chaos::run(50_410, Duration::from_secs(6), true);
 }
 
+/// What filled the number of a late packet was dated before packets that came later still, and belong before it.
+#[test]
+fn seed_20389_what_fills_a_number_has_the_date_of_its_packet() {
+    hush();
+    chaos::run(20_389, Duration::from_secs(10), true);
+}
+
 /// Of a frame that came a hundred frames late it was decided once more, and otherwise.
 #[test]
 fn seed_40032_nobody_decides_twice_of_a_frame() {
