@@ -122,3 +122,70 @@ impl Stream {
         self.current() == Some(source) || fresh.layer == target.layer && !fresh.padding
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Descriptor;
+    use crate::forward::{Extensions, Format, Formats, Seeds};
+    use crate::id::{ParticipantId, TrackId};
+    use crate::line::Line;
+    use crate::outbox::{Outbox, Path};
+    use crate::ring::Packet;
+    use crate::srtp::{Keys, Profile, Sealer};
+    use crate::track::{Codec, Origin, Source};
+
+    fn packet(index: u64, arrived_us: u64) -> Packet {
+        let mut frame = Descriptor::EMPTY;
+        (frame.keyframe_start, frame.frame_start) = (index == 10, true);
+        Packet::new(index, index as u32 * 3_000, true, frame, arrived_us)
+    }
+
+    #[test]
+    fn what_came_before_its_key_frame_waits_for_the_line_like_everything_else() {
+        let keys = Keys {
+            profile: Profile::AeadAes128Gcm,
+            local_key: [1; 16],
+            local_salt: [2; 14],
+            remote_key: [3; 16],
+            remote_salt: [4; 14],
+        };
+        let (mut sealer, mut line, mut out) = (Sealer::new(&keys), Line::new(true, true), Outbox::default());
+        let format = Format { codec: Codec::Vp8, payload_type: 96, rtx_payload_type: None, red_payload_type: None };
+        let formats = Formats::new(vec![format]).expect("one format");
+        let extensions = Extensions { transport_cc: Some(3), dependency: None };
+        let seeds = Seeds { sequence: 1, rtx_sequence: 1, timestamp: 1 };
+        let mut stream = Stream::new(Kind::Video, (7, None), formats, extensions, seeds);
+        let origin = (0, Origin::Peer(0));
+        let mut track = Track::new(TrackId(1), ParticipantId(1), origin, Source::Camera, Codec::Vp8, 1, 1);
+        // The key frame is repaired after forty packets that came behind it; one of them is missing still, one has no content.
+        track.receive(0, packet(9, 1), &[0; 1_000]);
+        for index in (11..=50).filter(|index| *index != 20 && *index != 30) {
+            track.receive(0, packet(index, 1_000), &[0; 1_000]);
+        }
+        track.layers[0].receive_padding(30, 1_000);
+        track.fresh.clear();
+        track.receive(0, packet(10, 50_000), &[0; 1_000]);
+        let (mut now_us, mut packets, mut first) = (50_000, 0, true);
+        for _ in 0..200 {
+            line.pacer.settle(now_us);
+            let to = Path::udp("192.0.2.1:9".parse().expect("an address"));
+            let mut way = Way { to, sealer: &mut sealer, line: Some(&mut line), now_us, out: &mut out };
+            let target = Target::default();
+            let forwarded = match first {
+                true => stream.forward(0, &track, target, &mut way),
+                false => stream.release(0, &track, target, &mut way),
+            };
+            assert!(forwarded.packets < 20, "{} packets left at once", forwarded.packets);
+            assert!(!forwarded.overrun);
+            (first, packets, now_us) = (false, packets + forwarded.packets, now_us + 5_000);
+            if !stream.is_waiting() {
+                break;
+            }
+        }
+        assert_eq!(packets, 39, "all that came behind the key frame");
+        let sequences: Vec<(u16, u64)> = stream.latest().map(|(sequence, _, index)| (sequence, index)).collect();
+        assert!(sequences.windows(2).all(|pair| pair[0].0 == pair[1].0 + 1), "numbers without a gap");
+        assert_eq!(sequences.first(), Some(&(41, 50)), "a number for what is missing, none for what is empty");
+    }
+}
