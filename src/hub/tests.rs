@@ -496,3 +496,5 @@ async fn the_banned_are_told_and_closed_wherever_they_are() {
     house.hub.reply(&stranger.session, ServerFrame::ok(None));
     assert_eq!(frame(&mut stranger).await["type"], "ok");
 }
+
+mod sessions;
