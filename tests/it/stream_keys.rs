@@ -1,11 +1,13 @@
 //! Stream keys and the edges of WHIP's HTTP: what is refused, and how.
 
 use parlor::config::Config;
+use parlor::domain::{StreamKey, StreamKeyId, StreamKind, Time, Visibility, case::Named};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{Server, answer};
 use crate::peer::Peer;
+use crate::store::{Database, house};
 use crate::streams::{SDP, key, offer};
 
 const OBS: &str = include_str!("../../media/fixtures/offers/obs-whip.sdp");
@@ -205,4 +207,48 @@ async fn keys_that_nobody_made_are_limited_by_address() {
         }
     }
     assert!(refused >= 15, "{refused} of 30 guesses were refused");
+}
+
+async fn keys_are_kept_found_by_their_hash_and_forgotten(database: Database) {
+    let (store, _events, ada, room) = house(&database).await;
+    let other = crate::store::room(&store, &ada, Visibility::Public).await;
+    let by = Named { user_id: ada.id, nickname: "ada".to_owned() };
+    let key = |room, kind, expires_at| StreamKey {
+        key_id: StreamKeyId::new(),
+        room_id: room,
+        name: "Studio ☀".to_owned(),
+        kind,
+        created_by: by.clone(),
+        created_at: Time::from_ms(1_000),
+        expires_at,
+    };
+    let first = key(room, StreamKind::Publish, None);
+    let second = key(room, StreamKind::Watch, Some(Time::from_ms(5_000)));
+    let elsewhere = key(other, StreamKind::Watch, None);
+    for (key, hash) in [(&first, [1; 32]), (&second, [2; 32]), (&elsewhere, [3; 32])] {
+        assert!(store.add_stream_key(key, &hash).await.unwrap());
+    }
+    assert!(
+        store.add_stream_key(&key(room, StreamKind::Watch, None), &[1; 32]).await.is_err(),
+        "a secret is of one key"
+    );
+    assert_eq!(store.stream_keys(room).await.unwrap(), [first.clone(), second.clone()]);
+    assert_eq!(store.stream_key(&[2; 32]).await.unwrap(), Some(second.clone()));
+    assert_eq!(store.stream_key(&[9; 32]).await.unwrap(), None);
+    assert!(second.is_over(Time::from_ms(5_000)) && !second.is_over(Time::from_ms(4_999)));
+    assert!(!store.remove_stream_key(other, first.key_id).await.unwrap(), "it is not of that room");
+    assert!(store.remove_stream_key(room, first.key_id).await.unwrap());
+    assert!(!store.has_stream_key(first.key_id).await.unwrap() && store.has_stream_key(second.key_id).await.unwrap());
+    assert_eq!(store.stream_key(&[1; 32]).await.unwrap(), None);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_kept_in_sqlite() {
+    keys_are_kept_found_by_their_hash_and_forgotten(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_kept_in_postgres() {
+    keys_are_kept_found_by_their_hash_and_forgotten(Database::postgres().await).await;
 }
