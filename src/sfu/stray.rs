@@ -10,13 +10,13 @@ use parlor_media::Path;
 use super::door::net_of;
 
 /// Checks of one address that are handed over at once: an office whose people all join in the same moment.
-const BURST: u32 = 128;
-/// Those of one address in a second after its burst.
-const PER_S: u32 = 32;
+const BURST: u32 = 512;
+/// Those of one address in a second after its burst: each costs some microseconds, so this is a thousandth of a core.
+const PER_S: u32 = 256;
 /// Checks that one shard hands over at once, and in a second, whoever sent them: a flood with forged addresses costs the others no
 /// more than this. In the tests of one-port mode a client needs one.
-const BURST_OF_ALL: u32 = 1_024;
-const PER_S_OF_ALL: u32 = 2_048;
+const BURST_OF_ALL: u32 = 2_048;
+const PER_S_OF_ALL: u32 = 4_096;
 /// Addresses that fall on the same place share a budget, and no flood makes the table grow: 8 KiB.
 const PLACES: usize = 1_024;
 
