@@ -1,30 +1,10 @@
 import { expect, meet, seeAndHearEachOther, test } from "../meeting.ts";
 import type { Person } from "../person.ts";
-import { administrator, ask } from "../rest.ts";
 
 async function openHostPanel(host: Person): Promise<void> {
   if (await host.page.getByTestId("host-panel").isHidden()) await host.page.getByTestId("host").click();
   await expect(host.page.getByTestId("host-panel")).toBeVisible();
 }
-
-test("who is made a moderator of the site hosts at once, until that is taken", async ({ server, person }) => {
-  const host = await person("chromium", "olga", { id: 7 });
-  const guest = await person("chromium", "ada", { id: 8 });
-  await meet(server, [host, guest]);
-  const { user } = await guest.session();
-  const give = async (role: string) =>
-    ask(server, await administrator(server), "PUT", `/users/${user.id}/role`, { role });
-  const panel = guest.page.getByTestId("host");
-  await expect(panel).toHaveCount(0);
-  await give("moderator");
-  await panel.click();
-  await guest.page.getByTestId("lock").click();
-  await expect(host.page.getByTestId("notice")).toHaveText("ada locked the room.");
-  await give("member");
-  await expect(panel).toHaveCount(0);
-  await expect(guest.page.getByTestId("host-panel")).toHaveCount(0);
-  await guest.sees("olga", 7);
-});
 
 for (const kind of ["chromium", "firefox"] as const) {
   test(`who waits is let in by the host, who then locks the room (${kind})`, async ({ server, person }) => {

@@ -1,7 +1,7 @@
 import type { Locator } from "@playwright/test";
 import { expect, meet, test } from "../meeting.ts";
 import type { Person } from "../person.ts";
-import { ask, call, openDesk } from "../rest.ts";
+import { administrator, ask, call, openDesk } from "../rest.ts";
 import { WATCHFUL } from "../server.ts";
 
 test.use({ settings: WATCHFUL });
@@ -318,4 +318,22 @@ test("the review desk is for moderators", async ({ server, person }) => {
     const { status, body } = await call(server, await cleo.session(), "GET", path);
     expect([status, body.code], path).toEqual([403, "forbidden"]);
   }
+});
+
+test("who is made a moderator of the site hosts at once, until that is taken", async ({ server, person }) => {
+  const host = await person("chromium", "olga", { id: 7, picture: "soft" });
+  const guest = await person("chromium", "ada", { id: 8, picture: "soft" });
+  await meet(server, [host, guest]);
+  const { user } = await guest.session();
+  const give = async (role: string) =>
+    ask(server, await administrator(server), "PUT", `/users/${user.id}/role`, { role });
+  const panel = guest.page.getByTestId("host");
+  await expect(panel).toHaveCount(0);
+  await give("moderator");
+  await panel.click();
+  await guest.page.getByTestId("lock").click();
+  await expect(host.page.getByTestId("notice")).toHaveText("ada locked the room.");
+  await give("member");
+  await expect(panel).toHaveCount(0);
+  await expect(guest.page.getByTestId("host-panel")).toHaveCount(0);
 });
