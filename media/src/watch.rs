@@ -52,9 +52,9 @@ impl Watch {
         }
     }
 
-    /// Whether a layer was asked for and did not come.
-    pub fn stays_away(&self, layer: usize) -> bool {
-        self.missed.get(layer).is_some_and(|missed| *missed > 0)
+    /// Whether a layer was asked for, did not come, and is not reckoned with for now.
+    pub fn stays_away(&self, level: u8) -> bool {
+        self.missed.get(usize::from(level)).is_some_and(|missed| *missed > 0) && !self.could_come(level)
     }
 
     /// Takes note of the layers that are watched now and of those that are sent (a bit each, of `layers` that there are); answers
@@ -127,10 +127,16 @@ mod tests {
         }
         assert!((2..=4).contains(&asked), "asked {asked} times in 100 s");
         assert!(reckoned < 80, "and reckoned with for {} s of them", reckoned / 4);
+        // It stays away for as long as that holds, and not for good because nobody asks again.
+        assert!(watch.stays_away(2) && !watch.stays_away(0));
+        let much_later_us = 2 * KEPT_US + 400 * 250_000 + (MISSED_US << MOST_DOUBLED);
+        watch.note(0b001, 0b001, 3, much_later_us);
+        watch.note(0b001, 0b001, 3, much_later_us + KEPT_US);
+        assert!(!watch.stays_away(2));
         // Once it is there it counts again.
-        watch.note(0b101, 0b101, 3, 200_000_000);
-        watch.note(0b001, 0b101, 3, 201_000_000);
-        watch.note(0b001, 0b001, 3, 210_000_000);
+        watch.note(0b101, 0b101, 3, much_later_us + 90_000_000);
+        watch.note(0b001, 0b101, 3, much_later_us + 91_000_000);
+        watch.note(0b001, 0b001, 3, much_later_us + 100_000_000);
         assert!(watch.could_come(2));
     }
 

@@ -1,6 +1,7 @@
 //! How good the lines of a call are: who is told of it, and what is remembered for the call's life.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use super::{Rooms, lobby::Lobby};
@@ -25,8 +26,13 @@ const REPORTED_EVERY_S: u32 = 10;
 const MOST_EACH: usize = 256;
 /// Points of one call. Where many take part, each of them has fewer: of 4,096 people 8 each.
 const MOST_POINTS: usize = 32_768;
-/// Participants of one call that are remembered. For one more, the one is forgotten of whom nothing was heard for longest.
+/// Participants of one call that are remembered. For one more, somebody is forgotten who has left, or who only watches when the one
+/// more publishes; else the one more is not remembered.
 const MOST_PEOPLE: usize = 4_096;
+/// Who was not reported for this long has left: three reports.
+const GONE: Duration = Duration::from_secs(30);
+/// Where nobody could be forgotten it is not tried again for somebody who only watches before this: it means looking at all.
+const CROWDED: Duration = Duration::from_secs(10);
 /// What is remembered of a call goes this long after the last report of anybody in it: with the call's life.
 const KEPT: Duration = Duration::from_secs(600);
 /// Calls that are remembered. For one more, the oldest of them is forgotten.
@@ -39,8 +45,26 @@ const SWEPT_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Qualities {
     calls: HashMap<CallId, Course>,
     /// Whose line is another than they were told.
-    changed: HashMap<CallId, BTreeSet<ParticipantId>>,
+    changed: HashMap<CallId, Changed>,
     swept: Option<Instant>,
+}
+
+/// Those of one call whose line is another than they were told.
+#[derive(Default)]
+struct Changed {
+    who: BTreeSet<ParticipantId>,
+    /// Who was told last: the next time goes on behind.
+    last: Option<ParticipantId>,
+}
+
+/// Who is reported.
+#[derive(Clone, Copy)]
+struct Reported<'a> {
+    participant: ParticipantId,
+    user: UserId,
+    nickname: &'a str,
+    /// The others see it: not one of an audience.
+    listed: bool,
 }
 
 /// What is remembered of one call.
@@ -49,6 +73,8 @@ struct Course {
     /// How many were ever measured.
     measured: u64,
     reported: Instant,
+    /// Until then nobody can be forgotten.
+    crowded: Option<Instant>,
 }
 
 /// What is remembered of one participant.
@@ -57,6 +83,7 @@ struct Trace {
     nickname: String,
     /// Which one this is of all that were measured in the call.
     number: u64,
+    listed: bool,
     reported: Instant,
     points: Vec<Point>,
     /// Reports for each point.
@@ -68,14 +95,13 @@ struct Trace {
 }
 
 impl Qualities {
-    fn note(&mut self, call: CallId, who: (ParticipantId, UserId, &str), report: &Report, at: Time, now: Instant) {
+    fn note(&mut self, call: CallId, who: Reported<'_>, report: &Report, at: Time, now: Instant) {
         if self.calls.len() >= MOST_CALLS && !self.calls.contains_key(&call) {
             let oldest = self.calls.iter().min_by_key(|(_, course)| course.reported).map(|(call, _)| *call);
             oldest.and_then(|oldest| self.calls.remove(&oldest));
         }
-        let course =
-            self.calls.entry(call).or_insert_with(|| Course { people: HashMap::new(), measured: 0, reported: now });
-        course.note(who, report, at, now);
+        let begin = || Course { people: HashMap::new(), measured: 0, reported: now, crowded: None };
+        self.calls.entry(call).or_insert_with(begin).note(who, report, at, now);
     }
 
     fn sweep(&mut self, now: Instant) {
@@ -89,13 +115,9 @@ impl Qualities {
     fn take_changed(&mut self) -> Vec<(CallId, Vec<ParticipantId>)> {
         let mut taken = Vec::with_capacity(self.changed.len());
         for (call, changed) in &mut self.changed {
-            let now: Vec<ParticipantId> = changed.iter().copied().take(MOST_TOLD).collect();
-            now.iter().for_each(|participant| {
-                changed.remove(participant);
-            });
-            taken.push((*call, now));
+            taken.push((*call, changed.take(MOST_TOLD)));
         }
-        self.changed.retain(|_, changed| !changed.is_empty());
+        self.changed.retain(|_, changed| !changed.who.is_empty());
         taken
     }
 
@@ -109,18 +131,28 @@ impl Qualities {
     }
 }
 
+impl Changed {
+    /// As many as `most`, each in its turn.
+    fn take(&mut self, most: usize) -> Vec<ParticipantId> {
+        let behind = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let turn = self.who.range((behind, Bound::Unbounded));
+        let again = self.last.into_iter().flat_map(|last| self.who.range(..=last));
+        let taken: Vec<ParticipantId> = turn.chain(again).copied().take(most).collect();
+        for participant in &taken {
+            self.who.remove(participant);
+        }
+        self.last = taken.last().copied();
+        taken
+    }
+}
+
 impl Course {
-    fn note(
-        &mut self,
-        (participant, user, nickname): (ParticipantId, UserId, &str),
-        report: &Report,
-        at: Time,
-        now: Instant,
-    ) {
+    fn note(&mut self, who: Reported<'_>, report: &Report, at: Time, now: Instant) {
         self.reported = now;
-        if self.people.len() >= MOST_PEOPLE && !self.people.contains_key(&participant) {
-            let oldest = self.people.iter().min_by_key(|(_, trace)| trace.reported).map(|(who, _)| *who);
-            oldest.and_then(|oldest| self.people.remove(&oldest));
+        let Reported { participant, user, nickname, listed } = who;
+        let full = self.people.len() >= MOST_PEOPLE && !self.people.contains_key(&participant);
+        if full && !self.make_room(listed, now) {
+            return;
         }
         let most = (MOST_POINTS / (self.people.len() + 1)).min(MOST_EACH);
         let measured = &mut self.measured;
@@ -130,6 +162,7 @@ impl Course {
                 user,
                 nickname: nickname.to_owned(),
                 number: *measured,
+                listed,
                 reported: now,
                 points: Vec::new(),
                 step: 1,
@@ -137,8 +170,23 @@ impl Course {
                 begins: false,
             }
         });
-        trace.reported = now;
+        (trace.reported, trace.listed) = (now, listed);
         trace.note(report, at, most);
+    }
+
+    /// Forgets somebody for one more. False: everybody is there, and nobody matters less.
+    fn make_room(&mut self, listed: bool, now: Instant) -> bool {
+        if !listed && self.crowded.is_some_and(|until| now < until) {
+            return false;
+        }
+        let may_go = |trace: &Trace| {
+            let gone = now.saturating_duration_since(trace.reported) >= GONE;
+            if listed { gone || !trace.listed } else { gone && !trace.listed }
+        };
+        let people = self.people.iter().filter(|(_, trace)| may_go(trace));
+        let oldest = people.min_by_key(|(_, trace)| trace.reported).map(|(who, _)| *who);
+        self.crowded = if oldest.is_none() { Some(now + CROWDED) } else { None };
+        oldest.and_then(|oldest| self.people.remove(&oldest)).is_some()
     }
 
     fn is_over(&self, now: Instant) -> bool {
@@ -192,14 +240,16 @@ impl Rooms {
         let Some(id) = lobby.calls.get(&call) else { return };
         let Some(room) = lobby.rooms.get_mut(id) else { return };
         let Some(joined) = room.call.of_participant(participant) else { return };
+        let listed = joined.is_listed();
         let known = &mut joined.participant;
         if known.quality.replace(report.quality) != Some(report.quality) {
-            lobby.qualities.changed.entry(call).or_default().insert(participant);
+            lobby.qualities.changed.entry(call).or_default().who.insert(participant);
             let (level, reason) = (report.quality.level, report.quality.reason);
             let reason = reason.map_or("none", |reason| reason.as_str());
             metrics::counter!(CALL_QUALITY_CHANGES, "level" => level.as_str(), "reason" => reason).increment(1);
         }
-        lobby.qualities.note(call, (participant, known.user_id, &known.nickname), report, Time::now(), Instant::now());
+        let who = Reported { participant, user: known.user_id, nickname: &known.nickname, listed };
+        lobby.qualities.note(call, who, report, Time::now(), Instant::now());
         if report.regular {
             measure(report);
         }
@@ -292,6 +342,24 @@ mod tests {
         Report { quality, score: 92, rtt_ms: None, up: flow, down: flow, share_pct: None, regular }
     }
 
+    fn reported(participant: ParticipantId, user: UserId, listed: bool) -> Reported<'static> {
+        Reported { participant, user, nickname: "ada", listed }
+    }
+
+    #[test]
+    fn everybody_has_their_turn_to_be_told() {
+        let mut changed = Changed::default();
+        let people: Vec<ParticipantId> = (1..=10u128).map(ParticipantId::from).collect();
+        let mut told = Vec::new();
+        for _ in 0..6 {
+            // The first ones change all the time.
+            changed.who.extend(people.iter().copied());
+            told.extend(changed.take(3));
+        }
+        assert!(people.iter().all(|who| told.contains(who)), "{told:?}");
+        assert_eq!(told[..10], people);
+    }
+
     fn at(seconds: u64) -> Time {
         Time::from_ms(1_000 * seconds as i64)
     }
@@ -308,7 +376,7 @@ mod tests {
         // Ten hours, with ten poor seconds in the first of them.
         for ten in 0..3_600u64 {
             let level = if ten == 100 { Level::Poor } else { Level::Excellent };
-            known.note(call, (who, user, "ada"), &report(level, true), at(10 * ten), now);
+            known.note(call, reported(who, user, true), &report(level, true), at(10 * ten), now);
         }
         let lines = seen(&known, call, now);
         let line = &lines[0];
@@ -326,19 +394,31 @@ mod tests {
     #[test]
     fn a_call_of_thousands_stays_within_bounds() {
         let (mut known, call, now) = (Qualities::default(), CallId::new(), Instant::now());
-        let people: Vec<_> = (0..MOST_PEOPLE + 100).map(|_| (ParticipantId::new(), UserId::new())).collect();
+        let people: Vec<_> = (0..MOST_PEOPLE + 300).map(|_| (ParticipantId::new(), UserId::new())).collect();
         for ten in 0..40u64 {
             for (number, (who, user)) in people.iter().enumerate() {
-                // The first hundred are gone after a while, and others come.
-                if (number < 100) == (ten < 5) || (100..MOST_PEOPLE).contains(&number) {
+                // The first hundred are gone after a while, two hundred find no room; of those a hundred publish in the end.
+                let is_there = number >= 100 || ten < 5;
+                let listed = number >= MOST_PEOPLE + 200 && ten >= 30;
+                if is_there {
                     let now = now + Duration::from_secs(10 * ten);
-                    known.note(call, (*who, *user, "ada"), &report(Level::Good, true), at(10 * ten), now);
+                    known.note(call, reported(*who, *user, listed), &report(Level::Good, true), at(10 * ten), now);
                 }
             }
         }
         let lines = known.history(call, None, |_, _| true);
         assert_eq!(lines.len(), MOST_PEOPLE);
-        assert!(lines.iter().all(|line| people[..100].iter().all(|(who, _)| *who != line.participant_id)));
+        let kept = |range: std::ops::Range<usize>| {
+            people[range].iter().filter(|(who, _)| lines.iter().any(|line| line.participant_id == *who)).count()
+        };
+        assert_eq!(kept(0..100), 0, "who has left makes room");
+        assert_eq!(kept(MOST_PEOPLE + 200..people.len()), 100, "who publishes comes before who only watches");
+        assert!(
+            kept(100..MOST_PEOPLE) >= MOST_PEOPLE - 200,
+            "nobody is thrown out by who comes: {}",
+            kept(100..MOST_PEOPLE)
+        );
+        assert!(lines.iter().filter(|line| line.points.len() > 4).count() > MOST_PEOPLE / 2, "they have their history");
         let points: usize = lines.iter().map(|line| line.points.len()).sum();
         assert!(points <= MOST_POINTS + MOST_PEOPLE, "{points} points");
     }
@@ -346,7 +426,7 @@ mod tests {
     #[test]
     fn what_is_remembered_goes_with_the_calls_life() {
         let (mut known, call, now) = (Qualities::default(), CallId::new(), Instant::now());
-        let who = (ParticipantId::new(), UserId::new(), "ada");
+        let who = reported(ParticipantId::new(), UserId::new(), true);
         known.note(call, who, &report(Level::Good, false), at(0), now);
         let later = now + KEPT - Duration::from_secs(1);
         known.sweep(later);

@@ -23,7 +23,7 @@ impl Shard {
             let counts = track.active && !track.muted;
             talks |= counts;
             for at in 0..track.layers.len() {
-                let away = track.watch.stays_away(at) && track.layers[at].packets > 0;
+                let away = track.watch.stays_away(at as u8) && track.layers[at].packets > 0;
                 let layer = &mut track.layers[at];
                 let (expected, lost, repaired) = layer.progress(now_us);
                 if !counts {
