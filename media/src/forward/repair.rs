@@ -18,7 +18,7 @@ impl SourceLayer {
     /// The layer itself, as long as it is the one that was meant, and of a track that is not muted: nothing of it leaves any more,
     /// not even what left before.
     pub fn layer_in(self, tracks: &Slab<Track>) -> Option<&Layer> {
-        let layer = tracks.get(self.track).filter(|track| !track.muted)?.layers.get(usize::from(self.layer))?;
+        let layer = tracks.get(self.track).filter(|track| !track.is_muted())?.layers.get(usize::from(self.layer))?;
         (layer.epoch == self.epoch).then_some(layer)
     }
 }

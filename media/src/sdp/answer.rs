@@ -200,7 +200,10 @@ fn formats(sdp: &mut Sdp, media: &OfferedMedia, codec: &Codec) {
             // What a sender should know of its listeners: forward error correction helps them.
             // Who sends need not send its silence (RFC 7587 §3.1.3); what a slot carries is up to who sends it.
             let pauses = if media.is_slot() { "" } else { ";usedtx=1" };
-            sdp.line(format_args!("a=fmtp:{payload_type} minptime=10;useinbandfec=1{pauses}"));
+            // Who says that its sound has two channels sends them where they are wanted (RFC 7587 §7.1).
+            let stereo = codec.fmtp.split(';').any(|it| it.trim() == "sprop-stereo=1");
+            let stereo = if stereo { ";stereo=1" } else { "" };
+            sdp.line(format_args!("a=fmtp:{payload_type} minptime=10;useinbandfec=1{pauses}{stereo}"));
             if let Some(red) = codec.red_payload_type {
                 sdp.line(format_args!("a=rtpmap:{red} red/48000/2"));
                 sdp.line(format_args!("a=fmtp:{red} {payload_type}/{payload_type}"));

@@ -63,6 +63,20 @@ fn outline(offer: &Offer) -> String {
 }
 
 #[test]
+fn who_sends_two_channels_is_told_that_they_are_wanted() {
+    let parameters = |text: &str| {
+        let offer = Offer::parse(text).unwrap();
+        let answer = offer.answer(&answer(&offer));
+        let first = answer.lines().find(|line| line.contains("useinbandfec")).unwrap();
+        first.split_once(' ').unwrap().1.trim().to_owned()
+    };
+    let plain = text("chromium-call");
+    let stereo = plain.replace("useinbandfec=1", "useinbandfec=1; stereo=1; sprop-stereo=1");
+    assert_eq!(parameters(plain), "minptime=10;useinbandfec=1;usedtx=1");
+    assert_eq!(parameters(&stereo), "minptime=10;useinbandfec=1;usedtx=1;stereo=1");
+}
+
+#[test]
 fn the_offers_of_browsers_are_understood() {
     for (name, text) in OFFERS {
         insta::assert_snapshot!(format!("{name}-offer"), outline(&Offer::parse(text).unwrap()));
