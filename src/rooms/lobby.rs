@@ -294,9 +294,9 @@ impl LiveRoom {
         u32::try_from(self.people.len()).unwrap_or(u32::MAX)
     }
 
-    /// The first to come, up to 100.
+    /// The first to come, up to 100; of an audience its hosts.
     pub(super) fn members(&self) -> Vec<Member> {
-        let named = self.order.iter().take(NAMED);
+        let named = self.order.iter().filter(|(_, user)| self.tells_of(*user)).take(NAMED);
         named.filter_map(|(_, user)| self.people.get(user)).map(|it| it.member.clone()).collect()
     }
 
