@@ -76,6 +76,8 @@ impl Shard {
     fn give(&mut self, key: PeerKey, place: usize, ladder: &Ladder, given: Option<usize>, fell: bool) {
         let slot = &mut self.peers[key].slots[place];
         let Some(track_key) = slot.track else { return };
+        // Where it comes from another shard, that one is to know before it is asked for key frames.
+        self.unasked.note(track_key);
         let track = &mut self.tracks[track_key];
         let paused = given.is_none() && !ladder.rungs().is_empty();
         if fell {

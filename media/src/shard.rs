@@ -171,6 +171,7 @@ impl Shard {
     /// A shard without calls. Everything random in it but the cryptographic keys comes from `seed`.
     #[must_use]
     pub fn new(config: Config, certificate: Certificate, now: Instant, seed: [u8; 32]) -> Shard {
+        let number = config.number;
         Shard {
             config,
             certificate,
@@ -202,7 +203,8 @@ impl Shard {
             stats: Stats::default(),
             scratch: Vec::new(),
             sealed: Vec::new(),
-            epochs: 0,
+            // Connections of different shards have different numbers.
+            epochs: u64::from(number) << 48,
             tick_us: 0,
             second_us: 0,
             work: Work::default(),

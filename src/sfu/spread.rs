@@ -137,7 +137,12 @@ impl Sfu {
             }
             return Err(OfferError::Unavailable);
         }
-        answer.await.unwrap_or(Err(OfferError::Unavailable))
+        answer.await.unwrap_or_else(|_| {
+            if comes {
+                self.0.spread.forget(call, participant, shard);
+            }
+            Err(OfferError::Unavailable)
+        })
     }
 
     /// The participant can take media from now on.

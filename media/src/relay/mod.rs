@@ -39,6 +39,9 @@ const MOST_BATCH: usize = 4 * 1024 * 1024;
 const MOST_SILENT: u32 = 20;
 /// What was lost is asked for again this often until it is there.
 const ASK_AGAIN_US: u64 = SECOND_US / 2;
+/// Key frames are wished for this often after losses, then after twice and four times as long.
+const WISH_US: u64 = 2 * SECOND_US;
+const MOST_DOUBLED: u32 = 2;
 /// And everything is told again, asked or not, after so many turns: ten seconds. What was told wrongly holds no longer than that.
 const TELL_AGAIN: u32 = 40;
 /// Empty buffers that are kept.
@@ -87,13 +90,15 @@ pub(crate) struct Link {
     packets: u32,
     /// The number of the next batch, and of the next one from the other end.
     number: u32,
-    expected: Option<u32>,
+    expected: u32,
     /// How often it was looked at since something came.
     silent: u32,
     /// The tracks from the other end, by what it calls them.
     names: HashMap<u64, TrackKey>,
     /// Something was lost: when it is asked for next.
     unsure_us: Option<u64>,
+    /// When key frames are wished for next after a loss, and how often in a row they were.
+    wished: (u64, u32),
     /// Counts the times that everything was told: what was not named the last time is no more.
     telling: u32,
     /// Turns since everything was told to the other end.
@@ -111,7 +116,8 @@ impl Link {
             batch: Vec::new(),
             packets: 0,
             number: 0,
-            expected: None,
+            expected: 0,
+            wished: (0, 0),
             silent: 0,
             names: HashMap::new(),
             unsure_us: None,
@@ -221,8 +227,8 @@ impl Shard {
         let link = &mut self.links[key];
         link.yours = head.mine;
         link.silent = 0;
-        let lost = link.expected.map_or(0, |expected| head.number.wrapping_sub(expected));
-        link.expected = Some(head.number.wrapping_add(1));
+        let lost = head.number.wrapping_sub(link.expected);
+        link.expected = head.number.wrapping_add(1);
         if lost != 0 {
             self.stats.relay_lost += u64::from(lost.min(u32::from(u16::MAX)));
             self.note_loss(key, now_us);
@@ -260,7 +266,7 @@ impl Shard {
     fn replace(&mut self, key: LinkKey, head: &Head) -> Result<LinkKey, Drop> {
         let link = &self.links[key];
         let (call, to) = (link.call, link.to);
-        let begins = head.yours == 0 && head.number == 0;
+        let begins = head.yours == 0;
         match link.is_hub {
             true if begins => {
                 let new = self.open_link(call, to, true);
@@ -376,7 +382,15 @@ impl Shard {
 
     /// Something of what the other end said is lost: it is to say everything again, and pictures begin again.
     fn note_loss(&mut self, key: LinkKey, now_us: u64) {
-        self.links[key].unsure_us = Some(now_us);
+        let link = &mut self.links[key];
+        link.unsure_us = Some(now_us);
+        let (due_us, times) = link.wished;
+        if now_us < due_us {
+            return;
+        }
+        // A shard that has too much to do is not helped by key frames.
+        let times = if now_us > due_us + (WISH_US << MOST_DOUBLED) { 0 } else { times + 1 };
+        link.wished = (now_us + (WISH_US << times.min(MOST_DOUBLED)), times);
         for at in 0..self.calls[self.links[key].call].tracks.len() {
             let track = self.calls[self.links[key].call].tracks[at];
             let track = &mut self.tracks[track];
@@ -385,6 +399,7 @@ impl Shard {
             {
                 let asked = elsewhere.asked.0;
                 for layer in (0..track.layers.len()).filter(|layer| asked >> layer & 1 == 1) {
+                    track.layers[layer].broke_us = now_us;
                     track.keyframes.want(layer);
                 }
             }

@@ -117,7 +117,10 @@ impl Shard {
         elsewhere.epochs[place] = Some(of.epoch);
         if layer.packets > 0 {
             self.epochs += 1;
+            // What it costs is known, and is what it will cost.
+            let (rates, temporal_layers) = (std::mem::take(&mut layer.rates), layer.structure.temporal_layers);
             layer.restart(self.epochs);
+            (layer.rates, layer.structure.temporal_layers) = (rates, temporal_layers);
             track.fresh.retain(|fresh| fresh.layer != of.layer);
         }
         layer.begun_us = now_us;
@@ -151,6 +154,8 @@ impl Shard {
         if is_sound {
             (packet.level, packet.primary_at) = (media.level, media.primary_at);
         }
+        // Its publisher's line lost it first, and it was repaired there.
+        track.layers[place].repaired += u64::from(track.layers[place].nacks.is_missing(media.index));
         track.receive_with(place, packet, media.dependency, media.payload);
         let (call, source) = (track.call, track.source);
         if is_sound {

@@ -358,6 +358,7 @@ impl Shard {
                 // What is missing may still come, repaired; it is not asked for here.
                 let gone = !track.layers[at].nacks.is_idle() && track.layers[at].nacks.due(now_us, 0, |_| ());
                 if gone && asked >> at & 1 == 1 {
+                    track.layers[at].broke_us = now_us;
                     track.keyframes.want(at);
                 }
                 if !track.is_sent(at) {

@@ -132,6 +132,27 @@ fn a_layer_follows_the_tile_on_a_spoke() {
     assert!(keyframes <= 12, "requests are merged: {keyframes} key frames");
 }
 
+/// What a layer costs is known when it is asked for again: a line that bears it, but not what such layers mostly cost, keeps it.
+#[test]
+fn a_line_on_a_spoke_that_bears_a_layer_keeps_it() {
+    let mut world = World::estimating(526);
+    world.add_spoke();
+    let (publisher, viewers) = broadcast(&mut world, 0, 3, &[1]);
+    let face = world.people[publisher].tracks[1];
+    world.view(viewers[0], &[(face, 1280)]);
+    world.run_until("the largest", secs(10), |world| layer_of(world, viewers[0], face) == Some(2));
+    world.people[viewers[0]].capacity_bps = Some(1_600_000);
+    world.run(secs(10));
+    for _ in 0..3 {
+        world.view(viewers[0], &[(face, 300)]);
+        world.run(secs(1));
+        world.view(viewers[0], &[(face, 1280)]);
+        world.run_until("it again", secs(20), |world| layer_of(world, viewers[0], face) == Some(2));
+        world.run(secs(5));
+        assert_eq!(layer_of(&world, viewers[0], face), Some(2), "it stays");
+    }
+}
+
 #[test]
 fn layers_that_no_shard_watches_are_let_go_and_come_back() {
     for from in [0, 1] {
