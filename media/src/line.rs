@@ -9,6 +9,8 @@ use crate::srtp::Sealer;
 const START_BPS: u64 = 600_000;
 /// Of what a line bears, this share, in percent, is given to media: packets are sent again, and reports need room too.
 const MEDIA_PCT: u64 = 95;
+/// A line that bears all that is asked of it is looked at this often; one that is looked at more closely, in each tick.
+const CALM_TICK_US: u64 = 50_000;
 /// A probe that could not be sent within this time is of no use.
 const PROBE_US: u64 = 200_000;
 
@@ -30,6 +32,7 @@ pub(crate) struct Line {
     /// The client tells what arrived packet by packet.
     pub feeds_back: bool,
     probing: Option<Probing>,
+    ticked_us: u64,
     /// What the slots were given, bit/s.
     pub allocated_bps: u64,
     /// What they asked for, bit/s.
@@ -46,6 +49,7 @@ impl Line {
             pacing,
             feeds_back,
             probing: None,
+            ticked_us: 0,
             allocated_bps: 0,
             wanted_bps: 0,
             followed_us: 0,
@@ -77,8 +81,14 @@ impl Line {
         Some(pct.min(100) as u8)
     }
 
+    /// Whether it is time to look at the line.
+    pub fn is_due(&self, now_us: u64) -> bool {
+        self.probing.is_some() || self.estimator.seeks() || now_us >= self.ticked_us + CALM_TICK_US
+    }
+
     /// Some times in a second: the estimate ages, and a probe may be due.
     pub fn tick(&mut self, now_us: u64) {
+        self.ticked_us = now_us;
         self.estimator.tick(now_us);
         self.follow();
         self.pacer.settle(now_us);

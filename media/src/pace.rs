@@ -9,8 +9,10 @@ const PACE_PCT: u64 = 250;
 /// What may leave at once: so much time's worth of the pace, so that a picture of usual size leaves in one system call (half of what
 /// Chromium's own pacer lets pass) …
 const BURST_US: u64 = 20_000;
-/// … and at least so many bytes: a few packets, whatever the estimate is.
-const LEAST_BURST: u64 = 4_800;
+/// … and at least so many bytes, whatever the estimate is: ten packets, as a connection may begin with (RFC 6928, RFC 9002 §7.2).
+const LEAST_BURST: u64 = 12_000;
+/// Once that is used up, nothing leaves before this share of it, in percent, may: packets that wait leave in runs, a system call each.
+const RUN_PCT: u64 = 50;
 /// Slower than this nobody is served: an estimate that is lower would never see its own correction.
 const SLOWEST_BPS: u64 = 100_000;
 /// Faster than this nobody is served: it keeps the sums within 64 bits.
@@ -22,6 +24,8 @@ pub(crate) struct Pacer {
     debt_bits: u64,
     settled_us: u64,
     pace_bps: u64,
+    /// A burst was used up, and not enough of it paid since.
+    closed: bool,
 }
 
 impl Pacer {
@@ -37,17 +41,24 @@ impl Pacer {
         // A second pays every debt there can be.
         let paid_bits = elapsed_us.min(1_000_000) * self.pace_bps.min(MOST_BPS) / 1_000_000;
         self.debt_bits = self.debt_bits.saturating_sub(paid_bits);
+        if self.debt_bits <= self.burst_bits() * (100 - RUN_PCT) / 100 {
+            self.closed = false;
+        }
+    }
+
+    fn burst_bits(&self) -> u64 {
+        (self.pace_bps * BURST_US / 1_000_000).max(8 * LEAST_BURST)
     }
 
     /// Whether a packet may leave now. A pacer that follows nothing lets everything pass.
     pub fn is_open(&self) -> bool {
-        let burst_bits = (self.pace_bps * BURST_US / 1_000_000).max(8 * LEAST_BURST);
-        self.pace_bps == 0 || self.debt_bits < burst_bits
+        self.pace_bps == 0 || !self.closed
     }
 
     /// A packet left.
     pub fn sent(&mut self, bytes: usize) {
         self.debt_bits += 8 * bytes as u64;
+        self.closed |= self.debt_bits >= self.burst_bits();
     }
 }
 
@@ -82,6 +93,23 @@ mod tests {
             pacer.sent(1_200);
             open
         });
-        assert_eq!(burst.take_while(|open| *open).count(), 4);
+        assert_eq!(burst.take_while(|open| *open).count(), 10);
+    }
+
+    #[test]
+    fn what_waits_leaves_in_runs() {
+        let mut pacer = Pacer::default();
+        pacer.follow(1_000_000);
+        let (mut runs, mut packets) = (0, 0);
+        for tick in 1..=200 {
+            pacer.settle(tick * 5_000);
+            let before = packets;
+            while pacer.is_open() {
+                pacer.sent(1_200);
+                packets += 1;
+            }
+            runs += u32::from(packets > before);
+        }
+        assert!(packets >= 4 * runs, "{packets} packets in {runs} runs");
     }
 }

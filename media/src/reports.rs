@@ -45,7 +45,7 @@ impl Shard {
                 }
                 continue;
             }
-            if peer.line.is_some() {
+            if peer.line.as_ref().is_some_and(|line| line.is_due(now_us)) {
                 self.look_after_line(key, now_us);
             }
             if self.peers[key].sections.is_empty() {

@@ -430,6 +430,12 @@ impl Estimator {
         }
     }
 
+    /// Whether more is wanted than the path is known to bear.
+    #[must_use]
+    pub fn seeks(&self) -> bool {
+        self.wanted.is_none_or(|wanted| wanted as f64 > self.target)
+    }
+
     /// A probe to send now: so many bytes of padding or repeats at this rate, each told to [`Estimator::sent`] as a probe.
     pub fn probe(&mut self, now_us: u64) -> Option<Probe> {
         let wanted = self.wanted.map(|bps| bps as f64);
