@@ -2,7 +2,7 @@
 //! datagram (RFC 4571). The door ([`super::door`]) has read the first frame and found the shard; from then on the connection is
 //! the shard's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -57,6 +57,8 @@ struct Connection {
     sent: usize,
     /// When the core last had something to say to it.
     answered: Option<Instant>,
+    /// It waits to be read: it has its one place among those that do.
+    is_ready: bool,
     /// The connection is broken, and closed with the next sweep of the round.
     broken: bool,
     /// Gives the place back when the connection is dropped.
@@ -66,8 +68,8 @@ struct Connection {
 /// A shard's connections.
 pub(super) struct Connections {
     by_number: HashMap<u32, Connection>,
-    /// Those with something to read.
-    ready: Vec<u32>,
+    /// Those with something to read, each once, in the order in which they have their turn.
+    ready: VecDeque<u32>,
     broken: Vec<u32>,
     swept: Instant,
     /// Packets that a connection had no room for, or that had no connection any more.
@@ -76,7 +78,13 @@ pub(super) struct Connections {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { by_number: HashMap::new(), ready: Vec::new(), broken: Vec::new(), swept: Instant::now(), dropped: 0 }
+        Self {
+            by_number: HashMap::new(),
+            ready: VecDeque::new(),
+            broken: Vec::new(),
+            swept: Instant::now(),
+            dropped: 0,
+        }
     }
 }
 
@@ -99,6 +107,7 @@ impl Connections {
             queue: Vec::new(),
             sent: 0,
             answered: None,
+            is_ready: false,
             broken: false,
             _seat: arrival.seat,
         };
@@ -114,18 +123,28 @@ impl Connections {
             self.broken.push(number);
         }
         if readable {
-            self.ready.push(number);
+            self.again(number);
         }
     }
 
     /// The next connection with something to read.
     pub fn next_ready(&mut self) -> Option<u32> {
-        self.ready.pop()
+        while let Some(number) = self.ready.pop_front() {
+            // One that was closed meanwhile is passed over.
+            if let Some(connection) = self.by_number.get_mut(&number) {
+                connection.is_ready = false;
+                return Some(number);
+            }
+        }
+        None
     }
 
-    /// To be read again in the next round, after all others.
+    /// To be read, after all others that wait for it. However often it is said, the connection is read once for it.
     pub fn again(&mut self, number: u32) {
-        self.ready.insert(0, number);
+        if let Some(connection) = self.by_number.get_mut(&number).filter(|connection| !connection.is_ready) {
+            connection.is_ready = true;
+            self.ready.push_back(number);
+        }
     }
 
     /// Whether anything waits to be read.
@@ -283,16 +302,47 @@ mod tests {
 
     /// A connection, and its other end.
     fn pair() -> (Connections, u32, std::net::TcpStream) {
+        let mut connections = Connections::default();
+        let client = connect(&mut connections, 7);
+        (connections, 7, client)
+    }
+
+    /// The other end of one more connection.
+    fn connect(connections: &mut Connections, number: u32) -> std::net::TcpStream {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, remote) = listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
         let poll = mio::Poll::new().unwrap();
+        let (stream, seat) = (TcpStream::from_std(stream), Seat::alone());
+        connections.take(Arrival { stream, remote, number, seat, bytes: Vec::new() }, poll.registry()).unwrap();
+        client
+    }
+
+    #[test]
+    fn whoever_is_often_heard_of_waits_once_and_all_have_their_turn() {
         let mut connections = Connections::default();
-        let arrival =
-            Arrival { stream: TcpStream::from_std(stream), remote, number: 7, seat: Seat::alone(), bytes: Vec::new() };
-        let number = connections.take(arrival, poll.registry()).unwrap();
-        (connections, number, client)
+        let most = MOST_A_ROUND as u32 + 8;
+        let clients: Vec<_> = (0..most).map(|number| connect(&mut connections, number)).collect();
+        let mut turns = HashMap::new();
+        // In each round all have something again, and who was read may have more.
+        for _ in 0..100 {
+            for number in 0..most {
+                connections.wake(Token(FIRST_TOKEN + number as usize), true, false);
+            }
+            assert!(connections.ready.len() <= clients.len(), "{} wait", connections.ready.len());
+            let read: Vec<u32> = (0..MOST_A_ROUND).map_while(|_| connections.next_ready()).collect();
+            read.iter().for_each(|number| connections.again(*number));
+            read.into_iter().for_each(|number| *turns.entry(number).or_insert(0_usize) += 1);
+        }
+        let fair = 100 * MOST_A_ROUND / clients.len();
+        assert!(turns.len() == clients.len() && turns.values().all(|turns| turns.abs_diff(fair) <= 1), "{turns:?}");
+        // Who has nothing more is not asked, nor who was closed.
+        connections.by_number.remove(&0);
+        while let Some(number) = connections.next_ready() {
+            assert_ne!(number, 0, "it is closed");
+        }
+        assert!(!connections.has_ready());
     }
 
     fn run(first: u8, count: usize) -> Vec<u8> {
