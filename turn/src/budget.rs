@@ -11,8 +11,10 @@ pub const ANSWERS_PER_S: u32 = 20;
 /// How long a source that used up its burst waits until it has all of it back.
 pub const REFILL: Duration = Duration::from_secs(BURST as u64 / ANSWERS_PER_S as u64);
 
-const STEP_US: u64 = 1_000_000 / ANSWERS_PER_S as u64;
-const AHEAD_US: u64 = STEP_US * (BURST as u64 - 1);
+/// Allocations of one source for which [`BURST`] is meant, which are also those that it may have unless the operator says otherwise.
+pub(crate) const USUAL_OF_ONE_SOURCE: u32 = 256;
+/// Allocations of one source beyond which its burst grows no more: an office of thousands.
+const MOST_OF_ONE_SOURCE: u32 = 4_096;
 /// 32 KiB. With a full house of 1,000 sources within five seconds, one in five shares its budget with another.
 const PLACES: usize = 4096;
 
@@ -21,6 +23,10 @@ const PLACES: usize = 4096;
 pub struct Budgets {
     start: Instant,
     hash: RandomState,
+    /// Between two answers at the steady rate, µs.
+    step_us: u64,
+    /// How far ahead of that rate a source may be, µs.
+    ahead_us: u64,
     /// For each place, when its next answer would be due at the steady rate, in µs since `start`.
     due_us: Box<[u64; PLACES]>,
 }
@@ -29,14 +35,34 @@ impl Budgets {
     /// Full budgets for everybody.
     #[must_use]
     pub fn new(start: Instant) -> Self {
-        Self { start, hash: RandomState::new(), due_us: Box::new([0; PLACES]) }
+        Self::with_burst(start, BURST)
+    }
+
+    /// Full budgets for everybody, of a size for sources that may have so many allocations. Only where nobody can forge their
+    /// address: what a source is answered grows with it.
+    #[must_use]
+    pub fn sized(start: Instant, allocations: u32) -> Self {
+        let times = allocations.clamp(USUAL_OF_ONE_SOURCE, MOST_OF_ONE_SOURCE);
+        Self::with_burst(start, BURST * times / USUAL_OF_ONE_SOURCE)
+    }
+
+    fn with_burst(start: Instant, burst: u32) -> Self {
+        let burst = u64::from(burst);
+        let step_us = REFILL.as_micros() as u64 / burst;
+        Self {
+            start,
+            hash: RandomState::new(),
+            step_us,
+            ahead_us: step_us * (burst - 1),
+            due_us: Box::new([0; PLACES]),
+        }
     }
 
     /// Has this source anything left?
     #[must_use]
     pub fn has(&self, now: Instant, ip: IpAddr) -> bool {
         let (place, now_us) = (self.place(ip), self.now_us(now));
-        self.due_us[place].max(now_us) - now_us <= AHEAD_US
+        self.due_us[place].max(now_us) - now_us <= self.ahead_us
     }
 
     /// Takes one answer out of this source's budget, if there is one.
@@ -44,7 +70,7 @@ impl Budgets {
         let has = self.has(now, ip);
         if has {
             let (place, now_us) = (self.place(ip), self.now_us(now));
-            self.due_us[place] = self.due_us[place].max(now_us) + STEP_US;
+            self.due_us[place] = self.due_us[place].max(now_us) + self.step_us;
         }
         has
     }

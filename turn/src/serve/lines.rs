@@ -45,12 +45,13 @@ struct Run {
 }
 
 impl Lines {
-    pub(super) fn new(registry: Registry) -> Self {
+    /// Without any line yet. `of_source`: allocations that one source may have.
+    pub(super) fn new(registry: Registry, of_source: u32) -> Self {
         Self {
             registry,
             udp: Vec::new(),
             relays: Vec::new(),
-            streams: Streams::new(MOST_CONNECTIONS),
+            streams: Streams::new(MOST_CONNECTIONS, of_source),
             run: Run::default(),
             out: Vec::new(),
             drops: [0; DropReason::ALL.len()],

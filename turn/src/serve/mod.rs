@@ -106,7 +106,7 @@ impl Drop for TurnServer {
 /// and go on.
 pub fn serve(config: &Config, surroundings: &Surroundings) -> io::Result<Option<TurnServer>> {
     let poll = Poll::new()?;
-    let mut lines = lines::Lines::new(poll.registry().try_clone()?);
+    let mut lines = lines::Lines::new(poll.registry().try_clone()?, config.address_allocations);
     let relays = config.relays();
     let (mut listening, mut unopened) = open(config, surroundings.tls.is_some(), surroundings.tls.as_ref(), &mut lines);
     if [listening.udp, listening.tcp, listening.tls].iter().all(Option::is_none) {
@@ -130,7 +130,7 @@ pub fn serve(config: &Config, surroundings: &Surroundings) -> io::Result<Option<
 /// # Errors
 /// When the system gives nothing to wait for sockets with.
 pub fn unopened(config: &Config, has_certificate: bool) -> io::Result<Vec<Unopened>> {
-    let mut lines = lines::Lines::new(Poll::new()?.registry().try_clone()?);
+    let mut lines = lines::Lines::new(Poll::new()?.registry().try_clone()?, config.address_allocations);
     Ok(open(config, has_certificate, None, &mut lines).1)
 }
 

@@ -13,19 +13,18 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::connection::Connection;
 use super::thread::{LISTENERS, STREAMS};
-use crate::budget::{Budgets, source};
+use crate::budget::{Budgets, USUAL_OF_ONE_SOURCE, source};
 use crate::counts::DropReason;
 
 /// Connections at once: twice the allocations that there are by default.
 pub(crate) const MOST_CONNECTIONS: usize = 4096;
-/// Connections of one IPv4 address or IPv6 /64. An office shares an address, and a browser opens a few for each call.
-const MOST_OF_ONE_SOURCE: u32 = 256;
 /// The time a connection has without an allocation. A browser asks for one at once.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections accepted in one turn, so that those that are open are served in between.
 pub(super) const MOST_ACCEPTS: usize = 32;
 /// Connections a second of all clients: a handshake costs as much as some hundred packets, and those who talk come first. Further
-/// ones wait in the backlog. A second's worth may come at once.
+/// ones wait in the backlog. A second's worth may come at once. Only those count that get a place: who comes more often than one source
+/// may takes nothing from the others.
 const MOST_ACCEPTS_PER_S: u32 = 400;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -43,6 +42,9 @@ struct Listener {
 
 pub(super) struct Streams {
     most: usize,
+    /// Connections of one IPv4 address or IPv6 /64: as many as it may have allocations, and 256 in any case. An office shares an address,
+    /// and a browser opens a few for each call.
+    most_of_source: u32,
     listeners: Vec<Listener>,
     places: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -61,9 +63,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(most: usize) -> Self {
+    /// `most`: connections at once; `of_source`: allocations that one source may have.
+    pub(super) fn new(most: usize, of_source: u32) -> Self {
         Self {
             most,
+            most_of_source: of_source.max(USUAL_OF_ONE_SOURCE),
             listeners: Vec::new(),
             places: Vec::new(),
             free: Vec::new(),
@@ -71,7 +75,7 @@ impl Streams {
             open: 0,
             open_tls: 0,
             sources: HashMap::new(),
-            budgets: Budgets::new(Instant::now()),
+            budgets: Budgets::sized(Instant::now(), of_source),
             next: Instant::now(),
             due: VecDeque::new(),
             paused: None,
@@ -116,7 +120,6 @@ impl Streams {
             let tls = tls.clone();
             match socket.accept() {
                 Ok((stream, remote)) => {
-                    self.next = self.next.max(now) + Duration::from_secs(1) / MOST_ACCEPTS_PER_S;
                     self.take(now, stream, remote, tls, registry);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
@@ -155,10 +158,11 @@ impl Streams {
         registry: &Registry,
     ) {
         let of_source = self.sources.get(&source(remote.ip())).copied().unwrap_or(0);
-        let has_room = self.open < self.most && of_source < MOST_OF_ONE_SOURCE;
+        let has_room = self.open < self.most && of_source < self.most_of_source;
         if !has_room || !self.budgets.take(now, remote.ip()) {
             return self.count(DropReason::TooManyConnections);
         }
+        self.next = self.next.max(now) + Duration::from_secs(1) / MOST_ACCEPTS_PER_S;
         let Ok(tls) = tls.map(ServerConnection::new).transpose() else { return self.count(DropReason::BadTls) };
         let tls = tls.map(|mut tls| {
             tls.set_buffer_limit(None);
@@ -271,7 +275,7 @@ mod tests {
 
     #[test]
     fn after_a_pause_every_listener_is_looked_at_again() {
-        let (poll, mut streams, now) = (Poll::new().unwrap(), Streams::new(MOST_CONNECTIONS), Instant::now());
+        let (poll, mut streams, now) = (Poll::new().unwrap(), Streams::new(MOST_CONNECTIONS, 0), Instant::now());
         let mut listen = || streams.listen(SocketAddr::from(([127, 0, 0, 1], 0)), None, poll.registry()).unwrap();
         let addresses = [listen(), listen()];
         let waiting = addresses.map(|address| TcpStream::connect(address).unwrap());
@@ -287,9 +291,54 @@ mod tests {
         drop(waiting);
     }
 
+    /// A connection from an address of this machine.
+    fn connect(from: [u8; 4], to: SocketAddr) -> Socket {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        socket
+    }
+
+    #[test]
+    fn who_comes_too_often_uses_up_nobody_elses_pace() {
+        let (poll, mut streams, now) = (Poll::new().unwrap(), Streams::new(MOST_CONNECTIONS, 0), Instant::now());
+        let address = streams.listen(SocketAddr::from(([127, 0, 0, 1], 0)), None, poll.registry()).unwrap();
+        while streams.budgets.take(now, [127, 0, 0, 1].into()) {}
+        // A few more, and all would have to wait.
+        streams.next = now + Duration::from_millis(990);
+        let refused: Vec<_> = (0..2 * MOST_ACCEPTS).map(|_| connect([127, 0, 0, 1], address)).collect();
+        let other = connect([127, 0, 0, 2], address);
+        for _ in 0..2 {
+            assert!(streams.accept(now, 0, poll.registry()), "a loop accepts so many and no more, refused ones too");
+            assert_eq!(streams.open().0, 0);
+        }
+        assert!(!streams.accept(now, 0, poll.registry()));
+        assert_eq!(
+            (streams.open().0, streams.poll_timeout()),
+            (1, Some(now + PATIENCE)),
+            "somebody else is let in at once"
+        );
+        assert_eq!(streams.drops[DropReason::TooManyConnections.index()], refused.len() as u64);
+        // Those who are let in have to keep the pace of all.
+        let more: Vec<_> = (3..9).map(|last| connect([127, 0, 0, last], address)).collect();
+        assert!(!streams.accept(now, 0, poll.registry()));
+        assert!(streams.open().0 < 1 + more.len() as u64 && streams.paused == Some(now + PAUSE), "the others wait");
+        drop(other);
+    }
+
+    #[test]
+    fn an_address_that_may_have_more_allocations_may_have_more_connections() {
+        for (allocations, most, at_once) in [(1, 256, 100), (256, 256, 100), (1_024, 1_024, 400)] {
+            let mut streams = Streams::new(MOST_CONNECTIONS, allocations);
+            let now = Instant::now();
+            let taken = (0..2_000).take_while(|_| streams.budgets.take(now, [192, 0, 2, 1].into())).count();
+            assert_eq!((streams.most_of_source, taken), (most, at_once), "{allocations}");
+        }
+    }
+
     #[test]
     fn who_has_waited_longest_is_named_when_all_places_are_taken() {
-        let (poll, mut streams, now) = (Poll::new().unwrap(), Streams::new(1 + MOST_ACCEPTS), Instant::now());
+        let (poll, mut streams, now) = (Poll::new().unwrap(), Streams::new(1 + MOST_ACCEPTS, 0), Instant::now());
         let address = streams.listen(SocketAddr::from(([127, 0, 0, 1], 0)), None, poll.registry()).unwrap();
         let first = TcpStream::connect(address).unwrap();
         streams.accept(now, 0, poll.registry());

@@ -67,9 +67,7 @@ impl Thread {
                 _ => {}
             }
             let now = Now::read();
-            ready.clear();
-            ready.append(&mut self.again);
-            ready.extend(events.iter().map(mio::event::Event::token));
+            gather(&mut ready, &mut self.again, events.iter().map(mio::event::Event::token));
             for token in &ready {
                 self.turn(now, *token);
             }
@@ -256,6 +254,16 @@ impl Thread {
     }
 }
 
+/// Whose turn it is: of those who had more and of those who are heard of now, each once. Who is always busy would have one turn more
+/// with each round otherwise.
+fn gather(ready: &mut Vec<Token>, again: &mut Vec<Token>, events: impl Iterator<Item = Token>) {
+    ready.clear();
+    ready.append(again);
+    ready.extend(events);
+    ready.sort_unstable();
+    ready.dedup();
+}
+
 /// Asks the core about one message, and does what it says.
 fn act(
     core: &mut Server,
@@ -275,6 +283,22 @@ fn act(
                 action = core.opened(now, allocation, opened);
             }
             None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_always_busy_has_one_turn_in_each_round() {
+        let (mut ready, mut again) = (Vec::new(), Vec::new());
+        for _ in 0..100 {
+            // A port that is never read empty, and of which the system tells again.
+            gather(&mut ready, &mut again, [Token(RELAYS), Token(STREAMS), Token(UDP)].into_iter());
+            assert_eq!(ready, [Token(UDP), Token(STREAMS), Token(RELAYS)]);
+            again.extend(ready.iter().filter(|token| token.0 == UDP));
         }
     }
 }

@@ -140,7 +140,10 @@ impl Envelope {
 pub struct Server {
     rules: Option<Rules>,
     counts: Counts,
+    /// What sources of datagrams may ask before they have shown who they are.
     budgets: Budgets,
+    /// The same for those that come by connections: no other's datagrams use it up, and it grows with what one source may have.
+    budgets_of_streams: Budgets,
     nonces: Nonces,
     random: Random,
     users: Holders<Box<str>>,
@@ -168,6 +171,7 @@ impl Server {
             rules,
             counts: Counts::default(),
             budgets: Budgets::new(now),
+            budgets_of_streams: Budgets::sized(now, of_source.0),
             nonces: Nonces::new(now, seed),
             random: Random::new(seed),
             users: Holders::new(now, of_user.0, of_user.1),
@@ -349,7 +353,7 @@ impl Server {
         }
         let message = Message::read(bytes).map_err(|_| DropReason::Malformed)?;
         match (message.class, message.method) {
-            (Class::Request, Some(Method::Binding)) => self.binding(now.instant, remote, &message, bytes.len()),
+            (Class::Request, Some(Method::Binding)) => self.binding(now.instant, from, &message, bytes.len()),
             (Class::Indication, Some(Method::Send)) if self.rules.is_some() => {
                 self.send_indication(now.instant, from, &message)
             }
@@ -368,19 +372,26 @@ impl Server {
         }
     }
 
+    fn budgets_for(&mut self, from: Client) -> &mut Budgets {
+        match from {
+            Client::Udp { .. } => &mut self.budgets,
+            Client::Stream { .. } => &mut self.budgets_of_streams,
+        }
+    }
+
     /// What is my address? An answer is at most 24 bytes longer than its request, the least that RFC 8489 allows for an IPv6
     /// address: of no use to those who forge source addresses.
     fn binding<'a>(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        from: Client,
         message: &Message<'_>,
         bytes: usize,
     ) -> Result<Done<'a>, DropReason> {
         if bytes > MAX_BINDING_BYTES {
             return Err(DropReason::TooLong);
         }
-        if !self.budgets.take(now, from.ip()) {
+        if !self.budgets_for(from).take(now, from.remote().ip()) {
             return Err(DropReason::RateLimited);
         }
         // Credentials are ignored: nobody needs any for this.
@@ -390,7 +401,7 @@ impl Server {
         let class = if unknown.is_empty() { Class::Success } else { Class::Error };
         let mut answer = Writer::new(&mut self.out, class, Method::Binding, &message.transaction);
         if unknown.is_empty() {
-            answer.add_address(XOR_MAPPED_ADDRESS, from);
+            answer.add_address(XOR_MAPPED_ADDRESS, from.remote());
         } else {
             // 420 without a reason phrase, which would only make the answer longer (RFC 8489 section 14.8).
             answer.add_error(Refusal::UnknownAttribute.code(), "");

@@ -65,13 +65,13 @@ impl Server {
     ) -> Result<Done<'a>, DropReason> {
         let method = message.method.ok_or(DropReason::NotRequest)?;
         let ip = from.remote().ip();
-        if !self.serves(from) && !self.budgets.has(now.instant, ip) {
+        if !self.serves(from) && !self.budgets_for(from).has(now.instant, ip) {
             return Err(DropReason::RateLimited);
         }
         let login = match self.login(now, from, message) {
             Ok(login) => login,
             Err(refusal) => {
-                if !self.budgets.take(now.instant, ip) {
+                if !self.budgets_for(from).take(now.instant, ip) {
                     return Err(DropReason::RateLimited);
                 }
                 let nonce = self.nonces.make(now.instant, from.remote());
