@@ -1,6 +1,6 @@
 //! The sessions of this node that listen to one room.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +16,8 @@ const JOINING_EVENTS: usize = 1_024;
 #[derive(Default)]
 pub(super) struct Fan {
     ears: HashMap<SessionId, Ear>,
+    /// Whose they are, so that what concerns one person is brought to them without a look at all.
+    of_users: HashMap<UserId, HashSet<SessionId>>,
 }
 
 struct Ear {
@@ -63,6 +65,7 @@ impl Fan {
             None => Phase::Joining { waiting: Vec::new(), before: None },
         };
         self.ears.insert(session, Ear { user, lane, attempt, phase });
+        self.of_users.entry(user).or_default().insert(session);
     }
 
     /// The attempt failed. Who was in the room before it goes on from there, if they `may_stay`.
@@ -93,43 +96,50 @@ impl Fan {
             }
         }
         if !stays {
-            self.ears.remove(&session);
+            self.remove(session);
         }
     }
 
     pub(super) fn remove(&mut self, session: SessionId) {
-        self.ears.remove(&session);
+        let Some(ear) = self.ears.remove(&session) else { return };
+        if let Some(theirs) = self.of_users.get_mut(&ear.user) {
+            theirs.remove(&session);
+            if theirs.is_empty() {
+                self.of_users.remove(&ear.user);
+            }
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.ears.is_empty()
     }
 
+    /// How many people listen.
+    #[cfg(test)]
+    pub(super) fn people(&self) -> usize {
+        self.of_users.len()
+    }
+
     /// Tells an event to whom it concerns. The sessions for which the room is over by it.
     pub(super) fn tell(&mut self, event: &Arc<Event>) -> Vec<SessionId> {
         let mut shared = Shared { event, text: None };
         let mut over = Vec::new();
-        for (session, ear) in &mut self.ears {
-            let concerned = match event.to {
-                Audience::Everyone => true,
-                Audience::User(user) => user == ear.user,
-                Audience::Session(one) => one == *session,
-            };
-            if !concerned {
-                continue;
+        let mut tell = |session: &SessionId, ear: &mut Ear| {
+            if !ear.tell(*session, &mut shared, event) {
+                over.push(*session);
             }
-            match &mut ear.phase {
-                Phase::Joining { waiting, .. } if waiting.len() < JOINING_EVENTS => waiting.push(event.clone()),
-                Phase::Joining { .. } => ear.lane.cut(CloseCode::TooSlow),
-                Phase::Live(_) => {
-                    if !ear.hear(*session, &mut shared) {
-                        over.push(*session);
-                    }
+        };
+        match event.to {
+            Audience::Everyone => self.ears.iter_mut().for_each(|(session, ear)| tell(session, ear)),
+            Audience::User(user) => {
+                for session in self.of_users.get(&user).into_iter().flatten() {
+                    self.ears.get_mut(session).into_iter().for_each(|ear| tell(session, ear));
                 }
             }
+            Audience::Session(one) => self.ears.get_mut(&one).into_iter().for_each(|ear| tell(&one, ear)),
         }
         for session in &over {
-            self.ears.remove(session);
+            self.remove(*session);
         }
         over
     }
@@ -141,6 +151,16 @@ impl Ear {
             Phase::Joining { before, .. } => before,
             Phase::Live(known) => Some(known),
         }
+    }
+
+    /// Queues an event, or keeps it until the session is in. `false`: the room is over for this session.
+    fn tell(&mut self, session: SessionId, shared: &mut Shared<'_>, event: &Arc<Event>) -> bool {
+        match &mut self.phase {
+            Phase::Joining { waiting, .. } if waiting.len() < JOINING_EVENTS => waiting.push(event.clone()),
+            Phase::Joining { .. } => self.lane.cut(CloseCode::TooSlow),
+            Phase::Live(_) => return self.hear(session, shared),
+        }
+        true
     }
 
     /// Queues an event unless the session knows it. `false`: the room is over for this session.

@@ -475,26 +475,5 @@ async fn a_notice_reaches_a_session_or_all_of_a_person_wherever_they_are() {
     assert!(!house.hub.sessions().of_users.contains_key(&user));
 }
 
-#[tokio::test]
-async fn the_banned_are_told_and_closed_wherever_they_are() {
-    let mut house = House::new();
-    let user = UserId::new();
-    let mut tabs = [house.hub.open(caller(user), None), house.hub.open(caller(user), None)];
-    let lost = house.hub.open(caller(user), None);
-    let (waiting, token) = (lost.session.clone(), lost.resume_token.clone());
-    drop(lost);
-    assert_eq!(house.changes.recv().await, Some(SessionChange::Lost(waiting.id)));
-    let mut stranger = house.hub.open(caller(UserId::new()), None);
-    house.hub.login_changed(&LoginChange::Banned { user, reason: "spam".to_owned(), until: None });
-    for tab in &mut tabs {
-        let frame = frame(tab).await;
-        assert_eq!((&frame["type"], &frame["data"]["code"]), (&"error".into(), &"banned".into()));
-        assert_eq!(tab.outbox.next().await, Outgoing::Close(CloseCode::Removed));
-        assert!(tab.session.is_over() && !house.hub.open(caller(user), Some(&tab.resume_token)).resumed);
-    }
-    assert!(waiting.is_over() && !house.hub.open(caller(user), Some(&token)).resumed, "nor does a kept seat help");
-    house.hub.reply(&stranger.session, ServerFrame::ok(None));
-    assert_eq!(frame(&mut stranger).await["type"], "ok");
-}
-
 mod sessions;
+mod told;

@@ -59,6 +59,8 @@ pub(super) struct LiveRoom {
     pub(super) people: HashMap<UserId, Presence>,
     /// Order of arrival, for the list of members.
     order: BTreeSet<(u64, UserId)>,
+    /// Whose each session is, so that nobody's end needs a look at all.
+    owners: HashMap<SessionId, UserId>,
     pub(super) call: CallSeats,
 }
 
@@ -220,8 +222,7 @@ impl Lobby {
     /// Whether the room is told when the owner of this session comes or goes.
     pub(super) fn tells_of(&self, session: SessionId, room: RoomId) -> bool {
         let Some(room) = self.rooms.get(&room) else { return false };
-        let theirs = room.people.iter().find(|(_, presence)| presence.sessions.contains(&session));
-        theirs.is_some_and(|(user, _)| room.tells_of(*user))
+        room.owners.get(&session).is_some_and(|user| room.tells_of(*user))
     }
 
     /// The hosts that are in a room.
@@ -257,12 +258,13 @@ impl Presence {
 impl LiveRoom {
     fn new(record: RoomRecord) -> Self {
         let call = CallSeats::new(record.room.kind.is_for_an_audience());
-        Self { record, people: HashMap::new(), order: BTreeSet::new(), call }
+        Self { record, people: HashMap::new(), order: BTreeSet::new(), owners: HashMap::new(), call }
     }
 
     fn arrive(&mut self, session: &Session, role: Role, stay: u64) -> bool {
         let user = &session.caller.user;
         let standing = Standing { room: Some(role), site: user.role };
+        self.owners.insert(session.id, user.id);
         if let Some(presence) = self.people.get_mut(&user.id) {
             presence.standing.site = user.role;
             presence.sessions.insert(session.id);
@@ -277,8 +279,8 @@ impl LiveRoom {
     }
 
     fn depart(&mut self, session: SessionId) -> Option<Risen> {
-        let (user, presence) = self.people.iter_mut().find(|(_, presence)| presence.sessions.contains(&session))?;
-        let user = *user;
+        let user = self.owners.remove(&session)?;
+        let presence = self.people.get_mut(&user)?;
         presence.sessions.remove(&session);
         if !presence.sessions.is_empty() {
             return Some(Risen::Stays);

@@ -1,4 +1,4 @@
-//! What a session's owner is, and a session that is taken up at the last moment.
+//! What a session's owner is, a session that is taken up at the last moment, and how the banned go.
 
 use super::*;
 
@@ -72,4 +72,26 @@ async fn a_session_taken_up_at_the_last_moment_lives_once_or_not_at_all() {
         assert_eq!(changes.recv().await, Some(SessionChange::Ended(second.session.id)));
     }
     println!("{resumed} were in time, {ended} were not");
+}
+
+#[tokio::test]
+async fn the_banned_are_told_and_closed_wherever_they_are() {
+    let mut house = House::new();
+    let user = UserId::new();
+    let mut tabs = [house.hub.open(caller(user), None), house.hub.open(caller(user), None)];
+    let lost = house.hub.open(caller(user), None);
+    let (waiting, token) = (lost.session.clone(), lost.resume_token.clone());
+    drop(lost);
+    assert_eq!(house.changes.recv().await, Some(SessionChange::Lost(waiting.id)));
+    let mut stranger = house.hub.open(caller(UserId::new()), None);
+    house.hub.login_changed(&LoginChange::Banned { user, reason: "spam".to_owned(), until: None });
+    for tab in &mut tabs {
+        let frame = frame(tab).await;
+        assert_eq!((&frame["type"], &frame["data"]["code"]), (&"error".into(), &"banned".into()));
+        assert_eq!(tab.outbox.next().await, Outgoing::Close(CloseCode::Removed));
+        assert!(tab.session.is_over() && !house.hub.open(caller(user), Some(&tab.resume_token)).resumed);
+    }
+    assert!(waiting.is_over() && !house.hub.open(caller(user), Some(&token)).resumed, "nor does a kept seat help");
+    house.hub.reply(&stranger.session, ServerFrame::ok(None));
+    assert_eq!(frame(&mut stranger).await["type"], "ok");
 }
