@@ -4,11 +4,13 @@
 mod line;
 mod trust;
 
-use std::fmt;
+use std::net::SocketAddr;
+use std::{fmt, io};
 
 use anyhow::{Context as _, bail};
 use parlor_turn::Credentials;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 pub use trust::Trust;
 
 use self::line::{Line, PATIENCE};
@@ -175,10 +177,7 @@ fn split(address: &str, way: Way) -> (&str, u16) {
 async fn knock(way: Way, address: &str, login: Option<&Credentials>, trust: &Trust) -> Tried {
     let reached = async {
         let (host, port) = split(address, way);
-        let found = tokio::net::lookup_host((host, port)).await;
-        let unknown = |why: String| Fault { why, advice: Some("see to the name's entry in the DNS.".to_owned()) };
-        let found = found.map_err(|error| unknown(format!("the name is not known: {error}")))?.next();
-        let to = found.ok_or_else(|| unknown("the name has no address".to_owned()))?;
+        let to = first_of(tokio::net::lookup_host((host, port))).await?;
         let mut line = Line::open(way, host, to, trust).await?;
         match login {
             None => line.bind().await?,
@@ -189,9 +188,29 @@ async fn knock(way: Way, address: &str, login: Option<&Credentials>, trust: &Tru
     Tried { way, address: address.to_owned(), came: reached.await }
 }
 
+/// The first address that a name is found to have.
+async fn first_of<A: Iterator<Item = SocketAddr>>(
+    lookup: impl Future<Output = io::Result<A>>,
+) -> Result<SocketAddr, Fault> {
+    let unknown = |why: String| Fault { why, advice: Some("see to the name's entry in the DNS.".to_owned()) };
+    let found =
+        timeout(PATIENCE, lookup).await.map_err(|_| unknown("nobody says what address the name has".to_owned()))?;
+    let found = found.map_err(|error| unknown(format!("the name is not known: {error}")))?.next();
+    found.ok_or_else(|| unknown("the name has no address".to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_nobody_answers_for_is_a_fault_of_its_line() {
+        let never = std::future::pending::<io::Result<std::iter::Empty<SocketAddr>>>();
+        let fault = first_of(never).await.expect_err("nobody answers");
+        assert!(fault.advice.is_some_and(|advice| advice.contains("DNS")), "{}", fault.why);
+        let known = "192.0.2.7:1".parse().unwrap();
+        assert_eq!(first_of(async { Ok([known].into_iter()) }).await, Ok(known));
+    }
 
     #[test]
     fn addresses_of_relays_are_read() {

@@ -84,12 +84,11 @@ impl Line {
 
     /// What is my address? Whoever answers is reached.
     pub(super) async fn bind(&mut self) -> Result<(), Fault> {
-        let transaction = transaction();
         let mut request = Vec::new();
-        Writer::new(&mut request, Class::Request, Method::Binding, &transaction).add_fingerprint();
+        Writer::new(&mut request, Class::Request, Method::Binding, &transaction()).add_fingerprint();
         let answer = self.ask(&request).await?;
         let answer = Message::read(&answer).map_err(|_| Fault::refused("the answer is no STUN"))?;
-        if answer.class != Class::Success || answer.transaction != transaction {
+        if answer.class != Class::Success {
             return Err(Fault::refused("somebody else answers"));
         }
         Ok(())
@@ -123,15 +122,14 @@ impl Line {
         Ok(())
     }
 
+    /// What the answer to this request is, or something that is no STUN at all. Answers to earlier ones are passed over.
     async fn ask(&mut self, request: &[u8]) -> Result<Vec<u8>, Fault> {
         match self {
             Self::Udp(socket) => {
-                let mut answer = vec![0; MOST_ANSWER];
                 for _ in 0..TRIES {
                     socket.send(request).await.map_err(Fault::unreached)?;
-                    if let Ok(len) = timeout(PATIENCE / TRIES as u32, socket.recv(&mut answer)).await {
-                        answer.truncate(len.map_err(Fault::unreached)?);
-                        return Ok(answer);
+                    if let Ok(answer) = timeout(PATIENCE / TRIES as u32, hear(socket, request)).await {
+                        return answer.map_err(Fault::unreached);
                     }
                 }
                 Err(Fault::nobody())
@@ -144,11 +142,37 @@ impl Line {
     }
 }
 
+/// A request that was sent twice is answered twice, and the second answer comes when something else was asked.
+fn is_of_another(answer: &[u8], request: &[u8]) -> bool {
+    let other = Message::read(answer).ok().map(|answer| answer.transaction);
+    other.is_some_and(|other| Message::read(request).is_ok_and(|request| request.transaction != other))
+}
+
+async fn hear(socket: &UdpSocket, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    loop {
+        let mut answer = vec![0; MOST_ANSWER];
+        let len = socket.recv(&mut answer).await?;
+        answer.truncate(len);
+        if !is_of_another(&answer, request) {
+            return Ok(answer);
+        }
+    }
+}
+
 async fn exchange(stream: &mut Box<dyn Stream>, framed: bool, request: &[u8]) -> std::io::Result<Vec<u8>> {
     let head = (request.len() as u16).to_be_bytes();
-    let request = if framed { [&head[..], request].concat() } else { request.to_vec() };
-    stream.write_all(&request).await?;
+    let framed_request = if framed { [&head[..], request].concat() } else { request.to_vec() };
+    stream.write_all(&framed_request).await?;
     stream.flush().await?;
+    loop {
+        let answer = read_one(stream, framed).await?;
+        if !is_of_another(&answer, request) {
+            return Ok(answer);
+        }
+    }
+}
+
+async fn read_one(stream: &mut Box<dyn Stream>, framed: bool) -> std::io::Result<Vec<u8>> {
     let mut answer = vec![0; if framed { 2 } else { HEADER_BYTES }];
     stream.read_exact(&mut answer).await?;
     let len = if framed { 0 } else { 2 };
@@ -167,4 +191,55 @@ fn transaction() -> [u8; 12] {
     let mut transaction = [0; 12];
     let _ = SystemRandom::new().fill(&mut transaction);
     transaction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a relay answers: whoever shows no login is asked for one, and everybody else has what they want.
+    fn answer(request: &[u8]) -> Vec<u8> {
+        let request = Message::read(request).unwrap();
+        let (method, mut answer) = (request.method.unwrap(), Vec::new());
+        if request.attribute(USERNAME).is_some() {
+            Writer::new(&mut answer, Class::Success, method, &request.transaction).add_fingerprint();
+        } else {
+            let mut writer = Writer::new(&mut answer, Class::Error, method, &request.transaction);
+            writer.add_error(401, "");
+            writer.add(REALM, b"parlor");
+            writer.add(NONCE, b"nonce");
+        }
+        answer
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_twice_is_no_answer_to_what_is_asked_next() {
+        let login = Credentials { username: "1:ada".to_owned(), credential: "secret".to_owned() };
+        let relay = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(relay.local_addr().unwrap()).await.unwrap();
+        let serves = tokio::spawn(async move {
+            let mut request = [0; MOST_ANSWER];
+            while let Ok((len, from)) = relay.recv_from(&mut request).await {
+                let answer = answer(&request[..len]);
+                for _ in 0..2 {
+                    relay.send_to(&answer, from).await.unwrap();
+                }
+            }
+        });
+        Line::Udp(socket).allocate(&login).await.expect("over UDP");
+        serves.abort();
+
+        let (near, far) = tokio::io::duplex(MOST_ANSWER);
+        let mut far: Box<dyn Stream> = Box::new(far);
+        let serves = tokio::spawn(async move {
+            while let Ok(request) = read_one(&mut far, false).await {
+                far.write_all(&answer(&request).repeat(2)).await.unwrap();
+            }
+        });
+        let mut line = Line::Stream { stream: Box::new(near), framed: false, note: None };
+        line.allocate(&login).await.expect("over TCP");
+        drop(line);
+        serves.await.unwrap();
+    }
 }

@@ -33,8 +33,8 @@ impl Trust {
     /// A TLS client that believes so; what it was shown last can be asked afterwards.
     pub(super) fn client(&self) -> anyhow::Result<(ClientConfig, Arc<Shown>)> {
         let provider = Arc::new(ring::default_provider());
-        let verifier = match self {
-            Self::Any => None,
+        let belief = match self {
+            Self::Any => Belief::Any,
             Self::System | Self::Also(_) => {
                 let mut roots = RootCertStore::empty();
                 // A system whose list cannot be read believes nobody: that is said when a certificate is not believed.
@@ -42,12 +42,12 @@ impl Trust {
                 if let Self::Also(more) = self {
                     roots.add_parsable_certificates(more.iter().cloned());
                 }
-                // Without a single root no verifier can be made; whoever asks is told that nobody is believed.
+                // Without a single root no verifier can be made: that matters to lines with TLS alone.
                 let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-                Some(builder.build()?)
+                builder.build().map_or(Belief::Nobody, Belief::Signed)
             }
         };
-        let shown = Arc::new(Shown { verifier, provider: Arc::clone(&provider), certificate: Mutex::default() });
+        let shown = Arc::new(Shown { belief, provider: Arc::clone(&provider), certificate: Mutex::default() });
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -57,11 +57,21 @@ impl Trust {
     }
 }
 
+/// Which certificate will do.
+#[derive(Debug)]
+enum Belief {
+    /// Every one.
+    Any,
+    /// One that this verifier finds signed.
+    Signed(Arc<WebPkiServerVerifier>),
+    /// None: this system knows of no authority.
+    Nobody,
+}
+
 /// What a server showed.
 #[derive(Debug)]
 pub(super) struct Shown {
-    /// `None`: every certificate will do.
-    verifier: Option<Arc<WebPkiServerVerifier>>,
+    belief: Belief,
     provider: Arc<CryptoProvider>,
     certificate: Mutex<Option<CertificateDer<'static>>>,
 }
@@ -98,6 +108,11 @@ impl Shown {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
                 format!("its certificate is for {}, and clients are told {host}", self.names()),
                 "set PARLOR_TURN__HOST or PARLOR_PUBLIC_URL to a name that is in the certificate, or get one for this name."
+                    .to_owned(),
+            ),
+            CertificateError::UnknownIssuer if matches!(self.belief, Belief::Nobody) => (
+                "this system has no certificates of authorities, so it believes nobody's".to_owned(),
+                "install them (the package is called ca-certificates on most systems), or try it with --ca FILE or --insecure."
                     .to_owned(),
             ),
             CertificateError::UnknownIssuer => (
@@ -141,9 +156,10 @@ impl ServerCertVerifier for Shown {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some(certificate.clone().into_owned());
-        match &self.verifier {
-            Some(verifier) => verifier.verify_server_cert(certificate, between, name, ocsp, now),
-            None => Ok(ServerCertVerified::assertion()),
+        match &self.belief {
+            Belief::Signed(verifier) => verifier.verify_server_cert(certificate, between, name, ocsp, now),
+            Belief::Any => Ok(ServerCertVerified::assertion()),
+            Belief::Nobody => Err(CertificateError::UnknownIssuer.into()),
         }
     }
 

@@ -133,3 +133,32 @@ async fn the_exit_code_says_whether_calls_work() {
     let (code, _) = program(vec![format!("http://{free}")]).await;
     assert_eq!(code, Some(1), "nobody is there at all");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_without_authorities_is_a_matter_of_tls_alone() {
+    let folder = tempfile::tempdir().expect("a folder without certificates");
+    let pair = Pair::make(&["127.0.0.1"], 90 * DAY);
+    let relay = relaying(|config| pair.use_in(config)).await;
+    let tried = examine(&relay.base, &Trust::Any).await.expect("the server answers").pop().expect("TLS is tried last");
+    // The page has no TLS, and the relay that it tells of has.
+    let server = Server::start_with(|config| {
+        config.turn.turn_urls = vec![format!("turns:{}", tried.address)];
+        config.turn.turn_secret = Some("a secret of both".to_owned().into());
+    })
+    .await;
+    let (base, empty) = (server.base.clone(), folder.path().to_owned());
+    let run = move || {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_parlor"));
+        program
+            .env("SSL_CERT_FILE", empty.join("none.pem"))
+            .env("SSL_CERT_DIR", &empty)
+            .args(["doctor", &base])
+            .output()
+    };
+    let output = tokio::task::spawn_blocking(run).await.expect("no panic").expect("the program is built");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("Media over UDP reaches"), "{told} {}", String::from_utf8_lossy(&output.stderr));
+    let tls = told.lines().find(|line| line.contains("over TLS")).expect("TLS is tried");
+    assert!(tls.contains("does not reach") && tls.contains("ca-certificates"), "{tls}");
+    assert_eq!(output.status.code(), Some(3), "{told}");
+}
