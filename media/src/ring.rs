@@ -15,7 +15,7 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// Packets at first. Doubled by need.
 const FIRST_PACKETS: usize = 64;
 /// Packets at most; above it the history is shorter than [`HISTORY_US`].
-const MOST_PACKETS: usize = 4096;
+pub const MOST_PACKETS: usize = 4096;
 
 /// Parts of the payload buffer that are dated.
 const PARTS: usize = 8;

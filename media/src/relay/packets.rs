@@ -7,7 +7,7 @@ use crate::drop::Drop;
 use crate::fault::Step;
 use crate::layer::SenderReport;
 use crate::opus::Sound;
-use crate::ring::Packet;
+use crate::ring::{MOST_PACKETS, Packet};
 use crate::shard::Shard;
 use crate::track::{Fresh, Kind, Origin, Source, TrackKey};
 
@@ -59,6 +59,8 @@ impl Shard {
             // A key frame that comes late: what belongs to it may have come before anybody wanted it.
             let from = &mut relaying.from[usize::from(fresh.layer)];
             let last = if packet.frame.keyframe_start { fresh.index.max(std::mem::take(from)) } else { fresh.index };
+            // What is further ahead than a ring is long is not there; a damaged index may be as far as can be.
+            let last = last.min(fresh.index + MOST_PACKETS as u64);
             relaying.say_left_out(&mut link.batch);
             for (packet, payload) in (fresh.index..=last).filter_map(|index| layer.ring.find(index)) {
                 if link.batch.len() + payload.len() > MOST_BATCH {

@@ -171,8 +171,14 @@ impl Shard {
 
     fn on_announced(&mut self, key: LinkKey, announced: &Announced) -> Result<(), Drop> {
         let (telling, call) = (self.links[key].telling, self.links[key].call);
-        let track_key = match self.links[key].names.get(&announced.name) {
-            Some(known) => *known,
+        let known = self.links[key].names.get(&announced.name).copied();
+        let track_key = match known {
+            Some(known) if self.tracks[known].is_as(announced) => known,
+            // It was told wrongly, then or now: who is right is said again soon, and it begins anew with either.
+            Some(known) => {
+                self.forget_track(known);
+                self.take_in(key, announced)?
+            }
             None => self.take_in(key, announced)?,
         };
         let track = &mut self.tracks[track_key];
@@ -387,6 +393,12 @@ impl Track {
             Origin::Link(elsewhere) => Some(elsewhere.link),
             Origin::Peer(_) => None,
         }
+    }
+
+    /// Whether it is the one that is announced: whose it is and what it carries never changes.
+    fn is_as(&self, announced: &Announced) -> bool {
+        (self.id, self.participant, self.source) == (announced.track, announced.participant, announced.source)
+            && (self.codec, self.layers.len()) == (announced.codec, usize::from(announced.layers))
     }
 
     fn sent(&self) -> u8 {

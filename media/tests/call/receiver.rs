@@ -80,13 +80,27 @@ impl Receiver {
         }
     }
 
-    fn keep(&mut self, now: Instant, sequence: u16, header: &Header, payload: &[u8], repaired: bool) {
+    /// Lets a packet pass unread: only its number is known then, and nothing before it is asked for.
+    pub fn pass_over(&mut self, header: &Header) {
+        if header.ssrc == self.ssrc {
+            let index = self.index_of(header.sequence);
+            self.highest = self.highest.max(Some(index));
+        }
+    }
+
+    /// The number of a packet with the rollovers counted.
+    fn index_of(&mut self, sequence: u16) -> u64 {
         let highest = self.highest.unwrap_or_else(|| {
             self.first = u64::from(sequence) + 65_536;
             self.first
         });
+        highest.wrapping_add_signed(i64::from(sequence.wrapping_sub(highest as u16) as i16))
+    }
+
+    fn keep(&mut self, now: Instant, sequence: u16, header: &Header, payload: &[u8], repaired: bool) {
+        let index = self.index_of(sequence);
+        let highest = self.highest.unwrap_or(index);
         self.arrived += u64::from(!repaired);
-        let index = highest.wrapping_add_signed(i64::from(sequence.wrapping_sub(highest as u16) as i16));
         if index > highest && self.video {
             self.missing.extend((highest + 1..index).map(|index| (index, (now + REORDER, 0))));
         }

@@ -383,8 +383,12 @@ impl World {
 
     fn take(&mut self, client: SocketAddr, header: Header, payload: &[u8]) {
         let Some(person) = self.people.iter_mut().find(|person| person.address == client) else { return };
-        for receiver in person.receivers.values_mut().filter(|_| !self.deaf) {
-            receiver.take(self.now, &header, payload);
+        for receiver in person.receivers.values_mut() {
+            if self.deaf {
+                receiver.pass_over(&header);
+            } else {
+                receiver.take(self.now, &header, payload);
+            }
         }
     }
 
