@@ -153,9 +153,13 @@ impl House {
 
     /// Somebody who publishes in a room of their own.
     async fn publisher(&self, name: &str) -> Publisher {
+        self.publisher_in(RoomKind::Call, name).await
+    }
+
+    async fn publisher_in(&self, kind: RoomKind, name: &str) -> Publisher {
         let caller = self.caller(name, SiteRole::Member).await;
         let (name, visibility) = ("Friday".to_owned(), Visibility::Public);
-        let new = NewRoom { kind: RoomKind::Call, name, visibility, max_participants: None };
+        let new = NewRoom { kind, name, visibility, max_participants: None };
         let room = self.core.rooms.create(&caller, new).await.unwrap().id;
         self.publish(caller, room).await
     }

@@ -12,7 +12,7 @@ use crate::domain::evidence::{Label, Scores};
 
 /// Frames in a row that cannot be decoded before the track counts as unsampled.
 const UNDECODABLE_LIMIT: u8 = 3;
-/// Samples in a row that we missed ourselves before strangers see the track blurred.
+/// Samples in a row that we missed ourselves before strangers, or an audience, see the track blurred.
 const MISSED_LIMIT: u8 = 3;
 /// How often a label that is still seen is told again, so that its case gets a later frame.
 const AGAIN_EVERY: Duration = Duration::from_secs(10);
@@ -65,6 +65,10 @@ pub(super) struct Verdict {
 pub(super) struct Track {
     /// In a match room: nobody sees it before it was looked at.
     strangers: bool,
+    /// In a live room: nobody sees it while nobody has looked at it for a while.
+    audience: bool,
+    /// It was shown, and is not any more, because nobody looked.
+    unseen: bool,
     /// Whether each of the last samples was a hit, the last in the lowest bit; by label.
     seen: [u16; LABELS],
     /// Until when a label makes no case, because somebody has decided.
@@ -121,6 +125,8 @@ impl Track {
         let long_ago = Time::from_ms(i64::MIN);
         Self {
             strangers,
+            audience: false,
+            unseen: false,
             seen: [0; LABELS],
             quiet_until: [long_ago; LABELS],
             told_at: [None; LABELS],
@@ -133,6 +139,11 @@ impl Track {
             withheld_quiet_until: long_ago,
             sampled: false,
         }
+    }
+
+    /// The same, of what an audience sees.
+    pub(super) fn before_an_audience() -> Self {
+        Self { audience: true, ..Self::new(false) }
     }
 
     /// Whether strangers share the room.
@@ -164,7 +175,8 @@ impl Track {
             Sight::Withheld => self.judge_withheld(now),
             Sight::Missed => {
                 self.missed = self.missed.saturating_add(1);
-                let blurred = self.strangers && self.missed >= MISSED_LIMIT;
+                let blurred = (self.strangers || self.audience) && self.missed >= MISSED_LIMIT;
+                self.unseen |= blurred;
                 Verdict { cleared: blurred.then_some(false), ..Verdict::default() }
             }
         }
@@ -185,7 +197,7 @@ impl Track {
             self.held[label] = false;
             self.seen[label] = 0;
         }
-        (was_held && !self.is_held() && !self.strangers).then_some(true)
+        (was_held && !self.is_held() && !self.strangers && !self.unseen).then_some(true)
     }
 
     /// Somebody reported its publisher for something critical (`true`), or that is decided (`false`). Whether others may see it,
@@ -240,11 +252,13 @@ impl Track {
         Verdict { unsampled: is_new, cleared: self.strangers.then_some(false), ..Verdict::default() }
     }
 
-    fn cleared(&self, on_hit: OnHit, doubtful: bool) -> Option<bool> {
+    fn cleared(&mut self, on_hit: OnHit, doubtful: bool) -> Option<bool> {
         if self.is_held() {
             return Some(false);
         }
-        match (self.strangers, on_hit) {
+        let was_unseen = self.unseen;
+        self.unseen &= doubtful && on_hit != OnHit::Flag;
+        match (self.strangers || was_unseen, on_hit) {
             // Looked at is cleared: what was seen is for people to decide.
             (true, OnHit::Flag) => Some(true),
             (true, _) => Some(!doubtful),

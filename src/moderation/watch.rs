@@ -338,7 +338,8 @@ impl Known {
 impl Watched {
     fn new(published: Published, reported: &HashSet<UserId>) -> Self {
         let strangers = published.kind == RoomKind::Match;
-        let mut state = Track::new(strangers);
+        let is_live = published.kind.is_for_an_audience();
+        let mut state = if is_live { Track::before_an_audience() } else { Track::new(strangers) };
         if strangers && reported.contains(&published.user) {
             // It is not cleared yet, and will not be.
             state.report(true);

@@ -120,6 +120,26 @@ async fn without_a_model_calls_go_on_and_it_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_model_an_audience_sees_nothing_for_long() {
+    let switches = Arc::<Switches>::default();
+    switches.missing.store(true, Ordering::SeqCst);
+    let house = House::with(Policy::default(), Config::default(), switches).await;
+    house.until_status(|it| it.state == Condition::Degraded).await;
+    let (live, call) = (house.publisher_in(RoomKind::Live, "ada").await, house.publisher("ben").await);
+    assert!(house.camera(&live).cleared, "it begins as it is");
+    for _ in 0..3 {
+        house.samples(&call, Shown::Nothing).await;
+        house.samples(&live, Shown::Nothing).await;
+    }
+    house.until_cleared(&live, false).await;
+    assert!(house.camera(&call).cleared && house.cases().await.is_empty(), "friends are left alone");
+    house.switches.missing.store(false, Ordering::SeqCst);
+    house.until_status(|it| it.model.is_some()).await;
+    house.samples(&live, Shown::Nothing).await;
+    house.until_cleared(&live, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_eye_that_fails_is_replaced() {
     let house = House::new().await;
     let ada = house.publisher("ada").await;

@@ -204,6 +204,35 @@ fn what_we_miss_is_nobodys_case() {
 }
 
 #[test]
+fn an_audience_sees_nothing_while_nobody_looks() {
+    let live = |on_hit| {
+        let rules = Rules::new(&Policy { on_hit: Some(on_hit), ..policy() }, |_| None);
+        Watched { track: Track::before_an_audience(), ..Watched::by(rules, false) }
+    };
+    for on_hit in [OnHit::Flag, OnHit::Hold] {
+        let mut watched = live(on_hit);
+        assert_eq!(watched.clean().cleared, None, "it begins cleared");
+        assert_eq!([watched.sees(Sight::Missed).cleared, watched.sees(Sight::Missed).cleared], [None, None]);
+        assert_eq!(watched.sees(Sight::Missed).cleared, Some(false));
+        assert_eq!(watched.sees(Sight::Missed).cleared, Some(false));
+        let hit = watched.hit().cleared;
+        assert_eq!(hit, Some(on_hit == OnHit::Flag), "what was seen is for people to decide, or is no clean look");
+        let clean = watched.clean().cleared;
+        assert_eq!(clean, (on_hit == OnHit::Hold).then_some(true), "told once");
+        assert_eq!(watched.clean().cleared, None);
+    }
+    // A decision shows nothing that nobody has looked at since.
+    let mut held = live(OnHit::Hold);
+    held.hit();
+    held.hit();
+    for _ in 0..MISSED_LIMIT {
+        held.sees(Sight::Missed);
+    }
+    assert_eq!(held.track.decided(&held.rules, held.now, Some(porn()), Measure::Dismiss), None);
+    assert_eq!(held.clean().cleared, Some(true));
+}
+
+#[test]
 fn a_grave_report_blurs_until_it_is_decided() {
     let mut watched = Watched::new(true);
     watched.clean();
