@@ -261,6 +261,8 @@ impl Hub {
                 self.notify(&Notice::to_user(*user, Told::Banned { reason: reason.clone(), until: *until }));
                 self.close_where(CloseCode::Removed, |live| live.user == *user);
             }
+            // Their sockets go with their logins.
+            LoginChange::Reached(_) => {}
             LoginChange::SiteRole(user, role) => {
                 self.sessions().set_role(*user, *role);
                 self.notify(&Notice::to_user(*user, Told::SiteRole { role: *role }));

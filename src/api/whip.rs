@@ -205,7 +205,7 @@ async fn begin(
     headers.insert(header::ETAG, header_of(&format!("\"{tag}\"")));
     headers.insert(ACCEPT_PATCH, HeaderValue::from_static(FRAGMENT));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for link in ice_links(shared, by) {
+    for link in ice_links(shared, &by.relayed_as(session)) {
         headers.append(header::LINK, header_of(&link));
     }
     Ok(response)
@@ -260,9 +260,9 @@ fn fragment_of(answer: &str) -> String {
 }
 
 /// STUN and TURN servers as WHIP names them (RFC 9725 §4.6).
-fn ice_links(shared: &Shared, by: &Streamer) -> Vec<String> {
+fn ice_links(shared: &Shared, user: &str) -> Vec<String> {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let list = IceServers::make(&shared.ice, &by.caller.user.id.to_string(), now_s);
+    let list = IceServers::make(&shared.ice, user, now_s);
     let mut links = Vec::new();
     for server in &list.ice_servers {
         for url in &server.urls {

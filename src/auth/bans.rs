@@ -107,10 +107,13 @@ impl Auth {
         let entry =
             LogEntry::by(by, Deed::Ban).about(user).because(&reason).lasting(new.duration.map(|it| it.as_secs()));
         let record = store::NewBan { id: BanId::new(), user, reason: reason.clone(), case, by, at, until };
-        let others = self.0.store.ban(&record, case.is_none().then_some(&entry)).await?;
+        let reached = self.0.store.ban(&record, case.is_none().then_some(&entry)).await?;
         self.changed(LoginChange::Banned { user, reason, until });
-        for family in others {
+        for family in reached.logins {
             self.changed(LoginChange::Revoked(family));
+        }
+        for user in reached.people {
+            self.changed(LoginChange::Reached(user));
         }
         tracing::info!(%user, %by, ban = %record.id, "somebody is banned");
         self.0.store.ban_of_id(record.id).await?.ok_or(Refusal::NotFound)

@@ -245,14 +245,20 @@ impl Auth {
         }
     }
 
-    /// Forgets logins that ended, and where people came from a day ago. How many.
+    /// Forgets logins that ended, with what they opened, and where people came from a day ago. How many.
     ///
     /// # Errors
     /// `internal`.
     pub async fn sweep(&self) -> Result<u64, Refusal> {
         let now = Time::now();
         let forgotten = self.0.store.forget_addresses(now).await?;
-        Ok(self.0.store.sweep_families(now).await? + forgotten)
+        let swept = self.0.store.sweep_families(now).await?;
+        let ended = swept.len() as u64;
+        for family in swept {
+            // A stream outlives its access token: it ends with the login.
+            self.changed(LoginChange::Revoked(family));
+        }
+        Ok(ended + forgotten)
     }
 
     async fn access(

@@ -82,6 +82,8 @@ pub enum LoginChange {
         /// Until when; `None`: for good.
         until: Option<Time>,
     },
+    /// A ban of another binds a device that this person has come from: nothing may go on that others came by in their name.
+    Reached(UserId),
     /// Somebody has another role on the site.
     SiteRole(UserId, SiteRole),
 }

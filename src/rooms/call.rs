@@ -375,6 +375,11 @@ impl Joined {
         self.is_connection(connection)
     }
 
+    /// Whether a key let it in, and not a login.
+    pub(super) fn is_by_key(&self) -> bool {
+        self.by_key
+    }
+
     /// Whether the others see it.
     pub(super) fn is_listed(&self) -> bool {
         self.shown && !(self.quiet && self.participant.tracks.is_empty())

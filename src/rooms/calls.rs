@@ -59,8 +59,9 @@ impl Rooms {
 
     /// Answers an offer that was found to be in order.
     pub(super) async fn answer(&self, seat: &Seat, offer: Offer, request: Option<String>) -> Result<Answer, Refusal> {
-        let (call, participant, offered, limit) = self.begin_call(seat, &offer.sources, offer.accepts_recording)?;
-        let answer = self.0.sfu.offer(call, participant, offer.sdp, offered.clone()).await;
+        let Offer { sdp, sources, accepts_recording } = offer;
+        let (call, participant, offered) = self.begin_call(seat, &sources, accepts_recording)?;
+        let answer = self.0.sfu.offer(call, participant, sdp, offered.clone()).await;
         let mut lobby = self.lobby();
         let joined = lobby.rooms.get_mut(&seat.room).and_then(|room| room.call.of_participant(participant));
         let Some(joined) = joined else {
@@ -70,6 +71,11 @@ impl Rooms {
         };
         let is_lost = joined.end_offer(answer.as_ref().ok().map(|answer| answer.connection));
         let (was_shown, was_listed) = (joined.shown, joined.is_listed());
+        if !lobby.may_publish(seat.room, seat.user().id, &sources) {
+            // They were made something else while the answer was made, when nobody saw them publish yet.
+            self.unpublish(&mut lobby, seat.room, seat.session.id);
+            return Err(Refusal::Forbidden { action: Action::PublishLive });
+        }
         if is_lost {
             self.lose_connection(&mut lobby, seat.room, seat.session.id, EndReason::IceTimeout);
         }
@@ -88,7 +94,7 @@ impl Rooms {
                 if !was_shown {
                     room.call.leave(seat.session.id);
                 }
-                return Err(refusal_of(error, limit));
+                return Err(refusal_of(error));
             }
         };
         // Nobody sees a stranger's picture before the server has.
@@ -384,7 +390,7 @@ impl Rooms {
         seat: &Seat,
         sources: &[OfferedSource],
         agrees: bool,
-    ) -> Result<(CallId, ParticipantId, Vec<OfferedTrack>, u32), Refusal> {
+    ) -> Result<(CallId, ParticipantId, Vec<OfferedTrack>), Refusal> {
         let mut lobby = self.lobby();
         let Lobby { rooms, orders, streams, .. } = &mut *lobby;
         let room = rooms.get_mut(&seat.room).ok_or(Refusal::NotInRoom)?;
@@ -412,10 +418,14 @@ impl Rooms {
         if !sources.is_empty() && orders.get(&call).is_some_and(Orders::is_write_only) {
             return Err(Refusal::bad_request("tracks", "These two meet in writing: their call carries no tracks."));
         }
-        if orders.get_mut(&call).is_some_and(|orders| !orders.admit(seat.user().id, agrees)) {
+        let key = streams.get(&seat.session.id).and_then(|it| it.key.as_ref()).map(|key| key.name.as_str());
+        // Who is there already was asked when they came, or has been told.
+        let agrees = agrees || key.is_some() && room.call.of_session(seat.session.id).is_some();
+        let admits =
+            |orders: &mut Orders| if key.is_some() { orders.admits_by_key(agrees) } else { orders.admit(user, agrees) };
+        if orders.get_mut(&call).is_some_and(|orders| !admits(orders)) {
             return Err(Refusal::RecordingConsent);
         }
-        let key = streams.get(&seat.session.id).and_then(|it| it.key.as_ref()).map(|key| key.name.as_str());
         let new = Newcomer { session: seat.session.id, user: seat.user(), key, sends };
         let joined = room.call.join(new, limit).map_err(|none| match none {
             NoSeat::Full => Refusal::RoomFull { limit },
@@ -423,7 +433,7 @@ impl Rooms {
         })?;
         let orders = orders.get(&call);
         let is_held = |source| orders.is_some_and(|orders| orders.held(user, source, is_host).is_some());
-        Ok((call, joined.participant.participant_id, joined.begin_offer(sources, is_held), limit))
+        Ok((call, joined.participant.participant_id, joined.begin_offer(sources, is_held)))
     }
 
     fn participant(&self, seat: &Seat) -> Result<(CallId, ParticipantId), Refusal> {
@@ -444,14 +454,14 @@ fn check_sources(sources: &[OfferedSource]) -> Result<(), Refusal> {
     if fits { Ok(()) } else { Err(Refusal::bad_request("tracks", "Each source has one send line with its own mid.")) }
 }
 
-pub(super) fn refusal_of(error: OfferError, limit: u32) -> Refusal {
+pub(super) fn refusal_of(error: OfferError) -> Refusal {
     match error {
         OfferError::BadSdp(why) => Refusal::BadSdp(why),
         OfferError::NoIce => Refusal::NoIce,
         OfferError::NoFingerprint => Refusal::NoFingerprint,
         OfferError::TooManyMedia => Refusal::TooManyMedia,
         OfferError::UnsupportedCodecs => Refusal::UnsupportedCodecs,
-        OfferError::Full => Refusal::RoomFull { limit },
+        OfferError::Full(limit) => Refusal::RoomFull { limit },
         OfferError::Unavailable => Refusal::CallUnavailable,
     }
 }

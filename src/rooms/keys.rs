@@ -9,10 +9,10 @@ use ring::{
 
 use super::Rooms;
 use crate::domain::{
-    Action, Caller, FamilyId, Refusal, Seat, StreamKey, StreamKeyId, StreamKind, Time, can, case::Named,
+    Action, Caller, FamilyId, Refusal, Seat, SessionId, StreamKey, StreamKeyId, StreamKind, Time, can, case::Named,
 };
 use crate::limit::Rule;
-use crate::store::{Bound, STREAM_KEYS};
+use crate::store::STREAM_KEYS;
 
 /// What every secret begins with, so that it is known for what it is wherever it turns up.
 pub const STREAM_KEY_PREFIX: &str = "stream_";
@@ -49,18 +49,27 @@ impl Streamer {
     pub fn is_login(&self) -> bool {
         self.key.is_none()
     }
+
+    /// What a relay calls them. Who comes by a key has a name of their own there: what a relay gives each user is no share of the
+    /// maker's, nor of others' by the same key.
+    pub fn relayed_as(&self, session: SessionId) -> String {
+        self.key.as_ref().map_or_else(|| self.caller.user.id.to_string(), |key| format!("{}.{session}", key.key_id))
+    }
 }
 
 impl Rooms {
     /// Makes a key of a room. The secret is told now and never again.
     ///
     /// # Errors
-    /// `forbidden`, `bad_request` (`roomId`: no room for streams; `name`, `expiresAt`), `conflict` (too many), `internal`.
+    /// `forbidden`, `bad_request` (`roomId`: no room for streams; `name`, `expiresAt`), `conflict` (too many), `internal`;
+    /// `room_private` for a site moderator who is no member of a private room.
     pub async fn create_stream_key(&self, seat: &Seat, new: NewStreamKey) -> Result<(StreamKey, String), Refusal> {
         permit(seat)?;
         if !seat.kind.takes_streams() {
             return Err(Refusal::bad_request("roomId", "This room takes no streams."));
         }
+        // Who comes by it comes as its maker: from outside of a private room they would be refused.
+        self.admit(&seat.session.caller, seat.room).await?;
         let name = new.name.trim();
         if !(1..=NAME_LIMIT).contains(&name.chars().count()) || name.chars().any(char::is_control) {
             return Err(Refusal::bad_request("name", format!("A key's name has 1 to {NAME_LIMIT} characters.")));
@@ -121,7 +130,7 @@ impl Rooms {
     /// Who stands behind a key's secret. Attempts count for the address, and more so those that fail.
     ///
     /// # Errors
-    /// `rate_limited`, `token_invalid` (no such key), `token_expired`, `banned` (its maker), `internal`.
+    /// `rate_limited`, `token_invalid` (no such key), `token_expired`, `banned` (its maker, or a device of theirs), `internal`.
     pub async fn holder(&self, secret: &str, address: IpAddr) -> Result<Streamer, Refusal> {
         self.0.limits.check_address(Rule::Request, address)?;
         let found = self.0.store.stream_key(&hash_of(secret)).await?;
@@ -143,9 +152,7 @@ impl Rooms {
     /// Looks whether a key and its maker still may. A login is looked at by whoever knows of logins.
     pub(super) async fn confirm(&self, by: &Streamer) -> Result<(), Refusal> {
         let Some(key) = &by.key else { return Ok(()) };
-        let user = Some(by.caller.user.id);
-        let bound = Bound { user, device: None, address: None };
-        if let Some(sentence) = self.0.store.sentence(bound, Time::now()).await? {
+        if let Some(sentence) = self.0.store.sentence_of_maker(by.caller.user.id, Time::now()).await? {
             return Err(Refusal::Banned { reason: sentence.reason, until: sentence.until });
         }
         if self.0.store.has_stream_key(key.key_id).await? { Ok(()) } else { Err(Refusal::TokenInvalid) }

@@ -179,6 +179,12 @@ impl Orders {
         self.recording.is_none() || agrees || self.agreed.contains(&user)
     }
 
+    /// Whether somebody may come to the call by a key; `agrees` is what they say about its recording. The key's maker has agreed for
+    /// themselves alone, and nobody agrees for them.
+    pub(super) fn admits_by_key(&self, agrees: bool) -> bool {
+        self.recording.is_none() || agrees
+    }
+
     /// Nobody is in the room from now on, or somebody is.
     pub(super) fn set_empty(&mut self, is_empty: bool, now: Instant) {
         self.empty_since = is_empty.then_some(now);

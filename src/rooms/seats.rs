@@ -211,6 +211,10 @@ impl Rooms {
                 let mut lobby = self.lobby();
                 self.end_streams(&mut lobby, LeftReason::Removed, |stream| stream.is_of_login(*family));
             }
+            LoginChange::Reached(user) => {
+                let mut lobby = self.lobby();
+                self.end_streams(&mut lobby, LeftReason::Removed, |stream| stream.is_by_key_of(*user));
+            }
         }
     }
 

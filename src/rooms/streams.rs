@@ -27,6 +27,9 @@ pub const STREAM_OFFER_LIMIT: usize = 32 * 1024;
 const READY_AFTER: Duration = Duration::from_millis(250);
 /// How often keys that are over end their streams, and a changed number of viewers is told.
 const TICK: Duration = Duration::from_secs(2);
+/// How many watch a call by one key at once: each takes a seat of its people, and a key that gets about fills no call. An audience takes
+/// none.
+const WATCHERS_BY_KEY: u32 = 10;
 
 /// What somebody offers who takes part by HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +95,7 @@ impl Rooms {
         }
         self.limit_streamer(by, Rule::JoinRoom)?;
         self.limit_streamer(by, Rule::Offer)?;
-        let sources = sources_of(offer.kind, &sections(&offer.sdp).map_err(|error| refusal_of(error, 0))?)?;
+        let sources = sources_of(offer.kind, &sections(&offer.sdp).map_err(refusal_of)?)?;
         let (rooms, by) = (self.clone(), by.clone());
         // To its end even if the client goes meanwhile: a stream that nobody connects to is given up like any connection.
         to_its_end(async move { rooms.begin_stream(&by, room, offer, sources).await }).await
@@ -122,7 +125,11 @@ impl Rooms {
         let StreamOffer { kind, sdp, accepts_recording } = offer;
         let session = self.seat_stream(by, record, role, kind)?;
         let offer = Offer { sdp, sources, accepts_recording };
-        let begun = self.connect_stream(by, &session, id, offer).await;
+        let mut begun = self.connect_stream(by, &session, id, offer.clone()).await;
+        // In a full call it gets the seat of whom it replaces, and nothing but that.
+        if matches!(begun, Err(Refusal::RoomFull { .. })) && self.replace(by, &session, id) {
+            begun = self.connect_stream(by, &session, id, offer).await;
+        }
         if begun.is_err() {
             self.rise(session.id, id, LeftReason::Left);
         }
@@ -137,10 +144,28 @@ impl Rooms {
         offer: Offer,
     ) -> Result<Streaming, Refusal> {
         self.settle_role(room, session.caller.user.id).await?;
+        // Their role may have changed where they sat already, before this stream was there to be ended.
+        let standing = self.lobby().standing_of(room, session.caller.user.id).ok_or(Refusal::Removed)?;
+        if by.key.is_some() && !can(standing, Action::StreamKeys) {
+            return Err(Refusal::Forbidden { action: Action::StreamKeys });
+        }
         let streaming = self.answer_stream(session, room, offer).await?;
         // Once more: whoever revoked the key meanwhile, or banned its maker, has either ended this stream or is seen here.
         self.confirm(by).await?;
+        self.replace(by, session, room);
         Ok(streaming)
+    }
+
+    /// Who published by the same key goes, now that a stream takes their place. `false`: nobody did.
+    fn replace(&self, by: &Streamer, session: &Session, room: RoomId) -> bool {
+        let mut lobby = self.lobby();
+        let is_there = lobby.streams.contains_key(&session.id);
+        let Some(key) = by.key.as_ref().filter(|key| is_there && key.kind == StreamKind::Publish) else { return false };
+        let others: Vec<_> = lobby.of_key(key.key_id).filter(|other| *other != session.id).collect();
+        for other in &others {
+            self.rise_in(&mut lobby, *other, room, LeftReason::Left);
+        }
+        !others.is_empty()
     }
 
     /// Answers a stream's offer, its first or one with new credentials.
@@ -241,10 +266,15 @@ impl Rooms {
         let theirs = live.call.joined.iter().filter(|it| it.participant.user_id == user);
         let sessions: Vec<_> = theirs.filter(|it| !it.participant.tracks.is_empty()).map(|it| it.session).collect();
         for session in sessions {
-            let ended = Fact::CallEnded { reason: EndReason::RemovedByHost, by: None };
-            self.0.bus.publish(&Event::to_session(room, session, ended));
-            self.leave_call_in(lobby, session, room, LeftReason::Removed);
+            self.unpublish(lobby, room, session);
         }
+    }
+
+    /// Takes somebody out of a call who may not publish in it any more; they may come back to watch.
+    pub(super) fn unpublish(&self, lobby: &mut Lobby, room: RoomId, session: SessionId) {
+        let ended = Fact::CallEnded { reason: EndReason::RemovedByHost, by: None };
+        self.0.bus.publish(&Event::to_session(room, session, ended));
+        self.leave_call_in(lobby, session, room, LeftReason::Removed);
     }
 
     /// A connection stands. Who has a socket says themselves when they can take media; for a player it is said here.
@@ -269,7 +299,7 @@ impl Rooms {
     ) -> Result<(), Refusal> {
         let (room, call, user) = (record.room.id, record.call, &by.caller.user);
         let is_there = match &by.key {
-            Some(key) => lobby.publishes_by(key.key_id).is_some(),
+            Some(key) => key.kind == StreamKind::Publish && lobby.of_key(key.key_id).next().is_some(),
             None => lobby.standing_of(room, user.id).is_some(),
         };
         let Some(orders) = lobby.orders.get_mut(&call).filter(|_| !is_there) else { return Ok(()) };
@@ -302,12 +332,13 @@ impl Rooms {
         let id = record.room.id;
         let mut lobby = self.lobby();
         self.stream_may_come(&mut lobby, by, &record, role)?;
-        let before = by.key.as_ref().and_then(|key| lobby.publishes_by(key.key_id));
-        self.take_seat(&mut lobby, &session, record, role)?;
-        // After the new one has its seat, so that the room does not see its publisher go and come.
-        if let Some(before) = before {
-            self.rise_in(&mut lobby, before, id, LeftReason::Left);
+        let takes_a_seat = kind == StreamKind::Watch && !record.room.kind.is_for_an_audience();
+        if let Some(key) = by.key.as_ref().filter(|_| takes_a_seat)
+            && lobby.of_key(key.key_id).count() >= WATCHERS_BY_KEY as usize
+        {
+            return Err(Refusal::RoomFull { limit: WATCHERS_BY_KEY });
         }
+        self.take_seat(&mut lobby, &session, record, role)?;
         let (session_of, key) = (session.clone(), by.key.clone());
         let stream = Stream {
             room: id,
@@ -341,9 +372,21 @@ impl Stream {
     pub(super) fn is_of_login(&self, family: crate::domain::FamilyId) -> bool {
         self.key.is_none() && self.session.caller.family == family
     }
+
+    /// Whether it came by a key of that person's.
+    pub(super) fn is_by_key_of(&self, user: UserId) -> bool {
+        self.key.as_ref().is_some_and(|key| key.created_by.user_id == user)
+    }
 }
 
 impl Lobby {
+    /// Whether somebody in a room may publish that as what they are there now: before an audience not everybody may.
+    pub(super) fn may_publish(&self, room: RoomId, user: UserId, sources: &[OfferedSource]) -> bool {
+        let is_live = self.rooms.get(&room).is_some_and(|it| it.record.room.kind.is_for_an_audience());
+        let standing = self.standing_of(room, user);
+        !is_live || sources.is_empty() || standing.is_some_and(|it| can(it, Action::PublishLive))
+    }
+
     /// A session is no stream any more.
     pub(super) fn forget_stream(&mut self, session: SessionId) {
         if let Some(stream) = self.streams.remove(&session) {
@@ -352,10 +395,10 @@ impl Lobby {
         }
     }
 
-    /// The session that publishes by a key now.
-    fn publishes_by(&self, id: StreamKeyId) -> Option<SessionId> {
-        let is_it = |it: &Stream| it.kind == StreamKind::Publish && it.key.as_ref().is_some_and(|key| key.key_id == id);
-        self.streams.iter().find(|(_, stream)| is_it(stream)).map(|(session, _)| *session)
+    /// The sessions that came by a key.
+    fn of_key(&self, id: StreamKeyId) -> impl Iterator<Item = SessionId> {
+        let is_it = move |it: &Stream| it.key.as_ref().is_some_and(|key| key.key_id == id);
+        self.streams.iter().filter(move |(_, stream)| is_it(stream)).map(|(session, _)| *session)
     }
 }
 

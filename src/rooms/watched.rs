@@ -122,7 +122,9 @@ impl Rooms {
     pub fn set_recording(&self, call: CallId, recording: Option<CallRecording>) {
         let mut lobby = self.lobby();
         let room = lobby.calls.get(&call).and_then(|id| lobby.rooms.get(id));
-        let present = room.into_iter().flat_map(|room| &room.call.joined).map(|it| it.participant.user_id);
+        // Whoever came by a key is not the one in whose name they came.
+        let joined = room.into_iter().flat_map(|room| &room.call.joined).filter(|it| !it.is_by_key());
+        let present = joined.map(|it| it.participant.user_id);
         let present: Vec<UserId> = present.collect();
         lobby.orders_of(call).set_recording(recording, present.into_iter());
         lobby.orders.forget_if_empty(&call);

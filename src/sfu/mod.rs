@@ -62,8 +62,8 @@ pub enum OfferError {
     #[error("the offer has neither Opus nor VP8")]
     UnsupportedCodecs,
     /// The call has all the participants that it can have.
-    #[error("the call is full")]
-    Full,
+    #[error("the call is full: it has {0} participants")]
+    Full(u32),
     /// The shard is overloaded or gone.
     #[error("the media side is not available")]
     Unavailable,
@@ -77,7 +77,7 @@ impl From<MediaOfferError> for OfferError {
             MediaOfferError::Sdp(SdpError::NoFingerprint) => Self::NoFingerprint,
             MediaOfferError::Sdp(SdpError::TooManyMedia) => Self::TooManyMedia,
             MediaOfferError::Sdp(SdpError::UnsupportedCodecs) => Self::UnsupportedCodecs,
-            MediaOfferError::Full(_) => Self::Full,
+            MediaOfferError::Full(most) => Self::Full(u32::try_from(most).unwrap_or(u32::MAX)),
         }
     }
 }

@@ -39,6 +39,15 @@ pub struct NewBan {
     pub until: Option<Time>,
 }
 
+/// Whom else a ban has reached, by the devices that it binds; those who keep order are none of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Their logins from there, which it ended.
+    pub logins: Vec<FamilyId>,
+    /// Who has come from there, with a login that holds or one that was over already.
+    pub people: Vec<UserId>,
+}
+
 /// What may be bound by a ban.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bound<'a> {
@@ -93,11 +102,11 @@ macro_rules! select {
 
 impl Store {
     /// Begins a ban: binds the devices and the addresses that the person's logins came from, and ends those logins; and the logins
-    /// of others from these devices, which are that. `entry` goes into the log with it. The logins of others that ended.
+    /// of others from these devices, which are that. `entry` goes into the log with it. Whom else it has reached.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn ban(&self, new: &NewBan, entry: Option<&LogEntry>) -> Result<Vec<FamilyId>, Error> {
+    pub async fn ban(&self, new: &NewBan, entry: Option<&LogEntry>) -> Result<Reached, Error> {
         let mut tx = self.write.begin().await?;
         execute!(
             &mut tx,
@@ -114,12 +123,12 @@ impl Store {
             .bind(new.until.map(Time::as_ms))
         )?;
         bind(&mut tx, new).await?;
-        let ended = end_logins(&mut tx, new).await?;
+        let reached = end_logins(&mut tx, new).await?;
         if let Some(entry) = entry {
             insert_entry(&mut tx, entry).await?;
         }
         tx.commit().await?;
-        Ok(ended)
+        Ok(reached)
     }
 
     /// Ends a ban before its time. `entry` goes into the log with it. `false`: there is no such ban in force.
@@ -192,8 +201,7 @@ impl Store {
             where a.address_hash = $3 and a.until > $4 and b.lifted_at is null";
         let rows: Vec<(String, Option<i64>)> = on_pool!(&self.read, db => sqlx::query_as(SQL)
             .bind(bound.user.map(UserId::as_uuid)).bind(bound.device).bind(bound.address).bind(at.as_ms()).fetch_all(db))?;
-        let longest = rows.into_iter().max_by_key(|(_, until)| until.unwrap_or(i64::MAX));
-        Ok(longest.map(|(reason, until)| Sentence { reason, until: until.map(Time::from_ms) }))
+        Ok(longest(rows))
     }
 
     /// What keeps the owner of a login out, or the device that it came from.
@@ -209,6 +217,22 @@ impl Store {
         self.sentence(Bound { user, device: device.as_deref(), address: None }, at).await
     }
 
+    /// What keeps somebody out who lets others in by what they made, such as a stream key: a ban of theirs, or one that binds a device
+    /// from which they have come. The longest, if there are several. Those who keep order are kept out by a ban of theirs alone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sentence_of_maker(&self, user: UserId, at: Time) -> Result<Option<Sentence>, Error> {
+        const SQL: &str = "select b.reason, b.until from bans b \
+            where b.user_id = $1 and b.lifted_at is null and (b.until is null or b.until > $2) \
+            union all select b.reason, b.until from families f join users u on u.id = f.user_id \
+            join ban_devices d on d.device_hash = f.device_hash join bans b on b.id = d.ban_id \
+            where f.user_id = $1 and u.site_role = $3 and b.lifted_at is null and (b.until is null or b.until > $2)";
+        let rows: Vec<(String, Option<i64>)> = on_pool!(&self.read, db => sqlx::query_as(SQL)
+            .bind(user.as_uuid()).bind(at.as_ms()).bind(SiteRole::Member.as_str()).fetch_all(db))?;
+        Ok(longest(rows))
+    }
+
     /// Forgets where logins came from and which addresses were bound, once that is long enough ago. How many.
     ///
     /// # Errors
@@ -220,6 +244,11 @@ impl Store {
         let bound = execute_now!(&self.write, sqlx::query(BOUND).bind(now.as_ms()))?;
         Ok(seen + bound)
     }
+}
+
+fn longest(rows: Vec<(String, Option<i64>)>) -> Option<Sentence> {
+    let longest = rows.into_iter().max_by_key(|(_, until)| until.unwrap_or(i64::MAX));
+    longest.map(|(reason, until)| Sentence { reason, until: until.map(Time::from_ms) })
 }
 
 fn before(now: Time) -> Time {
@@ -243,13 +272,21 @@ async fn bind(tx: &mut Tx, new: &NewBan) -> Result<(), sqlx::Error> {
 }
 
 /// Ends the person's logins, and those of others from the devices that are bound; those who keep order keep theirs.
-async fn end_logins(tx: &mut Tx, new: &NewBan) -> Result<Vec<FamilyId>, sqlx::Error> {
+async fn end_logins(tx: &mut Tx, new: &NewBan) -> Result<Reached, sqlx::Error> {
     const OWN: &str = "update families set revoked_at = $2 where user_id = $1 and revoked_at is null";
     const OTHERS: &str = "update families set revoked_at = $2 where revoked_at is null \
         and device_hash in (select device_hash from ban_devices where ban_id = $1) \
         and user_id in (select id from users where site_role = $3) returning id";
+    const PEOPLE: &str = "select distinct f.user_id from families f \
+        join ban_devices d on d.device_hash = f.device_hash join users u on u.id = f.user_id \
+        where d.ban_id = $1 and f.user_id <> $2 and u.site_role = $3";
     execute!(tx, sqlx::query(OWN).bind(new.user.as_uuid()).bind(new.at.as_ms()))?;
-    let others: Vec<Uuid> = on_tx!(tx, db => sqlx::query_scalar(OTHERS)
+    let logins: Vec<Uuid> = on_tx!(tx, db => sqlx::query_scalar(OTHERS)
         .bind(new.id.as_uuid()).bind(new.at.as_ms()).bind(SiteRole::Member.as_str()).fetch_all(db))?;
-    Ok(others.into_iter().map(FamilyId::from_uuid).collect())
+    let people: Vec<Uuid> = on_tx!(tx, db => sqlx::query_scalar(PEOPLE)
+        .bind(new.id.as_uuid()).bind(new.user.as_uuid()).bind(SiteRole::Member.as_str()).fetch_all(db))?;
+    Ok(Reached {
+        logins: logins.into_iter().map(FamilyId::from_uuid).collect(),
+        people: people.into_iter().map(UserId::from_uuid).collect(),
+    })
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Person, Store,
-    pool::{Tx, execute, execute_now, on_pool, on_tx},
+    pool::{Tx, execute, on_pool, on_tx},
     users::PersonRow,
 };
 use crate::domain::{FamilyId, Time, UserId};
@@ -174,14 +174,14 @@ impl Store {
         Ok(family)
     }
 
-    /// Forgets logins that nobody can refresh any more. How many.
+    /// Forgets logins that nobody can refresh any more. Which.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn sweep_families(&self, before: Time) -> Result<u64, Error> {
-        const SQL: &str = "delete from families where expires_at < $1";
-        let swept = execute_now!(&self.write, sqlx::query(SQL).bind(before.as_ms()))?;
-        Ok(swept)
+    pub async fn sweep_families(&self, before: Time) -> Result<Vec<FamilyId>, Error> {
+        const SQL: &str = "delete from families where expires_at < $1 returning id";
+        let swept: Vec<Uuid> = on_pool!(&self.write, db => sqlx::query_scalar(SQL).bind(before.as_ms()).fetch_all(db))?;
+        Ok(swept.into_iter().map(FamilyId::from_uuid).collect())
     }
 }
 

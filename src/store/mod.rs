@@ -23,7 +23,7 @@ mod streams;
 mod users;
 mod writer;
 
-pub use bans::{ADDRESS_KEPT, Bound, NewBan};
+pub use bans::{ADDRESS_KEPT, Bound, NewBan, Reached};
 pub use blocks::{BLOCKS, Block};
 pub use cases::{CaseKey, NewCase, NewDecision};
 pub use evidence::Found;

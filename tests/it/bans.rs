@@ -8,7 +8,7 @@ use parlor::config::Config;
 use parlor::domain::ban::{Ban, Sentence};
 use parlor::domain::deed::{Deed, LogEntry};
 use parlor::domain::{BanId, Caller, FamilyId, Refusal, SiteRole, Time, UserId, message::Author};
-use parlor::store::{self, Bound, Redeemed, Store, Trace};
+use parlor::store::{self, Bound, Reached, Redeemed, Store, Trace};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn behind_a_proxy(config: &mut Config) {
 
 impl Server {
     /// Somebody wants to enter from an address and with a device's cookie, or without.
-    async fn knock(&self, nickname: &str, from: Option<&str>, device: Option<&str>) -> Answer {
+    pub(crate) async fn knock(&self, nickname: &str, from: Option<&str>, device: Option<&str>) -> Answer {
         let entrance = json!({"nickname": nickname, "birthYear": 1990, "adult": true});
         let mut request = self.anonymous().request(Method::POST, "/api/v1/auth/anonymous").json(&entrance);
         if let Some(address) = from {
@@ -50,7 +50,7 @@ impl Server {
         self.running().core().auth.verify(&person.token, here).await.unwrap().caller
     }
 
-    async fn ban(&self, by: &Person, user: &str, duration: Option<Duration>) -> Result<Ban, Refusal> {
+    pub(crate) async fn ban(&self, by: &Person, user: &str, duration: Option<Duration>) -> Result<Ban, Refusal> {
         let new = NewBan { user: user.parse().unwrap(), reason: "spam".to_owned(), duration, case: None };
         self.running().core().auth.ban(&self.caller(by).await, new).await
     }
@@ -62,7 +62,7 @@ impl Server {
 }
 
 /// The device's cookie that an answer sets, as a browser sends it back.
-fn device_of(answer: &Answer) -> String {
+pub(crate) fn device_of(answer: &Answer) -> String {
     let cookies = answer.headers.get_all("set-cookie").into_iter().map(|it| it.to_str().unwrap());
     let device = cookies.filter(|cookie| cookie.starts_with("parlor_device=")).collect::<Vec<_>>();
     let [device] = device[..] else { panic!("one device: {device:?}") };
@@ -347,7 +347,12 @@ async fn a_ban_binds_what_the_logins_came_from(database: Database) {
     let together = login(&store, &ada, b"together", b"phone", b"train", now).await;
     let keeping = login(&store, &guard, b"keeping", b"phone", b"train", now).await;
     let ban = ban(&eve, &guard, now, None);
-    assert_eq!(store.ban(&ban, None).await.unwrap(), [together]);
+    let reached = Reached { logins: vec![together], people: vec![ada.id] };
+    assert_eq!(store.ban(&ban, None).await.unwrap(), reached);
+    for (maker, is_kept_out) in [(&eve, true), (&ada, true), (&guard, false)] {
+        let sentence = store.sentence_of_maker(maker.id, now).await.unwrap();
+        assert_eq!(sentence.is_some(), is_kept_out, "{}", maker.nickname);
+    }
     for (family, holds) in [(old, false), (new, false), (together, false), (elsewhere, true), (keeping, true)] {
         assert_eq!(store.family(family).await.unwrap().is_some(), holds);
     }

@@ -18,6 +18,7 @@ mod figures;
 mod files;
 mod film;
 mod hosts;
+mod keyed;
 mod looked_at;
 mod matching;
 mod moderation;

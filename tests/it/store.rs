@@ -362,8 +362,8 @@ async fn a_refresh_token_is_good_once(database: Database) {
     assert_eq!(store.revoke_family_of_token(b"other", now).await.unwrap(), Some(other));
     assert_eq!(store.revoke_family_of_token(b"nothing", now).await.unwrap(), None);
     assert_eq!(redeem(b"other", b"x", now).await.unwrap(), Redeemed::Revoked(other));
-    assert_eq!(store.sweep_families(now).await.unwrap(), 0);
-    assert_eq!(store.sweep_families(now.after(2 * DAY)).await.unwrap(), 2);
+    assert_eq!(store.sweep_families(now).await.unwrap(), []);
+    assert_eq!(store.sweep_families(now.after(2 * DAY)).await.unwrap().len(), 2);
 }
 
 async fn two_refreshes_at_once_end_the_login(database: Database) {

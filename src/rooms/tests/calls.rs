@@ -356,7 +356,7 @@ async fn what_is_held_begins_muted() {
     let (house, ada, ben, room) = super::hosting::call().await;
     let seat = house.seat(&ben, room);
     let begun = |house: &House| {
-        let (.., offered, _) = house.rooms.begin_call(&seat, &sources(), false).unwrap();
+        let (.., offered) = house.rooms.begin_call(&seat, &sources(), false).unwrap();
         offered.iter().filter(|it| it.muted).map(|it| it.source).collect::<Vec<_>>()
     };
     assert_eq!(begun(&house), []);
@@ -368,4 +368,32 @@ async fn what_is_held_begins_muted() {
     house.act(&ada, room, HostAct::MuteAll { muted: false, may_unmute: true }).await.unwrap();
     // The end of it opens no microphone.
     assert_eq!(begun(&house), [TrackSource::Microphone]);
+}
+
+#[test]
+fn a_full_call_tells_how_many_it_has() {
+    let full = crate::sfu::OfferError::Full(4_096);
+    assert_eq!(crate::rooms::calls::refusal_of(full), Refusal::RoomFull { limit: 4_096 });
+}
+
+#[tokio::test]
+async fn who_is_made_something_else_while_they_are_answered_does_not_publish() {
+    let house = House::new().await;
+    let (ada, ben) = (house.person("ada").await, house.person("ben").await);
+    let name = "a show".to_owned();
+    let new = NewRoom { kind: RoomKind::Live, name, visibility: Visibility::Public, max_participants: None };
+    let room = house.rooms.create(&ada.caller, new).await.unwrap().id;
+    for session in [&ada, &ben] {
+        house.enter(session, room).await.unwrap();
+    }
+    let make =
+        async |role| house.rooms.set_member_role(&house.seat(&ada, room), ben.caller.user.id, role).await.unwrap();
+    make(Role::Moderator).await;
+    let seat = house.seat(&ben, room);
+    let mut answering = std::pin::pin!(house.rooms.answer(&seat, offer(OFFER, sources()), None));
+    assert!(futures_util::poll!(answering.as_mut()).is_pending());
+    make(Role::Member).await;
+    assert_eq!(answering.await, Err(Refusal::Forbidden { action: Action::PublishLive }));
+    let call = house.rooms.call_id(&ada.caller, room).await.unwrap();
+    assert_eq!(house.rooms.participants(call), []);
 }
