@@ -100,6 +100,8 @@ pub(crate) struct Elsewhere {
     pub asked: (u8, u8),
     /// The other shard's number of the stream that comes of each layer; none before its first packet.
     pub epochs: [Option<u32>; MOST_LAYERS],
+    /// The stream that each layer's last sender report was of.
+    pub reported: [Option<u32>; MOST_LAYERS],
     /// From its publisher's clock to the shard's, µs.
     pub shift_us: Option<i64>,
     /// When everything was told, it was named the last time.
@@ -110,7 +112,8 @@ impl Elsewhere {
     /// A track of which no more is known.
     pub fn new(link: LinkKey, name: u64) -> Elsewhere {
         let (muted, sent, offered, asked, telling) = (false, 0, 0, (0, 0), 0);
-        Elsewhere { link, name, muted, sent, offered, asked, epochs: [None; MOST_LAYERS], shift_us: None, telling }
+        let (epochs, reported) = ([None; MOST_LAYERS], [None; MOST_LAYERS]);
+        Elsewhere { link, name, muted, sent, offered, asked, epochs, reported, shift_us: None, telling }
     }
 }
 

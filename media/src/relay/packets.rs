@@ -117,12 +117,15 @@ impl Shard {
             _ => {}
         }
         elsewhere.epochs[place] = Some(of.epoch);
+        // The same stream goes on behind what did not come of it: its publisher's clock is known.
+        let report = layer.report.filter(|_| elsewhere.reported[place] == Some(of.epoch));
         if layer.packets > 0 {
             self.epochs += 1;
             // What it costs is known, and is what it will cost.
             let (rates, temporal_layers) = (std::mem::take(&mut layer.rates), layer.structure.temporal_layers);
             layer.restart(self.epochs);
             (layer.rates, layer.structure.temporal_layers) = (rates, temporal_layers);
+            layer.report = report;
             track.fresh.retain(|fresh| fresh.layer != of.layer);
         }
         layer.begun_us = now_us;
@@ -229,7 +232,7 @@ impl Shard {
         let track = &mut self.tracks[track_key];
         track.layers[place].report = Some(SenderReport { ntp, timestamp, arrived_us: now_us });
         if let Origin::Link(elsewhere) = &mut track.origin {
-            elsewhere.shift_us = shift_us;
+            (elsewhere.shift_us, elsewhere.reported[place]) = (shift_us, Some(of.epoch));
         }
         self.relay_report(track_key, place, None);
         Ok(())

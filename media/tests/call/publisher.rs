@@ -54,6 +54,8 @@ pub struct Publisher {
     pub audio_level: u8,
     /// It does what key frame requests ask for.
     pub obeys: bool,
+    /// Its pictures are sent so long after they were captured, as slow encoders do; its sound is not.
+    pub late_ms: u32,
     /// Only the highest of its layers ever has key frames.
     pub top_keyframes_only: bool,
     who: u8,
@@ -70,6 +72,7 @@ impl Publisher {
             keyframes: 0,
             audio_level: 40,
             obeys: true,
+            late_ms: 0,
             top_keyframes_only: false,
             who,
             keyframe_due: true,
@@ -95,7 +98,7 @@ impl Publisher {
         self.keyframes += u32::from(keyframe);
         for (layer, bytes) in LAYER_BYTES.into_iter().enumerate().take(self.layers) {
             // Each layer counts from its own origin, as encoders do.
-            let timestamp = 90 * elapsed_ms + 1_000_000 * (layer as u32 + 1);
+            let timestamp = (90 * elapsed_ms + 1_000_000 * (layer as u32 + 1)) - 90 * self.late_ms;
             let parts = bytes.div_ceil(PACKET_BYTES);
             for part in 0..parts {
                 let keyframe = keyframe && !(self.top_keyframes_only && layer + 1 < self.layers);

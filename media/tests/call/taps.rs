@@ -6,6 +6,7 @@ use std::time::Duration;
 use parlor_media::{Codec, Event, RecordedEvent, RecordedPacket, TrackId};
 
 use crate::publisher::Publisher;
+use crate::relayed::{broadcast, spread};
 use crate::world::{CALL, CLEAN, Link, World};
 use crate::{one_to, secs};
 
@@ -299,4 +300,31 @@ fn a_recorder_that_takes_nothing_is_told_what_it_missed() {
     });
     assert!(dropped.is_some_and(|count| count > 100), "{dropped:?}");
     assert!(!packets(&world, world.people[from].tracks[1]).is_empty());
+}
+
+/// Whoever was silent for long goes on in step: the publisher's clock is known over links, too.
+#[test]
+fn sound_after_a_long_silence_on_a_spoke_is_dated_at_once() {
+    let mut world = spread(641, 1, None);
+    world.shard.record(CALL, true);
+    let (publisher, _) = broadcast(&mut world, 1, 1, &[0]);
+    world.run(secs(3));
+    let publishes = |world: &mut World, level: u8| {
+        world.people[publisher].publisher.as_mut().expect("it publishes").audio_level = level;
+    };
+    publishes(&mut world, 127);
+    world.run(Duration::from_millis(12_300));
+    let before = world.recorded.len();
+    publishes(&mut world, 30);
+    world.run(secs(2));
+    let voice = world.people[publisher].tracks[0];
+    let heard: Vec<bool> = world.recorded[before..]
+        .iter()
+        .filter_map(|event| match event {
+            RecordedEvent::Packet(packet) if packet.track == voice => Some(packet.captured_us.is_some()),
+            _ => None,
+        })
+        .collect();
+    assert!(heard.len() > 40, "{} packets of sound", heard.len());
+    assert!(heard.iter().all(|dated| *dated), "{} of them are dated", heard.iter().filter(|dated| **dated).count());
 }
