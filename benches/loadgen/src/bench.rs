@@ -129,7 +129,15 @@ const PARTS: &[Part] = &[
         measure: large::spread,
     },
     Part {
-        figures: &["cost_flatness", "cost_us_1x10", "cost_us_1x50", "cost_us_1x500", "cost_us_10x10", "cost_us_50x10"],
+        figures: &[
+            "cost_flatness",
+            "cost_flatness_unpaced",
+            "cost_us_1x10",
+            "cost_us_1x50",
+            "cost_us_1x500",
+            "cost_us_10x10",
+            "cost_us_50x10",
+        ],
         measure: large::flatness,
     },
     Part { figures: &["bwe_use_pct", "frames_complete_10loss_pct"], measure: simulated::measure },

@@ -143,29 +143,53 @@ const WARM_UP: Duration = Duration::from_secs(2);
 /// The less disturbed of so many counts.
 const ROUNDS: usize = 2;
 
-/// The same number of packets to few subscribers and to many, in one room and in fifty: the dearest ÷ the cheapest.
+/// The same number of packets to few subscribers and to many, in one room and in fifty: the dearest ÷ the cheapest, as the server
+/// runs, and without the pacer.
 pub(crate) fn flatness(options: &Options, signal: &Signal) -> anyhow::Result<Vec<Figure>> {
-    let mut costs = [f64::MAX; SPREADS.len()];
-    for round in 1..=ROUNDS {
-        for ((rooms, subscribers), cost) in SPREADS.into_iter().zip(&mut costs) {
-            let us = spread_us(options, signal, rooms, subscribers)
-                .with_context(|| format!("{rooms} rooms of {subscribers}"))?;
-            eprintln!("cost: round {round}: {rooms} rooms of {subscribers}: {us:.3} µs");
-            *cost = cost.min(us);
-        }
-    }
-    let (dearest, cheapest) =
-        costs.iter().fold((0.0_f64, f64::MAX), |(most, least), us| (most.max(*us), least.min(*us)));
-    let mut figures = vec![Figure::new("cost_flatness", dearest / cheapest, "x")];
-    for ((rooms, subscribers), us) in SPREADS.into_iter().zip(costs) {
+    let paced = costs(options, signal, ROUNDS, &[])?;
+    let unpaced = costs(options, signal, 1, &[("PARLOR_SFU__PACING", "false")])?;
+    let mut figures = vec![
+        Figure::new("cost_flatness", ratio(&paced), "x"),
+        Figure::new("cost_flatness_unpaced", ratio(&unpaced), "x"),
+    ];
+    for ((rooms, subscribers), us) in SPREADS.into_iter().zip(paced) {
         figures.push(Figure::new(format!("cost_us_{rooms}x{subscribers}"), us, "us"));
     }
     Ok(figures)
 }
 
-fn spread_us(options: &Options, signal: &Signal, rooms: usize, subscribers: usize) -> anyhow::Result<f64> {
+fn ratio(costs: &[f64]) -> f64 {
+    let (most, least) = costs.iter().fold((0.0_f64, f64::MAX), |(most, least), us| (most.max(*us), least.min(*us)));
+    most / least
+}
+
+fn costs(
+    options: &Options,
+    signal: &Signal,
+    rounds: usize,
+    settings: &[(&str, &str)],
+) -> anyhow::Result<[f64; SPREADS.len()]> {
+    let mut costs = [f64::MAX; SPREADS.len()];
+    for round in 1..=rounds {
+        for ((rooms, subscribers), cost) in SPREADS.into_iter().zip(&mut costs) {
+            let us = spread_us(options, signal, (rooms, subscribers), settings)
+                .with_context(|| format!("{rooms} rooms of {subscribers}"))?;
+            eprintln!("cost: round {round}: {rooms} rooms of {subscribers}: {us:.3} µs");
+            *cost = cost.min(us);
+        }
+    }
+    Ok(costs)
+}
+
+fn spread_us(
+    options: &Options,
+    signal: &Signal,
+    (rooms, subscribers): (usize, usize),
+    more: &[(&str, &str)],
+) -> anyhow::Result<f64> {
     let seats = (subscribers + 1).to_string();
-    let settings = [("PARLOR_SAMPLE_EVERY_MS", "0"), ("PARLOR_ROOMS__MAX_PARTICIPANTS", seats.as_str())];
+    let mut settings = vec![("PARLOR_SAMPLE_EVERY_MS", "0"), ("PARLOR_ROOMS__MAX_PARTICIPANTS", seats.as_str())];
+    settings.extend_from_slice(more);
     let server = OwnServer::start_with(&options.server(), signal, LOOPBACK, &settings)?;
     let identity = Identity::new(&Certificate::generate()?)?;
     let per_s = u32::try_from(PACKETS_PER_S / BURST / rooms / subscribers)?;
