@@ -129,15 +129,34 @@ impl Sfu {
         sdp: String,
         tracks: Vec<OfferedTrack>,
     ) -> Result<Offered, OfferError> {
-        let (reply, answer) = oneshot::channel();
         let (shard, comes) = self.0.spread.place(call, participant);
-        if !self.0.shards[shard].send(Command::Offer { call, participant, sdp, tracks, reply }) {
-            if comes {
-                self.0.spread.forget(call, participant, shard);
-            }
-            return Err(OfferError::Unavailable);
+        let home = self.0.spread.home(call);
+        if !comes || shard == home {
+            return self.offer_to(shard, comes, (call, participant), sdp, tracks).await;
         }
-        answer.await.unwrap_or_else(|_| {
+        // A shard that takes nobody has the fewest of the call for as long as it does: home may have room.
+        match self.offer_to(shard, true, (call, participant), sdp.clone(), tracks.clone()).await {
+            Err(OfferError::Unavailable) => {
+                self.0.spread.settle(call, participant, home);
+                self.offer_to(home, true, (call, participant), sdp, tracks).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Answers an offer to one shard. Who comes to it and is not taken is nowhere.
+    async fn offer_to(
+        &self,
+        shard: usize,
+        comes: bool,
+        (call, participant): (CallId, ParticipantId),
+        sdp: String,
+        tracks: Vec<OfferedTrack>,
+    ) -> Result<Offered, OfferError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.0.shards[shard].send(Command::Offer { call, participant, sdp, tracks, reply });
+        let answer = if sent { answer.await.ok() } else { None };
+        answer.unwrap_or_else(|| {
             if comes {
                 self.0.spread.forget(call, participant, shard);
             }

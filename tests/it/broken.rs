@@ -185,6 +185,34 @@ async fn a_call_that_stalls_its_shard_again_and_again_is_ended() {
     sfu.stop();
 }
 
+/// Everybody turns until so many are told that their call broke; answers who.
+async fn told(all: &mut Vec<Caller>, events: &mut Receiver<CallEvent>, count: usize) -> Vec<ParticipantId> {
+    let (mut told, deadline) = (Vec::new(), Instant::now() + PATIENCE);
+    while told.len() < count {
+        assert!(Instant::now() < deadline, "{} are told", told.len());
+        for caller in &mut *all {
+            caller.turn().await;
+        }
+        while let Ok(event) = events.try_recv() {
+            if let CallEvent::Broke { participant, .. } = event {
+                told.push(participant);
+            }
+        }
+    }
+    told
+}
+
+/// Everybody hears somebody.
+async fn hear(all: &mut Vec<Caller>) {
+    let (before, deadline) = (all.iter().map(|caller| caller.heard).collect::<Vec<_>>(), Instant::now() + PATIENCE);
+    while all.iter().zip(&before).any(|(caller, before)| caller.heard < before + 50) {
+        assert!(Instant::now() < deadline, "somebody hears nothing");
+        for caller in &mut *all {
+            caller.turn().await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_at_the_home_of_a_call_ends_it_on_all_shards_and_elsewhere_only_there() {
     let config = sfu::Config { shards: 2, spread_after: 1, sample_every_ms: 0, ..sfu::Config::default() };
@@ -197,30 +225,6 @@ async fn what_breaks_at_the_home_of_a_call_ends_it_on_all_shards_and_elsewhere_o
     for _ in 0..3 {
         all.push(Caller::join(&sfu, call, &identity).await);
     }
-    let told = async |all: &mut Vec<Caller>, events: &mut Receiver<CallEvent>, count: usize| {
-        let (mut told, deadline) = (Vec::new(), Instant::now() + PATIENCE);
-        while told.len() < count {
-            assert!(Instant::now() < deadline, "{} are told", told.len());
-            for caller in &mut *all {
-                caller.turn().await;
-            }
-            while let Ok(event) = events.try_recv() {
-                if let CallEvent::Broke { participant, .. } = event {
-                    told.push(participant);
-                }
-            }
-        }
-        told
-    };
-    let hear = async |all: &mut Vec<Caller>| {
-        let (before, deadline) = (all.iter().map(|caller| caller.heard).collect::<Vec<_>>(), Instant::now() + PATIENCE);
-        while all.iter().zip(&before).any(|(caller, before)| caller.heard < before + 50) {
-            assert!(Instant::now() < deadline, "somebody hears nothing");
-            for caller in &mut *all {
-                caller.turn().await;
-            }
-        }
-    };
     hear(&mut all).await;
     let abroad = all[1].id;
     all[1].order(FORWARD, 0);
@@ -230,5 +234,30 @@ async fn what_breaks_at_the_home_of_a_call_ends_it_on_all_shards_and_elsewhere_o
     let everybody: std::collections::BTreeSet<ParticipantId> = all.iter().map(|caller| caller.id).collect();
     all[0].order(FORWARD, 0);
     assert_eq!(told(&mut all, &mut events, 3).await.into_iter().collect::<std::collections::BTreeSet<_>>(), everybody);
+    sfu.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_to_a_shard_that_refuses_the_call_is_taken_at_home() {
+    let config = sfu::Config { shards: 2, spread_after: 1, sample_every_ms: 0, ..sfu::Config::default() };
+    let (sfu, mut events, _) =
+        Sfu::start(0, &[IpAddr::from(Ipv4Addr::LOCALHOST)], &config).expect("loopback has free ports");
+    let identity = Identity::new(&Certificate::generate().expect("the system has randomness")).expect("it is good");
+    let call = CallId::new();
+    let mut all = vec![Caller::join(&sfu, call, &identity).await];
+    for _ in 0..3 {
+        all.push(Caller::join(&sfu, call, &identity).await);
+        hear(&mut all).await;
+        let abroad = all[1].id;
+        all[1].order(FORWARD, 0);
+        assert_eq!(told(&mut all, &mut events, 1).await, [abroad]);
+        all.truncate(1);
+    }
+    for _ in 0..2 {
+        all.push(Caller::join(&sfu, call, &identity).await);
+    }
+    hear(&mut all).await;
+    let stats = sfu.stats().await;
+    assert_eq!(stats.iter().map(|shard| shard.media.participants).max(), Some(3), "all of them are at home");
     sfu.stop();
 }
