@@ -67,28 +67,3 @@ async fn what_concerns_one_session_or_one_person_reaches_nobody_else() {
     house.hub.leave(&stranger.session, house.room);
     assert_eq!(fan.lock().unwrap().people(), 0);
 }
-
-#[tokio::test]
-async fn what_concerns_one_costs_no_look_at_all() {
-    let house = House::new();
-    let opened = house.hub.open(caller(UserId::new()), None);
-    let (lane, _outbox) = Lane::new(house.hub.clone(), opened.session.id, 0);
-    let mut fan = Fan::default();
-    let audience: Vec<_> = (0..5_000).map(|_| (SessionId::new(), UserId::new())).collect();
-    for (session, user) in &audience {
-        fan.begin(*session, *user, lane.clone(), 0);
-    }
-    let fact = || Fact::Typing { user: UserId::new(), nickname: "ben".to_owned(), typing: true };
-    let mut took = |events: Vec<Event>| {
-        let begun = std::time::Instant::now();
-        for event in events {
-            assert!(fan.tell(&Arc::new(event)).is_empty());
-        }
-        begun.elapsed()
-    };
-    let all = took((0..50).map(|_| Event::ephemeral(house.room, fact())).collect());
-    // A hundred times as many events, each for a five-thousandth.
-    let sessions = took(audience.iter().map(|(one, _)| Event::to_session(house.room, *one, fact())).collect());
-    let users = took(audience.iter().map(|(_, user)| Event::to_user(house.room, *user, fact())).collect());
-    assert!(sessions < all && users < all, "{sessions:?} and {users:?} against {all:?}");
-}
