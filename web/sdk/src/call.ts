@@ -89,6 +89,10 @@ export class Call extends Emitter<CallEvents> {
     this.#off = [
       room.on("call", (frame) => this.#receive(frame)),
       room.on("state", ({ call, resumed }) => this.#roomState(call, resumed)),
+      room.on("change", () => {
+        // Whoever watched and may publish now begins anew, with lines that send.
+        if (this.#peer?.watches && room.mayPublish) void this.#reconnect();
+      }),
       onNetworkChange(() => this.#networkChanged()),
     ];
   }

@@ -29,6 +29,11 @@ export class Peer {
     this.#addVideoSlots(wantedVideoSlots);
   }
 
+  /** Whether it only receives. */
+  get watches(): boolean {
+    return this.#senders.length === 0;
+  }
+
   get videoSlots(): number {
     return this.#videoSlots;
   }

@@ -67,6 +67,39 @@ async function inside(recording: object | null = null) {
   return set;
 }
 
+test("whoever is made a host of a live room publishes without coming anew", async () => {
+  const { socket, server } = await connect();
+  const api = { user: { id: "me", nickname: "ada", role: "member" }, iceServers: async () => [] };
+  const room = new Room("r", socket, api as unknown as Api);
+  const call = new Call(room);
+  room.on("state", () => call.snapshot.phase === "idle" && void call.join());
+  room.join();
+  const state = roomState();
+  server().answer("join_room", {
+    ...state,
+    data: { ...state.data, room: { ...state.data.room, kind: "live" } },
+  });
+  await tick();
+  server().answer("call.offer", answer);
+  await tick();
+  FakeConnection.made.at(-1)?.become("connected");
+  const offers = () => server().of("call.offer").length;
+  expect([offers(), call.snapshot.phase]).toEqual([1, "connected"]);
+  const role = (of: string) =>
+    server().say({ type: "member_role", roomId: "r", data: { userId: "me", role: of } });
+  role("member");
+  await tick();
+  expect(offers()).toBe(1);
+  role("moderator");
+  await tick();
+  expect(offers()).toBe(2);
+  server().answer("call.offer", answer);
+  await tick();
+  role("admin");
+  await tick();
+  expect(offers()).toBe(2);
+});
+
 test("a recorded call is entered only after the person agreed", async () => {
   const { call, server, accepted, phase } = await setUp(running);
   const asked: string[] = [];
