@@ -97,7 +97,7 @@ async fn nobody_agrees_to_a_recording_for_whoever_made_the_key() {
     olga.done("set_member_role", json!({"userId": mo.id, "role": "moderator"})).await;
     let ((_, of_olga), (_, of_mo), (_, earlier)) =
         (key(&olga.person, &room, "publish").await, key(&mo, &room, "publish").await, key(&mo, &room, "publish").await);
-    let _earlier = Stream::publish(&server, &room, &earlier, 2).await;
+    let earlier = Stream::publish(&server, &room, &earlier, 2).await;
     let call = recording::call_of(&olga.person, &room).await;
     recording::start(&olga.person, &mut olga.socket, &call).await;
 
@@ -107,6 +107,10 @@ async fn nobody_agrees_to_a_recording_for_whoever_made_the_key() {
     offer(&server, &path, &of_olga, sdp.clone()).await.refused(409, "recording_consent");
     let agreed = format!("{path}?acceptRecording=true");
     let _recorded = Stream::connect(&server, &agreed, &of_mo, Peer::new(4, 0).await).await;
+    // Who was there before goes on under other credentials.
+    let headers = [("content-type", "application/trickle-ice-sdpfrag"), ("if-match", "*")];
+    let fragment = "a=ice-ufrag:another\r\na=ice-pwd:anotherpasswordofthesame\r\n";
+    earlier.ask(&server, Method::PATCH, &headers, fragment).await.expect(StatusCode::OK);
     // Neither that nor the stream that was there before is his word.
     let (mut socket, _) = mo.connect_to(&room).await;
     let tracks = json!([{"mid": "0", "source": "microphone"}, {"mid": "1", "source": "camera"}]);
