@@ -14,6 +14,8 @@ const REMEMBERED_FRAMES: usize = 96;
 pub(super) struct Decision {
     /// The low bits of the source's epoch: no two within memory share them.
     epoch: u32,
+    /// The first of its packets that came.
+    index: u64,
     timestamp: u32,
     spatial: u8,
     admitted: bool,
@@ -30,16 +32,16 @@ impl Stream {
             return Some(admitted);
         }
         let oldest = self.decisions.front().filter(|_| self.decisions.len() == REMEMBERED_FRAMES);
-        let is_older = |it: &Decision| (packet.timestamp.wrapping_sub(it.timestamp) as i32) < 0;
-        if oldest.is_some_and(|it| it.epoch == epoch as u32 && is_older(it)) {
+        // Timestamps may jump, back as well; numbers do not.
+        if oldest.is_some_and(|it| it.epoch == epoch as u32 && packet.index < it.index) {
             return None;
         }
         let admitted = self.decides(packet, target);
         if self.decisions.len() == REMEMBERED_FRAMES {
             self.decisions.pop_front();
         }
-        let (timestamp, spatial, top) = (packet.timestamp, packet.frame.spatial, self.spatial);
-        self.decisions.push_back(Decision { epoch: epoch as u32, timestamp, spatial, admitted, top });
+        let (index, timestamp, spatial, top) = (packet.index, packet.timestamp, packet.frame.spatial, self.spatial);
+        self.decisions.push_back(Decision { epoch: epoch as u32, index, timestamp, spatial, admitted, top });
         Some(admitted)
     }
 

@@ -174,6 +174,20 @@ fn a_slot_goes_over_to_another_publisher() {
 }
 
 #[test]
+fn a_picture_whose_clock_is_set_back_goes_on() {
+    let mut world = World::new(46);
+    let (from, to) = one_to(&mut world, 3, 1, CLEAN);
+    let face = world.people[from].tracks[1];
+    world.run(secs(5));
+    world.people[from].publisher.as_mut().expect("it publishes").late_ms = 60_000;
+    world.run(secs(5));
+    let since = world.now - secs(1);
+    let video = world.people[to[0]].showing(face).expect("shown");
+    let shown = video.packets.values().filter(|got| got.at > since).count();
+    assert!(shown >= 25, "{shown} packets in the last second");
+}
+
+#[test]
 fn the_slot_is_told_with_its_first_timestamp() {
     let mut world = World::new(51);
     let (from, to) = one_to(&mut world, 1, 1, CLEAN);

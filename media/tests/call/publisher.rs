@@ -98,7 +98,7 @@ impl Publisher {
         self.keyframes += u32::from(keyframe);
         for (layer, bytes) in LAYER_BYTES.into_iter().enumerate().take(self.layers) {
             // Each layer counts from its own origin, as encoders do.
-            let timestamp = (90 * elapsed_ms + 1_000_000 * (layer as u32 + 1)) - 90 * self.late_ms;
+            let timestamp = (90 * elapsed_ms + 1_000_000 * (layer as u32 + 1)).wrapping_sub(90 * self.late_ms);
             let parts = bytes.div_ceil(PACKET_BYTES);
             for part in 0..parts {
                 let keyframe = keyframe && !(self.top_keyframes_only && layer + 1 < self.layers);
