@@ -16,7 +16,7 @@ const MOST_PAYLOAD: usize = 1_400;
 /// Indexes that carry nothing are left out one by one as far as this; behind more of them a layer begins anew.
 const MOST_LEFT_OUT: u32 = 256;
 /// An index so far behind is of no packet that came late: what was said before it was wrong, and the layer begins anew.
-const MOST_BEHIND: u64 = 1 << 15;
+const MOST_BEHIND: u64 = 1 << 10;
 /// A layer may begin anew this often at most: half of what its publisher may do, for links are uneven.
 const LAYER_LASTS_US: u64 = 500_000;
 

@@ -43,7 +43,7 @@ fn hostile_batches_are_dropped_and_counted() {
 /// Batches of the very links, damaged: whatever they say, the call goes on, and is as it was when they cease.
 #[test]
 fn damaged_batches_do_no_lasting_harm() {
-    for seed in 0..100 {
+    for seed in 0..150 {
         let mut world = spread(700 + seed, 2, Some(secs(1)));
         let (publisher, viewers) = broadcast(&mut world, (seed % 3) as usize, 3, &[0, 1, 2]);
         let second = join_on(&mut world, 1, &[]);
