@@ -167,9 +167,8 @@ impl Shard {
         }
         let mut tracks: Vec<TrackKey> = call.tracks.iter().copied().filter(|track| shown(track)).collect();
         let rank = |track: TrackKey| {
-            let speaks = call
-                .speaking()
-                .position(|voice| self.tracks[voice].participant == self.tracks[track].participant);
+            let speaks =
+                call.speaking().position(|voice| self.tracks[voice].participant == self.tracks[track].participant);
             let is_aside = Some(self.tracks[track].participant) != call.spotlight;
             (is_aside, self.tracks[track].source != Source::Screen, speaks.unwrap_or(usize::MAX))
         };

@@ -74,8 +74,15 @@ impl Playing {
         let picture = show.picture.iter().map(|_| if show.is_h264 { Line::H264 } else { Line::video() });
         let lines = sound.chain(picture).collect();
         let seed = uuid::Uuid::now_v7().as_u128() as u64;
-        let plan =
-            Plan { lines, audio_slots: show.slots, video_slots: show.slots, sees_h264: true, history: 512, seed, ..Plan::default() };
+        let plan = Plan {
+            lines,
+            audio_slots: show.slots,
+            video_slots: show.slots,
+            sees_h264: true,
+            history: 512,
+            seed,
+            ..Plan::default()
+        };
         let identity = Identity::new(&Certificate::generate().expect("the system has randomness")).expect("it is good");
         Prepared { client: Client::new(plan, &identity), show }
     }
