@@ -342,7 +342,8 @@ async fn calls_are_found_and_shown() {
     assert_eq!(state["data"]["call"]["callId"], id);
     let shown = ada.get(&format!("/calls/{id}")).await.expect(StatusCode::OK);
     let controls = json!({"locked": false, "waitingRoom": false, "spotlight": null, "mutedAll": null, "disabled": []});
-    assert_eq!(shown, json!({"callId": id, "participants": [], "recording": null, "controls": controls}));
+    let empty = json!({"callId": id, "participants": [], "viewers": 0, "recording": null, "controls": controls});
+    assert_eq!(shown, empty);
     ada.get("/calls/01938a5c-0000-7000-8000-000000000001").await.refused(404, "not_found");
     let track = format!("/calls/{id}/tracks/01938a5c-0000-7000-8000-000000000001/muted");
     ada.ask(Method::PUT, &track, Some(json!({"muted": true}))).await.refused(404, "not_found");
