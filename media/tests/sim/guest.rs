@@ -136,7 +136,7 @@ impl Guest {
 
     /// A new connection of the same person: nothing of the old one is left.
     pub fn begin_anew(&mut self, client: Client, tracks: Vec<TrackId>, encoder: Encoder) {
-        self.life += 1;
+        self.life = self.life.wrapping_add(1);
         (self.client, self.tracks, self.encoder) = (client, tracks, encoder);
         self.receivers.clear();
         self.laws.clear();

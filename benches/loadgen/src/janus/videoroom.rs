@@ -104,7 +104,25 @@ impl<'a> Janus<'a> {
         peer.client.accept(Instant::now(), &spelled_out(answer)).context("Janus's answer cannot be read")?;
         let connected = connect_last(&mut [&mut publisher.peer], &mut Reader::new(Arc::clone(&publisher.sockets)));
         connected.with_context(|| format!("{answer}\n{}", self.log()))?;
+        self.await_connected(handle)?;
         Ok((publisher, number(&reply["plugindata"]["data"]["id"])?))
+    }
+
+    /// Waits until Janus, too, knows that the connection is there: nobody can watch a feed before.
+    fn await_connected(&mut self, handle: u64) -> anyhow::Result<()> {
+        let stream = &mut self.stream;
+        let told = async {
+            while let Some(message) = stream.next().await {
+                let Message::Text(text) = message? else { continue };
+                let event: Value = serde_json::from_str(&text)?;
+                if event["janus"] == "webrtcup" && event["sender"] == handle {
+                    return Ok(());
+                }
+            }
+            bail!("Janus closed the socket")
+        };
+        let told = self.signal.runtime.block_on(async { timeout(PATIENCE, told).await });
+        told.context("Janus tells of no connection")?
     }
 
     /// Somebody who watches: Janus offers, the client answers.
