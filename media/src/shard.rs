@@ -344,10 +344,7 @@ impl Shard {
     pub fn spotlight(&mut self, call: CallId, participant: Option<ParticipantId>) {
         let Some(&at) = self.by_call.get(&call) else { return };
         self.calls[at].spotlight = participant;
-        self.note_choice(at);
-        for key in self.calls[at].peers.clone() {
-            self.unsettle(key);
-        }
+        self.unsettle_call(at);
     }
 
     /// Drops a track's packets from now on, or forwards them again.

@@ -202,6 +202,15 @@ async fn told(all: &mut Vec<Caller>, events: &mut Receiver<CallEvent>, count: us
     told
 }
 
+/// A media side whose calls use both of its shards from the second participant on, and who the callers are.
+fn two_shards() -> (Sfu, Receiver<CallEvent>, Identity) {
+    let config = sfu::Config { shards: 2, spread_after: 1, sample_every_ms: 0, ..sfu::Config::default() };
+    let (sfu, events, _) =
+        Sfu::start(0, &[IpAddr::from(Ipv4Addr::LOCALHOST)], &config).expect("loopback has free ports");
+    let identity = Identity::new(&Certificate::generate().expect("the system has randomness")).expect("it is good");
+    (sfu, events, identity)
+}
+
 /// Everybody hears somebody.
 async fn hear(all: &mut Vec<Caller>) {
     let (before, deadline) = (all.iter().map(|caller| caller.heard).collect::<Vec<_>>(), Instant::now() + PATIENCE);
@@ -215,10 +224,7 @@ async fn hear(all: &mut Vec<Caller>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_at_the_home_of_a_call_ends_it_on_all_shards_and_elsewhere_only_there() {
-    let config = sfu::Config { shards: 2, spread_after: 1, sample_every_ms: 0, ..sfu::Config::default() };
-    let (sfu, mut events, _) =
-        Sfu::start(0, &[IpAddr::from(Ipv4Addr::LOCALHOST)], &config).expect("loopback has free ports");
-    let identity = Identity::new(&Certificate::generate().expect("the system has randomness")).expect("it is good");
+    let (sfu, mut events, identity) = two_shards();
     let call = CallId::new();
     // By turns: the first and the last are at home.
     let mut all = Vec::new();
@@ -239,10 +245,7 @@ async fn what_breaks_at_the_home_of_a_call_ends_it_on_all_shards_and_elsewhere_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_to_a_shard_that_refuses_the_call_is_taken_at_home() {
-    let config = sfu::Config { shards: 2, spread_after: 1, sample_every_ms: 0, ..sfu::Config::default() };
-    let (sfu, mut events, _) =
-        Sfu::start(0, &[IpAddr::from(Ipv4Addr::LOCALHOST)], &config).expect("loopback has free ports");
-    let identity = Identity::new(&Certificate::generate().expect("the system has randomness")).expect("it is good");
+    let (sfu, mut events, identity) = two_shards();
     let call = CallId::new();
     let mut all = vec![Caller::join(&sfu, call, &identity).await];
     for _ in 0..3 {
