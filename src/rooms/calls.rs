@@ -38,6 +38,15 @@ pub struct Offer {
     pub accepts_recording: bool,
 }
 
+/// An offer that the media side answered.
+pub(super) struct Answered {
+    pub(super) call: CallId,
+    pub(super) participant: ParticipantId,
+    pub(super) sources: Vec<OfferedSource>,
+    pub(super) offered: Vec<OfferedTrack>,
+    pub(super) answer: Result<crate::sfu::Offered, OfferError>,
+}
+
 impl Rooms {
     /// Answers a session's offer to take part in its room's call, or to have more slots. The session gets the answer as an event,
     /// with the request's id, so that nothing that happens in the call afterwards overtakes it.
@@ -62,6 +71,12 @@ impl Rooms {
         let Offer { sdp, sources, accepts_recording } = offer;
         let (call, participant, offered) = self.begin_call(seat, &sources, accepts_recording)?;
         let answer = self.0.sfu.offer(call, participant, sdp, offered.clone()).await;
+        self.take_answer(seat, Answered { call, participant, sources, offered, answer }, request)
+    }
+
+    /// What the media side answered becomes the call's, if whom it answered may still have it.
+    pub(super) fn take_answer(&self, seat: &Seat, it: Answered, request: Option<String>) -> Result<Answer, Refusal> {
+        let Answered { call, participant, sources, offered, answer } = it;
         let mut lobby = self.lobby();
         let joined = lobby.rooms.get_mut(&seat.room).and_then(|room| room.call.of_participant(participant));
         let Some(joined) = joined else {

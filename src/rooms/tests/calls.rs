@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::HostAct;
+use crate::rooms::calls::Answered;
 
 async fn call() -> (House, Arc<Session>, Arc<Session>, RoomId) {
     let mut house = House::new().await;
@@ -390,10 +391,11 @@ async fn who_is_made_something_else_while_they_are_answered_does_not_publish() {
         async |role| house.rooms.set_member_role(&house.seat(&ada, room), ben.caller.user.id, role).await.unwrap();
     make(Role::Moderator).await;
     let seat = house.seat(&ben, room);
-    let mut answering = std::pin::pin!(house.rooms.answer(&seat, offer(OFFER, sources()), None));
-    assert!(futures_util::poll!(answering.as_mut()).is_pending());
+    let (call, participant, offered) = house.rooms.begin_call(&seat, &sources(), false).unwrap();
+    let answer = house.rooms.0.sfu.offer(call, participant, OFFER.to_owned(), offered.clone()).await;
     make(Role::Member).await;
-    assert_eq!(answering.await, Err(Refusal::Forbidden { action: Action::PublishLive }));
-    let call = house.rooms.call_id(&ada.caller, room).await.unwrap();
+    let answered = Answered { call, participant, sources: sources(), offered, answer };
+    let taken = house.rooms.take_answer(&seat, answered, None);
+    assert_eq!(taken, Err(Refusal::Forbidden { action: Action::PublishLive }));
     assert_eq!(house.rooms.participants(call), []);
 }
