@@ -1,4 +1,4 @@
-//! Files of recordings, whole or in part: ranges and conditions of RFC 9110.
+//! Files, whole or in part: ranges and conditions of RFC 9110. Those of recordings.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use super::client::Client;
 use super::error::{Error, Path, Problem, Query};
 use crate::domain::{FileId, RecordingId, Refusal};
 use crate::limit::Rule;
-use crate::recording::{Found, Link};
+use crate::recording::Link;
 
 /// The longest Range header that is read. One range has two numbers of up to 20 digits.
 const RANGE_LIMIT: usize = 256;
@@ -47,45 +47,70 @@ pub(crate) async fn file(
             shared.recordings.file(known.caller(), recording, file).await?
         }
     };
-    respond(&shared, &parts.method, &parts.headers, &found).await
+    let served = Served {
+        size_bytes: found.size_bytes,
+        tag: found.sha256.clone(),
+        media_type: found.file.container.media_type().to_owned(),
+        disposition: format!("attachment; filename=\"{}\"", found.name),
+    };
+    let read = |range| async { Ok(Body::from_stream(shared.recordings.read(&found, range).await?)) };
+    respond(&parts.method, &parts.headers, &served, read).await
 }
 
-async fn respond(shared: &Shared, method: &Method, asked: &HeaderMap, found: &Found) -> Result<Response, Error> {
-    let tag = format!("\"{}\"", found.sha256);
+/// A file as it is handed out.
+pub(super) struct Served {
+    /// Its size.
+    pub(super) size_bytes: u64,
+    /// What tells it from any other, in characters that an ETag may have.
+    pub(super) tag: String,
+    /// Its media type.
+    pub(super) media_type: String,
+    /// What a browser is to do with it, and by which name.
+    pub(super) disposition: String,
+}
+
+/// Answers with a file, or the part of it that is wanted.
+pub(super) async fn respond<F, R>(
+    method: &Method,
+    asked: &HeaderMap,
+    served: &Served,
+    read: F,
+) -> Result<Response, Error>
+where
+    F: FnOnce(Range<u64>) -> R,
+    R: Future<Output = Result<Body, Refusal>>,
+{
+    let tag = format!("\"{}\"", served.tag);
     if has_tag(asked, IF_NONE_MATCH, &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, headers(found, &tag)).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, headers(served, &tag)).into_response());
     }
     // Ranges are defined for GET alone, and a part only of the file that the client has the rest of.
     let is_same_file = asked.get(IF_RANGE).is_none_or(|had| had.as_bytes() == tag.as_bytes());
     let wanted = match asked.get(RANGE).filter(|_| method == Method::GET && is_same_file) {
-        Some(range) => range_of(range, found.size_bytes),
+        Some(range) => range_of(range, served.size_bytes),
         None => Wanted::Whole,
     };
     let (status, range) = match wanted {
-        Wanted::Whole => (StatusCode::OK, 0..found.size_bytes),
+        Wanted::Whole => (StatusCode::OK, 0..served.size_bytes),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::Nothing => return Ok(unsatisfiable(found.size_bytes)),
+        Wanted::Nothing => return Ok(unsatisfiable(served.size_bytes)),
     };
-    let mut response = if method == Method::HEAD {
-        Response::new(Body::empty())
-    } else {
-        Response::new(Body::from_stream(shared.recordings.read(found, range.clone()).await?))
-    };
+    let body = if method == Method::HEAD { Body::empty() } else { read(range.clone()).await? };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().extend(headers(found, &tag));
+    response.headers_mut().extend(headers(served, &tag));
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     if status == StatusCode::PARTIAL_CONTENT {
-        let place = format!("bytes {}-{}/{}", range.start, range.end - 1, found.size_bytes);
+        let place = format!("bytes {}-{}/{}", range.start, range.end - 1, served.size_bytes);
         response.headers_mut().insert(CONTENT_RANGE, value(place));
     }
     Ok(response)
 }
 
-fn headers(found: &Found, tag: &str) -> HeaderMap {
-    let disposition = format!("attachment; filename=\"{}\"", found.name);
+fn headers(served: &Served, tag: &str) -> HeaderMap {
     let all: [(HeaderName, HeaderValue); 5] = [
-        (CONTENT_TYPE, HeaderValue::from_static(found.file.container.media_type())),
-        (CONTENT_DISPOSITION, value(disposition)),
+        (CONTENT_TYPE, value(served.media_type.clone())),
+        (CONTENT_DISPOSITION, value(served.disposition.clone())),
         (ETAG, value(tag.to_owned())),
         (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
         // Whoever is deleted or put out is to find nothing in a cache; the tag makes asking again cheap.
