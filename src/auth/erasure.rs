@@ -1,0 +1,200 @@
+//! Having everything deleted, with a receipt.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Access, Auth};
+use crate::domain::{LoginChange, Refusal, Role, Time, UserId};
+use crate::store::Belongings;
+
+/// Messages that are deleted in one go.
+const BATCH: u32 = 200;
+/// Deletions that one sweep takes up again.
+const UNFINISHED: u32 = 20;
+/// After this time a deletion that has not come to its end is taken up by somebody else: the server that did it has stopped.
+const LOST_MS: i64 = 10 * 60 * 1000;
+
+/// By what an account's owner shows once more who they are.
+#[derive(Clone, Default)]
+pub struct Again {
+    /// The password.
+    pub password: Option<String>,
+    /// A code of an app, or for recovery.
+    pub code: Option<String>,
+}
+
+/// What was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// Which.
+    #[schema(value_type = String, format = Uuid)]
+    pub receipt_id: Uuid,
+    /// Who they were.
+    pub user_id: UserId,
+    /// When it was done.
+    pub deleted_at: Time,
+    /// How many of what.
+    pub deleted: Deleted,
+    /// What is not.
+    pub kept: Kept,
+}
+
+/// How many of what were deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Deleted {
+    /// There was an account: name, e-mail address, password, second factors.
+    pub account: bool,
+    /// Messages; others see that there was one.
+    pub messages: u64,
+    /// Files.
+    pub files: u64,
+    /// Logins.
+    pub sessions: u64,
+    /// Passkeys.
+    pub passkeys: u64,
+    /// Blocks, both ways.
+    pub blocks: u64,
+    /// Stream keys.
+    pub stream_keys: u64,
+    /// Memberships of rooms.
+    pub memberships: u64,
+    /// Rooms that another admin owns now.
+    pub rooms_passed_on: u64,
+    /// Rooms that nobody keeps in order any more, and that can only be read.
+    pub rooms_archived: u64,
+}
+
+/// What was not deleted, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// Pieces of evidence in cases of moderation.
+    pub evidence: u64,
+    /// When the last of it is deleted; `null`: there is none.
+    pub evidence_until: Option<Time>,
+}
+
+/// A receipt that can be verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedReceipt {
+    /// What it says.
+    pub receipt: Receipt,
+    /// The same, letter by letter as it was signed.
+    pub signed: String,
+    /// Ed25519 (RFC 8032) over the bytes of `signed`, in hexadecimal.
+    pub signature: String,
+    /// With what it is verified, in hexadecimal.
+    pub public_key: String,
+}
+
+impl Auth {
+    /// Deletes somebody and all that is theirs.
+    ///
+    /// # Errors
+    /// `rate_limited`, `bad_credentials` (an account shows its password or a code once more), `internal`; what has begun goes on then.
+    pub async fn erase(&self, access: &Access, again: Again) -> Result<SignedReceipt, Refusal> {
+        let caller = &access.caller;
+        if let Some(account) = self.0.store.account(caller.user.id).await? {
+            match (again.password, again.code) {
+                (Some(password), _) => self.check_password(&account, &password, caller).await?,
+                (None, Some(code)) => self.take_code(&account, &code, caller.address).await?,
+                (None, None) => return Err(Refusal::BadCredentials),
+            }
+        }
+        let (auth, user) = (self.clone(), caller.user.id);
+        // To its end even if nobody waits for the receipt.
+        let erasing = tokio::spawn(async move { auth.erase_all(user).await });
+        let receipt = erasing.await.map_err(|error| Refusal::Internal(error.to_string()))??;
+        let signed = serde_json::to_string(&receipt).map_err(|error| Refusal::Internal(error.to_string()))?;
+        let (signature, public_key) = (self.0.keys.sign(&signed), self.0.keys.receipt_key());
+        Ok(SignedReceipt { receipt, signed, signature, public_key })
+    }
+
+    /// With what receipts are verified: an Ed25519 key in hexadecimal.
+    pub fn receipt_key(&self) -> String {
+        self.0.keys.receipt_key()
+    }
+
+    /// Takes up deletions that a stop has interrupted.
+    pub(super) async fn finish_erasures(&self, now: Time) -> Result<(), Refusal> {
+        let lost = Time::from_ms(now.as_ms() - LOST_MS);
+        for user in self.0.store.unfinished_erasures(lost, UNFINISHED).await? {
+            self.erase_all(user).await?;
+        }
+        Ok(())
+    }
+
+    async fn erase_all(&self, user: UserId) -> Result<Receipt, Refusal> {
+        let store = &self.0.store;
+        for family in store.begin_erasure(user, Time::now()).await? {
+            self.changed(LoginChange::Revoked(family));
+        }
+        // What others came by in their name: streams by keys of theirs.
+        self.changed(LoginChange::Reached(user));
+        let (rooms_passed_on, rooms_archived) = self.pass_rooms_on(user).await?;
+        let messages = self.erase_messages(user).await?;
+        let files = store.count_files_of(user).await?;
+        store.doom_attachments_of(user).await?;
+        let Belongings { logins, passkeys, blocks, stream_keys, memberships, account } =
+            store.erase_belongings(user).await?;
+        let (evidence, evidence_until) = store.evidence_about(user).await?;
+        let deleted_at = Time::now();
+        store.end_erasure(user, deleted_at).await?;
+        tracing::info!(%user, messages, "somebody had everything deleted");
+        let deleted = Deleted {
+            account,
+            messages,
+            files,
+            sessions: logins,
+            passkeys,
+            blocks,
+            stream_keys,
+            memberships,
+            rooms_passed_on,
+            rooms_archived,
+        };
+        let kept = Kept { evidence, evidence_until };
+        Ok(Receipt { receipt_id: Uuid::now_v7(), user_id: user, deleted_at, deleted, kept })
+    }
+
+    /// Deletes the messages one by one, as events of their rooms: who reads them sees them go.
+    async fn erase_messages(&self, user: UserId) -> Result<u64, Refusal> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let batch = self.0.store.own_messages(user, after, BATCH).await?;
+            let Some(last) = batch.last() else { break };
+            after = Some(last.id);
+            for message in &batch {
+                match self.0.store.expire_message(message.room, message.id, user).await {
+                    Ok(_) => count += 1,
+                    // Somebody else was first, or its room is gone.
+                    Err(Refusal::NotFound) => {}
+                    Err(refusal) => return Err(refusal),
+                }
+            }
+        }
+        self.0.store.empty_messages(user).await?;
+        Ok(count)
+    }
+
+    /// Gives rooms that they own to who comes next, and puts away those where nobody does. How many of each.
+    async fn pass_rooms_on(&self, user: UserId) -> Result<(u64, u64), Refusal> {
+        let (mut after, mut passed, mut archived) = (None, 0, 0);
+        loop {
+            let rooms = self.0.store.own_rooms(user, after, BATCH).await?;
+            let Some(last) = rooms.last() else { return Ok((passed, archived)) };
+            after = Some(last.id);
+            for room in rooms.iter().filter(|room| room.role == Role::Owner) {
+                if let Some(heir) = self.0.store.heir_of_room(room.id, user).await? {
+                    self.0.store.set_member_role(room.id, heir, Role::Owner, None).await?;
+                    passed += 1;
+                } else {
+                    self.0.store.orphan_room(room.id, Time::now()).await?;
+                    archived += 1;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Deleting all that is somebody's, and giving it out: over all tables.
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{
+    Error, Store,
+    pool::{execute, execute_now, on_pool, on_tx},
+};
+use crate::domain::{FamilyId, MessageId, Role, RoomId, Time, UserId, user::AgeLevel};
+
+/// By what name somebody goes who had everything deleted.
+const NOBODY: &str = "deleted";
+
+/// What was somebody's besides their messages and files, counted as it went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Belongings {
+    /// Logins.
+    pub logins: u64,
+    /// Passkeys.
+    pub passkeys: u64,
+    /// Blocks, both ways.
+    pub blocks: u64,
+    /// Stream keys.
+    pub stream_keys: u64,
+    /// Memberships.
+    pub memberships: u64,
+    /// They had an account.
+    pub account: bool,
+}
+
+/// A message of somebody's, as they get it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnMessage {
+    /// Which.
+    pub id: MessageId,
+    /// Where.
+    pub room: RoomId,
+    /// What it says.
+    pub text: String,
+    /// When.
+    pub at: Time,
+}
+
+/// A room of somebody's, as they get it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRoom {
+    /// Which.
+    pub id: RoomId,
+    /// Its name.
+    pub name: String,
+    /// As what they are there.
+    pub role: Role,
+    /// Since when.
+    pub joined_at: Time,
+}
+
+#[derive(FromRow)]
+struct MessageRow {
+    id: Uuid,
+    room_id: Uuid,
+    text: String,
+    created_at: i64,
+}
+
+#[derive(FromRow)]
+struct RoomRow {
+    id: Uuid,
+    name: String,
+    role: String,
+    joined_at: i64,
+}
+
+impl Store {
+    /// Begins to delete somebody: they can log in no more, and what is left of them goes even if the server stops now. Their logins.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin_erasure(&self, user: UserId, at: Time) -> Result<Vec<FamilyId>, Error> {
+        const MARK: &str =
+            "update users set erased_at = $2, nickname = $3, site_role = 'member', age_level = $4 where id = $1";
+        const LOGINS: &str =
+            "update families set revoked_at = $2 where user_id = $1 and revoked_at is null returning id";
+        let mut tx = self.write.begin().await?;
+        execute!(
+            &mut tx,
+            sqlx::query(MARK).bind(user.as_uuid()).bind(at.as_ms()).bind(NOBODY).bind(AgeLevel::None.as_str())
+        )?;
+        let ended: Vec<Uuid> = on_tx!(&mut tx, db => sqlx::query_scalar(LOGINS)
+            .bind(user.as_uuid()).bind(at.as_ms()).fetch_all(db))?;
+        tx.commit().await?;
+        Ok(ended.into_iter().map(FamilyId::from_uuid).collect())
+    }
+
+    /// Deletes what is somebody's and nobody else's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn erase_belongings(&self, user: UserId) -> Result<Belongings, Error> {
+        let mut tx = self.write.begin().await?;
+        let mut gone = Belongings::default();
+        let id = user.as_uuid();
+        execute!(&mut tx, sqlx::query("delete from recovery_codes where user_id = $1").bind(id))?;
+        gone.passkeys = execute!(&mut tx, sqlx::query("delete from passkeys where user_id = $1").bind(id))?;
+        gone.account = execute!(&mut tx, sqlx::query("delete from accounts where user_id = $1").bind(id))? > 0;
+        gone.logins = execute!(&mut tx, sqlx::query("delete from families where user_id = $1").bind(id))?;
+        gone.blocks =
+            execute!(&mut tx, sqlx::query("delete from blocks where user_id = $1 or blocked_id = $1").bind(id))?;
+        gone.stream_keys = execute!(&mut tx, sqlx::query("delete from stream_keys where created_by = $1").bind(id))?;
+        execute!(&mut tx, sqlx::query("delete from reactions where user_id = $1").bind(id))?;
+        execute!(&mut tx, sqlx::query("delete from poll_votes where user_id = $1").bind(id))?;
+        gone.memberships = execute!(&mut tx, sqlx::query("delete from members where user_id = $1").bind(id))?;
+        execute!(
+            &mut tx,
+            sqlx::query("update messages set sender_nickname = $2 where sender_id = $1").bind(id).bind(NOBODY)
+        )?;
+        tx.commit().await?;
+        Ok(gone)
+    }
+
+    /// All that was somebody's is gone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_erasure(&self, user: UserId, at: Time) -> Result<(), Error> {
+        const SQL: &str = "update users set erasure_done_at = $2 where id = $1";
+        execute_now!(&self.write, sqlx::query(SQL).bind(user.as_uuid()).bind(at.as_ms()))?;
+        Ok(())
+    }
+
+    /// Whose deletion has begun and not come to its end: at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unfinished_erasures(&self, before: Time, limit: u32) -> Result<Vec<UserId>, Error> {
+        const SQL: &str = "select id from users where erased_at < $1 and erasure_done_at is null limit $2";
+        let ids: Vec<Uuid> = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
+            .bind(before.as_ms()).bind(i64::from(limit)).fetch_all(db))?;
+        Ok(ids.into_iter().map(UserId::from_uuid).collect())
+    }
+
+    /// Somebody's messages that are not deleted, the oldest first, behind one of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn own_messages(
+        &self,
+        user: UserId,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<OwnMessage>, Error> {
+        const SQL: &str = "select id, room_id, text, created_at from messages \
+            where sender_id = $1 and id > $2 and deleted_at is null order by id limit $3";
+        let after = after.map_or(Uuid::nil(), MessageId::as_uuid);
+        let rows: Vec<MessageRow> = on_pool!(&self.write, db => sqlx::query_as(SQL)
+            .bind(user.as_uuid()).bind(after).bind(i64::from(limit)).fetch_all(db))?;
+        let message = |row: MessageRow| OwnMessage {
+            id: MessageId::from_uuid(row.id),
+            room: RoomId::from_uuid(row.room_id),
+            text: row.text,
+            at: Time::from_ms(row.created_at),
+        };
+        Ok(rows.into_iter().map(message).collect())
+    }
+
+    /// Overwrites what is kept of somebody's deleted messages for those who judge them: the text itself. What a case rests on has a copy
+    /// of its own, with its own end.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn empty_messages(&self, user: UserId) -> Result<(), Error> {
+        const SQL: &str = "update messages set text = '', content_hash = $2 where sender_id = $1 and text <> ''";
+        execute_now!(&self.write, sqlx::query(SQL).bind(user.as_uuid()).bind(&[0_u8; 32][..]))?;
+        Ok(())
+    }
+
+    /// Somebody's rooms, behind one of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn own_rooms(&self, user: UserId, after: Option<RoomId>, limit: u32) -> Result<Vec<OwnRoom>, Error> {
+        const SQL: &str = "select r.id, r.name, m.role, m.joined_at from members m join rooms r on r.id = m.room_id \
+            where m.user_id = $1 and r.id > $2 order by r.id limit $3";
+        let after = after.map_or(Uuid::nil(), RoomId::as_uuid);
+        let rows: Vec<RoomRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
+            .bind(user.as_uuid()).bind(after).bind(i64::from(limit)).fetch_all(db))?;
+        let room = |row: RoomRow| {
+            Ok(OwnRoom {
+                id: RoomId::from_uuid(row.id),
+                name: row.name,
+                role: Role::parse(&row.role).ok_or(Error::Unreadable(row.role))?,
+                joined_at: Time::from_ms(row.joined_at),
+            })
+        };
+        rows.into_iter().map(room).collect()
+    }
+
+    /// Who is to own a room after its owner: the highest role below, for the longest time. `None`: nobody keeps order there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn heir_of_room(&self, room: RoomId, owner: UserId) -> Result<Option<UserId>, Error> {
+        const SQL: &str = "select user_id from members where room_id = $1 and user_id <> $2 and role in ('owner', 'admin') \
+            order by case role when 'owner' then 0 else 1 end, joined_at limit 1";
+        let heir: Option<Uuid> = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
+            .bind(room.as_uuid()).bind(owner.as_uuid()).fetch_optional(db))?;
+        Ok(heir.map(UserId::from_uuid))
+    }
+
+    /// Puts a room away for good that nobody owns any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn orphan_room(&self, room: RoomId, at: Time) -> Result<(), Error> {
+        const SQL: &str =
+            "update rooms set archived_at = $2, revision = revision + 1 where id = $1 and archived_at is null";
+        execute_now!(&self.write, sqlx::query(SQL).bind(room.as_uuid()).bind(at.as_ms()))?;
+        Ok(())
+    }
+
+    /// How many files somebody has sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_files_of(&self, user: UserId) -> Result<u64, Error> {
+        const SQL: &str = "select count(*) from attachments where uploader_id = $1";
+        let count: i64 = on_pool!(&self.read, db => sqlx::query_scalar(SQL).bind(user.as_uuid()).fetch_one(db))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// How much evidence there is in cases about somebody, and when the last of it expires.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn evidence_about(&self, user: UserId) -> Result<(u64, Option<Time>), Error> {
+        const SQL: &str =
+            "select count(*), max(e.expires_at) from evidence e join cases c on c.id = e.case_id where c.user_id = $1";
+        let (count, until): (i64, Option<i64>) =
+            on_pool!(&self.read, db => sqlx::query_as(SQL).bind(user.as_uuid()).fetch_one(db))?;
+        Ok((u64::try_from(count).unwrap_or(0), until.map(Time::from_ms)))
+    }
+}

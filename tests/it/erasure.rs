@@ -1,0 +1,193 @@
+//! Having everything deleted, and taking everything along.
+
+use std::time::Duration;
+
+use parlor::domain::{
+    FamilyId, Time, UserId,
+    user::{AgeLevel, Username},
+};
+use parlor::store::{NewAccount, Trace};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::accounts::register;
+use crate::harness::{Person, Server, until};
+use crate::store::{Database, on_both_databases, person, room, send};
+use parlor::domain::Visibility;
+
+on_both_databases!(a_name_is_one_accounts_alone, codes_are_used_up, what_is_somebodys_goes, a_proof_is_spent_once,);
+
+const PASSWORD: &str = "correct horse battery";
+
+async fn erase(person: &Person, body: Option<Value>) -> crate::harness::Answer {
+    person.ask(Method::DELETE, "/auth/me", body).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_goes_leaves_nothing_but_a_receipt() {
+    let server = Server::start().await;
+    let ada = register(&server, "ada").await;
+    let bea = server.enter("bea").await;
+    let room = ada.create_room("group", "public").await;
+    let (mut reader, _) = bea.connect_to(&room).await;
+    let (mut writer, _) = ada.connect_to(&room).await;
+    let message = writer.say(&room, "1", "a word that nobody is to find").await;
+    reader.next_of("new_message").await;
+    erase(&ada, None).await.refused(401, "bad_credentials");
+    erase(&ada, Some(json!({"password": "wrong wrong"}))).await.refused(401, "bad_credentials");
+    let signed = erase(&ada, Some(json!({"password": PASSWORD}))).await.expect(StatusCode::OK);
+    let receipt = &signed["receipt"];
+    assert_eq!((&receipt["deleted"]["messages"], &receipt["deleted"]["account"]), (&json!(1), &json!(true)));
+    assert_eq!((&receipt["deleted"]["roomsArchived"], &receipt["kept"]["evidence"]), (&json!(1), &json!(0)));
+    let said: Value = serde_json::from_str(signed["signed"].as_str().unwrap()).unwrap();
+    assert_eq!(&said, receipt);
+    let key = server.anonymous().get("/api/v1/auth/receipt-key").await.expect(StatusCode::OK);
+    assert_eq!(key["publicKey"], signed["publicKey"]);
+    let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, unhex(&key["publicKey"]));
+    key.verify(signed["signed"].as_str().unwrap().as_bytes(), &unhex(&signed["signature"])).unwrap();
+    let gone = reader.next_of("message_deleted").await;
+    assert_eq!(gone["data"]["messageId"], message["data"]["message"]["id"]);
+    assert_eq!(writer.closed().await.0, 4401);
+    ada.get("/auth/me").await.refused(401, "token_invalid");
+    let login = json!({"username": "ada", "password": PASSWORD});
+    server.anonymous().post("/auth/login", login).await.refused(401, "bad_credentials");
+    let history = bea.get(&format!("/rooms/{room}/messages")).await.expect(StatusCode::OK).to_string();
+    assert!(!history.contains("nobody is to find") && !history.contains("\"ada\""), "{history}");
+    register(&server, "ada").await;
+    let folder = server.stop().await;
+    let rows = texts_in(&folder.path().join("data/parlor.db")).await;
+    assert!(!rows.iter().any(|text| text.contains("nobody is to find")), "{rows:?}");
+}
+
+/// Every text that the tables of rooms still hold.
+async fn texts_in(file: &std::path::Path) -> Vec<String> {
+    use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
+    let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let sql = "select text from messages union all select body from events union all select text from message_versions";
+    sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+}
+
+fn unhex(text: &Value) -> Vec<u8> {
+    let text = text.as_str().unwrap();
+    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_goes_to_its_next_admin() {
+    let server = Server::start().await;
+    let (ada, bea) = (server.enter("ada").await, server.enter("bea").await);
+    let room = ada.create_room("group", "public").await;
+    bea.connect_to(&room).await.0.close().await;
+    let path = format!("/rooms/{room}/members/{}/role", bea.id);
+    ada.ask(Method::PUT, &path, Some(json!({"role": "admin"}))).await.expect(StatusCode::NO_CONTENT);
+    let signed = erase(&ada, None).await.expect(StatusCode::OK);
+    assert_eq!(signed["receipt"]["deleted"]["roomsPassedOn"], 1);
+    until("the room has another owner", async || {
+        let members = bea.get(&format!("/rooms/{room}/members")).await.expect(StatusCode::OK);
+        (members["members"][0]["role"] == "owner").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_can_be_taken_along() {
+    let server = Server::start().await;
+    let ada = register(&server, "ada").await;
+    let room = ada.create_room("group", "public").await;
+    let (mut socket, _) = ada.connect_to(&room).await;
+    for number in 0..3 {
+        socket.say(&room, &number.to_string(), &format!("word {number}, \"quoted\"")).await;
+    }
+    let all = ada.get("/auth/me/export").await;
+    assert!(all.header("content-disposition").starts_with("attachment"));
+    let all = all.expect(StatusCode::OK);
+    assert_eq!((&all["user"]["id"], &all["account"]["username"]), (&json!(ada.id), &json!("ada")));
+    assert_eq!((&all["rooms"][0]["roomId"], &all["rooms"][0]["role"]), (&json!(room), &json!("owner")));
+    let texts: Vec<_> = all["messages"].as_array().unwrap().iter().map(|it| it["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["word 0, \"quoted\"", "word 1, \"quoted\"", "word 2, \"quoted\""]);
+    assert_eq!((all["sessions"].as_array().unwrap().len(), &all["blocks"]), (1, &json!([])));
+    let fresh = server.enter("bea").await.get("/auth/me/export").await.expect(StatusCode::OK);
+    assert_eq!((&fresh["messages"], &fresh["account"]), (&json!([]), &Value::Null));
+}
+
+fn account<'a>(user: UserId, username: &'a Username, upgraded: bool) -> NewAccount<'a> {
+    NewAccount { user, username, password_hash: "$argon2id$", email: None, upgraded, at: Time::now() }
+}
+
+async fn a_name_is_one_accounts_alone(database: Database) {
+    let (store, _events) = database.open().await;
+    let name = |name: &str| Username::parse(name).unwrap();
+    let (ada, other) = (UserId::new(), UserId::new());
+    assert!(store.create_account(&account(ada, &name("Ada"), false)).await.unwrap());
+    assert!(!store.create_account(&account(other, &name("aDA"), false)).await.unwrap());
+    assert!(store.user(other).await.unwrap().is_none(), "nothing is kept of who did not get the name");
+    let found = store.account_of_name(&name("ADA").key()).await.unwrap().unwrap();
+    assert_eq!((found.user, found.username.as_str()), (ada, "Ada"));
+    let bea = person(&store, "bea").await;
+    assert!(!store.create_account(&account(bea.id, &name("ada"), true)).await.unwrap());
+    assert!(store.create_account(&account(bea.id, &name("queen"), true)).await.unwrap());
+    assert_eq!(store.user(bea.id).await.unwrap().unwrap().user.nickname, "queen");
+    assert!(!store.create_account(&account(bea.id, &name("second"), true)).await.unwrap());
+    assert!(store.set_password(ada, "$argon2id$", "other", Time::now()).await.unwrap());
+    assert!(!store.set_password(ada, "$argon2id$", "third", Time::now()).await.unwrap());
+    assert_eq!(store.age_level(ada).await.unwrap(), Some(AgeLevel::SelfDeclared));
+    assert!(store.set_age_level(ada, AgeLevel::Verified).await.unwrap());
+    assert_eq!(store.age_level(ada).await.unwrap(), Some(AgeLevel::Verified));
+    store.close().await;
+}
+
+async fn codes_are_used_up(database: Database) {
+    let (store, _events) = database.open().await;
+    let (ada, name) = (UserId::new(), Username::parse("ada").unwrap());
+    store.create_account(&account(ada, &name, false)).await.unwrap();
+    assert!(!store.begin_totp(ada, 5, &[], Time::now()).await.unwrap(), "there is no secret");
+    assert!(store.want_totp(ada, b"sealed").await.unwrap());
+    assert!(!store.use_totp(ada, 5).await.unwrap(), "codes are not in force");
+    assert!(store.begin_totp(ada, 5, &[vec![1], vec![2]], Time::now()).await.unwrap());
+    assert!(!store.want_totp(ada, b"another").await.unwrap());
+    assert!(!store.use_totp(ada, 5).await.unwrap() && !store.use_totp(ada, 4).await.unwrap());
+    assert!(store.use_totp(ada, 6).await.unwrap() && !store.use_totp(ada, 6).await.unwrap());
+    assert!(store.use_recovery_code(ada, &[1], Time::now()).await.unwrap());
+    assert!(!store.use_recovery_code(ada, &[1], Time::now()).await.unwrap());
+    assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 1);
+    store.end_totp(ada).await.unwrap();
+    assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 0);
+    store.close().await;
+}
+
+async fn what_is_somebodys_goes(database: Database) {
+    let (store, _events) = database.open().await;
+    let (ada, bea) = (person(&store, "ada").await, person(&store, "bea").await);
+    let place = room(&store, &ada, Visibility::Public).await;
+    send(&store, place, &ada, "1", "hello").await;
+    let family = FamilyId::new();
+    let idle = Duration::from_secs(60);
+    store.create_family(family, ada.id, b"hash", Trace::default(), Time::now(), idle).await.unwrap();
+    store.block(bea.id, ada.id, Time::now()).await.unwrap();
+    let messages = store.own_messages(ada.id, None, 10).await.unwrap();
+    assert_eq!((messages.len(), store.own_rooms(ada.id, None, 10).await.unwrap().len()), (1, 1));
+    let begun = Time::now();
+    assert_eq!(store.begin_erasure(ada.id, begun).await.unwrap(), [family]);
+    let later = Time::from_ms(begun.as_ms() + 1);
+    assert_eq!(store.unfinished_erasures(later, 10).await.unwrap(), [ada.id]);
+    store.expire_message(place, messages[0].id, ada.id).await.unwrap();
+    store.empty_messages(ada.id).await.unwrap();
+    let gone = store.erase_belongings(ada.id).await.unwrap();
+    assert_eq!((gone.logins, gone.blocks, gone.memberships, gone.account), (1, 1, 1, false));
+    store.end_erasure(ada.id, Time::now()).await.unwrap();
+    assert_eq!(store.unfinished_erasures(later, 10).await.unwrap(), []);
+    assert_eq!(store.user(ada.id).await.unwrap().unwrap().user.nickname, "deleted");
+    assert_eq!(store.own_messages(ada.id, None, 10).await.unwrap(), []);
+    store.close().await;
+}
+
+async fn a_proof_is_spent_once(database: Database) {
+    let (store, _events) = database.open().await;
+    let until = Time::now().after(Duration::from_secs(60));
+    assert!(store.spend_proof(b"one", until).await.unwrap());
+    assert!(!store.spend_proof(b"one", until).await.unwrap());
+    assert!(store.spend_proof(b"two", until).await.unwrap());
+    assert_eq!(store.sweep_proofs(Time::now()).await.unwrap(), 0);
+    assert_eq!(store.sweep_proofs(until.after(Duration::from_secs(1))).await.unwrap(), 2);
+    store.close().await;
+}
