@@ -59,6 +59,11 @@ impl Shard {
         if let Some(peer) = self.peers.get(key) {
             let call = peer.call;
             self.work_for(call, step);
+            if !matches!(step, Step::Repair | Step::LookAfter | Step::Forward)
+                && let Some(until_us) = self.calm_until_us.get_mut(key)
+            {
+                *until_us = 0;
+            }
         }
     }
 
@@ -178,6 +183,7 @@ impl Shard {
         if self.dirty.last() != last {
             self.cursor = 0;
         }
+        self.calm_until_us.clear();
         self.unsettled.retain(|key| peers.contains(key));
         self.untold.retain(|key| peers.contains(key));
         // Whose turn it was in the midst of them is not known.

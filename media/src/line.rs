@@ -10,7 +10,7 @@ const START_BPS: u64 = 600_000;
 /// Of what a line bears, this share, in percent, is given to media: packets are sent again, and reports need room too.
 const MEDIA_PCT: u64 = 95;
 /// A line that bears all that is asked of it is looked at this often; one that is looked at more closely, in each tick.
-const CALM_TICK_US: u64 = 50_000;
+pub(crate) const CALM_TICK_US: u64 = 50_000;
 /// A probe that could not be sent within this time is of no use.
 const PROBE_US: u64 = 200_000;
 
@@ -83,7 +83,12 @@ impl Line {
 
     /// Whether it is time to look at the line.
     pub fn is_due(&self, now_us: u64) -> bool {
-        self.probing.is_some() || self.estimator.seeks() || now_us >= self.ticked_us + CALM_TICK_US
+        now_us >= self.calm_until_us()
+    }
+
+    /// Until when nothing needs to be done for the line as it is now; 0: it is looked at in each tick.
+    pub fn calm_until_us(&self) -> u64 {
+        if self.probing.is_some() || self.estimator.seeks() { 0 } else { self.ticked_us + CALM_TICK_US }
     }
 
     /// Some times in a second: the estimate ages, and a probe may be due.

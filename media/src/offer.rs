@@ -129,6 +129,7 @@ impl Shard {
             session: offer.session.clone(),
             closed_us: None,
             resend_credit: MOST_RESEND_CREDIT,
+            credited_us: now_us,
             fingerprint: offer.fingerprint,
             addr: None,
             addresses: Vec::new(),

@@ -10,6 +10,7 @@ use crate::quality::Quality;
 use crate::rtp::Header;
 use crate::sdp::Extensions;
 use crate::slots::Slot;
+use crate::shard::TICK_US;
 use crate::srtp::{Opener, RolloverWindow, Sealer};
 use crate::track::{Kind, TrackKey};
 use crate::twcc::Arrivals;
@@ -75,8 +76,9 @@ pub(crate) struct Peer {
     pub session: String,
     /// When the client ended the connection.
     pub closed_us: Option<u64>,
-    /// Packets that may be sent again now.
-    pub resend_credit: u16,
+    /// Packets that may be sent again, and since when that is so.
+    pub resend_credit: u64,
+    pub credited_us: u64,
     pub fingerprint: crate::dtls::Fingerprint,
     /// Where to send: the address of the last nominated check.
     pub addr: Option<Path>,
@@ -114,13 +116,20 @@ pub(crate) struct Peer {
 
 /// Packets that may be sent again to one peer: so many at once, and so many more in each tick of 10 ms. 3,200 a second is more
 /// than anybody can lose and still watch, and too little to do harm with.
-pub(crate) const MOST_RESEND_CREDIT: u16 = 512;
-pub(crate) const RESEND_CREDIT_PER_TICK: u16 = 32;
+pub(crate) const MOST_RESEND_CREDIT: u64 = 512;
+const RESEND_CREDIT_PER_TICK: u64 = 32;
 
 /// The round trip assumed before the first report, µs.
 pub(crate) const FIRST_RTT_US: u64 = 100_000;
 
 impl Peer {
+    /// Credit for packets that are sent again grows with time.
+    pub fn renew_credit(&mut self, now_us: u64) {
+        let ticks = now_us.saturating_sub(self.credited_us) / TICK_US;
+        self.credited_us += ticks * TICK_US;
+        self.resend_credit = MOST_RESEND_CREDIT.min(self.resend_credit + ticks * RESEND_CREDIT_PER_TICK);
+    }
+
     /// Whether an offer is this connection's next one, rather than the first of another one.
     pub fn goes_on_with(&self, offer: &crate::sdp::Offer) -> bool {
         self.closed_us.is_none() && self.fingerprint == offer.fingerprint && self.session == offer.session

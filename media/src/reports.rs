@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::fault::Step;
 use crate::inbound::CLOSED_KEPT_US;
 use crate::layer::us_to_ntp;
-use crate::peer::{MOST_RESEND_CREDIT, RESEND_CREDIT_PER_TICK};
+use crate::line::CALM_TICK_US;
 use crate::quality::Direction;
 use crate::shard::{SECOND_US, Shard};
 use crate::track::{Origin, PeerKey, Track};
@@ -32,10 +32,14 @@ pub(crate) fn ntp_at(now_us: u64) -> u64 {
 impl Shard {
     /// Each tick: whatever repairs pictures soonest.
     pub(crate) fn repair(&mut self, now: Instant, now_us: u64) {
+        self.calm_until_us.resize(self.peers.capacity(), 0);
         for key in 0..self.peers.capacity() {
+            // Hundreds of receivers for whom there is nothing to do cost a glance each.
+            if self.calm_until_us[key] > now_us {
+                continue;
+            }
             self.work_for_peer(key, Step::Repair);
             let Some(peer) = self.peers.get_mut(key) else { continue };
-            peer.resend_credit = MOST_RESEND_CREDIT.min(peer.resend_credit + RESEND_CREDIT_PER_TICK);
             if !peer.connected {
                 if let Some(dtls) = peer.dtls.as_mut()
                     && dtls.poll_timeout().is_some_and(|due| due <= now)
@@ -48,7 +52,9 @@ impl Shard {
             if peer.line.as_ref().is_some_and(|line| line.is_due(now_us)) {
                 self.look_after_line(key, now_us);
             }
-            if self.peers[key].sections.is_empty() {
+            let peer = &self.peers[key];
+            if peer.sections.is_empty() {
+                self.calm_until_us[key] = peer.line.as_ref().map_or(now_us + CALM_TICK_US, |line| line.calm_until_us());
                 continue;
             }
             self.scratch.clear();

@@ -252,6 +252,7 @@ impl Shard {
 
     fn on_nack(&mut self, key: PeerKey, ssrc: u32, pairs: &[u8], now_us: u64, resends: &mut usize) {
         let peer = &mut *self.peers[key];
+        peer.renew_credit(now_us);
         let rtt_us = peer.rtt_us;
         let (Some(to), Some(sealer)) = (peer.addr, peer.sealer.as_mut()) else { return };
         let Some(slot) = peer.slots.iter_mut().find(|slot| slot.stream.ssrc == ssrc) else { return };

@@ -143,6 +143,8 @@ pub struct Shard {
     /// Tracks with packets of this tick, and the next receiver of the last of them.
     pub(crate) dirty: Agenda,
     pub(crate) cursor: usize,
+    /// Per place of a peer, until when a tick has nothing to do for it. Whatever happens to a peer ends that.
+    pub(crate) calm_until_us: Vec<u64>,
     /// Peers for whose lines something waits, and when they are looked at next.
     pub(crate) pacing: Agenda,
     pub(crate) pace_us: u64,
@@ -193,6 +195,7 @@ impl Shard {
             unasked: Agenda::default(),
             dirty: Agenda::default(),
             cursor: 0,
+            calm_until_us: Vec::new(),
             pacing: Agenda::default(),
             pace_us: u64::MAX,
             now_us: 0,

@@ -17,7 +17,7 @@ use super::thread::{MOST_BATCHES, Shard};
 const STUN_BELOW: u8 = 4;
 
 impl Shard {
-    /// Keeps in mind which sockets of single peers, and which connections, have something.
+    /// Keeps in mind which sockets and connections have something.
     pub(super) fn note(&mut self, events: &Events) {
         for event in events {
             let token = event.token();
@@ -27,6 +27,8 @@ impl Shard {
                 }
             } else if token.0 >= tcp::FIRST_TOKEN {
                 self.sockets.tcp.wake(token, event.is_readable(), event.is_writable());
+            } else {
+                self.sockets.wake(token);
             }
         }
     }
@@ -88,7 +90,7 @@ impl Shard {
             self.watch.begin(begun);
             let mut emptied = false;
             for _ in 0..MOST_BATCHES {
-                let Some(lane) = self.sockets.lanes.as_ref().and_then(|lanes| lanes.lane(token)) else { break };
+                let Some(lane) = self.sockets.lanes.as_mut().and_then(|lanes| lanes.lane(token)) else { break };
                 match lane.receive(buffers) {
                     Ok(datagrams) => {
                         for (from, bytes) in datagrams {

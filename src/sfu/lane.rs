@@ -148,8 +148,8 @@ impl Lanes {
         self.ready.pop()
     }
 
-    pub fn lane(&self, token: usize) -> Option<&UdpPort> {
-        self.by_token.get(&token).map(|lane| &lane.port)
+    pub fn lane(&mut self, token: usize) -> Option<&mut UdpPort> {
+        self.by_token.get_mut(&token).map(|lane| &mut lane.port)
     }
 
     pub fn len(&self) -> usize {

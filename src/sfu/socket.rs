@@ -6,6 +6,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use mio::{Interest, Registry, Token};
 use parlor_media::{Path, Transmit, Via};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -22,8 +23,10 @@ const MOST_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Bytes for one received message: GRO merges up to 64 KB of datagrams into one.
 const MESSAGE_BYTES: usize = 65_535;
-/// Messages taken in one system call.
-const MESSAGES: usize = if BATCH_SIZE < 16 { BATCH_SIZE } else { 16 };
+/// Messages taken in one system call: 32 on Linux, where a frame of usual size is read, and leaves, as one.
+const MESSAGES: usize = BATCH_SIZE;
+const V4: Token = Token(1);
+const V6: Token = Token(2);
 
 /// One socket and what the kernel lets it do.
 pub(super) struct UdpPort {
@@ -37,6 +40,10 @@ pub(super) struct UdpPort {
     backlog_bytes: usize,
     /// The machine has several addresses of this family: answers must leave from the one that was asked.
     choose_source: bool,
+    /// Something may have come since the socket was found empty.
+    readable: bool,
+    /// The poll tells when there is room to send. Only while something waits for it: each packet that leaves makes room.
+    told_of_room: bool,
 }
 
 impl UdpPort {
@@ -60,12 +67,14 @@ impl UdpPort {
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             choose_source,
+            readable: true,
+            told_of_room: false,
         })
     }
 
     /// Takes one batch of messages; `WouldBlock` when there is none.
     pub fn receive<'a>(
-        &self,
+        &mut self,
         buffers: &'a mut Buffers,
     ) -> io::Result<impl Iterator<Item = (Path, &'a mut [u8])> + use<'a>> {
         let mut slices: [IoSliceMut<'_>; MESSAGES] = {
@@ -73,7 +82,11 @@ impl UdpPort {
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()))
         };
         let mut metas = [RecvMeta::default(); MESSAGES];
-        let count = self.state.recv((&self.socket).into(), &mut slices, &mut metas)?;
+        let received = self.state.recv((&self.socket).into(), &mut slices, &mut metas);
+        if received.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            self.readable = false;
+        }
+        let count = received?;
         let choose_source = self.choose_source;
         // Nobody can be answered at port 0, and the attempt would make the kernel's refusal look like one of GSO.
         let messages = buffers.bytes.chunks_exact_mut(MESSAGE_BYTES).zip(metas).take(count);
@@ -83,6 +96,18 @@ impl UdpPort {
             let path = Path { remote: meta.addr, local, via: Via::Udp };
             bytes[..meta.len].chunks_mut(meta.stride.max(1)).map(move |datagram| (path, datagram))
         }))
+    }
+
+    /// Has the poll tell of room to send from now on if something waits for it, and no more if nothing does.
+    fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let waits = !self.backlog.is_empty();
+        if waits != self.told_of_room {
+            let writable = waits.then_some(Interest::WRITABLE);
+            let interest = writable.map_or(Interest::READABLE, |it| it | Interest::READABLE);
+            registry.reregister(&mut self.socket, token, interest)?;
+            self.told_of_room = waits;
+        }
+        Ok(())
     }
 
     /// Sends a run of datagrams in as few system calls as the kernel allows. What it has no room for waits, in order; answers how
@@ -209,6 +234,38 @@ impl Sockets {
         // A machine without IPv6, or with the port taken in that family alone, serves IPv4.
         let v6 = UdpPort::open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), several(false), shared).ok();
         Ok(Sockets { v4, v6, lanes: shared.then(|| Lanes::new(port)), tcp: Connections::default(), port })
+    }
+
+    /// Has the poll tell of what comes.
+    pub fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.register(&mut self.v4.socket, V4, Interest::READABLE)?;
+        self.v6.as_mut().map_or(Ok(()), |v6| registry.register(&mut v6.socket, V6, Interest::READABLE))
+    }
+
+    /// Has the poll tell of room to send while something waits for it.
+    pub fn watch(&mut self, registry: &Registry) -> io::Result<()> {
+        self.v4.watch(registry, V4)?;
+        self.v6.as_mut().map_or(Ok(()), |v6| v6.watch(registry, V6))
+    }
+
+    /// The poll told of a socket.
+    pub fn wake(&mut self, token: Token) {
+        match (token, self.v6.as_mut()) {
+            (V4, _) => self.v4.readable = true,
+            (V6, Some(v6)) => v6.readable = true,
+            _ => {}
+        }
+    }
+
+    /// Whatever the poll told is forgotten: every socket may have something.
+    pub fn wake_all(&mut self) {
+        [V4, V6].into_iter().for_each(|token| self.wake(token));
+    }
+
+    /// The port of a family, if it may have something.
+    pub fn readable(&mut self, v4: bool) -> Option<&mut UdpPort> {
+        let port = if v4 { Some(&mut self.v4) } else { self.v6.as_mut() };
+        port.filter(|port| port.readable)
     }
 
     pub fn port(&self) -> u16 {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 use parlor_media::dtls::Certificate;
 use parlor_media::{Input, Output};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -26,8 +26,6 @@ use super::{CallEvent, Command, MOST_COMMANDS, OfferError, Offered, ShardHandle,
 use crate::domain::{CallId, ParticipantId, TrackId};
 
 const COMMANDS: Token = Token(0);
-const V4: Token = Token(1);
-const V6: Token = Token(2);
 /// Batches taken from a socket before timers and commands get their turn.
 pub(super) const MOST_BATCHES: usize = 32;
 /// Commands taken before packets get their turn.
@@ -86,10 +84,7 @@ impl Shard {
     ) -> io::Result<(Shard, Arc<Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), COMMANDS)?);
-        poll.registry().register(&mut sockets.v4.socket, V4, Interest::READABLE | Interest::WRITABLE)?;
-        if let Some(v6) = sockets.v6.as_mut() {
-            poll.registry().register(&mut v6.socket, V6, Interest::READABLE | Interest::WRITABLE)?;
-        }
+        sockets.register(poll.registry())?;
         let core = new_core(&config, &certificate)?;
         let shard = Shard {
             core,
@@ -138,6 +133,7 @@ impl Shard {
                 Err(_) => {
                     self.recover();
                     // Edges and wakes of the lost round are gone; what they announced is not.
+                    self.sockets.wake_all();
                     more = true;
                 }
             }
@@ -179,6 +175,10 @@ impl Shard {
         self.offer_backlog();
         self.tapping.offer(&mut self.core);
         self.sweep();
+        if let Err(error) = self.sockets.watch(self.poll.registry()) {
+            // What waits leaves with the next round, and rounds come with every packet and timer.
+            tracing::error!(%error, "a shard is not told when it can send");
+        }
         more
     }
 
@@ -186,8 +186,7 @@ impl Shard {
     fn receive(&mut self, buffers: &mut Buffers, v4: bool) -> bool {
         for _ in 0..MOST_BATCHES {
             let mut begun = Instant::now();
-            let port = if v4 { Some(&self.sockets.v4) } else { self.sockets.v6.as_ref() };
-            let Some(port) = port else { return false };
+            let Some(port) = self.sockets.readable(v4) else { return false };
             match port.receive(buffers) {
                 Ok(datagrams) => {
                     begun = Instant::now();
