@@ -3,16 +3,17 @@
 use std::fmt::Write as _;
 
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
 use super::Shared;
-use super::access::Known;
 use super::download::{Served, respond};
 use super::error::{Error, Path, Problem};
+use super::uploads::known_by;
 use crate::attachments::{Found, Part};
 use crate::domain::FileId;
+use crate::limit::Rule;
 
 /// Whatever a file says, a browser runs nothing of it, loads nothing for it, and takes it for nothing of ours.
 const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
@@ -28,12 +29,10 @@ const RESOURCE_POLICY: header::HeaderName = header::HeaderName::from_static("cro
         (status = 304), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn file(
     State(shared): State<Shared>,
-    known: Known,
     Path(file): Path<FileId>,
-    method: Method,
-    asked: HeaderMap,
+    request: Request,
 ) -> Result<Response, Error> {
-    hand_out(&shared, &known, file, Part::Whole, &method, &asked).await
+    hand_out(&shared, file, Part::Whole, request).await
 }
 
 /// Fetch the small picture of a file (JPEG). `not_found` where there is none.
@@ -46,22 +45,15 @@ pub(crate) async fn file(
         (status = 304), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn thumbnail(
     State(shared): State<Shared>,
-    known: Known,
     Path(file): Path<FileId>,
-    method: Method,
-    asked: HeaderMap,
+    request: Request,
 ) -> Result<Response, Error> {
-    hand_out(&shared, &known, file, Part::Thumbnail, &method, &asked).await
+    hand_out(&shared, file, Part::Thumbnail, request).await
 }
 
-async fn hand_out(
-    shared: &Shared,
-    known: &Known,
-    file: FileId,
-    part: Part,
-    method: &Method,
-    asked: &HeaderMap,
-) -> Result<Response, Error> {
+async fn hand_out(shared: &Shared, file: FileId, part: Part, request: Request) -> Result<Response, Error> {
+    let (mut parts, _) = request.into_parts();
+    let known = known_by(Rule::Download, &mut parts, shared).await?;
     let found = shared.attachments.file(known.caller(), file, part).await?;
     let served = Served {
         size_bytes: found.size_bytes,
@@ -70,7 +62,7 @@ async fn hand_out(
         disposition: disposition(&found),
     };
     let read = |range| async { Ok(Body::from_stream(shared.attachments.read(&found, range).await?)) };
-    let mut response = respond(method, asked, &served, read).await?;
+    let mut response = respond(&parts.method, &parts.headers, &served, read).await?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
     response.headers_mut().insert(RESOURCE_POLICY, HeaderValue::from_static("same-site"));
     Ok(response)

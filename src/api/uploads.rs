@@ -174,7 +174,7 @@ pub(crate) async fn offset(State(shared): State<Shared>, known: Known, Path(file
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn append(State(shared): State<Shared>, Path(file): Path<FileId>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
-    let taken = match sender(&mut parts, &shared).await {
+    let taken = match known_by(Rule::UploadPart, &mut parts, &shared).await {
         Ok(known) => take_part(&shared, known.caller(), file, &parts.headers, body).await,
         Err(error) => Err(error),
     };
@@ -185,12 +185,12 @@ pub(crate) async fn append(State(shared): State<Shared>, Path(file): Path<FileId
     }))
 }
 
-/// Whoever sends a part: a file has many, so they count by themselves.
-async fn sender(parts: &mut Parts, shared: &Shared) -> Result<Known, Error> {
+/// Whoever the request's token names. Requests of which one deed takes many count by a rule of their own.
+pub(super) async fn known_by(rule: Rule, parts: &mut Parts, shared: &Shared) -> Result<Known, Error> {
     let Ok(client) = Client::from_request_parts(parts, shared).await;
     let Some(token) = bearer(parts) else { return Known::of(parts, &client, shared).await };
     let access = verify(token, &client, shared).await?;
-    shared.limits.check(Rule::UploadPart, &access.caller)?;
+    shared.limits.check(rule, &access.caller)?;
     Ok(Known(access))
 }
 

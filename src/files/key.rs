@@ -11,6 +11,12 @@ pub enum Key {
     Recording(RecordingId, FileId),
     /// Who spoke when in a recording.
     Speakers(RecordingId),
+    /// A file of a message.
+    Attachment(FileId),
+    /// The small picture of a file of a message.
+    Thumbnail(FileId),
+    /// A piece of a file of a message, as long as its upload goes on.
+    Piece(FileId, Uuid),
     /// What the check writes and deletes.
     Probe,
 }
@@ -26,6 +32,9 @@ impl Key {
             Self::Speakers(recording) => {
                 vec!["recordings".to_owned(), recording.to_string(), "speakers".to_owned()]
             }
+            Self::Attachment(file) => vec!["attachments".to_owned(), file.to_string()],
+            Self::Thumbnail(file) => vec!["thumbnails".to_owned(), file.to_string()],
+            Self::Piece(file, piece) => vec!["uploads".to_owned(), file.to_string(), piece.to_string()],
             Self::Probe => vec![format!("probe-{}", std::process::id())],
         }
     }

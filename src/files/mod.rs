@@ -1,4 +1,4 @@
-//! What is too large for the database: recordings and evidence, in a folder of this machine or in an S3 bucket.
+//! What is too large for the database: recordings, evidence and what people send each other, in a folder of this machine or in an S3 bucket.
 //!
 //! A file is put once, whole or not at all, and never changes afterwards. Its place follows from its [`Key`], which is made of ids:
 //! nothing that anybody wrote ever becomes part of a path.

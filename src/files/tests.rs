@@ -67,7 +67,15 @@ fn no_key_climbs_out() {
     {
         let id = Uuid::from_u128(number);
         let (recording, file) = (RecordingId::from_uuid(id), FileId::from_uuid(id));
-        for key in [Key::Evidence(id), Key::Recording(recording, file), Key::Speakers(recording), Key::Probe] {
+        for key in [
+            Key::Evidence(id),
+            Key::Recording(recording, file),
+            Key::Speakers(recording),
+            Key::Attachment(file),
+            Key::Thumbnail(file),
+            Key::Piece(file, id),
+            Key::Probe,
+        ] {
             let path = files.path(key).unwrap();
             let inside = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
             let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '/');
