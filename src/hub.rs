@@ -5,6 +5,7 @@
 //! told twice.
 
 mod fan;
+mod mending;
 mod outbox;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ use crate::domain::{
     Addressee, Caller, Event, FamilyId, LoginChange, Notice, Refusal, RoomId, Session, SessionChange, SessionId,
     SiteRole, Told, User, UserId, room::Entered,
 };
-use crate::metrics::{SESSIONS_LOST, SOCKETS};
+use crate::metrics::{FRAMES_OUT, SESSIONS_LOST, SOCKETS};
 use crate::proto::{CloseCode, GoAway, ServerBody, ServerFrame};
 use fan::{Fan, Found};
 use outbox::Lane;
@@ -59,6 +60,10 @@ struct Inner {
     /// Unbounded, yet no longer than three times the list of sessions: each is lost, resumed or ended.
     changes: mpsc::UnboundedSender<SessionChange>,
     attempts: AtomicU64,
+    /// Found once: it is counted for each frame of each socket.
+    frames_out: metrics::Counter,
+    /// Where to tell of rooms in which an event was missed.
+    gaps: Mutex<Option<mpsc::UnboundedSender<RoomId>>>,
 }
 
 #[derive(Default)]
@@ -108,6 +113,8 @@ impl Hub {
             rooms: Mutex::default(),
             changes,
             attempts: AtomicU64::new(0),
+            frames_out: metrics::counter!(FRAMES_OUT),
+            gaps: Mutex::default(),
         };
         let hub = Self(Arc::new(inner));
         tokio::spawn(hub.clone().run(subscription));
@@ -261,6 +268,9 @@ impl Hub {
                 self.notify(&Notice::to_user(*user, Told::Banned { reason: reason.clone(), until: *until }));
                 self.close_where(CloseCode::Removed, |live| live.user == *user);
             }
+            LoginChange::Reused { user, device } => {
+                self.notify(&Notice::to_user(*user, Told::LoginReused { device: device.clone() }));
+            }
             // Their sockets go with their logins.
             LoginChange::Reached(_) => {}
             LoginChange::SiteRole(user, role) => {
@@ -288,6 +298,10 @@ impl Hub {
             return;
         }
         let Some(live) = sessions.remove(id) else { return };
+        // A socket that nobody has closed with a word of its own.
+        if let Some(lane) = &live.lane {
+            lane.close(CloseCode::Normal);
+        }
         // Before the change is told, so that whoever takes a seat now either sees it or is found.
         live.over.store(true, Ordering::Release);
         let gauge = if live.lane.is_some() { SOCKETS } else { SESSIONS_LOST };
@@ -342,7 +356,13 @@ impl Hub {
     fn tell(&self, event: &Arc<Event>) {
         let fan = self.rooms().get(&event.room).cloned();
         let Some(fan) = fan else { return };
-        let over = fan.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
+        let (over, gap) = {
+            let mut fan = fan.lock().unwrap_or_else(PoisonError::into_inner);
+            (fan.tell(event), fan.take_gap())
+        };
+        if gap {
+            self.tell_gap(event.room);
+        }
         if over.is_empty() {
             return;
         }
@@ -374,6 +394,9 @@ impl Hub {
         let fan = rooms.entry(room).or_default().clone();
         let mut fan = fan.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut fan);
+        if fan.take_gap() {
+            self.tell_gap(room);
+        }
         if fan.is_empty() {
             rooms.remove(&room);
         }

@@ -1,6 +1,7 @@
 //! Parlor wires its modules here, bottom first.
 
 pub mod api;
+pub mod attachments;
 pub mod auth;
 pub mod bus;
 pub mod chat;
@@ -15,7 +16,10 @@ pub mod limit;
 pub mod matching;
 pub mod metrics;
 pub mod moderation;
+pub mod nodes;
 mod open_files;
+pub mod presence;
+pub mod previews;
 pub mod proto;
 pub mod recording;
 pub mod rooms;
@@ -35,16 +39,21 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use attachments::Attachments;
 use auth::Auth;
 use bus::Bus;
-use chat::Chat;
+use chat::{Chat, Reading};
 use config::{Config, SECRET_BYTES};
+use domain::{NodeId, peer::PeerWord};
 use files::Files;
 use hub::Hub;
 use limit::Limits;
 use matching::Matching;
 use moderation::{Moderation, Policy};
+use nodes::Nodes;
 use parlor_turn::{Directory, TurnServer};
+use presence::Presence;
+use previews::Previews;
 use recording::Recordings;
 use rooms::Rooms;
 use sfu::{CallEvent, Sfu, Taps};
@@ -64,6 +73,7 @@ pub struct Running {
     served: api::Served,
     core: Core,
     recordings: Recordings,
+    attachments: Attachments,
     moderation: Moderation,
     sfu: Sfu,
     figures: JoinHandle<()>,
@@ -90,6 +100,8 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let Taps { samples, recorded } = taps;
     let core = Core::start(core_config(&config, secret.clone()), sfu.clone(), call_events).await?;
     let moderation = start_moderation(&config, policy, &core, files.clone(), sfu.clone(), samples)?;
+    let previews = Previews::new(config.previews.clone(), core.limits.clone())?;
+    let attachments = start_attachments(&config, &core, files.clone())?;
     let recordings = start_recordings(&config, &core, files, sfu.clone(), recorded, &secret)?;
     let (turn, ice) = start_turn(&config, &sfu, &secret)?;
     let figures = tokio::spawn(figures::keep_reading(sfu.clone(), turn, recorder.clone()));
@@ -103,8 +115,12 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
         auth: auth.clone(),
         rooms: rooms.clone(),
         chat: chat.clone(),
+        reading: core.reading.clone(),
+        presence: core.presence.clone(),
         matching: matching.clone(),
         recordings: recordings.clone(),
+        attachments: attachments.clone(),
+        previews,
         moderation: moderation.clone(),
         hub: hub.clone(),
         limits: limits.clone(),
@@ -114,7 +130,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     };
     let served = api::serve(app, listener)?;
     tracing::info!(%address, media_ports = ?sfu.ports(), "serving");
-    Ok(Running { address, page_url, admin_link, served, core, recordings, moderation, sfu, figures })
+    Ok(Running { address, page_url, admin_link, served, core, recordings, attachments, moderation, sfu, figures })
 }
 
 /// The addresses of this machine's interfaces now; none when the system does not say them.
@@ -166,6 +182,14 @@ fn start_moderation(
     Moderation::start(&config.moderation(), policy, ground, samples).context("pictures cannot be looked at")
 }
 
+fn start_attachments(config: &Config, core: &Core, files: Files) -> anyhow::Result<Attachments> {
+    let ground =
+        attachments::Ground { store: core.store.clone(), files, bus: core.bus.clone(), limits: core.limits.clone() };
+    let folder = config.uploads_folder();
+    Attachments::start(&config.files, &config.recording.ffmpeg, &folder, ground)
+        .with_context(|| format!("the folder of uploads {} cannot be used", folder.display()))
+}
+
 fn start_recordings(
     config: &Config,
     core: &Core,
@@ -187,6 +211,9 @@ fn core_config(config: &Config, secret: Vec<u8>) -> CoreConfig {
         auth: config.auth(),
         limit: config.limits(),
         matching: config.matching.clone(),
+        redis_url: config.redis_url.clone(),
+        nodes: config.nodes.clone(),
+        address: config.listen.to_string(),
         hub: config.hub.clone(),
         rooms: config.rooms(),
         secret,
@@ -202,10 +229,11 @@ impl Running {
 
     /// Stops in order: clients are told, requests are answered, what was acknowledged is in the database anyway.
     pub async fn stop(self) {
-        let Self { served, core, recordings, moderation, sfu, figures, .. } = self;
+        let Self { served, core, recordings, attachments, moderation, sfu, figures, .. } = self;
         // First, so that everybody is still told; then together, so that nobody waits for files.
         recordings.stop_all().await;
         tokio::join!(recordings.stop(), served.stop());
+        attachments.stop().await;
         moderation.stop().await;
         figures.abort();
         // It waits for threads.
@@ -229,6 +257,12 @@ pub struct CoreConfig {
     pub rooms: rooms::Config,
     /// How strangers are put together.
     pub matching: matching::Config,
+    /// What several nodes tell each other goes over it; `None`: this is the only one.
+    pub redis_url: Option<String>,
+    /// What several nodes tell each other.
+    pub nodes: nodes::Config,
+    /// Where this node is, for those who read logs.
+    pub address: String,
     /// What signs access tokens: 32 random bytes or more.
     pub secret: Vec<u8>,
 }
@@ -241,6 +275,10 @@ pub struct Core {
     pub rooms: Rooms,
     /// What they write.
     pub chat: Chat,
+    /// What they have read.
+    pub reading: Reading,
+    /// Who is there.
+    pub presence: Presence,
     /// Strangers.
     pub matching: Matching,
     /// What they are told.
@@ -249,6 +287,7 @@ pub struct Core {
     pub limits: Limits,
     store: Store,
     bus: Bus,
+    nodes: Nodes,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -261,11 +300,19 @@ impl Core {
     pub async fn start(config: CoreConfig, sfu: Sfu, calls: mpsc::Receiver<CallEvent>) -> Result<Self, store::Error> {
         let (store, mut committed) = Store::open(&config.store).await?;
         let limits = Limits::new(config.limit);
-        let bus = Bus::local();
+        let bus = match &config.redis_url {
+            None => Bus::local(),
+            Some(url) => {
+                let wrong = |why| store::Error::Unreadable(format!("PARLOR_REDIS_URL: {why}"));
+                Bus::redis(url, &config.nodes.channel, NodeId::new()).map_err(wrong)?
+            }
+        };
         let (hub, mut sessions) = Hub::start(&config.hub, bus.subscribe());
         let (auth, mut logins) = Auth::new(store.clone(), limits.clone(), &config.auth, &config.secret);
         let rooms = Rooms::new(config.rooms, store.clone(), bus.clone(), sfu, limits.clone());
         let chat = Chat::new(store.clone(), bus.clone(), limits.clone());
+        let presence = Presence::new(bus.node().unwrap_or_else(NodeId::new), store.clone(), bus.clone(), limits.clone());
+        let reading = Reading::new(store.clone(), bus.clone(), limits.clone(), presence.clone());
         let matching =
             Matching::open(config.matching, store.clone(), bus.clone(), rooms.clone(), limits.clone()).await?;
         let carrier = bus.clone();
@@ -275,9 +322,10 @@ impl Core {
             }
         };
         let follow_logins = {
-            let (hub, rooms) = (hub.clone(), rooms.clone());
+            let (hub, rooms, bus) = (hub.clone(), rooms.clone(), bus.clone());
             async move {
                 while let Some(change) = logins.recv().await {
+                    bus.tell_nodes(|| PeerWord::Login(change.clone()));
                     // Rooms first: they know why somebody is gone, which the end of a session does not say.
                     rooms.login_changed(&change);
                     hub.login_changed(&change);
@@ -299,11 +347,13 @@ impl Core {
         // Unbounded, as the hub's own channel is, and for the same reason.
         let (to_rooms, sessions_of_rooms) = mpsc::unbounded_channel();
         let (to_matching, sessions_of_matching) = mpsc::unbounded_channel();
+        let (to_presence, sessions_of_presence) = mpsc::unbounded_channel();
         let tell_sessions = async move {
             while let Some(change) = sessions.recv().await {
                 // Whoever is gone needs nothing.
                 let _ = to_rooms.send(change);
                 let _ = to_matching.send(change);
+                let _ = to_presence.send(change);
             }
         };
         let follow = rooms.clone().follow(sessions_of_rooms, calls);
@@ -312,16 +362,29 @@ impl Core {
             tokio::spawn(carry),
             tokio::spawn(tell_sessions),
             tokio::spawn(follow),
+            tokio::spawn(presence.clone().follow(sessions_of_presence)),
             tokio::spawn(rooms.clone().tend_streams()),
+            tokio::spawn(chat.clone().keep_time()),
+            tokio::spawn(rooms.clone().tend_rings()),
             tokio::spawn(follow_strangers),
             tokio::spawn(follow_logins),
             tokio::spawn(sweep),
         ];
-        Ok(Self { auth, rooms, chat, matching, hub, limits, store, bus, tasks })
+        let ground = nodes::Ground {
+            store: store.clone(),
+            bus: bus.clone(),
+            hub: hub.clone(),
+            rooms: rooms.clone(),
+            limits: limits.clone(),
+            presence: presence.clone(),
+        };
+        let nodes = Nodes::start(&config.nodes, config.address, ground);
+        Ok(Self { auth, rooms, chat, reading, presence, matching, hub, limits, store, bus, nodes, tasks })
     }
 
     /// Writes what is still queued and closes the store. The edge has told the clients before, by [`Hub::go_away`].
     pub async fn stop(&self) {
+        self.nodes.stop().await;
         self.store.close().await;
         for task in &self.tasks {
             task.abort();

@@ -2,29 +2,40 @@
 //!
 //! One number per key, changed under one lock: no window edges, no lost updates. Every refusal says when to try again.
 
+mod shared;
+
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
-use crate::domain::{Action, Caller, Refusal, UserId, can, user::Trust};
+use crate::domain::{Action, Caller, Refusal, RoomId, RoomKind, Seat, Trust, UserId, can, peer::Spent};
 
 /// Locks that share the keys, so that cores seldom wait for each other.
 const SHARDS: usize = 16;
 /// Keys of one shard before the idle ones are swept out; 100 bytes each, so at most about 100 MB in all.
 const SHARD_KEYS: usize = 65_536;
 
+const MINUTE_NS: u64 = 60_000_000_000;
+
 /// What is limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Rule {
     /// Messages, and changes of them.
     Message(Trust),
+    /// The same in live rooms, where all are in a hurry.
+    MessageLive,
+    /// The same between two strangers.
+    MessageMatch,
+    /// Messages in a room with slow mode. By person and room alone.
+    SlowMode,
     /// Typing signs.
     Typing,
     /// Coming into rooms.
@@ -33,6 +44,12 @@ pub enum Rule {
     CreateRoom,
     /// Entering the site. By address alone: nobody is known yet.
     Register,
+    /// Entering the site without a proof of work, where many come from. By address alone.
+    FreeEntry,
+    /// Logging in to one account, by name, and showing second factors.
+    Login,
+    /// Wrong passwords before an address is under suspicion. By address alone.
+    WrongPassword,
     /// Refreshing a login.
     Refresh,
     /// Offers of a call.
@@ -41,10 +58,22 @@ pub enum Rule {
     View,
     /// Stream keys that nobody made. By address alone: nobody is known by them.
     StreamKey,
+    /// PINs of rooms, and codes of invitations that nobody made.
+    Pin,
+    /// Making invitations.
+    Invite,
     /// Reports that are not critical.
     Report,
     /// Searches for strangers.
     Match,
+    /// Files, by the hour.
+    Upload,
+    /// Parts of files whose upload goes on.
+    UploadPart,
+    /// Files of messages, as they are fetched: a page of a room shows dozens.
+    Download,
+    /// Looks at what a link leads to.
+    Preview,
     /// Frames and requests of any kind, before anything is looked up for them.
     Frame,
     /// Everything else.
@@ -61,6 +90,16 @@ pub struct Rate {
     pub burst: u32,
 }
 
+/// So many an hour on average, and so many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hourly {
+    /// On average, per hour.
+    pub per_hour: u32,
+    /// At once, after a pause.
+    pub burst: u32,
+}
+
 /// The rates. `exempt` names the addresses that no limit holds for (load tools).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -71,6 +110,10 @@ pub struct Config {
     pub message_established: Rate,
     /// Messages of people whom the room trusts.
     pub message_trusted: Rate,
+    /// Messages in live rooms.
+    pub message_live: Rate,
+    /// Messages between two strangers.
+    pub message_match: Rate,
     /// Typing signs.
     pub typing: Rate,
     /// Coming into rooms.
@@ -79,6 +122,12 @@ pub struct Config {
     pub create_room: Rate,
     /// Entering the site, per address.
     pub register: Rate,
+    /// Entering the site without a proof of work, per address.
+    pub free_entry: Rate,
+    /// Logging in to one account.
+    pub login: Rate,
+    /// Wrong passwords before an address is under suspicion, per address.
+    pub wrong_password: Rate,
     /// Refreshing a login.
     pub refresh: Rate,
     /// Offers of a call.
@@ -87,10 +136,22 @@ pub struct Config {
     pub view: Rate,
     /// Stream keys that nobody made, per address.
     pub stream_key: Rate,
+    /// PINs of rooms, and codes of invitations that nobody made; per address as well, and no more.
+    pub pin: Rate,
+    /// Making invitations.
+    pub invite: Rate,
     /// Reports that are not critical.
     pub report: Rate,
     /// Searches for strangers.
     pub search: Rate,
+    /// Files.
+    pub upload: Hourly,
+    /// Parts of files whose upload goes on.
+    pub upload_part: Rate,
+    /// Files of messages, as they are fetched.
+    pub download: Rate,
+    /// Looks at what a link leads to.
+    pub preview: Rate,
     /// Frames and requests of any kind.
     pub frame: Rate,
     /// Everything else.
@@ -109,16 +170,27 @@ impl Default for Config {
             message_new: rate(10, 5),
             message_established: rate(30, 10),
             message_trusted: rate(100, 20),
+            message_live: rate(30, 1),
+            message_match: rate(30, 5),
             typing: rate(60, 10),
             join_room: rate(60, 20),
             create_room: rate(20, 5),
             register: rate(60, 20),
+            free_entry: rate(5, 5),
+            login: rate(10, 10),
+            wrong_password: rate(5, 10),
             refresh: rate(10, 5),
             offer: rate(30, 10),
             view: rate(300, 60),
             stream_key: rate(20, 10),
+            pin: rate(5, 5),
+            invite: rate(20, 10),
             report: rate(5, 5),
             search: rate(30, 5),
+            upload: Hourly { per_hour: 20, burst: 20 },
+            upload_part: rate(600, 100),
+            download: rate(600, 200),
+            preview: rate(30, 10),
             frame: rate(600, 200),
             request: rate(100, 50),
             address_factor: 20,
@@ -136,17 +208,20 @@ struct Inner {
     started: Instant,
     hasher: RandomState,
     shards: [Mutex<HashMap<Key, u64>>; SHARDS],
+    /// Where to tell what was let through, if other nodes count it too.
+    told: OnceLock<mpsc::Sender<Spent>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Key {
     rule: Rule,
     who: Who,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Who {
     User(UserId),
+    UserIn(UserId, RoomId),
     /// An IPv4 address, or the /64 of an IPv6 one: that much everybody gets from their provider.
     Address(IpAddr),
 }
@@ -159,6 +234,7 @@ impl Limits {
             started: Instant::now(),
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::default()),
+            told: OnceLock::new(),
         }))
     }
 
@@ -186,6 +262,21 @@ impl Limits {
         self.take_for_address(rule, address, now_ns)
     }
 
+    /// Counts one message of somebody in a room with slow mode: the room says how many seconds lie between two. Who is trusted there, or
+    /// more, is exempt.
+    ///
+    /// # Errors
+    /// `rate_limited` (`slowMode`); then nothing is to be done.
+    pub fn check_slow(&self, seat: &Seat) -> Result<(), Refusal> {
+        if seat.rules.slow_mode_s == 0 || seat.is_exempt() {
+            return Ok(());
+        }
+        let each_ns = u64::from(seat.rules.slow_mode_s) * 1_000_000_000;
+        self.meter(Rule::SlowMode, Who::UserIn(seat.user().id, seat.room), self.now_ns(), |due_ns, now_ns| {
+            Rate::spaced(each_ns, 1, due_ns, now_ns)
+        })
+    }
+
     /// Whether no limit holds for somebody.
     pub fn are_not_for(&self, caller: &Caller) -> bool {
         can(caller.standing(), Action::PassLimits) || self.is_exempt(caller.address)
@@ -201,7 +292,7 @@ impl Limits {
 
     fn take_for_address(&self, rule: Rule, address: IpAddr, now_ns: u64) -> Result<(), Refusal> {
         let mut rate = self.rate(rule);
-        if !matches!(rule, Rule::Register | Rule::StreamKey) {
+        if !matches!(rule, Rule::Register | Rule::FreeEntry | Rule::WrongPassword | Rule::StreamKey | Rule::Pin) {
             rate.per_minute = rate.per_minute.saturating_mul(self.0.config.address_factor);
             rate.burst = rate.burst.saturating_mul(self.0.config.address_factor);
         }
@@ -209,16 +300,24 @@ impl Limits {
     }
 
     fn take(&self, rule: Rule, who: Who, rate: Rate, now_ns: u64) -> Result<(), Refusal> {
+        self.meter(rule, who, now_ns, |due_ns, now_ns| rate.take_each(rule.period_ns(), due_ns, now_ns))
+    }
+
+    fn meter(
+        &self,
+        rule: Rule,
+        who: Who,
+        now_ns: u64,
+        take: impl FnOnce(u64, u64) -> Result<u64, u64>,
+    ) -> Result<(), Refusal> {
         let key = Key { rule, who };
-        let shard = &self.0.shards[self.0.hasher.hash_one(key) as usize % SHARDS];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let due_ns = shard.get(&key).copied().unwrap_or(0);
-        match rate.take(due_ns, now_ns) {
+        let mut shard = self.shard_of(&key);
+        let before_ns = shard.get(&key).copied().unwrap_or(0);
+        match take(before_ns, now_ns) {
             Ok(due_ns) => {
-                if shard.len() >= SHARD_KEYS && !shard.contains_key(&key) {
-                    sweep(&mut shard, now_ns);
-                }
-                shard.insert(key, due_ns);
+                put(&mut shard, key, due_ns, now_ns);
+                drop(shard);
+                self.tell_spent(key, due_ns.saturating_sub(before_ns.max(now_ns)));
                 Ok(())
             }
             Err(wait_ns) => {
@@ -227,22 +326,41 @@ impl Limits {
         }
     }
 
+    fn shard_of(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, u64>> {
+        let shard = &self.0.shards[self.0.hasher.hash_one(key) as usize % SHARDS];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn rate(&self, rule: Rule) -> Rate {
         let config = &self.0.config;
         match rule {
             Rule::Message(Trust::New) => config.message_new,
             Rule::Message(Trust::Established) => config.message_established,
             Rule::Message(Trust::Trusted) => config.message_trusted,
+            Rule::MessageLive => config.message_live,
+            Rule::MessageMatch => config.message_match,
+            // The room says how slow: see `Limits::check_slow`.
+            Rule::SlowMode => config.message_trusted,
             Rule::Typing => config.typing,
             Rule::JoinRoom => config.join_room,
             Rule::CreateRoom => config.create_room,
             Rule::Register => config.register,
+            Rule::FreeEntry => config.free_entry,
+            Rule::Login => config.login,
+            Rule::WrongPassword => config.wrong_password,
             Rule::Refresh => config.refresh,
             Rule::Offer => config.offer,
             Rule::View => config.view,
             Rule::StreamKey => config.stream_key,
+            Rule::Pin => config.pin,
+            Rule::Invite => config.invite,
             Rule::Report => config.report,
             Rule::Match => config.search,
+            // See `Rule::period_ns`.
+            Rule::Upload => Rate { per_minute: config.upload.per_hour, burst: config.upload.burst },
+            Rule::UploadPart => config.upload_part,
+            Rule::Download => config.download,
+            Rule::Preview => config.preview,
             Rule::Frame => config.frame,
             Rule::Request => config.request,
         }
@@ -259,20 +377,49 @@ impl Limits {
 }
 
 impl Rule {
+    /// The one that messages of this person in this room go by. People in a call talk faster than strangers who have just come to a
+    /// forum.
+    pub fn of_message(seat: &Seat) -> Self {
+        match seat.kind {
+            RoomKind::Live => Rule::MessageLive,
+            RoomKind::Match => Rule::MessageMatch,
+            RoomKind::Call => Rule::Message(seat.trust().max(Trust::Established)),
+            _ => Rule::Message(seat.trust()),
+        }
+    }
+
+    /// The time that its rate is counted in.
+    const fn period_ns(self) -> u64 {
+        match self {
+            Rule::Upload => 60 * MINUTE_NS,
+            _ => MINUTE_NS,
+        }
+    }
+
     /// The name that refusals tell.
     pub const fn name(self) -> &'static str {
         match self {
-            Rule::Message(_) => "message",
+            Rule::Message(_) | Rule::MessageLive | Rule::MessageMatch => "message",
+            Rule::SlowMode => "slowMode",
             Rule::Typing => "typing",
             Rule::JoinRoom => "joinRoom",
             Rule::CreateRoom => "createRoom",
             Rule::Register => "register",
+            Rule::FreeEntry => "freeEntry",
+            Rule::Login => "login",
+            Rule::WrongPassword => "wrongPassword",
             Rule::Refresh => "refresh",
             Rule::Offer => "offer",
             Rule::View => "view",
             Rule::StreamKey => "streamKey",
+            Rule::Pin => "pin",
+            Rule::Invite => "invite",
             Rule::Report => "report",
             Rule::Match => "match",
+            Rule::Upload => "upload",
+            Rule::UploadPart => "uploadPart",
+            Rule::Download => "download",
+            Rule::Preview => "preview",
             Rule::Frame => "frame",
             Rule::Request => "request",
         }
@@ -282,13 +429,21 @@ impl Rule {
 impl Rate {
     /// The generic cell rate algorithm (ITU-T I.371): `due_ns` is when the key is at rest again. Gives its next value, or
     /// how long to wait.
-    fn take(self, due_ns: u64, now_ns: u64) -> Result<u64, u64> {
-        const MINUTE_NS: u64 = 60_000_000_000;
+    fn take_each(self, period_ns: u64, due_ns: u64, now_ns: u64) -> Result<u64, u64> {
         if self.per_minute == 0 || self.burst == 0 {
-            return Err(MINUTE_NS);
+            return Err(period_ns);
         }
-        let each_ns = MINUTE_NS / u64::from(self.per_minute);
-        let ahead_ns = each_ns * u64::from(self.burst - 1);
+        Self::spaced(period_ns / u64::from(self.per_minute), self.burst, due_ns, now_ns)
+    }
+
+    #[cfg(test)]
+    fn take(self, due_ns: u64, now_ns: u64) -> Result<u64, u64> {
+        self.take_each(MINUTE_NS, due_ns, now_ns)
+    }
+
+    /// The same, by the time between two.
+    fn spaced(each_ns: u64, burst: u32, due_ns: u64, now_ns: u64) -> Result<u64, u64> {
+        let ahead_ns = each_ns * u64::from(burst - 1);
         let due_ns = due_ns.max(now_ns);
         match (due_ns - now_ns).checked_sub(ahead_ns) {
             None | Some(0) => Ok(due_ns + each_ns),
@@ -299,6 +454,13 @@ impl Rate {
 
 /// Makes room in a full shard: keys at rest say nothing and go. If all are busy (an attack from very many addresses), the
 /// half that is closest to rest goes, since forgetting it gives away least.
+fn put(shard: &mut HashMap<Key, u64>, key: Key, due_ns: u64, now_ns: u64) {
+    if shard.len() >= SHARD_KEYS && !shard.contains_key(&key) {
+        sweep(shard, now_ns);
+    }
+    shard.insert(key, due_ns);
+}
+
 fn sweep(shard: &mut HashMap<Key, u64>, now_ns: u64) {
     shard.retain(|_, due_ns| *due_ns > now_ns);
     if shard.len() >= SHARD_KEYS {
@@ -317,83 +479,4 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{FamilyId, SiteRole, Time, User};
-
-    const S: u64 = 1_000_000_000;
-
-    fn caller(role: SiteRole, address: &str) -> Caller {
-        let user = User { id: UserId::new(), nickname: "ada".to_owned(), role };
-        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: address.parse().unwrap() }
-    }
-
-    #[test]
-    fn a_burst_passes_and_then_one_by_one() {
-        let rate = Rate { per_minute: 30, burst: 3 };
-        let mut due = 0;
-        for _ in 0..3 {
-            due = rate.take(due, 100 * S).unwrap();
-        }
-        assert_eq!(rate.take(due, 100 * S), Err(2 * S), "the fourth waits for its turn");
-        assert_eq!(rate.take(due, 101 * S), Err(S));
-        due = rate.take(due, 102 * S).unwrap();
-        assert_eq!(rate.take(due, 102 * S), Err(2 * S));
-        assert_eq!(rate.take(due, 102 * S), Err(2 * S), "a refusal costs nothing");
-        // Any minute lets through the rate and one burst at the most: no window has an edge to jump.
-        let (mut due, mut passed) = (0, 0);
-        for tenth in 0..600 {
-            if let Ok(next) = rate.take(due, 1000 * S + tenth * S / 10) {
-                (due, passed) = (next, passed + 1);
-            }
-        }
-        assert_eq!(passed, 30 + 2);
-    }
-
-    #[test]
-    fn a_person_and_an_address_have_their_own_meters() {
-        let config = Config { request: Rate { per_minute: 1, burst: 1 }, address_factor: 2, ..Config::default() };
-        let limits = Limits::new(config);
-        let (one, two, three) = (
-            caller(SiteRole::Member, "2001:db8::1"),
-            caller(SiteRole::Member, "2001:db8::2"),
-            caller(SiteRole::Member, "2001:db8::ffff:0:0:3"),
-        );
-        limits.check(Rule::Request, &one).unwrap();
-        let refusal = limits.check(Rule::Request, &one).unwrap_err();
-        assert!(matches!(refusal, Refusal::RateLimited { limit: "request", retry_after_ms: 59_000..=60_000 }));
-        limits.check(Rule::Request, &two).unwrap();
-        assert!(limits.check(Rule::Request, &three).is_err(), "their common /64 has had its two");
-        limits.check(Rule::Request, &caller(SiteRole::Member, "2001:db8:0:1::1")).unwrap();
-        limits.check(Rule::Typing, &one).unwrap();
-    }
-
-    #[test]
-    fn moderators_and_exempt_addresses_pass() {
-        let none = Rate { per_minute: 1, burst: 1 };
-        let exempt = vec!["127.0.0.0/8".parse().unwrap()];
-        let limits = Limits::new(Config { request: none, exempt, ..Config::default() });
-        for (role, address) in [
-            (SiteRole::Moderator, "192.0.2.1"),
-            (SiteRole::Member, "127.0.0.9"),
-            (SiteRole::Member, "::ffff:127.0.0.9"),
-        ] {
-            let caller = caller(role, address);
-            for _ in 0..10 {
-                limits.check(Rule::Request, &caller).unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn a_full_shard_forgets_who_is_at_rest_first() {
-        let key = |n: u32| Key { rule: Rule::Request, who: Who::Address(IpAddr::V4(n.into())) };
-        let mut shard: HashMap<_, _> = (0..SHARD_KEYS as u32).map(|n| (key(n), u64::from(n))).collect();
-        sweep(&mut shard, 1000);
-        assert_eq!(shard.len(), SHARD_KEYS - 1001);
-        let mut shard: HashMap<_, _> = (0..SHARD_KEYS as u32).map(|n| (key(n), u64::from(n) + 5)).collect();
-        sweep(&mut shard, 0);
-        assert_eq!(shard.len(), SHARD_KEYS / 2 - 1);
-        assert!(shard.contains_key(&key(SHARD_KEYS as u32 - 1)), "the busiest is still known");
-    }
-}
+mod tests;

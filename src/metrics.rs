@@ -43,7 +43,11 @@ metrics! {
     MESSAGES = Counter "parlor_messages_total" [] "Messages committed.";
     COMMIT_ROWS = Histogram "parlor_commit_rows" [] "Events that one transaction committed.";
     COMMIT_SECONDS = Histogram "parlor_commit_seconds" [] "Time of one transaction of the writer, in seconds.";
-    BUS_LOST = Counter "parlor_bus_lost_total" [] "Ephemeral events dropped because the bus was full.";
+    BUS_LOST = Counter "parlor_bus_lost_total" [] "Events dropped because the bus was full, or Redis away: durable ones are found in the database.";
+    BUS_CONNECTED = Gauge "parlor_bus_connected" [] "1 while the other nodes can be heard over Redis, else 0. Not told by an only node.";
+    BUS_SENT = Counter "parlor_bus_sent_total" [] "Words sent to the other nodes.";
+    BUS_RECEIVED = Counter "parlor_bus_received_total" [] "Words heard of other nodes.";
+    BUS_MENDED = Counter "parlor_bus_mended_total" [] "Durable events that the bus did not bring and the database did.";
     ROOMS = Gauge "parlor_rooms" [] "Rooms with somebody inside.";
     SEATS = Gauge "parlor_seats" [] "People in rooms, each room counted.";
     PARTICIPANTS = Gauge "parlor_participants" [] "Participants of calls.";

@@ -30,6 +30,9 @@ pub(crate) struct Health {
     /// How the sampling of video fares: calls go on without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     moderation: Option<Watching>,
+    /// Whether the other nodes can be heard: `ok`, or `away`. Messages go on without. Not told by an only node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bus: Option<&'static str>,
     /// The program's version.
     version: &'static str,
 }
@@ -45,8 +48,14 @@ pub(crate) struct Watching {
     unsampled_tracks: u64,
 }
 
-fn health(status: &'static str, reason: Option<String>, moderation: Option<Watching>) -> Json<Health> {
-    Json(Health { status, reason, moderation, version: env!("CARGO_PKG_VERSION") })
+fn health(status: &'static str, reason: Option<String>, moderation: Option<Watching>) -> Health {
+    Health { status, reason, moderation, bus: None, version: env!("CARGO_PKG_VERSION") }
+}
+
+/// With what is known of the media's watchers and of the other nodes.
+fn readiness(status: &'static str, reason: Option<String>, shared: &Shared) -> Json<Health> {
+    let bus = shared.rooms.hears_other_nodes().map(|hears| if hears { "ok" } else { "away" });
+    Json(Health { bus, ..health(status, reason, watching(shared)) })
 }
 
 fn watching(shared: &Shared) -> Option<Watching> {
@@ -57,7 +66,7 @@ fn watching(shared: &Shared) -> Option<Watching> {
 /// Does the process live? It answers, so it does: an orchestrator that gets no answer starts another.
 #[utoipa::path(get, path = "/health", tag = "operate", responses((status = 200, body = Health)))]
 pub(crate) async fn live() -> Json<Health> {
-    health("ok", None, None)
+    Json(health("ok", None, None))
 }
 
 /// What `/ready` found last, so that many who ask do not make the database work.
@@ -86,9 +95,9 @@ impl Readiness {
 #[utoipa::path(get, path = "/ready", tag = "operate", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(crate) async fn ready(State(shared): State<Shared>) -> Response {
     match shared.readiness.find(&shared).await {
-        Ok(()) => health("ok", None, watching(&shared)).into_response(),
+        Ok(()) => readiness("ok", None, &shared).into_response(),
         Err(reason) => {
-            let body = health("unavailable", Some(reason), watching(&shared));
+            let body = readiness("unavailable", Some(reason), &shared);
             (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
         }
     }

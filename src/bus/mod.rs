@@ -3,15 +3,19 @@
 //! Two lanes. Durable events have offsets and wait for room in theirs. Ephemeral ones never wait: those that nobody misses
 //! (typing, speaking) are dropped, and counted, when their lane is long; the others (somebody left, was removed, a slot shows
 //! somebody else) are not.
+//!
+//! With several nodes everything also goes over a Redis to the others ([`redis`]); a node's own sockets never wait for that.
+
+mod redis;
 
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::domain::{Event, Notice};
+use crate::domain::{Event, NodeId, Notice, peer::PeerWord};
 use crate::metrics::BUS_LOST;
 
 /// Durable events that wait for a subscriber. The publisher waits when it is full.
@@ -26,6 +30,8 @@ const LONG: usize = 16_384;
 pub enum Bus {
     /// Within this process.
     Local(Local),
+    /// Within this process, and to the other nodes.
+    Redis(redis::Redis),
 }
 
 /// A bus within one process.
@@ -61,43 +67,97 @@ impl Bus {
         Self::Local(Local::default())
     }
 
+    /// A bus to all nodes that listen on the same channel of that Redis (`redis://host:6379`). It connects by itself, also
+    /// later; until then it is one within this process.
+    ///
+    /// # Errors
+    /// The address is none; the text says why.
+    pub fn redis(url: &str, channel: &str, node: NodeId) -> Result<Self, String> {
+        let client = ::redis::Client::open(url).map_err(|error| error.to_string())?;
+        Ok(Self::Redis(redis::Redis::start(client, channel, node, Local::default())))
+    }
+
     /// Everything that is published from now on.
     pub fn subscribe(&self) -> Subscription {
-        let Self::Local(local) = self;
         let (durable, durable_receiver) = mpsc::channel(DURABLE);
         let (ephemeral, ephemeral_receiver) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
-        local.lanes().push(Lanes { durable, ephemeral, waiting: waiting.clone() });
+        self.here().lanes().push(Lanes { durable, ephemeral, waiting: waiting.clone() });
         Subscription { durable: durable_receiver, ephemeral: ephemeral_receiver, waiting }
     }
 
-    /// Publishes an event of a room's stream; waits while a subscriber's lane is full.
+    /// Publishes an event of a room's stream; waits while a subscriber's lane is full, and never for other nodes.
     pub async fn publish_durable(&self, event: Event) {
-        let Self::Local(local) = self;
-        let subscribers = local.lanes().clone();
-        for lanes in subscribers {
-            // A subscriber that is gone needs nothing.
-            let _ = lanes.durable.send(event.clone()).await;
+        if let Self::Redis(others) = self {
+            others.event(event.clone());
         }
+        self.here().publish_durable(event).await;
     }
 
     /// Publishes an ephemeral event, at once. Callers that hold a lock while they do keep their events in order.
     pub fn publish(&self, event: &Event) {
-        let Self::Local(local) = self;
-        for lanes in local.lanes().iter() {
-            if event.may_be_lost() && lanes.waiting.load(Ordering::Relaxed) >= LONG {
-                metrics::counter!(BUS_LOST).increment(1);
-                continue;
-            }
-            lanes.push(News::Event(event.clone()));
+        self.publish_here(event);
+        if let Self::Redis(others) = self {
+            others.event(event.clone());
         }
+    }
+
+    /// The same for this node's own sessions alone: the other nodes know it by themselves.
+    pub fn publish_here(&self, event: &Event) {
+        self.here().publish(event);
     }
 
     /// Publishes a notice, at once, in one order with the ephemeral events.
     pub fn notify(&self, notice: &Notice) {
-        let Self::Local(local) = self;
-        for lanes in local.lanes().iter() {
-            lanes.push(News::Notice(notice.clone()));
+        self.here().notify(notice);
+        if let Self::Redis(others) = self {
+            others.notice(notice.clone());
+        }
+    }
+
+    /// Tells the other nodes something, should there be any.
+    pub fn tell_nodes(&self, word: impl FnOnce() -> PeerWord) {
+        if let Self::Redis(others) = self {
+            others.peer(word());
+        }
+    }
+
+    /// What the other nodes tell, for whoever asks first. `None`: there are none, or somebody listens already.
+    pub fn words(&self) -> Option<mpsc::Receiver<(NodeId, PeerWord)>> {
+        match self {
+            Self::Local(_) => None,
+            Self::Redis(others) => others.words(),
+        }
+    }
+
+    /// Changes whenever the others can be heard again. `None`: there are none.
+    pub fn returns(&self) -> Option<watch::Receiver<u64>> {
+        match self {
+            Self::Local(_) => None,
+            Self::Redis(others) => Some(others.returns()),
+        }
+    }
+
+    /// Whether the other nodes can be heard. `None`: there are none.
+    pub fn hears_others(&self) -> Option<bool> {
+        match self {
+            Self::Local(_) => None,
+            Self::Redis(others) => Some(others.is_connected()),
+        }
+    }
+
+    /// Which node this is. `None`: the only one.
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Local(_) => None,
+            Self::Redis(others) => Some(others.node()),
+        }
+    }
+
+    fn here(&self) -> &Local {
+        match self {
+            Self::Local(local) => local,
+            Self::Redis(others) => others.local(),
         }
     }
 }
@@ -111,6 +171,30 @@ impl Lanes {
 }
 
 impl Local {
+    async fn publish_durable(&self, event: Event) {
+        let subscribers = self.lanes().clone();
+        for lanes in subscribers {
+            // A subscriber that is gone needs nothing.
+            let _ = lanes.durable.send(event.clone()).await;
+        }
+    }
+
+    fn publish(&self, event: &Event) {
+        for lanes in self.lanes().iter() {
+            if event.may_be_lost() && lanes.waiting.load(Ordering::Relaxed) >= LONG {
+                metrics::counter!(BUS_LOST).increment(1);
+                continue;
+            }
+            lanes.push(News::Event(event.clone()));
+        }
+    }
+
+    fn notify(&self, notice: &Notice) {
+        for lanes in self.lanes().iter() {
+            lanes.push(News::Notice(notice.clone()));
+        }
+    }
+
     fn lanes(&self) -> std::sync::MutexGuard<'_, Vec<Lanes>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

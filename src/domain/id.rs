@@ -100,6 +100,12 @@ ids! {
     MatchId;
     /// A key with which a program publishes into a room, or watches it.
     StreamKeyId;
+    /// A passkey of an account.
+    PasskeyId;
+    /// A link into a room.
+    InviteId;
+    /// One process that serves.
+    NodeId;
 }
 
 #[cfg(test)]

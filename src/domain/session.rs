@@ -6,7 +6,13 @@ use std::{
     },
 };
 
-use super::{FamilyId, Role, RoomId, RoomKind, SessionId, SiteRole, Standing, Time, User, UserId, user::Trust};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Action, FamilyId, Refusal, Role, RoomId, RoomKind, Rules, SessionId, SiteRole, Standing, Time, User, UserId,
+    permit,
+    trust::{Earned, Trust},
+};
 
 /// Somebody who asks for something, as the token proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +54,12 @@ pub struct Seat {
     pub role: Option<Role>,
     /// How many people are there.
     pub online: u32,
+    /// What the room goes by.
+    pub rules: Rules,
+    /// What they have earned on the site.
+    pub earned: Earned,
+    /// Until when they have no voice there; what is over counts no more.
+    pub muted_until: Option<Time>,
 }
 
 /// What became of a session whose socket changed.
@@ -64,12 +76,12 @@ pub enum SessionChange {
 impl Caller {
     /// Their standing outside of any room.
     pub fn standing(&self) -> Standing {
-        Standing { room: None, site: self.user.role }
+        Standing::of(None, self.user.role)
     }
 }
 
 /// What became of logins and of those who have them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoginChange {
     /// A login is over before its time: nothing that it opened may go on.
     Revoked(FamilyId),
@@ -84,6 +96,13 @@ pub enum LoginChange {
     },
     /// A ban of another binds a device that this person has come from: nothing may go on that others came by in their name.
     Reached(UserId),
+    /// A token of a login of somebody's came twice: it is over, and they are told wherever else they are.
+    Reused {
+        /// Whose.
+        user: UserId,
+        /// What the device said of itself, in words.
+        device: Option<String>,
+    },
     /// Somebody has another role on the site.
     SiteRole(UserId, SiteRole),
 }
@@ -114,7 +133,7 @@ impl Session {
 impl Seat {
     /// The standing in this seat's room.
     pub fn standing(&self) -> Standing {
-        Standing { room: self.role, site: self.session.caller.user.role }
+        Standing { muted_until: self.muted_until, ..Standing::of(self.role, self.session.caller.user.role) }
     }
 
     /// Who sits here.
@@ -122,15 +141,30 @@ impl Seat {
         &self.session.caller.user
     }
 
+    /// Whether they may do that here: by the table, by what the room narrows, and by what they have shown of themselves.
+    ///
+    /// # Errors
+    /// `forbidden`, `muted`, `room_archived`, `trust_too_low`.
+    pub fn permit(&self, action: Action) -> Result<(), Refusal> {
+        permit(self.standing(), action, self.rules.permits)?;
+        if self.rules.archived && action.changes_room() {
+            return Err(Refusal::RoomArchived);
+        }
+        let writes = matches!(action, Action::SendMessage | Action::Upload | Action::MakePoll);
+        let needed = self.rules.min_trust_to_post;
+        if writes && self.earned.level < needed && !self.is_exempt() {
+            return Err(Refusal::TrustTooLow { needed, earned: self.earned });
+        }
+        Ok(())
+    }
+
+    /// Whether neither slow mode nor the demand for trust holds for them: the room or the site trusts them.
+    pub fn is_exempt(&self) -> bool {
+        self.role >= Some(Role::Trusted) || self.session.caller.user.role >= SiteRole::Moderator
+    }
+
     /// How much this person has shown of themselves, here.
     pub fn trust(&self) -> Trust {
-        const A_WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
-        if self.role >= Some(Role::Trusted) {
-            Trust::Trusted
-        } else if Time::now().as_ms() - self.session.caller.known_since.as_ms() >= A_WEEK_MS {
-            Trust::Established
-        } else {
-            Trust::New
-        }
+        if self.is_exempt() { Trust::Trusted } else { self.earned.level }
     }
 }

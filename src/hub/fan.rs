@@ -18,6 +18,8 @@ pub(super) struct Fan {
     ears: HashMap<SessionId, Ear>,
     /// Whose they are, so that what concerns one person is brought to them without a look at all.
     of_users: HashMap<UserId, HashSet<SessionId>>,
+    /// Whether somebody has missed an event since it was asked last.
+    gap: bool,
 }
 
 struct Ear {
@@ -33,6 +35,8 @@ enum Phase {
     Joining { waiting: Vec<Arc<Event>>, before: Option<Known> },
     /// Up to date.
     Live(Known),
+    /// An event is missing; what comes after it waits here until it is found.
+    Behind { waiting: Vec<Arc<Event>>, known: Known },
 }
 
 /// What a session knows of the room.
@@ -61,6 +65,7 @@ impl Fan {
     pub(super) fn begin(&mut self, session: SessionId, user: UserId, lane: Lane, attempt: u64) {
         let phase = match self.ears.remove(&session).map(|ear| ear.phase) {
             Some(Phase::Live(known)) => Phase::Joining { waiting: Vec::new(), before: Some(known) },
+            Some(Phase::Behind { waiting, known }) => Phase::Joining { waiting, before: Some(known) },
             Some(joining) => joining,
             None => Phase::Joining { waiting: Vec::new(), before: None },
         };
@@ -86,15 +91,18 @@ impl Fan {
         self.go_on(session, found.known);
     }
 
-    /// Tells a session that has been joining what has waited for it.
+    /// Tells a session that has been joining, or was behind, what has waited for it.
     fn go_on(&mut self, session: SessionId, known: Known) {
         let Some(ear) = self.ears.get_mut(&session) else { return };
+        let waiting = match std::mem::replace(&mut ear.phase, Phase::Live(known)) {
+            Phase::Joining { waiting, .. } | Phase::Behind { waiting, .. } => waiting,
+            Phase::Live(_) => Vec::new(),
+        };
         let mut stays = true;
-        if let Phase::Joining { waiting, .. } = std::mem::replace(&mut ear.phase, Phase::Live(known)) {
-            for event in waiting {
-                stays &= ear.hear(session, &mut Shared { event: &event, text: None });
-            }
+        for event in waiting {
+            stays &= ear.tell(session, &mut Shared { event: &event, text: None }, &event);
         }
+        self.gap |= ear.is_behind();
         if !stays {
             self.remove(session);
         }
@@ -123,11 +131,12 @@ impl Fan {
     /// Tells an event to whom it concerns. The sessions for which the room is over by it.
     pub(super) fn tell(&mut self, event: &Arc<Event>) -> Vec<SessionId> {
         let mut shared = Shared { event, text: None };
-        let mut over = Vec::new();
+        let (mut over, mut gap) = (Vec::new(), false);
         let mut tell = |session: &SessionId, ear: &mut Ear| {
             if !ear.tell(*session, &mut shared, event) {
                 over.push(*session);
             }
+            gap |= ear.is_behind();
         };
         match event.to {
             Audience::Everyone => self.ears.iter_mut().for_each(|(session, ear)| tell(session, ear)),
@@ -138,10 +147,74 @@ impl Fan {
             }
             Audience::Session(one) => self.ears.get_mut(&one).into_iter().for_each(|ear| tell(&one, ear)),
         }
+        self.gap |= gap;
         for session in &over {
             self.remove(*session);
         }
         over
+    }
+
+    /// Whether somebody has missed an event since this was asked last.
+    pub(super) fn take_gap(&mut self) -> bool {
+        std::mem::take(&mut self.gap)
+    }
+
+    /// Up to where everybody knows the room who has missed an event; `None`: nobody has.
+    pub(super) fn behind(&self) -> Option<Position> {
+        let behind = self.ears.values().filter_map(|ear| match &ear.phase {
+            Phase::Behind { known, .. } => Some(known.last),
+            Phase::Joining { .. } | Phase::Live(_) => None,
+        });
+        behind.min_by_key(|last| last.offset)
+    }
+
+    /// Up to where everybody knows the room who is in it.
+    pub(super) fn known(&self) -> Option<Position> {
+        let known = self.ears.values().filter_map(|ear| match &ear.phase {
+            Phase::Behind { known, .. } | Phase::Live(known) => Some(known.last),
+            Phase::Joining { .. } => None,
+        });
+        known.min_by_key(|last| last.offset)
+    }
+
+    /// Tells events that were missed, in order, to whoever does not know them, and then what has waited for them.
+    pub(super) fn mend(&mut self, missed: &[Arc<Event>]) {
+        let sessions: Vec<SessionId> = self.ears.keys().copied().collect();
+        for session in sessions {
+            let Some(ear) = self.ears.get_mut(&session) else { continue };
+            let mut waiting = Vec::new();
+            match &mut ear.phase {
+                Phase::Joining { .. } => continue,
+                Phase::Live(_) => {}
+                Phase::Behind { waiting: later, known } => {
+                    waiting = std::mem::take(later);
+                    ear.phase = Phase::Live(*known);
+                }
+            }
+            let mut stays = true;
+            for event in missed.iter().chain(&waiting) {
+                stays &= ear.tell(session, &mut Shared { event, text: None }, event);
+            }
+            self.gap |= ear.is_behind();
+            if !stays {
+                self.remove(session);
+            }
+        }
+    }
+
+    /// What came after that cannot be found: whoever knows no more is to come in anew.
+    pub(super) fn cut_at(&mut self, last: Position) {
+        let knows_no_more = |ear: &&Ear| ear.known().is_some_and(|known| known.last.offset <= last.offset);
+        for ear in self.ears.values().filter(knows_no_more) {
+            ear.lane.cut(CloseCode::TooSlow);
+        }
+    }
+
+    /// What was missed cannot be found: whoever misses it is to come in anew.
+    pub(super) fn give_up(&mut self) {
+        for ear in self.ears.values().filter(|ear| ear.is_behind()) {
+            ear.lane.cut(CloseCode::TooSlow);
+        }
     }
 }
 
@@ -149,16 +222,35 @@ impl Ear {
     fn known(&self) -> Option<Known> {
         match self.phase {
             Phase::Joining { before, .. } => before,
-            Phase::Live(known) => Some(known),
+            Phase::Live(known) | Phase::Behind { known, .. } => Some(known),
         }
     }
 
-    /// Queues an event, or keeps it until the session is in. `false`: the room is over for this session.
+    fn is_behind(&self) -> bool {
+        matches!(self.phase, Phase::Behind { .. })
+    }
+
+    /// Queues an event, or keeps it until the session is in, or has what came before. `false`: the room is over for this session.
     fn tell(&mut self, session: SessionId, shared: &mut Shared<'_>, event: &Arc<Event>) -> bool {
         match &mut self.phase {
             Phase::Joining { waiting, .. } if waiting.len() < JOINING_EVENTS => waiting.push(event.clone()),
             Phase::Joining { .. } => self.lane.cut(CloseCode::TooSlow),
+            Phase::Live(known) if known.misses_before(event) => {
+                self.phase = Phase::Behind { waiting: vec![event.clone()], known: *known };
+            }
             Phase::Live(_) => return self.hear(session, shared),
+            Phase::Behind { waiting, known } if event.position == Some(known.next()) => {
+                // What was missing came by a longer way.
+                let later = std::mem::take(waiting);
+                self.phase = Phase::Live(*known);
+                let mut stays = self.hear(session, shared);
+                for event in later {
+                    stays &= self.tell(session, &mut Shared { event: &event, text: None }, &event);
+                }
+                return stays;
+            }
+            Phase::Behind { waiting, .. } if waiting.len() < JOINING_EVENTS => waiting.push(event.clone()),
+            Phase::Behind { .. } => self.lane.cut(CloseCode::TooSlow),
         }
         true
     }
@@ -200,6 +292,18 @@ impl Ear {
     }
 }
 
+impl Known {
+    /// Whether something between what is known and this event is not known.
+    fn misses_before(self, event: &Event) -> bool {
+        event.position.is_some_and(|at| at.epoch == self.last.epoch && at.offset > self.last.offset + 1)
+    }
+
+    /// The place of the next event.
+    fn next(self) -> Position {
+        Position { offset: self.last.offset + 1, ..self.last }
+    }
+}
+
 impl Shared<'_> {
     fn text(&mut self) -> Bytes {
         self.text.get_or_insert_with(|| ServerFrame::from(self.event).encode()).clone()
@@ -224,6 +328,7 @@ impl Found {
             messages: entered.messages,
             recovered: entered.recovered,
             call: entered.call,
+            unread: entered.unread,
         };
         let state = ServerFrame::reply(request, ServerBody::RoomState(state)).in_room(room).at(shown);
         let events = entered.missed.iter().chain(&entered.then);

@@ -120,6 +120,9 @@ impl House {
             hub: Default::default(),
             rooms: Default::default(),
             matching: Default::default(),
+            redis_url: None,
+            nodes: Default::default(),
+            address: String::new(),
             secret: vec![7; 32],
         };
         let core = Core::start(core, sfu.clone(), calls).await.unwrap();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     Action, CallId, Event, Fact, HostAct, ParticipantId, Refusal, RoomId, Seat, TrackSource, UserId, Whom,
-    call::EndReason, can, controls::MutedAll, room::LeftReason,
+    call::EndReason, can, controls::MutedAll, peer::PeerWord, room::LeftReason,
 };
 
 /// What one act changes.
@@ -47,6 +47,9 @@ impl Rooms {
                 HostAct::Lock { locked } => rooms.0.store.lock_room(seat.room, locked).await?,
                 HostAct::WaitingRoom { enabled } => rooms.0.store.set_waiting_room(seat.room, enabled).await?,
                 _ => {}
+            }
+            if is_of_door(&act) {
+                rooms.0.bus.tell_nodes(|| PeerWord::Door(seat.room));
             }
             rooms.act(&by, act)
         })
@@ -182,6 +185,7 @@ impl Rooms {
         for session in lobby.sessions_of(room, user) {
             self.rise_in(lobby, session, room, LeftReason::Removed);
         }
+        self.0.bus.tell_nodes(|| PeerWord::PutOut { room, user, reason: LeftReason::Removed });
         // Whatever let them in does so no more.
         lobby.orders_of(by.call).hosted.put_out(user);
         Ok(true)

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::{
     Listed,
     call::{CallSeats, HeldChange},
+    elsewhere::Elsewhere,
     orders::{AllOrders, Orders},
     quality::Qualities,
     strangers::Leaving,
@@ -16,18 +17,20 @@ use super::{
 };
 use crate::domain::{
     Action, CallId, Caller, Controls, Door, Member, Refusal, Role, Room, RoomId, Seat, Session, SessionId, SiteRole,
-    Standing, User, UserId, call::Call, can,
+    Standing, User, UserId, call::Call, can, trust::Earned,
 };
 use crate::metrics::{ROOMS, SEATS};
 use crate::store::RoomRecord;
 
 /// Members that the state of a room names; a larger room only has a number.
-const NAMED: usize = 100;
+pub(super) const NAMED: usize = 100;
 
 /// Everybody who is in a room. Empty rooms are not here.
 #[derive(Default)]
 pub(super) struct Lobby {
     pub(super) rooms: HashMap<RoomId, LiveRoom>,
+    /// Who is there by other nodes.
+    pub(super) elsewhere: Elsewhere,
     /// Where each session sits, so that its end finds all its seats.
     pub(super) seats: HashMap<SessionId, HashSet<RoomId>>,
     /// Where each call takes place.
@@ -42,6 +45,8 @@ pub(super) struct Lobby {
     pub(super) leavings: Option<mpsc::UnboundedSender<Leaving>>,
     /// Sessions whose socket is gone.
     pub(super) lost: HashSet<SessionId>,
+    /// People of whom nobody is to know.
+    pub(super) hidden: HashSet<UserId>,
     /// What is known of the lines of calls.
     pub(super) qualities: Qualities,
     /// Counts the times that somebody came into a room.
@@ -61,6 +66,8 @@ pub(super) struct LiveRoom {
     order: BTreeSet<(u64, UserId)>,
     /// Whose each session is, so that nobody's end needs a look at all.
     owners: HashMap<SessionId, UserId>,
+    /// Those of the people of whom nobody is to know.
+    hidden: HashSet<UserId>,
     pub(super) call: CallSeats,
 }
 
@@ -69,6 +76,8 @@ pub(super) struct Presence {
     pub(super) member: Member,
     pub(super) standing: Standing,
     pub(super) sessions: HashSet<SessionId>,
+    /// What they have earned on the site, as it was when they came in or showed a fresh token.
+    pub(super) earned: Earned,
     /// Whether they have taken part in the call and not left it: a lock does not keep them from it.
     pub(super) took_part: bool,
     /// Which stay this is, of all that anybody had anywhere.
@@ -95,8 +104,11 @@ impl Lobby {
         let (limit, call) = (record.room.max_participants, record.call);
         let is_open = self.rooms.contains_key(&id);
         let room = self.rooms.entry(id).or_insert_with(|| LiveRoom::new(record));
-        if !room.people.contains_key(&user.id) && room.people.len() >= limit as usize {
-            return Err(Refusal::RoomFull { limit });
+        if !room.people.contains_key(&user.id) && !self.elsewhere.is_in(id, user.id) {
+            let besides = self.elsewhere.besides(id, Some(room)).count();
+            if room.people.len() + besides >= limit as usize {
+                return Err(Refusal::RoomFull { limit });
+            }
         }
         if !is_open {
             self.calls.insert(call, id);
@@ -104,6 +116,7 @@ impl Lobby {
         }
         self.stays += 1;
         let is_new = room.arrive(session, role, self.stays);
+        room.set_hidden(user.id, self.hidden.contains(&user.id));
         self.seats.entry(session.id).or_default().insert(id);
         Ok(is_new)
     }
@@ -150,7 +163,10 @@ impl Lobby {
             room: id,
             kind: room.record.room.kind,
             role: Some(presence.member.role),
-            online: room.online(),
+            online: room.online() + self.elsewhere.count(id),
+            rules: room.record.room.rules(),
+            earned: presence.earned,
+            muted_until: presence.standing.muted_until,
         })
     }
 
@@ -166,9 +182,9 @@ impl Lobby {
         theirs.flat_map(|(id, presence)| presence.sessions.iter().map(move |session| (*session, id))).collect()
     }
 
-    pub(super) fn listed(&self, room: Room) -> Listed {
-        let online = self.rooms.get(&room.id).map_or(0, LiveRoom::online);
-        Listed { room, online }
+    pub(super) fn listed(&self, room: Room, members: u32) -> Listed {
+        let online = self.online(room.id);
+        Listed { room, online, members }
     }
 
     /// Somebody has another role on the site from now on. The rooms that they are in.
@@ -181,6 +197,15 @@ impl Lobby {
             }
         }
         changed
+    }
+
+    /// Somebody has earned that by now.
+    pub(super) fn set_earned(&mut self, user: UserId, earned: Earned) {
+        for room in self.rooms.values_mut() {
+            if let Some(presence) = room.people.get_mut(&user) {
+                presence.earned = earned;
+            }
+        }
     }
 
     /// A room's call as everybody sees it.
@@ -258,12 +283,13 @@ impl Presence {
 impl LiveRoom {
     fn new(record: RoomRecord) -> Self {
         let call = CallSeats::new(record.room.kind.is_for_an_audience());
-        Self { record, people: HashMap::new(), order: BTreeSet::new(), owners: HashMap::new(), call }
+        let (people, order, owners, hidden) = Default::default();
+        Self { record, people, order, owners, hidden, call }
     }
 
     fn arrive(&mut self, session: &Session, role: Role, stay: u64) -> bool {
         let user = &session.caller.user;
-        let standing = Standing { room: Some(role), site: user.role };
+        let standing = Standing::of(Some(role), user.role);
         self.owners.insert(session.id, user.id);
         if let Some(presence) = self.people.get_mut(&user.id) {
             presence.standing.site = user.role;
@@ -272,7 +298,8 @@ impl LiveRoom {
         }
         let member = Member { user_id: user.id, nickname: user.nickname.clone(), role };
         let sessions = HashSet::from([session.id]);
-        self.people.insert(user.id, Presence { member, standing, sessions, took_part: false, stay });
+        let earned = Earned::default();
+        self.people.insert(user.id, Presence { member, standing, sessions, earned, took_part: false, stay });
         self.order.insert((stay, user.id));
         metrics::gauge!(SEATS).increment(1.0);
         true
@@ -288,12 +315,19 @@ impl LiveRoom {
         let stay = presence.stay;
         self.people.remove(&user);
         self.order.remove(&(stay, user));
+        self.hidden.remove(&user);
         metrics::gauge!(SEATS).decrement(1.0);
         Some(Risen::Gone { user, stay })
     }
 
+    /// How many are there, without those of whom nobody is to know.
     pub(super) fn online(&self) -> u32 {
-        u32::try_from(self.people.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.people.len().saturating_sub(self.hidden.len())).unwrap_or(u32::MAX)
+    }
+
+    /// Those of whom others may know.
+    pub(super) fn seen(&self) -> impl Iterator<Item = &Presence> {
+        self.people.values().filter(|presence| !self.hidden.contains(&presence.member.user_id))
     }
 
     /// The first to come, up to 100; of an audience its hosts.
@@ -314,9 +348,19 @@ impl LiveRoom {
         self.call.show_held(orders, is_host, shuts)
     }
 
-    /// Whether the room is told when this person comes or goes: of an audience only when they are a host.
+    /// Whether the room is told when this person comes or goes: of an audience only when they are a host, and of nobody who hides.
     pub(super) fn tells_of(&self, user: UserId) -> bool {
-        !self.record.room.kind.is_for_an_audience() || self.is_host(user)
+        let is_of_audience = self.record.room.kind.is_for_an_audience() && !self.is_host(user);
+        !is_of_audience && !self.hidden.contains(&user)
+    }
+
+    /// Nobody is to know of somebody who is here, or everybody again.
+    pub(super) fn set_hidden(&mut self, user: UserId, hidden: bool) {
+        if hidden && self.people.contains_key(&user) {
+            self.hidden.insert(user);
+        } else {
+            self.hidden.remove(&user);
+        }
     }
 
     pub(super) fn has_calls(&self) -> bool {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Rooms, lobby::LiveRoom, to_its_end};
+use super::{Rooms, to_its_end};
 use crate::domain::{
     Action, Caller, Event, Fact, Member, Refusal, Role, RoomId, Seat, Session, SiteRole, Standing, Time, UserId,
-    Visibility, can, room::LeftReason,
+    Visibility, peer::PeerWord, room::LeftReason,
 };
-use crate::store::Membership;
+use crate::store::{Footing, Membership};
 
 /// The longest reason that a moderator may give, in characters.
 const REASON_LIMIT: usize = 500;
@@ -28,8 +28,10 @@ impl Rooms {
         };
         self.look_in(caller, &record, role)?;
         let session = Arc::new(Session::of_request(caller.clone()));
-        let online = self.lobby().rooms.get(&room).map_or(0, LiveRoom::online);
-        Ok(Seat { session, room, kind: record.room.kind, role, online })
+        let online = self.lobby().online(room);
+        let Footing { muted_until, conduct } = self.0.store.footing(room, caller.user.id).await?;
+        let (rules, earned) = (record.room.rules(), conduct.earned(Time::now()));
+        Ok(Seat { session, room, kind: record.room.kind, role, online, rules, earned, muted_until })
     }
 
     /// Who is in a room now, up to 100 of them, first come first.
@@ -38,7 +40,7 @@ impl Rooms {
     /// `not_found` (no such room, or a private one of others), `removed`, `waiting`, `internal`.
     pub async fn members(&self, caller: &Caller, room: RoomId) -> Result<Vec<Member>, Refusal> {
         self.open_to(caller, room).await?;
-        Ok(self.lobby().rooms.get(&room).map(LiveRoom::members).unwrap_or_default())
+        Ok(self.lobby().members(room))
     }
 
     /// Ends somebody's membership; their sockets leave the room. The owner stays owner.
@@ -46,7 +48,9 @@ impl Rooms {
     /// # Errors
     /// `not_found` (no such room, or a private one of others), `removed`, `internal`.
     pub async fn quit(&self, caller: &Caller, room: RoomId) -> Result<(), Refusal> {
-        self.visible(caller, room).await?;
+        if self.visible(caller, room).await?.room.kind.is_direct() {
+            return self.leave_group(caller, room).await;
+        }
         let (rooms, user) = (self.clone(), caller.user.id);
         to_its_end(async move {
             rooms.0.store.end_membership(room, user).await?;
@@ -54,6 +58,7 @@ impl Rooms {
             for session in lobby.sessions_of(room, user) {
                 rooms.rise_in(&mut lobby, session, room, LeftReason::Left);
             }
+            rooms.0.bus.tell_nodes(|| PeerWord::PutOut { room, user, reason: LeftReason::Left });
             Ok(())
         })
         .await
@@ -65,9 +70,7 @@ impl Rooms {
     /// `forbidden` (also for whom one does not outrank), `bad_request` (`userId`: oneself; `reason`), `not_found`,
     /// `internal`.
     pub async fn remove_member(&self, seat: &Seat, user: UserId, reason: Option<String>) -> Result<(), Refusal> {
-        self.permit_on(seat, user, Action::RemoveMember).await?;
-        check_reason(reason.as_deref())?;
-        self.expel(seat.room, user, seat.user().id, reason).await
+        self.ban_member(seat, user, reason, None).await
     }
 
     /// Puts somebody out, as was found to be right.
@@ -78,19 +81,33 @@ impl Rooms {
         by: UserId,
         reason: Option<String>,
     ) -> Result<(), Refusal> {
+        self.expel_until(room, user, by, reason, None).await
+    }
+
+    /// The same for a time.
+    pub(super) async fn expel_until(
+        &self,
+        room: RoomId,
+        user: UserId,
+        by: UserId,
+        reason: Option<String>,
+        until: Option<Time>,
+    ) -> Result<(), Refusal> {
         let rooms = self.clone();
         to_its_end(async move {
-            rooms.0.store.remove_member(room, user, by, reason.as_deref(), Time::now()).await?;
+            rooms.0.store.ban_member(room, user, by, reason.as_deref(), Time::now(), until).await?;
             let call = rooms.0.store.room(room).await?.map(|record| record.call);
             let mut lobby = rooms.lobby();
             if let Some(call) = call {
                 rooms.keep_out(&mut lobby, room, call, user);
             }
+            rooms.ring_no_more(room, user);
             // First the one whom it concerns: after this the room is over for them.
             rooms.0.bus.publish(&Event::to_user(room, user, Fact::Removed { reason }));
             for session in lobby.sessions_of(room, user) {
                 rooms.rise_in(&mut lobby, session, room, LeftReason::Removed);
             }
+            rooms.0.bus.tell_nodes(|| PeerWord::PutOut { room, user, reason: LeftReason::Removed });
             Ok(())
         })
         .await
@@ -107,7 +124,7 @@ impl Rooms {
         if role == Role::Owner {
             return Err(Refusal::bad_request("role", "A room has one owner: who made it."));
         }
-        if !seat.standing().outranks(Standing { room: Some(role), site: SiteRole::Member }) {
+        if !seat.standing().outranks(Standing::of(Some(role), SiteRole::Member)) {
             return Err(Refusal::Forbidden { action: ACTION });
         }
         let (rooms, room) = (self.clone(), seat.room);
@@ -115,6 +132,7 @@ impl Rooms {
             rooms.0.store.set_member_role(room, user, role, None).await?;
             let mut lobby = rooms.lobby();
             lobby.role_changes += 1;
+            rooms.0.bus.tell_nodes(|| PeerWord::Role { room, user });
             if let Some(presence) = lobby.rooms.get_mut(&room).and_then(|room| room.people.get_mut(&user)) {
                 presence.set_role(role);
                 rooms.role_has_changed(&mut lobby, room, user);
@@ -125,11 +143,9 @@ impl Rooms {
     }
 
     /// Whether the one may do this to the other.
-    async fn permit_on(&self, seat: &Seat, user: UserId, action: Action) -> Result<(), Refusal> {
+    pub(super) async fn permit_on(&self, seat: &Seat, user: UserId, action: Action) -> Result<(), Refusal> {
         let actor = seat.standing();
-        if !can(actor, action) {
-            return Err(Refusal::Forbidden { action });
-        }
+        seat.permit(action)?;
         if user == seat.user().id {
             return Err(Refusal::bad_request("userId", "You cannot do this to yourself."));
         }
@@ -140,7 +156,7 @@ impl Rooms {
             Membership::None | Membership::Removed => return Err(Refusal::NotFound),
         };
         let person = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?;
-        if !actor.outranks(Standing { room: role, site: person.user.role }) {
+        if !actor.outranks(Standing::of(role, person.user.role)) {
             return Err(Refusal::Forbidden { action });
         }
         Ok(())

@@ -5,14 +5,24 @@
 
 mod call;
 mod calls;
+mod direct;
+mod elsewhere;
+mod hidden;
 mod hosted;
 mod hosting;
+mod invites;
+mod keeping;
 mod keys;
 mod lobby;
 mod members;
 mod orders;
+mod pins;
 mod quality;
+mod ring;
+mod ringing;
+mod rung;
 mod seats;
+mod settings;
 mod strangers;
 mod streams;
 #[cfg(test)]
@@ -27,16 +37,21 @@ use tokio::sync::mpsc;
 
 use crate::bus::Bus;
 use crate::domain::{
-    Action, CallId, Caller, Door, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Time, Visibility, call::Call,
-    can,
+    CallId, Caller, Door, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Visibility, call::Call,
 };
-use crate::limit::{Limits, Rule};
+use crate::limit::Limits;
 use crate::sfu::{CallEvent, Sfu};
 use crate::store::{Membership, RoomRecord, Store};
+use invites::Key;
 use lobby::Lobby;
 
+pub use crate::store::Wanted;
 pub use calls::Offer;
+pub use direct::DIRECTS_LIMIT;
 pub use keys::{NewStreamKey, STREAM_KEY_PREFIX, Streamer};
+pub use ringing::Calling;
+pub use rung::CALLS_LIMIT;
+pub use settings::RoomChange;
 pub use strangers::Leaving;
 pub use streams::{STREAM_OFFER_LIMIT, StreamOffer, StreamPlace, Streaming};
 pub use watched::Published;
@@ -54,6 +69,12 @@ pub struct Config {
     pub max_participants: u32,
     /// People in any other room at once.
     pub max_present: u32,
+    /// How long a call rings, in milliseconds.
+    pub ring_ms: u64,
+    /// Calls that one person may start in an hour.
+    pub calls_per_hour: u32,
+    /// What rooms are sorted by in the directory.
+    pub categories: Vec<String>,
     /// Whether the server looks at pictures (`PARLOR_SAMPLE_EVERY_MS`). If not, strangers' pictures wait for nothing.
     #[serde(skip)]
     pub sampled: bool,
@@ -61,8 +82,22 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_participants: 50, max_present: 10_000, sampled: true }
+        Self {
+            max_participants: 50,
+            max_present: 10_000,
+            ring_ms: 45_000,
+            calls_per_hour: 10,
+            categories: categories(),
+            sampled: true,
+        }
     }
+}
+
+/// What rooms are sorted by where the operator names nothing else.
+fn categories() -> Vec<String> {
+    ["social", "gaming", "music", "art", "sports", "technology", "learning", "languages", "support", "dating", "other"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// The rooms. Clones share them.
@@ -78,6 +113,8 @@ struct Inner {
     lobby: Mutex<Lobby>,
     /// Held while the door of a room changes.
     doors: tokio::sync::Mutex<()>,
+    /// Locked after the lobby, never before it.
+    rings: ringing::Rings,
 }
 
 /// A room that somebody wants to make.
@@ -100,13 +137,15 @@ pub struct Listed {
     pub room: Room,
     /// How many are there now.
     pub online: u32,
+    /// How many belong to it.
+    pub members: u32,
 }
 
 impl Rooms {
     /// Rooms over this store and bus, with their calls on this SFU.
     pub fn new(config: Config, store: Store, bus: Bus, sfu: Sfu, limits: Limits) -> Self {
         let (lobby, doors) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { config, store, bus, sfu, limits, lobby, doors }))
+        Self(Arc::new(Inner { config, store, bus, sfu, limits, lobby, doors, rings: ringing::Rings::default() }))
     }
 
     /// Follows what becomes of sessions and calls until both channels close.
@@ -129,56 +168,12 @@ impl Rooms {
         }
     }
 
-    /// Makes a room; its maker is its owner.
+    /// Makes a room with the settings of its kind; its maker is its owner.
     ///
     /// # Errors
-    /// `forbidden`, `rate_limited`, `bad_request` (`kind`, `name`, `maxParticipants`), `internal`.
+    /// As [`Self::create_with`].
     pub async fn create(&self, caller: &Caller, new: NewRoom) -> Result<Room, Refusal> {
-        if !can(caller.standing(), Action::CreateRoom) {
-            return Err(Refusal::Forbidden { action: Action::CreateRoom });
-        }
-        self.0.limits.check(Rule::CreateRoom, caller)?;
-        if !new.kind.is_made_by_people() {
-            return Err(Refusal::bad_request(
-                "kind",
-                "Rooms of the kinds \"call\", \"live\" and \"group\" can be made.",
-            ));
-        }
-        let name = new.name.trim();
-        if !(1..=NAME_LIMIT).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-            return Err(Refusal::bad_request("name", format!("A room's name has 1 to {NAME_LIMIT} characters.")));
-        }
-        let config = &self.0.config;
-        let most = if new.kind == RoomKind::Call { config.max_participants } else { config.max_present };
-        let max_participants = new.max_participants.unwrap_or(most);
-        if !(1..=most).contains(&max_participants) {
-            return Err(Refusal::bad_request("maxParticipants", format!("Such a room has 1 to {most} seats.")));
-        }
-        let room = Room {
-            id: RoomId::new(),
-            kind: new.kind,
-            name: name.to_owned(),
-            visibility: new.visibility,
-            max_participants,
-            created_at: Time::now(),
-        };
-        let (call, created_by) = (CallId::new(), caller.user.id);
-        let record = RoomRecord { room: room.clone(), call, created_by, door: Door::default() };
-        self.0.store.create_room(&record).await?;
-        Ok(room)
-    }
-
-    /// Public rooms, newest first; those made before `before`, if it is given. `limit` is at most [`LIST_LIMIT`].
-    ///
-    /// # Errors
-    /// `bad_request` (`limit`), `internal`.
-    pub async fn public(&self, before: Option<RoomId>, limit: u32) -> Result<Vec<Listed>, Refusal> {
-        if !(1..=LIST_LIMIT).contains(&limit) {
-            return Err(Refusal::bad_request("limit", format!("A page has 1 to {LIST_LIMIT} rooms.")));
-        }
-        let records = self.0.store.public_rooms(before, limit).await?;
-        let lobby = self.lobby();
-        Ok(records.into_iter().map(|record| lobby.listed(record.room)).collect())
+        self.create_with(caller, new, RoomChange::default()).await
     }
 
     /// One room, for whoever may see it.
@@ -187,20 +182,8 @@ impl Rooms {
     /// `not_found` (no such room, or a private one of others), `removed`, `internal`.
     pub async fn look(&self, caller: &Caller, room: RoomId) -> Result<Listed, Refusal> {
         let record = self.visible(caller, room).await?;
-        Ok(self.lobby().listed(record.room))
-    }
-
-    /// Makes somebody a member of a room.
-    ///
-    /// # Errors
-    /// `rate_limited`, `not_found`, `room_private`, `removed`, `internal`.
-    pub async fn join(&self, caller: &Caller, room: RoomId) -> Result<Listed, Refusal> {
-        self.0.limits.check(Rule::JoinRoom, caller)?;
-        let (record, role, is_new) = self.admit(caller, room).await?;
-        if is_new {
-            self.0.store.add_member(room, caller.user.id, role, Time::now()).await?;
-        }
-        Ok(self.lobby().listed(record.room))
+        let members = self.0.store.member_count(room).await?;
+        Ok(self.lobby().listed(record.room, members))
     }
 
     /// The call of a room.
@@ -263,13 +246,7 @@ impl Rooms {
 
     /// The room, the role that this person has or would have in it, and whether they are new to it.
     async fn admit(&self, caller: &Caller, room: RoomId) -> Result<(RoomRecord, Role, bool), Refusal> {
-        let record = self.record(room).await?;
-        match self.0.store.membership(room, caller.user.id).await? {
-            Membership::Removed => Err(Refusal::Removed),
-            Membership::Member(role) => Ok((record, role, false)),
-            Membership::None if record.room.visibility == Visibility::Private => Err(Refusal::RoomPrivate),
-            Membership::None => Ok((record, Role::Member, true)),
-        }
+        self.admit_by(caller, room, Key::Pin(None)).await
     }
 
     /// A room, and its door known to the lobby. A door that changed while the room was read is read again.

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use super::{
     Rooms,
-    lobby::{Lobby, Presence, Risen},
+    lobby::{Lobby, Risen},
 };
 use crate::domain::{
     Event, Fact, LoginChange, Origin, Position, Refusal, Role, RoomId, Seat, Session, SessionChange, SessionId,
     SiteRole, Time, UserId,
+    peer::PeerWord,
     room::{Entered, LeftReason},
 };
 use crate::limit::Rule;
-use crate::store::{Membership, RoomRecord};
+use crate::store::{Footing, Membership, RoomRecord};
 
 impl Rooms {
     /// Gives a session a seat and finds the room as it is. `known` is up to where the client knows the room's stream. The
@@ -73,12 +74,18 @@ impl Rooms {
     ) -> Result<(), Refusal> {
         let (id, call, user) = (record.room.id, record.call, session.caller.user.id);
         if lobby.sit(session, record, role)?
-            && let Some(room) = lobby.rooms.get(&id).filter(|room| room.tells_of(user))
+            && let Some(room) = lobby.rooms.get(&id)
             && let Some(presence) = room.people.get(&user)
         {
-            let origin = Some(Origin { session: session.id, request: None });
-            let joined = Event::ephemeral(id, Fact::MemberJoined(presence.member.clone()));
-            self.0.bus.publish(&Event { origin, ..joined });
+            let member = &presence.member;
+            if !lobby.hidden.contains(&user) {
+                self.0.bus.tell_nodes(|| PeerWord::Came { room: id, member: member.clone() });
+            }
+            if room.tells_of(user) && !lobby.elsewhere.is_in(id, user) {
+                let origin = Some(Origin { session: session.id, request: None });
+                let joined = Event::ephemeral(id, Fact::MemberJoined(member.clone()));
+                self.0.bus.publish_here(&Event { origin, ..joined });
+            }
         }
         self.has_come_in(lobby, id, call, user);
         Ok(())
@@ -105,13 +112,14 @@ impl Rooms {
         Ok(Entered {
             room: room.record.room.clone(),
             role,
-            members: room.members(),
-            online: seat.online,
+            members: lobby.members(id),
+            online: lobby.online(id),
             call: room.has_calls().then(|| lobby.call(id, room.record.call)),
             position: recovery.position,
             recovered: recovery.recovered,
             messages: recovery.messages,
             missed: recovery.missed,
+            unread: None,
             stay,
             then: then.map(|fact| Event::to_session(id, session.id, fact)).collect(),
         })
@@ -123,6 +131,7 @@ impl Rooms {
         loop {
             let seen = self.lobby().role_changes;
             let site = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?.user.role;
+            let Footing { muted_until, conduct } = self.0.store.footing(id, user).await?;
             let role = match self.0.store.membership(id, user).await? {
                 Membership::Removed => return Err(Refusal::Removed),
                 Membership::None => return Err(Refusal::NotInRoom),
@@ -131,11 +140,14 @@ impl Rooms {
             let mut lobby = self.lobby();
             if lobby.role_changes == seen {
                 let presence = lobby.rooms.get_mut(&id).and_then(|room| room.people.get_mut(&user));
-                let other = |it: &&mut Presence| it.member.role != role || it.standing.site != site;
-                if let Some(presence) = presence.filter(other) {
-                    presence.set_role(role);
-                    presence.standing.site = site;
-                    self.role_has_changed(&mut lobby, id, user);
+                if let Some(presence) = presence {
+                    presence.earned = conduct.earned(Time::now());
+                    presence.standing.muted_until = muted_until;
+                    if presence.member.role != role || presence.standing.site != site {
+                        presence.set_role(role);
+                        presence.standing.site = site;
+                        self.role_has_changed(&mut lobby, id, user);
+                    }
                 }
                 return Ok(());
             }
@@ -158,8 +170,10 @@ impl Rooms {
             Some(Risen::Gone { user, stay }) => {
                 // Their own sockets are told in any case: the room is over for them.
                 let left = Fact::MemberLeft { user, reason, stay };
+                let tells = tells && !lobby.elsewhere.is_in(id, user);
                 let told = if tells { Event::ephemeral(id, left) } else { Event::to_user(id, user, left) };
-                self.0.bus.publish(&told);
+                self.0.bus.publish_here(&told);
+                self.0.bus.tell_nodes(|| PeerWord::Went { room: id, user, reason });
                 if let Some(orders) = call.and_then(|call| lobby.orders.get_mut(&call)) {
                     orders.hosted.end_pass(user);
                 }
@@ -179,8 +193,10 @@ impl Rooms {
         loop {
             let seen = self.lobby().role_changes;
             let role = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?.user.role;
+            let earned = self.0.store.conduct(user).await?.ok_or(Refusal::NotFound)?.earned(Time::now());
             let mut lobby = self.lobby();
             if lobby.role_changes == seen {
+                lobby.set_earned(user, earned);
                 self.set_site_role(&mut lobby, user, role);
                 return Ok(());
             }
@@ -211,6 +227,8 @@ impl Rooms {
                 let mut lobby = self.lobby();
                 self.end_streams(&mut lobby, LeftReason::Removed, |stream| stream.is_of_login(*family));
             }
+            // The login's end is told for itself.
+            LoginChange::Reused { .. } => {}
             LoginChange::Reached(user) => {
                 let mut lobby = self.lobby();
                 self.end_streams(&mut lobby, LeftReason::Removed, |stream| stream.is_by_key_of(*user));
@@ -240,6 +258,7 @@ impl Rooms {
             }
             SessionChange::Ended(session) => {
                 // Without a loss before, the client closed its socket with intent.
+                self.starter_is_gone(session);
                 let reason = if lobby.lost.remove(&session) { LeftReason::Lost } else { LeftReason::Left };
                 self.give_up_all(&mut lobby, session);
                 for room in rooms(&lobby, session) {

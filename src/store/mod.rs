@@ -3,41 +3,72 @@
 //! Whatever belongs to a room's stream goes through the one writer ([`writer`]), which gives out what it committed in the
 //! order of the offsets.
 
+mod attachments;
+mod accounts;
 mod bans;
 mod blocks;
+mod calls;
 mod cases;
+mod changes;
 mod claims;
+mod direct;
+mod directory;
+mod erasure;
 mod evidence;
 mod families;
+mod house;
+mod invites;
+mod logins;
 mod matches;
 mod members;
 mod memory;
 mod messages;
 mod modlog;
+mod nodes;
+mod pieces;
+mod polls;
+mod passkeys;
 mod pool;
+mod presence;
+mod reactions;
+mod receipts;
 mod recordings;
 mod reports;
 mod rooms;
+mod search;
 mod stream_keys;
 mod streams;
 mod users;
+mod versions;
 mod writer;
 
+pub use attachments::{NewUpload, Quota, Reserved, Seen};
+pub use accounts::{Account, NewAccount};
 pub use bans::{ADDRESS_KEPT, Bound, NewBan, Reached};
 pub use blocks::{BLOCKS, Block};
 pub use cases::{CaseKey, NewCase, NewDecision};
+pub use direct::Invited;
+pub use directory::{After, Belonging, Outcast, Wanted};
+pub use erasure::{Belongings, OwnMessage, OwnRoom};
 pub use evidence::Found;
-pub use families::{Redeemed, Refreshed, Trace};
+pub use house::Pin;
+pub use invites::{Accepted, Asked, INVITES};
+pub use families::{Idle, Login, LoginRecord, Redeemed, Refreshed, Reuse, Trace};
 pub use matches::{Ending, Meeting};
-pub use members::Membership;
-pub use messages::NewMessage;
+pub use members::{Footing, Membership};
+pub use changes::PINS;
+pub use messages::{NewMessage, Stretch};
+pub use passkeys::{PASSKEYS, PasskeyRecord};
+pub use presence::Kept;
+pub use reactions::REACTION_KINDS;
 pub use recordings::Sight;
 pub use reports::{Filed, NewReport, Reputation};
 pub use rooms::RoomRecord;
+pub use search::{FoundAt, Sender, Sought};
 pub use stream_keys::STREAM_KEYS;
 pub use streams::{RESUME_LIMIT, Recovery, STATE_MESSAGES};
 pub use users::Person;
-pub use writer::{Committed, Written};
+pub use writer::{Committed, EditOf, Written};
 
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -102,6 +133,7 @@ pub struct Store {
     read: Pool,
     writer: Writer,
     memory: Memory,
+    marks: receipts::Marker,
 }
 
 impl Store {
@@ -115,7 +147,8 @@ impl Store {
         write.migrate().await?;
         let (committed, receiver) = mpsc::channel(writer::COMMITTED);
         let writer = Writer::start(write.clone(), committed.clone());
-        Ok((Self { write, read, writer, memory: Memory::new(committed) }, receiver))
+        let marks = receipts::Marker::start(write.clone());
+        Ok((Self { write, read, writer, memory: Memory::new(committed), marks }, receiver))
     }
 
     /// Writes what is queued and closes the connections.

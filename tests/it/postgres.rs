@@ -34,6 +34,12 @@ pub(crate) async fn database() -> String {
     server.url(&name)
 }
 
+/// The socket of the server that such an address is of, for a test that stands in between.
+pub(crate) fn socket_of(url: &str) -> PathBuf {
+    let folder = url.split("host=").nth(1).and_then(|rest| rest.split('&').next()).expect("the address names a folder");
+    Path::new(folder).join(".s.PGSQL.5432")
+}
+
 impl Postgres {
     fn url(&self, database: &str) -> String {
         format!("postgres:///{database}?host={}&user=parlor", self.folder.display())

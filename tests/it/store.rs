@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use parlor::domain::{
     CallId, Door, Epoch, Event, Fact, FamilyId, MessageId, Position, Refusal, Role, Room, RoomId, RoomKind, SiteRole,
-    Time, UserId, Visibility, message::Author, user::Nickname,
+    Time, UserId, Visibility, message::{Author, Mentions}, user::Nickname,
 };
 use parlor::store::{
-    self, Committed, Config, Membership, NewMessage, Recovery, Redeemed, RoomRecord, STATE_MESSAGES, Store, Trace,
+    self, Committed, Config, EditOf, Membership, NewMessage, Recovery, Redeemed, RoomRecord, STATE_MESSAGES, Store, Trace,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
@@ -84,14 +84,7 @@ pub(crate) async fn person(store: &Store, name: &str) -> Author {
 }
 
 pub(crate) async fn room(store: &Store, owner: &Author, visibility: Visibility) -> RoomId {
-    let room = Room {
-        id: RoomId::new(),
-        kind: RoomKind::Call,
-        name: "Friday".to_owned(),
-        visibility,
-        max_participants: 50,
-        created_at: Time::now(),
-    };
+    let room = Room::new(RoomKind::Call, "Friday".to_owned(), visibility, 50);
     let record = RoomRecord { room, call: CallId::new(), created_by: owner.id, door: Door::default() };
     store.create_room(&record).await.unwrap();
     assert_eq!(store.room(record.room.id).await.unwrap(), Some(record.clone()));
@@ -106,15 +99,11 @@ pub(crate) async fn house(database: &Database) -> (Store, Receiver<Event>, Autho
 }
 
 pub(crate) fn message(room: RoomId, sender: &Author, client_id: &str, text: &str) -> NewMessage {
-    NewMessage {
-        id: MessageId::new(),
-        room,
-        sender: sender.clone(),
-        client_id: client_id.to_owned(),
-        text: text.to_owned(),
-        reply_to: None,
-        at: Time::now(),
-    }
+    NewMessage::plain(room, sender.clone(), client_id, text)
+}
+
+pub(crate) fn edit(message: MessageId, by: UserId, text: &str) -> EditOf {
+    EditOf { message, by, text: text.to_owned(), mentions: Mentions::default(), hashtags: Vec::new() }
 }
 
 pub(crate) async fn send(
@@ -165,7 +154,7 @@ async fn sending_again_changes_nothing(database: Database) {
     assert_eq!(store.send_message(reply, None).await, Err(Refusal::Conflict), "a reply is other content");
 
     // After an edit the name still belongs to what was sent under it.
-    store.edit_message(room, id, ada.id, "hullo".to_owned(), None).await.unwrap();
+    store.edit_message(room, edit(id, ada.id, "hullo"), None).await.unwrap();
     let Committed::Already(Some(same)) = again("hello").await.unwrap() else { panic!("it was sent before") };
     assert_eq!((same.id, same.content.text.as_str()), (id, "hullo"));
     assert_eq!(again("hullo").await, Err(Refusal::Conflict));
@@ -257,27 +246,27 @@ async fn only_the_author_edits_and_deletes(database: Database) {
     let (store, _events, ada, room) = house(&database).await;
     let ben = person(&store, "ben").await;
     let (id, _) = send(&store, room, &ada, "c-1", "hello").await;
-    let edit = |by: UserId, text: &str| store.edit_message(room, id, by, text.to_owned(), None);
-    assert_eq!(edit(ben.id, "mine").await, Err(Refusal::NotFound));
-    let Committed::Fresh(position) = edit(ada.id, "hullo").await.unwrap() else { panic!("an edit is an event") };
+    let edit_by = |by: UserId, text: &str| store.edit_message(room, edit(id, by, text), None);
+    assert_eq!(edit_by(ben.id, "mine").await, Err(Refusal::NotFound));
+    let Committed::Fresh(position) = edit_by(ada.id, "hullo").await.unwrap() else { panic!("an edit is an event") };
     assert_eq!(position.offset, 2);
     let message = store.message(room, id).await.unwrap().unwrap();
     assert_eq!(message.content.text, "hullo");
     assert!(message.edited_at.is_some());
     let elsewhere = super::store::room(&store, &ada, Visibility::Public).await;
-    assert_eq!(store.edit_message(elsewhere, id, ada.id, "x".to_owned(), None).await, Err(Refusal::NotFound));
+    assert_eq!(store.edit_message(elsewhere, edit(id, ada.id, "x"), None).await, Err(Refusal::NotFound));
 
     let delete = |by: UserId, anybodys| store.delete_message(room, id, by, anybodys, None);
     assert_eq!(delete(ben.id, false).await, Err(Refusal::NotFound));
     assert!(matches!(delete(ben.id, true).await, Ok(Committed::Fresh(Position { offset: 3, .. }))));
     assert_eq!(delete(ada.id, false).await, Ok(Committed::Already(None)));
-    assert_eq!(edit(ada.id, "back").await, Err(Refusal::NotFound), "what is gone is gone");
+    assert_eq!(store.edit_message(room, edit(id, ada.id, "back"), None).await, Err(Refusal::NotFound), "what is gone is gone");
 }
 
 async fn a_deleted_text_is_told_no_more(database: Database) {
     let (store, _events, ada, room) = house(&database).await;
     let (id, first) = send(&store, room, &ada, "c-1", "a secret").await;
-    store.edit_message(room, id, ada.id, "a secret still".to_owned(), None).await.unwrap();
+    store.edit_message(room, edit(id, ada.id, "a secret still"), None).await.unwrap();
     store.delete_message(room, id, ada.id, false, None).await.unwrap();
     let before = Position { offset: 0, ..first };
     let missed = recover(&store, room, Some(before)).await.missed;
@@ -445,7 +434,8 @@ async fn public_rooms_are_listed_newest_first(database: Database) {
     }
     public.reverse();
     let list = async |before, limit| -> Vec<RoomId> {
-        store.public_rooms(before, limit).await.unwrap().iter().map(|it| it.room.id).collect()
+        let wanted = store::Wanted { before, ..store::Wanted::default() };
+        store.directory(&wanted, limit).await.unwrap().iter().map(|(room, _)| room.id).collect()
     };
     assert_eq!(list(None, 10).await, public);
     assert_eq!(list(None, 1).await, public[..1]);
@@ -459,7 +449,7 @@ async fn a_text_deleted_at_once_is_told_no_more(database: Database) {
     for number in 0..20 {
         let (id, _) = send(&store, room, &ada, &format!("c-{number}"), "a secret").await;
         let (edited, deleted) = tokio::join!(
-            store.edit_message(room, id, ada.id, "a secret still".to_owned(), None),
+            store.edit_message(room, edit(id, ada.id, "a secret still"), None),
             store.delete_message(room, id, ada.id, false, None)
         );
         assert!(matches!(deleted, Ok(Committed::Fresh(_))) && matches!(edited, Ok(_) | Err(Refusal::NotFound)));

@@ -1,0 +1,294 @@
+//! The way to the other nodes: one channel of a Redis (or Valkey) that all of them publish to and listen on.
+//!
+//! Nothing waits for it. What finds no room, or was under way when the connection broke, is lost and counted: durable events
+//! are in the database, where each node looks for them as soon as it hears again, and what nodes say of themselves they
+//! say again. A node listens to its own beats too: when it does not hear them, its line is dead, whatever the system says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::Local;
+use crate::domain::{Event, NodeId, Notice, peer::PeerWord};
+use crate::metrics::{BUS_CONNECTED, BUS_LOST, BUS_RECEIVED, BUS_SENT};
+
+/// Words that wait for the line; beyond, they are lost.
+const WAITING: usize = 16_384;
+/// Words that are sent at once.
+const BATCH: usize = 256;
+/// Words of other nodes that wait for whoever takes them; the reader waits when it is full.
+const WORDS: usize = 4_096;
+/// How often a node says that it is there.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// A line on which nothing is heard for so long is dead: five beats of its own are missing.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How long anything asked of Redis may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait before the first new attempt; twice as long each time …
+const BACK_OFF: Duration = Duration::from_millis(100);
+/// … up to this.
+const LONGEST: Duration = Duration::from_secs(3);
+/// An ephemeral event that has waited for so long is no news.
+const STALE: Duration = Duration::from_secs(5);
+/// The longest word of another node, in bytes: a full room's presence, and more than any message.
+const LONGEST_WORD: usize = 4 * 1024 * 1024;
+
+/// The end of the line in this process. Clones share it.
+#[derive(Clone)]
+pub struct Redis(Arc<Line>);
+
+struct Line {
+    node: NodeId,
+    local: Local,
+    out: mpsc::Sender<(Instant, Word)>,
+    words: mpsc::Sender<(NodeId, PeerWord)>,
+    inbox: std::sync::Mutex<Option<mpsc::Receiver<(NodeId, PeerWord)>>>,
+    connected: AtomicBool,
+    /// Counts the times that the line came back.
+    returns: watch::Sender<u64>,
+    sent: AtomicU64,
+}
+
+/// What goes over the line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Word {
+    Beat,
+    Event(Event),
+    Notice(Notice),
+    Peer(PeerWord),
+}
+
+#[derive(Serialize)]
+struct Sealed<'a> {
+    from: NodeId,
+    word: &'a Word,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    from: NodeId,
+    word: Word,
+}
+
+impl Word {
+    /// Whether it is said again when it is not known to have arrived: all of it may be heard twice.
+    fn is_repeated(&self) -> bool {
+        matches!(self, Word::Peer(_))
+    }
+
+    fn is_stale(&self, since: Instant) -> bool {
+        let ephemeral = matches!(self, Word::Event(event) if event.position.is_none() && event.may_be_lost());
+        ephemeral && since.elapsed() > STALE
+    }
+}
+
+impl Redis {
+    /// Begins to listen and to publish. It goes on trying by itself when there is no Redis.
+    pub(super) fn start(client: redis::Client, channel: &str, node: NodeId, local: Local) -> Self {
+        let (out, outbox) = mpsc::channel(WAITING);
+        let (words, inbox) = mpsc::channel(WORDS);
+        let (inbox, connected) = (std::sync::Mutex::new(Some(inbox)), AtomicBool::new(false));
+        let (returns, sent) = (watch::Sender::new(0), AtomicU64::new(0));
+        let line = Arc::new(Line { node, local, out, words, inbox, connected, returns, sent });
+        metrics::gauge!(BUS_CONNECTED).set(0.0);
+        tokio::spawn(write(client.clone(), channel.to_owned(), Arc::downgrade(&line), node, outbox));
+        tokio::spawn(read(client, channel.to_owned(), Arc::downgrade(&line)));
+        Self(line)
+    }
+
+    pub(super) fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    pub(super) fn local(&self) -> &Local {
+        &self.0.local
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.0.connected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn returns(&self) -> watch::Receiver<u64> {
+        self.0.returns.subscribe()
+    }
+
+    pub(super) fn words(&self) -> Option<mpsc::Receiver<(NodeId, PeerWord)>> {
+        self.0.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+
+    pub(super) fn event(&self, event: Event) {
+        self.say(Word::Event(event));
+    }
+
+    pub(super) fn notice(&self, notice: Notice) {
+        self.say(Word::Notice(notice));
+    }
+
+    pub(super) fn peer(&self, word: PeerWord) {
+        self.say(Word::Peer(word));
+    }
+
+    fn say(&self, word: Word) {
+        if self.0.out.try_send((Instant::now(), word)).is_err() {
+            metrics::counter!(BUS_LOST).increment(1);
+        }
+    }
+}
+
+impl Line {
+    fn set_connected(&self, connected: bool) {
+        if self.connected.swap(connected, Ordering::Relaxed) == connected {
+            return;
+        }
+        metrics::gauge!(BUS_CONNECTED).set(if connected { 1.0 } else { 0.0 });
+        if connected {
+            tracing::info!("the other nodes can be heard (PARLOR_REDIS_URL)");
+            self.returns.send_modify(|count| *count += 1);
+        } else {
+            tracing::warn!("Redis is away: what other nodes say is not heard; messages go on (PARLOR_REDIS_URL)");
+        }
+    }
+
+    /// Brings what came to whom it concerns.
+    async fn take(&self, payload: &[u8]) {
+        if payload.len() > LONGEST_WORD {
+            tracing::warn!(bytes = payload.len(), "a word of another node is too long");
+            return;
+        }
+        let Opened { from, word } = match serde_json::from_slice(payload) {
+            Ok(opened) => opened,
+            Err(error) => {
+                // A newer version may say what this one does not know.
+                tracing::warn!(%error, "a word of another node cannot be read");
+                return;
+            }
+        };
+        if from == self.node {
+            if word == Word::Beat {
+                self.set_connected(true);
+            }
+            return;
+        }
+        metrics::counter!(BUS_RECEIVED).increment(1);
+        match word {
+            Word::Beat => {}
+            Word::Event(event) if event.position.is_some() => self.local.publish_durable(event).await,
+            Word::Event(event) => self.local.publish(&event),
+            Word::Notice(notice) => self.local.notify(&notice),
+            Word::Peer(word) => {
+                // Without a receiver nobody keeps presence.
+                let _ = self.words.send((from, word)).await;
+            }
+        }
+    }
+}
+
+/// Publishes what is said, in order, until nobody can say anything any more.
+async fn write(
+    client: redis::Client,
+    channel: String,
+    line: std::sync::Weak<Line>,
+    node: NodeId,
+    mut outbox: mpsc::Receiver<(Instant, Word)>,
+) {
+    let mut wait = BACK_OFF;
+    let mut batch: Vec<(Instant, Word)> = Vec::with_capacity(BATCH);
+    while line.strong_count() > 0 {
+        let connecting = client.get_multiplexed_async_connection();
+        let Ok(Ok(mut connection)) = timeout(PATIENCE, connecting).await else {
+            sleep(wait).await;
+            wait = (wait * 2).min(LONGEST);
+            continue;
+        };
+        let mut beats = interval(BEAT_EVERY);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if batch.is_empty() {
+                tokio::select! {
+                    count = outbox.recv_many(&mut batch, BATCH) => if count == 0 { return },
+                    _ = beats.tick() => batch.push((Instant::now(), Word::Beat)),
+                }
+            }
+            batch.retain(|(since, word)| !word.is_stale(*since));
+            let mut pipe = redis::pipe();
+            for (_, word) in &batch {
+                match serde_json::to_vec(&Sealed { from: node, word }) {
+                    Ok(text) => {
+                        pipe.cmd("PUBLISH").arg(&channel).arg(text).ignore();
+                    }
+                    Err(error) => tracing::error!(%error, "a word for the other nodes cannot be written"),
+                }
+            }
+            match timeout(PATIENCE, pipe.query_async::<()>(&mut connection)).await {
+                Ok(Ok(())) => {
+                    wait = BACK_OFF;
+                    metrics::counter!(BUS_SENT).increment(batch.len() as u64);
+                    if let Some(line) = line.upgrade() {
+                        line.sent.fetch_add(batch.len() as u64, Ordering::Relaxed);
+                    }
+                    batch.clear();
+                }
+                Ok(Err(_)) | Err(_) => {
+                    let before = batch.len();
+                    batch.retain(|(_, word)| word.is_repeated());
+                    metrics::counter!(BUS_LOST).increment((before - batch.len()) as u64);
+                    break;
+                }
+            }
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(LONGEST);
+    }
+}
+
+/// Listens until this end of the line is gone.
+async fn read(client: redis::Client, channel: String, line: std::sync::Weak<Line>) {
+    let mut wait = BACK_OFF;
+    while line.strong_count() > 0 {
+        if let Ok(Ok(mut listening)) = timeout(PATIENCE, client.get_async_pubsub()).await
+            && let Ok(Ok(())) = timeout(PATIENCE, listening.subscribe(&channel)).await
+        {
+            let mut messages = listening.on_message();
+            while let Ok(Some(message)) = timeout(SILENCE, messages.next()).await {
+                let Some(line) = line.upgrade() else { return };
+                wait = BACK_OFF;
+                line.take(message.get_payload_bytes()).await;
+            }
+        }
+        let Some(ours) = line.upgrade() else { return };
+        ours.set_connected(false);
+        drop(ours);
+        sleep(wait).await;
+        wait = (wait * 2).min(LONGEST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Fact, RoomId, UserId};
+
+    #[test]
+    fn what_is_said_is_heard_as_it_was() {
+        let room = RoomId::new();
+        let typing = Fact::Typing { user: UserId::new(), nickname: "ada".to_owned(), typing: true };
+        let words = [
+            Word::Beat,
+            Word::Event(Event::ephemeral(room, typing)),
+            Word::Peer(PeerWord::Present(vec![(room, Vec::new())])),
+            Word::Peer(PeerWord::Stopping),
+        ];
+        let node = NodeId::new();
+        for word in words {
+            let text = serde_json::to_vec(&Sealed { from: node, word: &word }).unwrap();
+            let opened: Opened = serde_json::from_slice(&text).unwrap();
+            assert_eq!((opened.from, opened.word), (node, word));
+        }
+    }
+}
