@@ -5,31 +5,42 @@
 
 mod call;
 mod client;
+mod close;
 mod code;
 #[cfg(test)]
 mod examples;
 mod hosting;
 mod matching;
+mod messages;
+mod reading;
 mod recording;
+mod ringing;
 mod server;
+mod told;
 #[cfg(test)]
 mod typescript;
 
 pub use call::{Layers, QualityChanged, Slots, Speakers, TrackStopped};
 pub use client::{
-    Authenticate, BadFrame, CallOffer, ClientBody, ClientFrame, DeleteMessage, EditMessage, InRoom, JoinRoom,
-    MuteTrack, RemoveMember, SendMessage, SetMemberRole, Typing, ViewTracks,
+    Authenticate, BadFrame, CallOffer, ClientBody, ClientFrame, InRoom, JoinRoom, MuteTrack, RemoveMember,
+    SetMemberRole, Typing, ViewTracks,
 };
-pub use code::{CloseCode, ErrorBody, ErrorCode};
+pub use code::{CloseAction, CloseCode, ErrorBody, ErrorCode};
 pub use hosting::{
     Admit, ControlsChanged, Denied, Deny, Disable, Lock, MuteAll, RemoveFromCall, Spotlight, WaitingRoom,
 };
 pub use matching::{MatchConfirm, MatchStart};
+pub use messages::{
+    DeleteMessage, Deleted, EditMessage, LockThread, MessageBody, MessagePinned, PinMessage, PollVoted, React,
+    Reaction, SendMessage, ThreadChanged, Vote,
+};
+pub use reading::{MarkRead, Receipts, ShowPresence};
 pub use recording::{RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
+pub use ringing::{BlockChanged, OfCall, StartCall};
 pub use server::{
-    Authenticated, CallEnded, Deleted, Empty, GoAway, Left, MemberChanged, MessageBody, ParticipantBody,
-    ParticipantLeft, Removed, RoleChanged, RoomState, ServerBody, ServerFrame, SiteRoleChanged, TokenExpiring, Typist,
-    Viewers, You,
+    Authenticated, CallEnded, Empty, GoAway, Left, LoginReused, MemberChanged, MemberMuted, ParticipantBody,
+    ParticipantLeft, Removed, RoleChanged, RoomOwner, RoomState, RoomUpdated, ServerBody, ServerFrame, SiteRoleChanged,
+    TokenExpiring, Typist, Viewers, You,
 };
 
 /// The longest frame before login, in bytes.

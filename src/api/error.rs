@@ -100,36 +100,53 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::BadJson | ErrorCode::BadFrame | ErrorCode::UnknownType | ErrorCode::BadRequest => {
             StatusCode::BAD_REQUEST
         }
-        ErrorCode::Unauthenticated | ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::TokenReused => {
-            StatusCode::UNAUTHORIZED
-        }
+        ErrorCode::Unauthenticated
+        | ErrorCode::TokenInvalid
+        | ErrorCode::TokenExpired
+        | ErrorCode::TokenReused
+        | ErrorCode::BadCredentials => StatusCode::UNAUTHORIZED,
         ErrorCode::Forbidden
         | ErrorCode::Underage
         | ErrorCode::RoomPrivate
         | ErrorCode::Removed
         | ErrorCode::FeatureOff
+        | ErrorCode::ThreadLocked
         | ErrorCode::Denied
+        | ErrorCode::MfaRequired
+        | ErrorCode::ProofRequired
+        | ErrorCode::Muted
+        | ErrorCode::TrustTooLow
+        | ErrorCode::AgeUnverified
+        | ErrorCode::PinRequired
+        | ErrorCode::PinWrong
+        | ErrorCode::ApprovalRequired
+        | ErrorCode::RequestPending
         | ErrorCode::MutedByHost
         | ErrorCode::DisabledByHost
         | ErrorCode::Banned => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::InviteOver => StatusCode::GONE,
         ErrorCode::RoomFull
         | ErrorCode::RoomLocked
+        | ErrorCode::RoomArchived
         | ErrorCode::Waiting
         | ErrorCode::NotInRoom
         | ErrorCode::NotInCall
         | ErrorCode::NotInMatch
+        | ErrorCode::TooMany
         | ErrorCode::Conflict
+        | ErrorCode::UsernameTaken
         | ErrorCode::RecordingConsent => StatusCode::CONFLICT,
         ErrorCode::MessageTooLong
         | ErrorCode::MessageEmpty
+        | ErrorCode::PasswordWeak
         | ErrorCode::BadSdp
         | ErrorCode::NoIce
         | ErrorCode::NoFingerprint
         | ErrorCode::TooManyMedia
         | ErrorCode::UnsupportedCodecs => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::TooLarge | ErrorCode::QuotaFull => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -157,6 +174,7 @@ impl IntoResponse for Error {
             extra: detail,
         };
         let mut response = (status, Json(problem)).into_response();
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -257,7 +275,20 @@ mod tests {
             C::TokenInvalid,
             C::TokenExpired,
             C::TokenReused,
+            C::BadCredentials,
+            C::UsernameTaken,
+            C::PasswordWeak,
+            C::MfaRequired,
+            C::ProofRequired,
             C::Forbidden,
+            C::Muted,
+            C::TrustTooLow,
+            C::AgeUnverified,
+            C::RoomArchived,
+            C::PinRequired,
+            C::PinWrong,
+            C::ApprovalRequired,
+            C::InviteOver,
             C::NotFound,
             C::Underage,
             C::RoomFull,
@@ -273,6 +304,7 @@ mod tests {
             C::NotInMatch,
             C::MessageTooLong,
             C::MessageEmpty,
+            C::RequestPending,
             C::Conflict,
             C::RateLimited,
             C::TooLarge,
@@ -290,6 +322,7 @@ mod tests {
             C::RecordingConsent,
             C::Banned,
             C::FeatureOff,
+            C::QuotaFull,
             C::DiskFull,
             C::FfmpegMissing,
             C::Unavailable,

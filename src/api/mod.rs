@@ -1,31 +1,51 @@
 //! The edge: the only module that knows HTTP and WebSocket. A file per resource; handlers parse, call a verb, and answer.
 
 mod access;
+mod accounts;
 mod auth;
 mod bans;
 mod blocks;
 mod calls;
 mod client;
+mod cursor;
+mod direct;
 mod download;
+mod erasure;
 mod error;
+mod files;
 mod frames;
 mod headers;
 mod health;
 mod hosting;
+mod invites;
+mod keeping;
 mod listen;
+mod marks;
 mod matching;
 mod members;
 mod messages;
 mod moderation;
 mod openapi;
 mod pages;
+mod previews;
+mod passkeys;
+mod presence;
 mod recordings;
 mod reports;
+mod ringing;
 mod rooms;
+mod settings;
+mod search;
+mod second;
+mod sessions;
 mod stream_keys;
 mod tls;
+mod tus;
+mod uploads;
+mod unread;
 mod webrtc;
 mod whip;
+mod writing;
 mod ws;
 
 use std::net::SocketAddr;
@@ -34,7 +54,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::header::ACCEPT_RANGES;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -43,11 +64,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
+use tower_http::compression::predicate::{DefaultPredicate, Predicate as _};
 use uuid::Uuid;
 
+use crate::attachments::Attachments;
 use crate::auth::Auth;
-use crate::chat::Chat;
+use crate::chat::{Chat, Reading};
 use crate::config::Config;
 use crate::domain::Refusal;
 use crate::hub::Hub;
@@ -55,6 +77,8 @@ use crate::limit::Limits;
 use crate::matching::Matching;
 use crate::metrics::{HTTP_REQUESTS, HTTP_SECONDS};
 use crate::moderation::Moderation;
+use crate::previews::Previews;
+use crate::presence::Presence;
 use crate::recording::Recordings;
 use crate::rooms::Rooms;
 
@@ -80,8 +104,16 @@ pub struct App {
     pub rooms: Rooms,
     /// Messages.
     pub chat: Chat,
+    /// What people have read, and search.
+    pub reading: Reading,
+    /// Who is there.
+    pub presence: Presence,
     /// Recordings.
     pub recordings: Recordings,
+    /// What links lead to.
+    pub previews: Previews,
+    /// Files of messages.
+    pub attachments: Attachments,
     /// Strangers.
     pub matching: Matching,
     /// The review desk.
@@ -176,8 +208,9 @@ impl std::ops::Deref for Shared {
 /// Everything under one roof: REST, the socket, the page.
 fn router(shared: Shared) -> Router {
     let (rest, document) = openapi::router();
-    // Pictures that move are as small as they get, and a part of a file must stay that part.
-    let worth_it = DefaultPredicate::new().and(NotForContentType::new("video/"));
+    // A part of a file must stay that part.
+    let is_no_file = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| !headers.contains_key(ACCEPT_RANGES);
+    let worth_it = DefaultPredicate::new().and(is_no_file);
     let rest = rest.layer(DefaultBodyLimit::max(MAX_BODY)).layer(CompressionLayer::new().compress_when(worth_it));
     let pages = pages::router(&shared.config.web_dir).layer(CompressionLayer::new());
     Router::new()
@@ -203,10 +236,16 @@ async fn around(State(shared): State<Shared>, request: Request, next: Next) -> R
     let route = parts.extensions.get::<MatchedPath>().map_or("page".to_owned(), |path| path.as_str().to_owned());
     let (asked, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let request_id = Uuid::now_v7().to_string();
-    let patience = Duration::from_millis(shared.config.http.request_timeout_ms);
+    let usual = Duration::from_millis(shared.config.http.request_timeout_ms);
+    let patience = uploads::patience(&asked, &path).unwrap_or(usual);
+    let resting = access::Resting::default();
+    parts.extensions.insert(resting.clone());
     let mut response = tokio::time::timeout(patience, next.run(Request::from_parts(parts, body)))
         .await
         .unwrap_or_else(|_| Error::from(Refusal::Internal("a request took too long".to_owned())).into_response());
+    if resting.explains(&response) {
+        response = Error::from(Refusal::MfaRequired { ticket: None }).into_response();
+    }
     let (status, seconds) = (response.status().as_u16(), started.elapsed().as_secs_f64());
     tracing::debug!(method, route, status, seconds, request_id, "request");
     metrics::histogram!(HTTP_SECONDS, "method" => method, "path" => route.clone()).record(seconds);
@@ -215,6 +254,7 @@ async fn around(State(shared): State<Shared>, request: Request, next: Next) -> R
         response.headers_mut().insert(REQUEST_ID, request_id);
     }
     whip::say_what_is_taken(&asked, &path, response.headers_mut());
+    tus::say_what_is_taken(&asked, &path, shared.config.files.most_bytes_of_all(), response.headers_mut());
     headers::secure(response.headers_mut(), &client);
     response
 }

@@ -11,8 +11,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Shared, auth, bans, blocks, calls, download, health, hosting, members, messages, moderation, recordings, reports,
-    rooms, stream_keys, webrtc, whip,
+    Shared, previews, accounts, auth, bans, blocks, calls, direct, download, erasure, files, health, hosting, invites, keeping, marks, members, messages, moderation, passkeys, presence, recordings, reports, rooms, search, second, sessions, settings, stream_keys, unread, uploads, webrtc, whip,
 };
 
 #[derive(OpenApi)]
@@ -27,8 +26,11 @@ use super::{
         (name = "auth", description = "Entering, staying and leaving"),
         (name = "rooms", description = "Places to meet"),
         (name = "messages", description = "What was written"),
+        (name = "reading", description = "What you have read, searching it, and who is there"),
         (name = "members", description = "Who is in a room, and roles"),
         (name = "strangers", description = "Whom one meets, and whom not; searching needs the WebSocket"),
+        (name = "direct", description = "Conversations of two or a few people, and message requests"),
+        (name = "files", description = "Files of messages: uploading (tus 1.0, or one form) and fetching"),
         (name = "calls", description = "Calls and what they need"),
         (name = "streams", description = "Publishing and watching by HTTP: WHIP (RFC 9725) and WHEP, and the keys for programs"),
         (name = "recordings", description = "Recording calls, and what came of it"),
@@ -64,22 +66,83 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
         .routes(routes!(auth::ticket))
-        .routes(routes!(auth::me))
+        .routes(routes!(accounts::me, erasure::erase))
+        .routes(routes!(erasure::export))
+        .routes(routes!(erasure::receipt_key))
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::upgrade))
+        .routes(routes!(accounts::change_password))
+        .routes(routes!(accounts::set_age_level))
+        .routes(routes!(auth::challenge))
+        .routes(routes!(second::log_in))
+        .routes(routes!(second::step_up))
+        .routes(routes!(second::want, second::end))
+        .routes(routes!(second::confirm))
+        .routes(routes!(passkeys::list, passkeys::add))
+        .routes(routes!(passkeys::want))
+        .routes(routes!(passkeys::remove))
+        .routes(routes!(passkeys::ask))
+        .routes(routes!(passkeys::log_in))
+        .routes(routes!(sessions::list, sessions::end_others))
+        .routes(routes!(sessions::end))
         .routes(routes!(auth::claim))
         .routes(routes!(rooms::list, rooms::create))
-        .routes(routes!(rooms::show))
+        .routes(routes!(rooms::mine))
+        .routes(routes!(rooms::categories))
+        .routes(routes!(rooms::show, settings::edit, settings::delete))
+        .routes(routes!(settings::archive))
+        .routes(routes!(settings::transfer))
         .routes(routes!(rooms::join))
+        .routes(routes!(invites::create, invites::list))
+        .routes(routes!(invites::revoke))
+        .routes(routes!(invites::accept))
+        .routes(routes!(invites::ask, invites::requests))
+        .routes(routes!(invites::approve))
+        .routes(routes!(invites::deny))
+        .routes(routes!(keeping::roster))
+        .routes(routes!(keeping::kick))
+        .routes(routes!(keeping::mute))
+        .routes(routes!(keeping::bans))
+        .routes(routes!(keeping::ban, keeping::unban))
+        .routes(routes!(keeping::trust))
         .routes(routes!(rooms::leave))
         .routes(routes!(rooms::call))
         .routes(routes!(messages::list, messages::send))
-        .routes(routes!(messages::edit, messages::delete))
+        .routes(routes!(messages::show, messages::edit, messages::delete))
+        .routes(routes!(messages::delete_many))
+        .routes(routes!(messages::versions))
+        .routes(routes!(marks::react, marks::unreact, marks::reactors))
+        .routes(routes!(marks::pin, marks::unpin))
+        .routes(routes!(marks::pins))
+        .routes(routes!(marks::vote, marks::votes))
+        .routes(routes!(marks::lock_thread))
+        .routes(routes!(unread::mark_read))
+        .routes(routes!(unread::show, unread::mark_unread))
+        .routes(routes!(unread::list))
+        .routes(routes!(unread::notifications))
+        .routes(routes!(unread::receipts))
+        .routes(routes!(unread::setting, unread::set_setting))
+        .routes(routes!(search::search))
+        .routes(routes!(presence::show, presence::choose))
         .routes(routes!(members::list))
         .routes(routes!(members::remove))
         .routes(routes!(members::set_role))
         .routes(routes!(members::set_site_role))
         .routes(routes!(blocks::block, blocks::unblock))
         .routes(routes!(blocks::list))
+        .routes(routes!(direct::list, direct::open))
+        .routes(routes!(direct::create_group))
+        .routes(routes!(direct::requests))
+        .routes(routes!(direct::decline_all))
+        .routes(routes!(direct::accept))
+        .routes(routes!(direct::decline))
+        .routes(routes!(direct::show, direct::rename))
+        .routes(routes!(direct::add))
+        .routes(routes!(direct::leave))
+        .routes(routes!(direct::taken_from, direct::take_from))
         .routes(routes!(calls::show))
+        .routes(routes!(calls::of_user))
         .routes(routes!(calls::quality))
         .routes(routes!(calls::mute_track))
         .routes(routes!(hosting::mute_all))
@@ -104,6 +167,11 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(stream_keys::revoke))
         .routes(routes!(webrtc::ice_servers))
         .routes(routes!(webrtc::candidates))
+        .routes(routes!(previews::show))
+        .routes(routes!(uploads::create))
+        .routes(routes!(uploads::show, uploads::offset, uploads::append, uploads::give_up))
+        .routes(routes!(files::file))
+        .routes(routes!(files::thumbnail))
         .routes(routes!(recordings::of_call, recordings::start, recordings::stop))
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::show, recordings::delete))

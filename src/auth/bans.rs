@@ -43,6 +43,8 @@ pub struct Whence<'a> {
     pub address: IpAddr,
     /// What the device's cookie says, if it has one.
     pub device: Option<&'a str>,
+    /// What the device says of itself (`User-Agent`).
+    pub agent: Option<&'a str>,
 }
 
 /// Turns addresses into what may be kept of them: a keyed hash, from which nobody finds the address without the server's secret.
@@ -90,7 +92,7 @@ impl Auth {
             return Err(Refusal::bad_request("durationS", format!("A ban lasts 1 to {most} seconds, or for good.")));
         }
         let person = self.0.store.user(new.user).await?.ok_or(Refusal::NotFound)?;
-        if !by.standing().outranks(Standing { room: None, site: person.user.role }) {
+        if !by.standing().outranks(Standing::of(None, person.user.role)) {
             return Err(Refusal::Forbidden { action: ACTION });
         }
         let auth = self.clone();

@@ -213,6 +213,11 @@ pub struct Speaker {
 }
 
 impl TrackSource {
+    /// Whether it is of a shared screen.
+    pub const fn is_screen(self) -> bool {
+        matches!(self, TrackSource::Screen | TrackSource::ScreenAudio)
+    }
+
     /// Every one.
     pub const ALL: [TrackSource; 4] =
         [TrackSource::Microphone, TrackSource::Camera, TrackSource::Screen, TrackSource::ScreenAudio];

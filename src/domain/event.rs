@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Controls, HostAct, Member, Message, MessageId, ParticipantId, RecordingId, Role, RoomId, SessionId, Time, TrackId,
-    UserId, Waiting,
+    Controls, HostAct, Member, Message, MessageId, ParticipantId, RecordingId, Role, Room, RoomId, SessionId, Time,
+    TrackId, UserId, Waiting,
     call::{Answer, EndReason, Participant, Slot, Speaker, StopReason, TrackSource},
+    message::Thread,
     quality::Rated,
+    reading::Receipt,
     recording::RecordingStop,
     room::LeftReason,
 };
@@ -109,12 +111,66 @@ pub enum Fact {
         /// By whom.
         by: UserId,
     },
+    /// Somebody reacted to a message, or took that back. Durable.
+    MessageReacted {
+        /// To which.
+        message: MessageId,
+        /// With what.
+        emoji: String,
+        /// Who.
+        user: UserId,
+        /// Whether they did or took it back.
+        added: bool,
+        /// How many react so now.
+        count: u32,
+    },
+    /// A message was pinned, or is no more. Durable.
+    MessagePinned {
+        /// Which.
+        message: MessageId,
+        /// Since when; `None`: no more.
+        pinned_at: Option<Time>,
+        /// By whom.
+        by: UserId,
+    },
+    /// Somebody voted in a poll, or took that back. Durable.
+    PollVoted {
+        /// The message that asks.
+        message: MessageId,
+        /// How many chose each answer now, in their order.
+        votes: Vec<u32>,
+        /// How many have voted.
+        voters: u32,
+    },
+    /// A thread has more or fewer replies, or was locked or unlocked. Durable.
+    ThreadChanged {
+        /// The message with which it begins.
+        message: MessageId,
+        /// The thread as it is now; `None`: there is none any more.
+        thread: Option<Thread>,
+    },
     /// Somebody has another role in the room. Durable.
     MemberRole {
         /// Who.
         user: UserId,
         /// From now on.
         role: Role,
+    },
+    /// A member has no voice until then, or has one again. Durable.
+    MemberMuted {
+        /// Who.
+        user: UserId,
+        /// Until when; `None`: they have one.
+        until: Option<Time>,
+    },
+    /// The room's owners have settled something else, have put it away or taken it out again. Durable.
+    RoomUpdated(Box<Room>),
+    /// The room is somebody else's. Durable.
+    RoomOwner {
+        /// Whose from now on.
+        user: UserId,
+        /// Who is an admin from now on; `None`: nobody had it.
+        former: Option<UserId>,
     },
     /// Somebody came in.
     MemberJoined(Member),
@@ -137,6 +193,8 @@ pub enum Fact {
         /// Whether they still do.
         typing: bool,
     },
+    /// So far these people have read now. May be lost.
+    Receipts(Vec<Receipt>),
     /// To the person who was removed: the room is over for them.
     Removed {
         /// What the moderator said.
@@ -244,6 +302,6 @@ impl Event {
 
     /// Whether nobody is harmed when this event is lost, because the next one of its kind says it all again.
     pub fn may_be_lost(&self) -> bool {
-        matches!(self.fact, Fact::Typing { .. } | Fact::CallSpeakers(_) | Fact::CallViewers(_))
+        matches!(self.fact, Fact::Typing { .. } | Fact::Receipts(_) | Fact::CallSpeakers(_) | Fact::CallViewers(_))
     }
 }

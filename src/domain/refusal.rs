@@ -1,4 +1,9 @@
-use super::{Action, Time, case::Taken};
+use super::{
+    Action, Time,
+    account::{MfaTicket, ProofChallenge},
+    case::Taken,
+    trust::{Earned, Trust},
+};
 
 /// Why something that somebody asked for was not done. Its text is a sentence for that person; the edge gives each
 /// variant its stable code.
@@ -24,12 +29,71 @@ pub enum Refusal {
     /// A refresh token came a second time: all that grew out of the same login is revoked.
     #[error("This login was used twice and is no longer valid. Log in again.")]
     TokenReused,
+    /// The name or the password is wrong, or the code, or the passkey.
+    #[error("This is not right. Check the name and the password, or the code.")]
+    BadCredentials,
+    /// Somebody has the name, or one that looks like it.
+    #[error("This name is taken, or looks too much like one that is.")]
+    UsernameTaken,
+    /// The password is easily guessed.
+    #[error("{why}")]
+    PasswordWeak {
+        /// Why.
+        why: String,
+    },
+    /// A second factor has to be shown first.
+    #[error("{}", second_factor(ticket.is_some()))]
+    MfaRequired {
+        /// With what a login goes on; `None`: this login has not passed one, and the role on the site rests until it has.
+        ticket: Option<Box<MfaTicket>>,
+    },
+    /// A proof of work has to be shown first.
+    #[error("Many come from where you are. Your device has to solve a small riddle first.")]
+    ProofRequired {
+        /// The riddle.
+        challenge: Box<ProofChallenge>,
+    },
     /// The role does not allow it.
     #[error("Your role does not allow this.")]
     Forbidden {
         /// What.
         action: Action,
     },
+    /// They have no voice in this room for now.
+    #[error("You are muted in this room for now.")]
+    Muted {
+        /// Until when.
+        until: Time,
+    },
+    /// They have not shown enough of themselves.
+    #[error("{}", too_new(*needed, earned))]
+    TrustTooLow {
+        /// What it takes.
+        needed: Trust,
+        /// What they have.
+        earned: Earned,
+    },
+    /// The room is for those whose age is verified.
+    #[error("This room is for people whose age is verified.")]
+    AgeUnverified,
+    /// The room is put away.
+    #[error("This room is archived: it can be read, and nothing else.")]
+    RoomArchived,
+    /// The room opens by a PIN that they did not say.
+    #[error("This room has a PIN. Say it to come in.")]
+    PinRequired,
+    /// The PIN is another.
+    #[error("This is not the room's PIN.")]
+    PinWrong,
+    /// Somebody of the room has to let them in first.
+    #[error("Ask to join: a moderator of this room lets people in.")]
+    ApprovalRequired,
+    /// The link is over, used up or revoked.
+    #[error("This invitation is not valid any more.")]
+    InviteOver,
+    /// What they want to change has changed since they looked.
+    #[error("This has changed since you looked. Look again.")]
+    Outdated,
     /// No such thing, or not for this person.
     #[error("There is no such thing, or it is not for you.")]
     NotFound,
@@ -100,6 +164,23 @@ pub enum Refusal {
     /// No text.
     #[error("This message is empty.")]
     MessageEmpty,
+    /// Nobody writes in this thread any more.
+    #[error("This thread is locked.")]
+    ThreadLocked,
+    /// There are as many as may be.
+    #[error("There are {limit} {what} already, and no more are allowed.")]
+    TooMany {
+        /// Of what, as the sentence needs it.
+        what: &'static str,
+        /// How many may be.
+        limit: u32,
+    },
+    /// Nobody has accepted their message request yet.
+    #[error("Wait until this is accepted: a request has up to {limit} messages, of text alone.")]
+    RequestPending {
+        /// How many messages it may have.
+        limit: u32,
+    },
     /// The client id was used with other content.
     #[error("This message id was used for another message.")]
     Conflict,
@@ -144,6 +225,26 @@ pub enum Refusal {
         /// What.
         feature: &'static str,
     },
+    /// The file is larger than its kind may be, or than was announced.
+    #[error("This file is too large: {limit_bytes} bytes are allowed.")]
+    TooLarge {
+        /// How many bytes are.
+        limit_bytes: u64,
+    },
+    /// They have as much here as one person may.
+    #[error("You have as many files here as you may. Delete some, or wait until those that are unfinished have gone.")]
+    QuotaFull {
+        /// Of what: `bytes` or `unfinishedUploads`.
+        what: &'static str,
+        /// How much that is.
+        limit: u64,
+    },
+    /// Files of this type are not taken.
+    #[error("Files of this type ({media_type}) are not taken here.")]
+    TypeNotTaken {
+        /// The type, by the file's bytes.
+        media_type: &'static str,
+    },
     /// No room for a recording.
     #[error("There is no room on the server's disk for a recording.")]
     DiskFull,
@@ -183,10 +284,32 @@ impl Refusal {
     }
 }
 
+fn too_new(needed: Trust, earned: &Earned) -> String {
+    let needs = needed.needs();
+    let (days, messages) = (earned.age_days, earned.messages);
+    let of = |n: u64, thing: &str| if n == 1 { format!("{n} {thing}") } else { format!("{n} {thing}s") };
+    format!(
+        "This takes more trust than you have yet: {} here and {} ({needed}). You have been here for {} and wrote {}.",
+        of(needs.age_days.into(), "day"),
+        of(needs.messages, "message"),
+        of(days.into(), "day"),
+        of(messages, "message"),
+        needed = needed.as_str(),
+    )
+}
+
 fn taken(by: &Taken) -> String {
     match by {
         Taken::Claimed(claim) => format!("{} has taken this case.", claim.by.nickname),
         Taken::Decided(decision) => format!("{} has decided this case.", decision.by.nickname),
+    }
+}
+
+fn second_factor(is_login: bool) -> &'static str {
+    if is_login {
+        "One more step: show your second factor."
+    } else {
+        "Your role rests until this login has passed a second factor."
     }
 }
 

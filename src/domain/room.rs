@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Message, Position, Role, RoomId, Time, UserId, call::Call};
+use super::{Event, Message, Position, Role, RoomId, Rules, Settings, Time, UserId, call::Call, reading::Unread};
 
 /// A room as anybody who may see it sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -17,10 +17,20 @@ pub struct Room {
     pub name: String,
     /// Who finds it and who may come in.
     pub visibility: Visibility,
+    /// Its name in addresses, unique on this server; small letters, digits and `-`.
+    #[schema(required)]
+    pub slug: Option<String>,
     /// How many people may be inside at once.
     pub max_participants: u32,
     /// Since when.
     pub created_at: Time,
+    /// Since when it is put away: it is read only and in no list.
+    #[schema(required)]
+    pub archived_at: Option<Time>,
+    /// Grows with every change of what stands here: the `ETag` of the room.
+    pub revision: u32,
+    /// What its owners have settled.
+    pub settings: Settings,
 }
 
 /// What a room is for.
@@ -108,8 +118,34 @@ pub struct Entered {
     pub missed: Vec<Event>,
     /// What concerns them alone and is to be told after that.
     pub then: Vec<Event>,
+    /// What they have not read; `None` where nothing is kept of that.
+    pub unread: Option<Unread>,
     /// Which of this person's stays it is: stays are numbered in the order of arrival, over all rooms.
     pub stay: u64,
+}
+
+impl Room {
+    /// A room as it begins, with the settings of its kind.
+    pub fn new(kind: RoomKind, name: String, visibility: Visibility, max_participants: u32) -> Self {
+        Self {
+            id: RoomId::new(),
+            kind,
+            name,
+            visibility,
+            slug: None,
+            max_participants,
+            created_at: Time::now(),
+            archived_at: None,
+            revision: 1,
+            settings: Settings::of(kind),
+        }
+    }
+
+    /// What its call and its chat go by.
+    pub fn rules(&self) -> Rules {
+        let Settings { slow_mode_s, min_trust_to_post, permits, .. } = self.settings;
+        Rules { slow_mode_s, min_trust_to_post, permits, archived: self.archived_at.is_some() }
+    }
 }
 
 impl RoomKind {
@@ -146,12 +182,27 @@ impl RoomKind {
 
     /// Whether people make rooms of this kind themselves.
     pub const fn is_made_by_people(self) -> bool {
-        matches!(self, RoomKind::Group | RoomKind::Live | RoomKind::Call)
+        matches!(self, RoomKind::Group | RoomKind::Forum | RoomKind::Broadcast | RoomKind::Live | RoomKind::Call)
+    }
+
+    /// Whether who joined belongs to it also while they are elsewhere, and may have to ask or know a word to get in.
+    pub const fn has_lasting_members(self) -> bool {
+        matches!(self, RoomKind::Group | RoomKind::Forum | RoomKind::Broadcast)
     }
 
     /// Whether such a room has a call.
     pub const fn has_calls(self) -> bool {
-        matches!(self, RoomKind::Call | RoomKind::Live | RoomKind::Match)
+        matches!(self, RoomKind::Call | RoomKind::Live | RoomKind::Match) || self.rings()
+    }
+
+    /// Whether its members ring each other to come into its call.
+    pub const fn rings(self) -> bool {
+        matches!(self, RoomKind::Dm | RoomKind::GroupDm | RoomKind::Group | RoomKind::Call)
+    }
+
+    /// Whether it is made by writing to somebody, and nobody else finds it.
+    pub const fn is_direct(self) -> bool {
+        matches!(self, RoomKind::Dm | RoomKind::GroupDm)
     }
 
     /// Whether programs may publish and watch there by HTTP.

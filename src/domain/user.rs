@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::{Refusal, SiteRole, UserId};
+
+pub use super::trust::Trust;
 
 /// A person as others and they themselves see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -37,15 +41,65 @@ impl Nickname {
     }
 }
 
-/// How much a person has shown of themselves; it sets how fast they may write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Trust {
-    /// Seen for the first time less than seven days ago.
-    New,
-    /// Known for seven days or more.
-    Established,
-    /// Trusted by a room.
-    Trusted,
+/// The name of an account: a nickname that nobody else's account has, nor one that looks like it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(Nickname);
+
+impl Username {
+    /// Refuses (`bad_request`, field `username`) what is no such name. Wide and otherwise dressed-up letters count as the plain
+    /// ones (Unicode NFKC).
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        // Longer than any name that could come of it: not worth the work.
+        let plain = if text.len() <= 400 { text.nfkc().collect() } else { String::new() };
+        let why = "A username has 2 to 50 letters, digits, _ or -.";
+        Nickname::parse(&plain).map(Self).map_err(|_| Refusal::bad_request("username", why))
+    }
+
+    /// The name itself.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The name as people take it for another: without case, and with letters that look alike made one.
+    pub fn key(&self) -> String {
+        let lower = self.as_str().to_ascii_lowercase();
+        let alike = lower.chars().map(|letter| match letter {
+            '0' => 'o',
+            '1' | 'i' => 'l',
+            '5' => 's',
+            '-' => '_',
+            other => other,
+        });
+        alike.collect::<String>().replace("rn", "m").replace("vv", "w")
+    }
+}
+
+/// By what a person's age is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AgeLevel {
+    /// By nothing.
+    None,
+    /// They gave a year of birth and attest to be 18 or older.
+    SelfDeclared,
+    /// Somebody whom the operator trusts has seen a proof.
+    Verified,
+}
+
+impl AgeLevel {
+    /// The name that the database and the wire use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AgeLevel::None => "none",
+            AgeLevel::SelfDeclared => "selfDeclared",
+            AgeLevel::Verified => "verified",
+        }
+    }
+
+    /// The level of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [AgeLevel::None, AgeLevel::SelfDeclared, AgeLevel::Verified].into_iter().find(|it| it.as_str() == name)
+    }
 }
 
 /// Whether someone born in `birth_year` may count as an adult in `year`: under 18 is whoever does not turn 18 by its end.
@@ -65,6 +119,20 @@ mod tests {
         }
         for bad in ["", "a", "ad a", "adä", "a\n", &"x".repeat(51)] {
             assert!(Nickname::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_look_alike_are_one() {
+        let key = |name: &str| Username::parse(name).unwrap().key();
+        assert_eq!(Username::parse("ａｄａ").unwrap().as_str(), "ada");
+        for (one, other) in [("Ada", "aDA"), ("paul", "pau1"), ("Ian", "lan"), ("bob_1", "b0b-l"), ("modern", "modem")]
+        {
+            assert_eq!(key(one), key(other));
+        }
+        assert_ne!(key("ada"), key("adam"));
+        for bad in ["", "a", "а".repeat(3).as_str(), &"x".repeat(51), &"ａ".repeat(1_000)] {
+            assert!(Username::parse(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -357,7 +357,7 @@ impl Moderation {
         }
         let subject = self.0.books.store.user(case.subject.user_id).await?;
         let site = subject.map_or(SiteRole::Member, |person| person.user.role);
-        if caller.standing().outranks(Standing { room: None, site }) {
+        if caller.standing().outranks(Standing::of(None, site)) {
             Ok(())
         } else {
             Err(Refusal::Forbidden { action: Action::ReviewCases })

@@ -3,13 +3,13 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Admit, Deny, Disable, Empty, ErrorCode, FRAME_LIMIT, LOGIN_FRAME_LIMIT, Lock, MatchConfirm, MatchStart, MuteAll,
-    OFFER_FRAME_LIMIT, REQUEST_ID_LIMIT, RemoveFromCall, Spotlight, WaitingRoom,
+    Admit, DeleteMessage, Deny, Disable, EditMessage, Empty, ErrorCode, FRAME_LIMIT, LOGIN_FRAME_LIMIT, Lock,
+    LockThread, MarkRead, MatchConfirm, MatchStart, MuteAll, OFFER_FRAME_LIMIT, OfCall, PinMessage, REQUEST_ID_LIMIT,
+    React, RemoveFromCall, SendMessage, ShowPresence, Spotlight, StartCall, Vote, WaitingRoom,
 };
 use crate::domain::{
-    Epoch, MessageId, Role, RoomId, TrackId, UserId,
+    Epoch, Role, RoomId, TrackId, UserId,
     call::{OfferedSource, View},
-    message::Content,
 };
 
 /// A frame from a client.
@@ -47,6 +47,18 @@ pub enum ClientBody {
     /// Take a message back, or away.
     #[serde(rename = "delete_message")]
     DeleteMessage(DeleteMessage),
+    /// React to a message, or take that back.
+    #[serde(rename = "react")]
+    React(React),
+    /// Choose answers of a poll.
+    #[serde(rename = "vote")]
+    Vote(Vote),
+    /// Pin a message, or no more.
+    #[serde(rename = "pin_message")]
+    PinMessage(PinMessage),
+    /// Let nobody write in a thread any more, or again.
+    #[serde(rename = "lock_thread")]
+    LockThread(LockThread),
     /// Show that one is typing.
     #[serde(rename = "typing")]
     Typing(Typing),
@@ -101,6 +113,18 @@ pub enum ClientBody {
     /// End the call for everybody.
     #[serde(rename = "call.end")]
     CallEnd(InRoom),
+    /// Ring people, so that they come into the room's call.
+    #[serde(rename = "start_call")]
+    StartCall(StartCall),
+    /// Say yes to a call that rings.
+    #[serde(rename = "call.accept")]
+    CallAccept(OfCall),
+    /// Say no to a call that rings.
+    #[serde(rename = "call.decline")]
+    CallDecline(OfCall),
+    /// Ring no more.
+    #[serde(rename = "call.cancel")]
+    CallCancel(OfCall),
     /// Search for a stranger.
     #[serde(rename = "match.start")]
     MatchStart(MatchStart),
@@ -113,6 +137,15 @@ pub enum ClientBody {
     /// End the match or the search.
     #[serde(rename = "match.stop")]
     MatchStop(Empty),
+    /// Say up to where one has read.
+    #[serde(rename = "mark_read")]
+    MarkRead(MarkRead),
+    /// Let a message, and all after it, count as not read.
+    #[serde(rename = "mark_unread")]
+    MarkUnread(MarkRead),
+    /// Say what this device shows of one's presence.
+    #[serde(rename = "presence")]
+    Presence(ShowPresence),
 }
 
 /// Data of `authenticate`.
@@ -151,47 +184,6 @@ pub struct JoinRoom {
     #[serde(default)]
     #[cfg_attr(test, ts(optional = nullable))]
     pub offset: Option<u64>,
-}
-
-/// Data of `send_message`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct SendMessage {
-    /// Where.
-    pub room_id: RoomId,
-    /// The client's own name for the message.
-    pub client_id: String,
-    /// What it says.
-    pub content: Content,
-    /// The message that it answers.
-    #[serde(default)]
-    #[cfg_attr(test, ts(optional = nullable))]
-    pub reply_to: Option<MessageId>,
-}
-
-/// Data of `edit_message`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct EditMessage {
-    /// Where.
-    pub room_id: RoomId,
-    /// Which.
-    pub message_id: MessageId,
-    /// What it says from now on.
-    pub content: Content,
-}
-
-/// Data of `delete_message`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct DeleteMessage {
-    /// Where.
-    pub room_id: RoomId,
-    /// Which.
-    pub message_id: MessageId,
 }
 
 /// Data of `typing`.
@@ -338,7 +330,7 @@ impl ClientFrame {
 
 impl ClientBody {
     /// Every type that a client's frame may have.
-    pub const TYPES: [&str; 29] = [
+    pub const TYPES: [&str; 40] = [
         "authenticate",
         "ping",
         "join_room",
@@ -346,6 +338,10 @@ impl ClientBody {
         "send_message",
         "edit_message",
         "delete_message",
+        "react",
+        "vote",
+        "pin_message",
+        "lock_thread",
         "typing",
         "remove_member",
         "set_member_role",
@@ -364,123 +360,19 @@ impl ClientBody {
         "call.deny",
         "call.remove",
         "call.end",
+        "start_call",
+        "call.accept",
+        "call.decline",
+        "call.cancel",
         "match.start",
         "match.confirm",
         "match.next",
         "match.stop",
+        "mark_read",
+        "mark_unread",
+        "presence",
     ];
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROOM: &str = "01938a5c-0000-7000-8000-000000000001";
-
-    fn code(text: &str) -> (Option<String>, ErrorCode) {
-        match ClientFrame::parse(text, true) {
-            Err(BadFrame::Unreadable { id, code, .. }) => (id, code),
-            other => panic!("{text}: {other:?}"),
-        }
-    }
-
-    /// One example of each frame, as a client writes it.
-    fn examples() -> Vec<String> {
-        let message = "01938a5c-0000-7000-8000-00000000000a";
-        let data = |rest: &str| format!(r#"{{"roomId":"{ROOM}"{rest}}}"#);
-        let of = |kind: &str, data: String| format!(r#"{{"type":"{kind}","id":"7","data":{data}}}"#);
-        vec![
-            of("authenticate", r#"{"token":"T","resume":null}"#.to_owned()),
-            r#"{"type":"ping"}"#.to_owned(),
-            of("join_room", data(r#","epoch":null,"offset":null"#)),
-            of("leave_room", data("")),
-            of("send_message", data(r#","clientId":"c-1","content":{"text":"hello"},"replyTo":null"#)),
-            of("edit_message", data(&format!(r#","messageId":"{message}","content":{{"text":"hullo"}}"#))),
-            of("delete_message", data(&format!(r#","messageId":"{message}""#))),
-            of("typing", data(r#","typing":true"#)),
-            of("remove_member", data(&format!(r#","userId":"{message}","reason":"spam""#))),
-            of("set_member_role", data(&format!(r#","userId":"{message}","role":"moderator""#))),
-            of(
-                "call.offer",
-                data(r#","sdp":"v=0","tracks":[{"mid":"0","source":"microphone"}],"acceptRecording":true"#),
-            ),
-            of("call.ready", data("")),
-            of("view", data(&format!(r#","tracks":[{{"trackId":"{message}","width":640,"visible":true}}]"#))),
-            of("call.mute", data(&format!(r#","trackId":"{message}","muted":true"#))),
-            of("call.mute_track", data(&format!(r#","trackId":"{message}","muted":true"#))),
-            of("call.leave", data("")),
-            of("call.mute_all", data(r#","muted":true,"mayUnmute":false"#)),
-            of("call.disable", data(r#","target":"everybody","source":"camera","disabled":true"#)),
-            of("call.spotlight", data(&format!(r#","participantId":"{message}""#))),
-            of("call.lock", data(r#","locked":true"#)),
-            of("call.waiting_room", data(r#","enabled":true"#)),
-            of("call.admit", data(&format!(r#","target":{{"userId":"{message}"}}"#))),
-            of("call.deny", data(&format!(r#","userId":"{message}""#))),
-            of("call.remove", data(&format!(r#","userId":"{message}","forGood":true,"reason":"spam""#))),
-            of("call.end", data("")),
-            of(
-                "match.start",
-                r#"{"mode":"video","interests":["chess"],"language":"en","confirm":false,"fallback":false}"#.to_owned(),
-            ),
-            of("match.confirm", format!(r#"{{"matchId":"{message}","accept":true}}"#)),
-            of("match.next", "{}".to_owned()),
-            of("match.stop", "{}".to_owned()),
-        ]
-    }
-
-    #[test]
-    fn every_frame_is_read() {
-        let examples = examples();
-        assert_eq!(examples.len(), ClientBody::TYPES.len());
-        let mut page = Vec::new();
-        for (text, kind) in examples.iter().zip(ClientBody::TYPES) {
-            let frame = ClientFrame::parse(text, true).unwrap();
-            let written = serde_json::to_value(&frame.body).unwrap();
-            assert_eq!(written["type"], kind, "TYPES follows the order of ClientBody");
-            page.push(format!("{text}\n    {:?}", frame.body));
-        }
-        insta::assert_snapshot!(page.join("\n"));
-    }
-
-    #[test]
-    fn optional_fields_may_be_absent_and_unknown_ones_present() {
-        let text = format!(r#"{{"data":{{"roomId":"{ROOM}","later":1}},"type":"join_room","more":[]}}"#);
-        let frame = ClientFrame::parse(&text, true).unwrap();
-        let room_id = ROOM.parse().unwrap();
-        assert_eq!(frame.body, ClientBody::JoinRoom(JoinRoom { room_id, epoch: None, offset: None }));
-        let ping = ClientFrame::parse(r#"{"type":"ping","id":"1","data":{}}"#, true).unwrap();
-        assert_eq!((ping.id.as_deref(), ping.body), (Some("1"), ClientBody::Ping));
-    }
-
-    #[test]
-    fn what_cannot_be_read_has_its_code() {
-        for garbage in ["", "hello", "{", r#"{"type":"ping""#, "\u{0}"] {
-            assert_eq!(code(garbage), (None, ErrorCode::BadJson), "{garbage:?}");
-        }
-        for shape in ["[]", "1", "null", r#"{"id":"1"}"#, r#"{"type":1}"#, r#"{"type":"ping","id":5}"#] {
-            assert_eq!(code(shape), (None, ErrorCode::BadFrame), "{shape}");
-        }
-        assert_eq!(code(r#"{"type":"fly","id":"9"}"#), (Some("9".to_owned()), ErrorCode::UnknownType));
-        for data in ["", r#","data":null"#, r#","data":{}"#, r#","data":{"roomId":"x"}"#] {
-            let text = format!(r#"{{"type":"leave_room","id":"9"{data}}}"#);
-            assert_eq!(code(&text), (Some("9".to_owned()), ErrorCode::BadFrame), "{text}");
-        }
-        let long = "i".repeat(REQUEST_ID_LIMIT + 1);
-        assert_eq!(code(&format!(r#"{{"type":"ping","id":"{long}"}}"#)), (None, ErrorCode::BadFrame));
-    }
-
-    #[test]
-    fn a_frame_has_the_size_limit_of_its_type() {
-        let padded = |kind: &str, size: usize| {
-            let head = format!(r#"{{"type":"{kind}","data":{{"roomId":"{ROOM}","tracks":[],"sdp":""#);
-            let text = format!("{head}{}\"}}}}", "x".repeat(size - head.len() - 3));
-            assert_eq!(text.len(), size);
-            text
-        };
-        let large =
-            |kind, size, logged_in| ClientFrame::parse(&padded(kind, size), logged_in) == Err(BadFrame::TooLarge);
-        assert!(!large("leave_room", FRAME_LIMIT, true) && large("leave_room", FRAME_LIMIT + 1, true));
-        assert!(!large("call.offer", OFFER_FRAME_LIMIT, true) && large("call.offer", OFFER_FRAME_LIMIT + 1, true));
-        assert!(!large("leave_room", LOGIN_FRAME_LIMIT, false) && large("leave_room", LOGIN_FRAME_LIMIT + 1, false));
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{Refusal, case::Taken};
 
+pub use super::close::{CloseAction, CloseCode};
+
 /// What went wrong, for programs. A code never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -24,8 +26,34 @@ pub enum ErrorCode {
     TokenExpired,
     /// A refresh token came a second time.
     TokenReused,
+    /// The name or the password is wrong, or the code, or the passkey.
+    BadCredentials,
+    /// The name is taken, or looks like one that is.
+    UsernameTaken,
+    /// The password is easily guessed; the message says why.
+    PasswordWeak,
+    /// Show a second factor: go on with `detail.ticket` by one of `detail.methods`; without a ticket, the login has to pass one first.
+    MfaRequired,
+    /// Solve `detail.challenge` and send it as `proof`.
+    ProofRequired,
     /// The role does not allow it; `detail.action`.
     Forbidden,
+    /// You have no voice in the room for now; `detail.until`.
+    Muted,
+    /// You have not shown enough of yourself; `detail.needed`, `detail.have`.
+    TrustTooLow,
+    /// The room is for those whose age is verified.
+    AgeUnverified,
+    /// The room is archived: it can only be read.
+    RoomArchived,
+    /// The room opens by a PIN.
+    PinRequired,
+    /// The PIN is another.
+    PinWrong,
+    /// Ask to join: somebody of the room lets people in.
+    ApprovalRequired,
+    /// The invitation is over, used up or revoked.
+    InviteOver,
     /// No such thing, or not for you.
     NotFound,
     /// Under 18, or no attestation.
@@ -54,6 +82,12 @@ pub enum ErrorCode {
     MessageTooLong,
     /// The message has no text.
     MessageEmpty,
+    /// Nobody has accepted the message request yet; `detail.limit`.
+    RequestPending,
+    /// Nobody writes in this thread any more.
+    ThreadLocked,
+    /// There are as many as may be; `detail.limit`.
+    TooMany,
     /// The same `clientId` was used with other content.
     Conflict,
     /// Wait `retryAfterMs`.
@@ -66,9 +100,9 @@ pub enum ErrorCode {
     NotAcceptable,
     /// The body is of another type than what is taken here.
     UnsupportedMediaType,
-    /// `If-Match` names another ICE session than the one there is.
+    /// `If-Match` names another ICE session, or another state of what is to be changed, than the one there is.
     PreconditionFailed,
-    /// Say with `If-Match` which ICE session is meant.
+    /// Say with `If-Match` which ICE session, or which state of what is to be changed, is meant.
     PreconditionRequired,
     /// The offer is malformed.
     BadSdp,
@@ -88,6 +122,8 @@ pub enum ErrorCode {
     Banned,
     /// The operator has switched this off; `detail.feature`.
     FeatureOff,
+    /// You have as many files here as you may; `detail.what` (`bytes` or `unfinishedUploads`), `detail.limit`.
+    QuotaFull,
     /// No room for a recording.
     DiskFull,
     /// Composed files need the program `ffmpeg` on the server.
@@ -120,84 +156,6 @@ pub struct ErrorBody {
     pub detail: Map<String, Value>,
 }
 
-/// Why the server closed the socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CloseCode {
-    /// All is said.
-    Normal,
-    /// A frame over its limit.
-    TooBig,
-    /// Our fault, or too much at once: try again later.
-    Internal,
-    /// The client does not speak this protocol.
-    BadClient,
-    /// No login in time, or a bad token.
-    Unauthenticated,
-    /// The access token expired and no other came.
-    TokenExpired,
-    /// Removed or banned.
-    Removed,
-    /// No byte for too long.
-    Idle,
-    /// The session connected again.
-    Replaced,
-    /// The queue for this socket was full.
-    TooSlow,
-    /// The server stops.
-    GoingAway,
-}
-
-impl CloseCode {
-    /// Every code, in the order of their numbers.
-    pub const ALL: [CloseCode; 11] = [
-        CloseCode::Normal,
-        CloseCode::TooBig,
-        CloseCode::Internal,
-        CloseCode::BadClient,
-        CloseCode::Unauthenticated,
-        CloseCode::TokenExpired,
-        CloseCode::Removed,
-        CloseCode::Idle,
-        CloseCode::Replaced,
-        CloseCode::TooSlow,
-        CloseCode::GoingAway,
-    ];
-
-    /// The number on the wire (RFC 6455, section 7.4; from 4000 on they are ours).
-    pub const fn number(self) -> u16 {
-        match self {
-            CloseCode::Normal => 1000,
-            CloseCode::TooBig => 1009,
-            CloseCode::Internal => 1011,
-            CloseCode::BadClient => 4400,
-            CloseCode::Unauthenticated => 4401,
-            CloseCode::TokenExpired => 4402,
-            CloseCode::Removed => 4403,
-            CloseCode::Idle => 4408,
-            CloseCode::Replaced => 4409,
-            CloseCode::TooSlow => 4429,
-            CloseCode::GoingAway => 4503,
-        }
-    }
-
-    /// The reason text that goes with it.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            CloseCode::Normal => "normal",
-            CloseCode::TooBig => "too big",
-            CloseCode::Internal => "internal",
-            CloseCode::BadClient => "bad client",
-            CloseCode::Unauthenticated => "login timeout or bad token",
-            CloseCode::TokenExpired => "token expired",
-            CloseCode::Removed => "removed or banned",
-            CloseCode::Idle => "idle",
-            CloseCode::Replaced => "replaced",
-            CloseCode::TooSlow => "too slow",
-            CloseCode::GoingAway => "going away",
-        }
-    }
-}
-
 impl ErrorBody {
     /// An error without numbers.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
@@ -220,11 +178,24 @@ impl From<&Refusal> for ErrorCode {
             Refusal::TokenInvalid => Self::TokenInvalid,
             Refusal::TokenExpired => Self::TokenExpired,
             Refusal::TokenReused => Self::TokenReused,
+            Refusal::BadCredentials => Self::BadCredentials,
+            Refusal::UsernameTaken => Self::UsernameTaken,
+            Refusal::PasswordWeak { .. } => Self::PasswordWeak,
+            Refusal::MfaRequired { .. } => Self::MfaRequired,
+            Refusal::ProofRequired { .. } => Self::ProofRequired,
             Refusal::Forbidden { .. } => Self::Forbidden,
+            Refusal::Muted { .. } => Self::Muted,
+            Refusal::TrustTooLow { .. } => Self::TrustTooLow,
+            Refusal::AgeUnverified => Self::AgeUnverified,
+            Refusal::RoomArchived => Self::RoomArchived,
+            Refusal::PinRequired => Self::PinRequired,
+            Refusal::PinWrong => Self::PinWrong,
+            Refusal::ApprovalRequired => Self::ApprovalRequired,
+            Refusal::InviteOver => Self::InviteOver,
+            Refusal::Outdated => Self::PreconditionFailed,
             Refusal::NotFound => Self::NotFound,
             Refusal::Underage => Self::Underage,
-            Refusal::RoomFull { .. } => Self::RoomFull,
-            Refusal::WaitingRoomFull { .. } => Self::RoomFull,
+            Refusal::RoomFull { .. } | Refusal::WaitingRoomFull { .. } => Self::RoomFull,
             Refusal::RoomLocked => Self::RoomLocked,
             Refusal::Waiting => Self::Waiting,
             Refusal::Denied { .. } => Self::Denied,
@@ -236,6 +207,9 @@ impl From<&Refusal> for ErrorCode {
             Refusal::NotInCall => Self::NotInCall,
             Refusal::MessageTooLong { .. } => Self::MessageTooLong,
             Refusal::MessageEmpty => Self::MessageEmpty,
+            Refusal::ThreadLocked => Self::ThreadLocked,
+            Refusal::TooMany { .. } => Self::TooMany,
+            Refusal::RequestPending { .. } => Self::RequestPending,
             Refusal::Conflict | Refusal::Taken(_) | Refusal::CaseTaken { .. } => Self::Conflict,
             Refusal::RateLimited { .. } => Self::RateLimited,
             Refusal::BadSdp(_) => Self::BadSdp,
@@ -247,12 +221,14 @@ impl From<&Refusal> for ErrorCode {
             Refusal::RecordingConsent => Self::RecordingConsent,
             Refusal::Banned { .. } => Self::Banned,
             Refusal::FeatureOff { .. } => Self::FeatureOff,
+            Refusal::TooLarge { .. } => Self::TooLarge,
+            Refusal::QuotaFull { .. } => Self::QuotaFull,
+            Refusal::TypeNotTaken { .. } => Self::UnsupportedMediaType,
             Refusal::DiskFull => Self::DiskFull,
             Refusal::FfmpegMissing => Self::FfmpegMissing,
-            Refusal::Unavailable { .. } => Self::Unavailable,
+            Refusal::Unavailable { .. } | Refusal::Crowded { .. } => Self::Unavailable,
             Refusal::RangeNotSatisfiable { .. } => Self::RangeNotSatisfiable,
             Refusal::NotInMatch => Self::NotInMatch,
-            Refusal::Crowded { .. } => Self::Unavailable,
             Refusal::Internal(_) => Self::Internal,
         }
     }
@@ -264,20 +240,35 @@ impl From<&Refusal> for ErrorBody {
         match refusal {
             Refusal::BadRequest { field, .. } => body.with("field", *field),
             Refusal::Forbidden { action } => body.with("action", json!(action)),
+            Refusal::MfaRequired { ticket: Some(it) } => {
+                let body = body.with("ticket", it.ticket.as_str()).with("methods", json!(it.methods));
+                body.with("expiresInS", it.expires_in_s)
+            }
+            Refusal::ProofRequired { challenge } => body.with("challenge", json!(challenge)),
+            Refusal::Muted { until } => body.with("until", json!(until)),
+            Refusal::TrustTooLow { needed: it, earned } => {
+                body.with("needed", json!(it.needs())).with("have", json!(earned))
+            }
             Refusal::Banned { reason, until } => body.with("reason", reason.as_str()).with("until", json!(until)),
             Refusal::CaseTaken { by } => match &**by {
                 Taken::Claimed(claim) => body.with("claimedBy", json!(claim)),
                 Taken::Decided(decision) => body.with("decision", json!(decision)),
             },
             Refusal::FeatureOff { feature } => body.with("feature", *feature),
+            Refusal::TooLarge { limit_bytes } => body.with("limitBytes", *limit_bytes),
+            Refusal::QuotaFull { what, limit } => body.with("what", *what).with("limit", *limit),
+            Refusal::TypeNotTaken { media_type } => body.with("mediaType", *media_type),
             Refusal::RangeNotSatisfiable { size_bytes } => body.with("sizeBytes", *size_bytes),
-            Refusal::RoomFull { limit } | Refusal::WaitingRoomFull { limit } => body.with("limit", *limit),
+            Refusal::RoomFull { limit } | Refusal::WaitingRoomFull { limit } | Refusal::RequestPending { limit } => {
+                body.with("limit", *limit)
+            }
+            Refusal::TooMany { limit, .. } => body.with("limit", *limit),
             Refusal::MessageTooLong { limit, length } => body.with("limit", *limit).with("length", *length),
             Refusal::RateLimited { limit, retry_after_ms } => {
                 Self { retry_after_ms: Some(*retry_after_ms), ..body.with("limit", *limit) }
             }
-            Refusal::Crowded { retry_after_ms } | Refusal::Denied { retry_after_ms } => {
-                Self { retry_after_ms: Some(*retry_after_ms), ..body }
+            Refusal::Crowded { retry_after_ms: ms } | Refusal::Denied { retry_after_ms: ms } => {
+                Self { retry_after_ms: Some(*ms), ..body }
             }
             _ => body,
         }
@@ -289,12 +280,24 @@ mod tests {
     use super::*;
     use crate::domain::{
         Action, Time, UserId,
+        account::{MfaTicket, ProofChallenge, SecondFactor},
         case::{Claim, Named},
+        trust::{Earned, Trust},
     };
 
     fn taken() -> Taken {
         let by = Named { user_id: UserId::from_uuid(uuid::Uuid::nil()), nickname: "mo".to_owned() };
         Taken::Claimed(Claim { by, until: Time::from_ms(0) })
+    }
+
+    fn mfa_ticket() -> MfaTicket {
+        MfaTicket { ticket: "5e".to_owned(), methods: vec![SecondFactor::Totp], expires_in_s: 300 }
+    }
+
+    fn riddle() -> ProofChallenge {
+        let word = |word: &str| word.to_owned();
+        let (challenge, salt, signature) = (word("c0"), word("5a?expires=0&"), word("51"));
+        ProofChallenge { algorithm: "SHA-256", challenge, salt, maxnumber: 100_000, signature }
     }
 
     #[test]
@@ -305,7 +308,22 @@ mod tests {
             Refusal::TokenInvalid,
             Refusal::TokenExpired,
             Refusal::TokenReused,
+            Refusal::BadCredentials,
+            Refusal::UsernameTaken,
+            Refusal::PasswordWeak { why: "A password has 8 to 128 characters.".to_owned() },
+            Refusal::MfaRequired { ticket: None },
+            Refusal::MfaRequired { ticket: Some(Box::new(mfa_ticket())) },
+            Refusal::ProofRequired { challenge: Box::new(riddle()) },
             Refusal::Forbidden { action: Action::RemoveMember },
+            Refusal::Muted { until: Time::from_ms(0) },
+            Refusal::TrustTooLow { needed: Trust::Established, earned: Earned::default() },
+            Refusal::AgeUnverified,
+            Refusal::RoomArchived,
+            Refusal::PinRequired,
+            Refusal::PinWrong,
+            Refusal::ApprovalRequired,
+            Refusal::InviteOver,
+            Refusal::Outdated,
             Refusal::NotFound,
             Refusal::Underage,
             Refusal::RoomFull { limit: 50 },
@@ -321,6 +339,7 @@ mod tests {
             Refusal::NotInCall,
             Refusal::MessageTooLong { limit: 4_000, length: 4_001 },
             Refusal::MessageEmpty,
+            Refusal::RequestPending { limit: 5 },
             Refusal::Conflict,
             Refusal::RateLimited { limit: "message", retry_after_ms: 2_500 },
             Refusal::BadSdp("line 3".to_owned()),
@@ -334,6 +353,9 @@ mod tests {
             Refusal::Taken("This call is being recorded already."),
             Refusal::CaseTaken { by: Box::new(taken()) },
             Refusal::FeatureOff { feature: "recording" },
+            Refusal::TooLarge { limit_bytes: 104_857_600 },
+            Refusal::QuotaFull { what: "bytes", limit: 1_073_741_824 },
+            Refusal::TypeNotTaken { media_type: "text/html" },
             Refusal::DiskFull,
             Refusal::FfmpegMissing,
             Refusal::Unavailable { what: "The recordings" },

@@ -1,6 +1,6 @@
 //! One example of every frame of the server, pinned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::domain::{
@@ -11,18 +11,22 @@ use crate::domain::{
         SlotKind, Speaker, StopReason, Track, TrackSource,
     },
     controls::{MutedAll, Waiter, Waiting},
+    direct::{Direct, DirectMessage, DirectPerson},
     matching::{
         MatchEnd, MatchEnded, MatchFound, MatchMode, MatchNews, MatchReady, MatchSearching, MatchStage, MatchTimeout,
         Stranger,
     },
-    message::{Author, Content},
+    message::{Author, Content, ContentType, ForwardedFrom, Mentions, Poll, PollOption, System, Thread},
+    presence::{Seen, Shown},
     quality::{Direction, Level, Quality, Rated, Reason},
+    reading::{NotifyLevel, Receipt, Unread},
     recording::{Composed, ComposedState, RecordingStop},
+    ring::{CallInvite, CallOutcome, CallRecord, CallType, RingState, Rung},
     room::LeftReason,
 };
 
 /// Types that a server's frame may have.
-const TYPES: usize = 39;
+const TYPES: usize = 56;
 
 /// The n-th id of these examples, of whatever kind is wanted.
 fn id<T: From<u128>>(number: u128) -> T {
@@ -39,11 +43,49 @@ fn message(text: &str) -> Message {
         room_id: id(1),
         sender: Author { id: id(2), nickname: "ada".to_owned() },
         client_id: "c-1".to_owned(),
-        content: Content { text: text.to_owned() },
+        content: Content::text(text),
         reply_to: None,
         created_at: at(),
         edited_at: None,
         deleted: false,
+        reactions: BTreeMap::new(),
+        pinned_at: None,
+        thread: None,
+        expires_at: None,
+    }
+}
+
+/// A message with all that it may have.
+fn rich() -> Message {
+    let poll = Poll {
+        question: "When?".to_owned(),
+        options: [("now", 2), ("later", 0)].map(|(text, votes)| PollOption { text: text.to_owned(), votes }).to_vec(),
+        multiple: false,
+        closes_at: Some(at()),
+        voters: 2,
+    };
+    let forwarded_from = ForwardedFrom {
+        sender: Author { id: id(8), nickname: "bob".to_owned() },
+        created_at: at(),
+        room_id: Some(id(4)),
+        message_id: Some(id(11)),
+    };
+    Message {
+        content: Content {
+            kind: ContentType::Poll,
+            mentions: Mentions { users: vec![id(8)], here: true, room: false },
+            hashtags: vec!["friday".to_owned()],
+            poll: Some(poll),
+            forwarded_from: Some(forwarded_from),
+            thread_id: Some(id(12)),
+            system: Some(System::Pinned { message_id: id(10) }),
+            ..Content::text("When? #friday")
+        },
+        reactions: BTreeMap::from([("👍".to_owned(), 3)]),
+        pinned_at: Some(at()),
+        thread: Some(Thread { replies: 2, last_reply_at: Some(at()), locked: true }),
+        expires_at: Some(at()),
+        ..message("")
     }
 }
 
@@ -85,6 +127,22 @@ fn member() -> Member {
     Member { user_id: id(2), nickname: "ada".to_owned(), role: Role::Owner }
 }
 
+fn unread() -> Unread {
+    Unread {
+        room_id: id(1),
+        unread: 12,
+        mentions: 1,
+        read_up_to: Some(id(9)),
+        level: NotifyLevel::Mentions,
+        muted_until: None,
+    }
+}
+
+fn shown() -> Shown {
+    let text = Some("in a meeting".to_owned());
+    Shown { user_id: id(8), status: Seen::Busy, text, text_until: Some(at()), last_seen: None }
+}
+
 /// What happens in rooms, as the hub tells it.
 fn events() -> Vec<Event> {
     let durable = |fact| Event {
@@ -106,12 +164,28 @@ fn events() -> Vec<Event> {
     };
     vec![
         durable(Fact::MessageSent(message("hello"))),
+        durable(Fact::MessageSent(rich())),
         durable(Fact::MessageEdited(Message { edited_at: Some(at()), ..message("hullo") })),
         durable(Fact::MessageDeleted { message: id(10), by: id(2) }),
+        durable(Fact::MessageReacted { message: id(10), emoji: "👍".to_owned(), user: id(2), added: true, count: 3 }),
+        durable(Fact::MessagePinned { message: id(10), pinned_at: Some(at()), by: id(2) }),
+        durable(Fact::PollVoted { message: id(10), votes: vec![2, 0], voters: 2 }),
+        durable(Fact::ThreadChanged {
+            message: id(10),
+            thread: Some(Thread { replies: 3, last_reply_at: Some(at()), locked: false }),
+        }),
         durable(Fact::MemberRole { user: id(2), role: Role::Moderator }),
+        durable(Fact::MemberMuted { user: id(2), until: Some(at()) }),
+        durable(Fact::RoomUpdated(Box::new(Room {
+            id: id(1),
+            created_at: at(),
+            ..Room::new(RoomKind::Forum, "Friday".to_owned(), Visibility::Public, 50)
+        }))),
+        durable(Fact::RoomOwner { user: id(2), former: Some(id(3)) }),
         ephemeral(Fact::MemberJoined(member())),
         ephemeral(Fact::MemberLeft { user: id(2), reason: LeftReason::Lost, stay: 1 }),
         ephemeral(Fact::Typing { user: id(2), nickname: "ada".to_owned(), typing: true }),
+        ephemeral(Fact::Receipts(vec![Receipt { user_id: id(8), message_id: id(10), at: at() }])),
         ephemeral(Fact::Removed { reason: Some("spam".to_owned()) }),
         ephemeral(Fact::CallParticipant(participant())),
         ephemeral(Fact::CallParticipantLeft { participant: id(5), user: id(2), reason: LeftReason::Left }),
@@ -158,14 +232,8 @@ fn replies() -> Vec<ServerFrame> {
         server_time: at(),
         ping_every_ms: 25_000,
     };
-    let room = Room {
-        id: id(1),
-        kind: RoomKind::Call,
-        name: "Friday".to_owned(),
-        visibility: Visibility::Public,
-        max_participants: 50,
-        created_at: at(),
-    };
+    let room =
+        Room { id: id(1), created_at: at(), ..Room::new(RoomKind::Call, "Friday".to_owned(), Visibility::Public, 50) };
     let recording = CallRecording {
         recording_id: id(7),
         state: RecordingPhase::Running,
@@ -186,6 +254,7 @@ fn replies() -> Vec<ServerFrame> {
             recording: Some(recording),
             controls: controls(),
         }),
+        unread: None,
     };
     let answer = Answer {
         call_id: id(4),
@@ -231,15 +300,63 @@ fn notices() -> Vec<Notice> {
     vec![
         Notice::to_user(id(2), Told::Banned { reason: "spam".to_owned(), until: None }),
         Notice::to_user(id(2), Told::RecordingComposed { recording: id(20), composed }),
+        Notice::to_user(id(2), Told::LoginReused { device: Some("Firefox on Linux".to_owned()) }),
+        Notice::to_user(id(2), Told::File(Box::new(attachment()))),
         Notice::to_user(id(2), Told::SiteRole { role: SiteRole::Moderator }),
         Notice::to_session(id(3), Told::Admitted { room: id(1) }),
         Notice::to_session(id(3), Told::Denied { room: id(1), retry_after_ms: 60_000 }),
+        Notice::to_user(id(2), Told::Unread(unread())),
+        Notice::to_user(id(2), Told::Presence(shown())),
         news(MatchNews::Searching(Some("7".to_owned()), searching)),
         news(MatchNews::Found(found)),
         news(MatchNews::Ready(MatchReady { match_id: id(31), room_id: id(1), call_id: id(4) })),
         news(MatchNews::Ended(MatchEnded { match_id: Some(id(31)), reason: MatchEnd::PartnerNext })),
         news(MatchNews::Timeout(MatchTimeout { ticket_id: id(30) })),
+        Notice::to_user(id(2), Told::Direct(Box::new(direct()))),
+        Notice::to_user(id(2), Told::DirectMessage(Box::new(direct_message()))),
+        Notice::to_user(id(2), Told::Block { user: id(8), blocked: true }),
+        Notice::to_user(id(8), Told::CallInvite(Box::new(invite()))),
+        Notice::to_user(id(2), Told::CallRing(Box::new(ringing()))),
     ]
+}
+
+fn direct() -> Direct {
+    let person = |number, nickname: &str, accepted| DirectPerson {
+        user_id: id(number),
+        nickname: nickname.to_owned(),
+        accepted,
+    };
+    Direct {
+        room: Room { id: id(1), created_at: at(), ..Room::new(RoomKind::Dm, String::new(), Visibility::Private, 2) },
+        people: vec![person(2, "ada", true), person(8, "bob", false)],
+        request: false,
+        last_message: Some(message("hello")),
+        stirred_at: at(),
+    }
+}
+
+fn direct_message() -> DirectMessage {
+    DirectMessage { room_id: id(1), kind: RoomKind::Dm, request: true, message: message("hello") }
+}
+
+fn ringing() -> CallRecord {
+    CallRecord {
+        call_id: id(40),
+        room_id: id(1),
+        initiator: Author { id: id(2), nickname: "ada".to_owned() },
+        kind: CallType::Video,
+        participants: vec![Rung { user_id: id(8), nickname: "bob".to_owned(), state: RingState::Declined }],
+        started_at: at(),
+        answered_at: None,
+        ended_at: Some(at()),
+        outcome: Some(CallOutcome::Declined),
+    }
+}
+
+fn invite() -> CallInvite {
+    let CallRecord { call_id, room_id, initiator, kind, mut participants, .. } = ringing();
+    participants[0].state = RingState::Ringing;
+    CallInvite { call_id, room_id, initiator, kind, participants, expires_in_ms: 45_000 }
 }
 
 #[test]
@@ -260,4 +377,23 @@ fn every_frame_of_the_server() {
     }
     assert_eq!(types.len(), TYPES);
     insta::assert_snapshot!(page.join("\n"));
+}
+
+fn attachment() -> crate::domain::attachment::Attachment {
+    use crate::domain::attachment::{AttachmentKind, AttachmentState};
+    crate::domain::attachment::Attachment {
+        file_id: id(21),
+        kind: AttachmentKind::Image,
+        name: "cat.jpg".to_owned(),
+        media_type: "image/jpeg".to_owned(),
+        size_bytes: 48_213,
+        state: AttachmentState::Clean,
+        fault: None,
+        sha256: Some("ab".repeat(32)),
+        width: Some(1_280),
+        height: Some(960),
+        duration_ms: None,
+        thumbnail: true,
+        created_at: Time::from_ms(0),
+    }
 }

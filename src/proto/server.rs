@@ -2,14 +2,20 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ControlsChanged, Denied, ErrorBody, Layers, QualityChanged, RecordingComposed, RecordingStarted, RecordingStarting,
-    RecordingStopped, Slots, Speakers, TrackStopped,
+    BlockChanged, ControlsChanged, Deleted, Denied, ErrorBody, Layers, MessageBody, MessagePinned, PollVoted,
+    QualityChanged, Reaction, Receipts, RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped,
+    Slots, Speakers, ThreadChanged, TrackStopped,
 };
 use crate::domain::{
-    Epoch, Event, Fact, Member, Message, MessageId, Notice, ParticipantId, Position, Refusal, Role, Room, RoomId,
-    SessionId, SiteRole, Time, Told, User, UserId, Waiting,
+    Epoch, Member, Message, ParticipantId, Position, Role, Room, RoomId, SessionId, SiteRole, Time, User, UserId,
+    Waiting,
+    attachment::Attachment,
     call::{Answer, Call, EndReason, Participant},
+    direct::{Direct, DirectMessage},
     matching::{MatchEnded, MatchFound, MatchReady, MatchSearching, MatchTimeout},
+    presence::Shown,
+    reading::Unread,
+    ring::{CallInvite, CallRecord},
     room::LeftReason,
 };
 
@@ -50,6 +56,9 @@ pub enum ServerBody {
     /// You are something else on the site from now on.
     #[serde(rename = "site_role")]
     SiteRole(SiteRoleChanged),
+    /// A token of another login of yours came twice: that login is over, and somebody may have had it.
+    #[serde(rename = "login_reused")]
+    LoginReused(LoginReused),
     /// The access token expires soon.
     #[serde(rename = "token_expiring")]
     TokenExpiring(TokenExpiring),
@@ -74,6 +83,18 @@ pub enum ServerBody {
     /// A message is gone.
     #[serde(rename = "message_deleted")]
     MessageDeleted(Deleted),
+    /// Somebody reacted to a message, or took that back.
+    #[serde(rename = "reaction")]
+    Reaction(Reaction),
+    /// A message was pinned, or is no more.
+    #[serde(rename = "message_pinned")]
+    MessagePinned(MessagePinned),
+    /// Somebody voted in a poll, or took that back.
+    #[serde(rename = "poll_voted")]
+    PollVoted(PollVoted),
+    /// A thread has more or fewer replies, or was locked or unlocked.
+    #[serde(rename = "thread_changed")]
+    ThreadChanged(ThreadChanged),
     /// Somebody types.
     #[serde(rename = "typing")]
     Typing(Typist),
@@ -86,6 +107,15 @@ pub enum ServerBody {
     /// Somebody has another role.
     #[serde(rename = "member_role")]
     MemberRole(RoleChanged),
+    /// Somebody has no voice for a time, or has one again.
+    #[serde(rename = "member_muted")]
+    MemberMuted(MemberMuted),
+    /// The room is settled anew.
+    #[serde(rename = "room_updated")]
+    RoomUpdated(RoomUpdated),
+    /// The room is somebody else's.
+    #[serde(rename = "room_owner")]
+    RoomOwner(RoomOwner),
     /// You were removed from the room.
     #[serde(rename = "removed")]
     Removed(Removed),
@@ -143,6 +173,24 @@ pub enum ServerBody {
     /// How far the one file of all is that you asked for.
     #[serde(rename = "recording.composed")]
     RecordingComposed(RecordingComposed),
+    /// A direct room of yours is new or has changed.
+    #[serde(rename = "dm_room")]
+    DmRoom(Box<Direct>),
+    /// Somebody wrote in a direct room of yours.
+    #[serde(rename = "dm_message")]
+    DmMessage(Box<DirectMessage>),
+    /// You block somebody, by another device, or no more.
+    #[serde(rename = "block")]
+    Block(BlockChanged),
+    /// Somebody rings you.
+    #[serde(rename = "call_invite")]
+    CallInvite(CallInvite),
+    /// How a call stands that you ring or are rung for.
+    #[serde(rename = "call.ring")]
+    CallRing(CallRecord),
+    /// What became of a file that you uploaded.
+    #[serde(rename = "file.checked")]
+    FileChecked(Attachment),
     /// You search for a stranger.
     #[serde(rename = "match.searching")]
     MatchSearching(MatchSearching),
@@ -158,6 +206,15 @@ pub enum ServerBody {
     /// Nobody was found.
     #[serde(rename = "match.timeout")]
     MatchTimeout(MatchTimeout),
+    /// What you have not read in a room is something else now.
+    #[serde(rename = "unread")]
+    Unread(Unread),
+    /// Others have read further.
+    #[serde(rename = "receipts")]
+    Receipts(Receipts),
+    /// Somebody whom you know is seen as something else.
+    #[serde(rename = "presence")]
+    Presence(Shown),
     /// The server stops.
     #[serde(rename = "go_away")]
     GoAway(GoAway),
@@ -185,6 +242,15 @@ pub struct Authenticated {
     pub server_time: Time,
     /// How often the server pings.
     pub ping_every_ms: u64,
+}
+
+/// Data of `login_reused`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct LoginReused {
+    /// What that login's device said of itself, in words.
+    pub device: Option<String>,
 }
 
 /// Data of `site_role`.
@@ -223,6 +289,8 @@ pub struct RoomState {
     pub recovered: Option<bool>,
     /// The room's call; `null` in a room that has none.
     pub call: Option<Call>,
+    /// What you have not read; `null` where nothing is kept of that.
+    pub unread: Option<Unread>,
 }
 
 /// What you are in a room.
@@ -231,25 +299,6 @@ pub struct RoomState {
 pub struct You {
     /// Your role.
     pub role: Role,
-}
-
-/// Data of `new_message` and `message_edited`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct MessageBody {
-    /// The message.
-    pub message: Message,
-}
-
-/// Data of `message_deleted`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Deleted {
-    /// Which.
-    pub message_id: MessageId,
-    /// By whom.
-    pub by: UserId,
 }
 
 /// Data of the server's `typing`.
@@ -293,6 +342,36 @@ pub struct RoleChanged {
     pub user_id: UserId,
     /// From now on.
     pub role: Role,
+}
+
+/// Data of `member_muted`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct MemberMuted {
+    /// Who.
+    pub user_id: UserId,
+    /// Until when; `null`: they have a voice.
+    pub until: Option<Time>,
+}
+
+/// Data of `room_updated`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct RoomUpdated {
+    /// The room from now on.
+    pub room: Box<Room>,
+}
+
+/// Data of `room_owner`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct RoomOwner {
+    /// Whose it is from now on.
+    pub user_id: UserId,
+    /// Who is an admin from now on.
+    pub former_id: Option<UserId>,
 }
 
 /// Data of `removed`.
@@ -392,70 +471,5 @@ impl ServerFrame {
     /// The text of the frame.
     pub fn encode(&self) -> Bytes {
         serde_json::to_vec(self).expect("frames have string keys and no value that JSON lacks").into()
-    }
-}
-
-impl From<&Event> for ServerFrame {
-    fn from(event: &Event) -> Self {
-        let frame = Self::new(body_of(event)).in_room(event.room);
-        match event.position {
-            Some(position) => frame.at(position),
-            None => frame,
-        }
-    }
-}
-
-impl From<&Notice> for ServerFrame {
-    fn from(notice: &Notice) -> Self {
-        match notice.told.clone() {
-            Told::Banned { reason, until } => Self::error(None, &Refusal::Banned { reason, until }),
-            Told::RecordingComposed { recording: recording_id, composed } => {
-                Self::new(ServerBody::RecordingComposed(RecordingComposed { recording_id, composed }))
-            }
-            Told::SiteRole { role } => Self::new(ServerBody::SiteRole(SiteRoleChanged { role })),
-            Told::Admitted { room } => Self::new(ServerBody::CallAdmitted(Empty {})).in_room(room),
-            Told::Denied { room, retry_after_ms } => {
-                Self::new(ServerBody::CallDenied(Denied { retry_after_ms })).in_room(room)
-            }
-            Told::Match(news) => news.into(),
-        }
-    }
-}
-
-fn body_of(event: &Event) -> ServerBody {
-    match event.fact.clone() {
-        Fact::MessageSent(message) => ServerBody::NewMessage(MessageBody { message }),
-        Fact::MessageEdited(message) => ServerBody::MessageEdited(MessageBody { message }),
-        Fact::MessageDeleted { message: message_id, by } => ServerBody::MessageDeleted(Deleted { message_id, by }),
-        Fact::MemberRole { user: user_id, role } => ServerBody::MemberRole(RoleChanged { user_id, role }),
-        Fact::MemberJoined(member) => ServerBody::MemberJoined(MemberChanged { member }),
-        Fact::MemberLeft { user: user_id, reason, .. } => ServerBody::MemberLeft(Left { user_id, reason }),
-        Fact::Typing { user: user_id, nickname, typing } => ServerBody::Typing(Typist { user_id, nickname, typing }),
-        Fact::Removed { reason } => ServerBody::Removed(Removed { room_id: event.room, reason }),
-        Fact::CallParticipant(participant) => ServerBody::CallParticipant(ParticipantBody { participant }),
-        Fact::CallParticipantLeft { participant: participant_id, user: user_id, reason } => {
-            ServerBody::CallParticipantLeft(ParticipantLeft { participant_id, user_id, reason })
-        }
-        Fact::CallAnswer(answer) => ServerBody::CallAnswer(answer),
-        Fact::CallSlots(slots) => ServerBody::Slots(Slots { slots }),
-        Fact::CallLayers { track: track_id, layers } => ServerBody::CallLayers(Layers { track_id, layers }),
-        Fact::CallViewers(viewers) => ServerBody::CallViewers(Viewers { viewers }),
-        Fact::CallQuality(participants) => ServerBody::CallQuality(QualityChanged { participants }),
-        Fact::CallSpeakers(speakers) => ServerBody::CallSpeakers(Speakers { speakers }),
-        Fact::TrackStopped { track: track_id, source, reason, by, may_unmute } => {
-            ServerBody::TrackStopped(TrackStopped { track_id, source, reason, by, may_unmute })
-        }
-        Fact::CallEnded { reason, by } => ServerBody::CallEnded(CallEnded { reason, by }),
-        Fact::CallControls { controls, by, act } => ServerBody::CallControls(ControlsChanged { controls, by, act }),
-        Fact::CallWaiting(waiting) => ServerBody::CallWaiting(waiting),
-        Fact::RecordingStarting { recording: recording_id, starts_in_ms, by: started_by } => {
-            ServerBody::RecordingStarting(RecordingStarting { recording_id, starts_in_ms, started_by })
-        }
-        Fact::RecordingStarted { recording: recording_id, at: started_at } => {
-            ServerBody::RecordingStarted(RecordingStarted { recording_id, started_at })
-        }
-        Fact::RecordingStopped { recording: recording_id, reason } => {
-            ServerBody::RecordingStopped(RecordingStopped { recording_id, reason })
-        }
     }
 }

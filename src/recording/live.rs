@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Recordings, Right, keep, lock, speakers::Speakers};
 use crate::domain::{
-    Action, CallId, CallRecording, Caller, Fact, ParticipantId, RecordingId, Refusal, RoomId, RoomKind, Time, UserId,
-    Visibility,
+    Action, CallId, CallRecording, Caller, Fact, ParticipantId, RecordingId, Refusal, Room, RoomId, RoomKind, Time,
+    UserId, Visibility,
     call::RecordingPhase,
     deed::Deed,
     recording::{Recording, RecordingState, RecordingStop},
@@ -123,7 +123,10 @@ impl Recordings {
             return Err(Refusal::FeatureOff { feature: "recording" });
         }
         let room = self.0.ground.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?.room;
-        let right = self.permit(caller, room.id, room.visibility).await?;
+        let right = self.permit(caller, &room).await?;
+        if room.archived_at.is_some() {
+            return Err(Refusal::RoomArchived);
+        }
         if room.kind == RoomKind::Match {
             return Err(Refusal::FeatureOff { feature: "recording of strangers" });
         }
@@ -271,7 +274,7 @@ impl Recordings {
     /// `not_found` (no such call, one in a private room of others, or it is not being recorded), `forbidden`, `internal`.
     pub async fn stop_recording(&self, caller: &Caller, call: CallId) -> Result<Recording, Refusal> {
         let room = self.0.ground.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?.room;
-        let right = self.permit(caller, room.id, room.visibility).await?;
+        let right = self.permit(caller, &room).await?;
         let live = self.live_of_call(call).ok_or(Refusal::NotFound)?;
         let (recordings, live) = (self.clone(), live.clone());
         let halted = tokio::spawn(async move { recordings.halt(&live, RecordingStop::Stopped).await });
@@ -342,18 +345,20 @@ impl Recordings {
     }
 
     /// By what right somebody records in a room.
-    async fn permit(&self, caller: &Caller, room: RoomId, visibility: Visibility) -> Result<Right, Refusal> {
+    async fn permit(&self, caller: &Caller, room: &Room) -> Result<Right, Refusal> {
         const ACTION: Action = Action::Record;
-        let membership = self.0.ground.store.membership(room, caller.user.id).await?;
+        let membership = self.0.ground.store.membership(room.id, caller.user.id).await?;
         let role = match membership {
             Membership::Member(role) => Some(role),
             Membership::None | Membership::Removed => None,
         };
-        if let Some(right) = Right::to_record(role, caller.user.role) {
+        // The room may want more of a role than the table does.
+        let narrowed = role.filter(|role| *role >= room.settings.permits.record);
+        if let Some(right) = Right::to_record(narrowed, caller.user.role) {
             return Ok(right);
         }
         // Who may not see the room is not told that there is a call.
-        let is_hidden = role.is_none() && visibility == Visibility::Private;
+        let is_hidden = role.is_none() && room.visibility == Visibility::Private;
         Err(if is_hidden { Refusal::NotFound } else { Refusal::Forbidden { action: ACTION } })
     }
 }

@@ -48,7 +48,7 @@ pub enum Right {
 impl Right {
     /// The right to record that these roles give, if they do.
     pub(super) fn to_record(role: Option<Role>, site: SiteRole) -> Option<Self> {
-        let may = |room, site| can(Standing { room, site }, Action::Record);
+        let may = |room, site| can(Standing::of(room, site), Action::Record);
         if may(role, SiteRole::Member) { Some(Self::Host) } else { may(None, site).then_some(Self::Site) }
     }
 
@@ -99,7 +99,7 @@ impl Recordings {
         if !(1..=LIST_LIMIT).contains(&limit) {
             return Err(Refusal::bad_request("limit", format!("A page has 1 to {LIST_LIMIT} recordings.")));
         }
-        let everywhere = can(Standing { room: None, site: caller.user.role }, Action::Record);
+        let everywhere = can(Standing::of(None, caller.user.role), Action::Record);
         let sight = if everywhere { Sight::Everything } else { Sight::OwnRooms };
         let found = self.0.ground.store.recordings_seen_by(caller.user.id, sight, before, limit).await?;
         self.visible(&caller.user, found).await

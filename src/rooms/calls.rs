@@ -56,8 +56,9 @@ impl Rooms {
     /// `no_fingerprint`, `too_many_media`, `unsupported_codecs`, `call_unavailable`, `not_in_room` (left meanwhile),
     /// `recording_consent`, `room_locked`.
     pub async fn offer(&self, seat: &Seat, offer: Offer, request: Option<String>) -> Result<Answer, Refusal> {
-        if !can(seat.standing(), Action::JoinCall) {
-            return Err(Refusal::Forbidden { action: Action::JoinCall });
+        seat.permit(Action::JoinCall)?;
+        if offer.sources.iter().any(|it| it.source.is_screen()) {
+            seat.permit(Action::ShareScreen)?;
         }
         self.0.limits.check(Rule::Offer, &seat.session.caller)?;
         check_sources(&offer.sources)?;
@@ -265,6 +266,9 @@ impl Rooms {
     pub(super) fn leave_call_in(&self, lobby: &mut Lobby, session: SessionId, id: RoomId, reason: LeftReason) -> bool {
         let Some(room) = lobby.rooms.get_mut(&id) else { return false };
         let Some(left) = room.call.leave(session) else { return false };
+        if room.call.joined.is_empty() {
+            self.call_is_empty(id);
+        }
         let (participant, user) = (left.participant.participant_id, left.participant.user_id);
         let call = room.record.call;
         let is_elsewhere = room.call.joined.iter().any(|it| it.participant.user_id == user);
@@ -418,7 +422,7 @@ impl Rooms {
         }
         // An audience has no bound but the media core's; who publishes before it has that of a call.
         let most = self.0.config.max_participants;
-        let limit = if kind.is_for_an_audience() { most } else { room.record.room.max_participants };
+        let limit = if kind.is_for_an_audience() { most } else { room.record.room.max_participants.min(most) };
         let call = room.record.call;
         let user = seat.user().id;
         // Whoever was put out while the offer was on its way has no seat any more.

@@ -306,7 +306,7 @@ impl Rooms {
         let record = self.0.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?;
         let (record, role) = self.found(caller, record.room.id).await?;
         self.look_in(caller, &record, role)?;
-        let sees_all = can(Standing { room: role, site: caller.user.role }, ACTION);
+        let sees_all = can(Standing::of(role, caller.user.role), ACTION);
         let may =
             |participant, user: UserId| of.is_none_or(|of| of == participant) && (sees_all || user == caller.user.id);
         let participants = self.lobby().qualities.history(call, since, may);

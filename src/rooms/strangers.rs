@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::{Rooms, lobby::Lobby};
 use crate::domain::{
-    CallId, Door, Event, Fact, Refusal, Room, RoomId, RoomKind, Time, UserId, Visibility, matching::MatchMode,
+    CallId, Door, Event, Fact, Refusal, Room, RoomId, RoomKind, UserId, Visibility, matching::MatchMode,
     room::LeftReason,
 };
 use crate::store::RoomRecord;
@@ -29,14 +29,7 @@ impl Rooms {
     /// # Errors
     /// `internal`.
     pub async fn create_match(&self, mode: MatchMode, users: [UserId; 2]) -> Result<(RoomId, CallId), Refusal> {
-        let room = Room {
-            id: RoomId::new(),
-            kind: RoomKind::Match,
-            name: mode.as_str().to_owned(),
-            visibility: Visibility::Private,
-            max_participants: STRANGERS,
-            created_at: Time::now(),
-        };
+        let room = Room::new(RoomKind::Match, mode.as_str().to_owned(), Visibility::Private, STRANGERS);
         let record = RoomRecord { room, call: CallId::new(), created_by: users[0], door: Door::default() };
         self.0.store.create_match_room(&record, users).await?;
         if mode == MatchMode::Text {

@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use super::{Offer, Rooms, Streamer, calls::refusal_of, lobby::Lobby, to_its_end};
 use crate::domain::{
     Action, CallId, Event, Fact, ParticipantId, Refusal, Role, RoomId, Session, SessionId, Standing, StreamKey,
-    StreamKeyId, StreamKind, Time, TrackSource, UserId, call::EndReason, call::OfferedSource, can, room::LeftReason,
+    StreamKeyId, StreamKind, Time, TrackSource, UserId,
+    call::{EndReason, OfferedSource, Participant},
+    can, permit,
+    room::LeftReason,
 };
 use crate::limit::Rule;
 use crate::metrics::{STREAMS, STREAMS_STARTED};
@@ -112,12 +115,15 @@ impl Rooms {
         if !record.room.kind.takes_streams() {
             return Err(Refusal::bad_request("roomId", "This room takes no streams."));
         }
-        let standing = Standing { room: Some(role), site: by.caller.user.role };
+        let muted_until = self.0.store.footing(id, by.caller.user.id).await?.muted_until;
+        let standing = Standing { muted_until, ..Standing::of(Some(role), by.caller.user.role) };
+        if record.room.archived_at.is_some() {
+            return Err(Refusal::RoomArchived);
+        }
         // A key is worth what its maker is now.
         let action = if by.key.is_some() { Action::StreamKeys } else { Action::JoinCall };
-        if !can(standing, action) {
-            return Err(Refusal::Forbidden { action });
-        }
+        permit(standing, action, record.room.settings.permits)?;
+        permit(standing, Action::JoinCall, record.room.settings.permits)?;
         self.stream_may_come(&mut self.lobby(), by, &record, role)?;
         if is_new {
             self.0.store.add_member(id, by.caller.user.id, role, Time::now()).await?;
@@ -259,12 +265,18 @@ impl Rooms {
                 |it: &Stream| it.room == room && it.key.as_ref().is_some_and(|key| key.created_by.user_id == user);
             self.end_streams(lobby, LeftReason::Removed, is_theirs);
         }
-        let Some(live) = lobby.rooms.get(&room).filter(|it| it.record.room.kind.is_for_an_audience()) else { return };
-        if can(standing, Action::PublishLive) {
-            return;
-        }
+        let Some(live) = lobby.rooms.get(&room) else { return };
+        let (record, permits) = (&live.record.room, live.record.room.settings.permits);
+        let may = |action| permit(standing, action, permits).is_ok();
+        let takes_part = record.archived_at.is_none() && may(Action::JoinCall);
+        let (shares, publishes) =
+            (may(Action::ShareScreen), !record.kind.is_for_an_audience() || may(Action::PublishLive));
+        let may_stay = |participant: &Participant| {
+            let screens = participant.tracks.iter().any(|track| track.source.is_screen());
+            takes_part && (shares || !screens) && (publishes || participant.tracks.is_empty())
+        };
         let theirs = live.call.joined.iter().filter(|it| it.participant.user_id == user);
-        let sessions: Vec<_> = theirs.filter(|it| !it.participant.tracks.is_empty()).map(|it| it.session).collect();
+        let sessions: Vec<_> = theirs.filter(|it| !may_stay(&it.participant)).map(|it| it.session).collect();
         for session in sessions {
             self.unpublish(lobby, room, session);
         }
@@ -308,7 +320,7 @@ impl Rooms {
         if by_key {
             return if hosted.controls().locked { Err(Refusal::RoomLocked) } else { Ok(()) };
         }
-        if can(Standing { room: Some(role), site: user.role }, Action::HostCall) {
+        if can(Standing::of(Some(role), user.role), Action::HostCall) {
             hosted.admit(user.id);
             return Ok(());
         }

@@ -5,9 +5,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::bus::{News, Subscription};
 use crate::domain::{
-    Audience, Event, Fact, FamilyId, LoginChange, Member, ParticipantId, Seat, Session, SessionId, SiteRole, TrackId,
-    TrackSource, User, UserId,
+    Action, Audience, Event, Fact, FamilyId, LoginChange, Member, ParticipantId, Seat, Session, SessionId, SiteRole,
+    Time, TrackId, TrackSource, User, UserId,
     call::{Answer, EndReason, OfferedSource, Participant, ParticipantState, SlotKind},
+    can,
     room::{Entered, LeftReason},
     user::Nickname,
 };
@@ -155,9 +156,9 @@ async fn a_room_is_refused_for_what_is_wrong_with_it() {
         let refusal = house.rooms.create(&ada, new).await.unwrap_err();
         assert!(matches!(refusal, Refusal::BadRequest { field, .. } if field == wrong), "{wrong}: {refusal:?}");
     }
-    let group = NewRoom { kind: RoomKind::Group, max_participants: Some(20), ..good };
-    let group = house.rooms.create(&ada, group).await.unwrap();
-    assert_eq!(house.rooms.call_id(&ada, group.id).await, Err(Refusal::NotFound));
+    let broadcast = NewRoom { kind: RoomKind::Broadcast, max_participants: Some(20), ..good };
+    let broadcast = house.rooms.create(&ada, broadcast).await.unwrap();
+    assert_eq!(house.rooms.call_id(&ada, broadcast.id).await, Err(Refusal::NotFound));
 }
 
 #[tokio::test]
@@ -196,7 +197,8 @@ async fn a_private_room_is_for_its_members() {
     assert_eq!(house.rooms.look(&ada.caller, private).await.unwrap().online, 1);
     assert_eq!(house.rooms.join(&ben.caller, unlisted).await.unwrap().online, 0);
     assert_eq!(house.rooms.visit(&ben.caller, unlisted).await.unwrap().role, Some(Role::Member));
-    let listed: Vec<_> = house.rooms.public(None, 50).await.unwrap().into_iter().map(|it| it.room.id).collect();
+    let listed: Vec<_> =
+        house.rooms.directory(Wanted::default(), 50).await.unwrap().into_iter().map(|it| it.room.id).collect();
     assert_eq!(listed, [public]);
     assert_eq!(house.enter(&ben, RoomId::new()).await, Err(Refusal::NotFound));
 }
@@ -419,6 +421,7 @@ mod calls;
 mod doors;
 mod hosting;
 mod quality;
+mod ring;
 mod roles;
 mod waiting;
 mod watched;

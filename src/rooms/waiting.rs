@@ -51,7 +51,7 @@ impl Rooms {
         let Some(orders) = lobby.orders.get_mut(&call) else { return Ok(()) };
         orders.expire(now);
         let hosted = &mut orders.hosted;
-        if can(Standing { room: Some(role), site: user.role }, Action::HostCall) {
+        if can(Standing::of(Some(role), user.role), Action::HostCall) {
             hosted.admit(user.id);
             return Ok(());
         }
@@ -89,7 +89,7 @@ impl Rooms {
         lobby.know_door(record);
         let Some(orders) = lobby.orders.get_mut(&record.call) else { return Ok(()) };
         orders.expire(Instant::now());
-        let is_host = can(Standing { room: role, site: caller.user.role }, Action::HostCall);
+        let is_host = can(Standing::of(role, caller.user.role), Action::HostCall);
         if !is_host && orders.hosted.lets_wait(user) { Err(Refusal::Waiting) } else { Ok(()) }
     }
 

@@ -105,13 +105,13 @@ impl Rooms {
         let store = &self.0.store;
         store.room(room).await?.ok_or(Refusal::NotFound)?;
         let actor = store.user(by).await?.ok_or(Refusal::Forbidden { action: ACTION })?.user.role;
-        let actor = Standing { room: None, site: actor };
+        let actor = Standing::of(None, actor);
         let site = store.user(user).await?.ok_or(Refusal::NotFound)?.user.role;
         let role = match store.membership(room, user).await? {
             Membership::Member(role) => Some(role),
             Membership::None | Membership::Removed => None,
         };
-        if !can(actor, ACTION) || !actor.outranks(Standing { room: role, site }) {
+        if !can(actor, ACTION) || !actor.outranks(Standing::of(role, site)) {
             return Err(Refusal::Forbidden { action: ACTION });
         }
         self.expel(room, user, by, reason).await

@@ -6,7 +6,7 @@ use super::{
     Error, Store,
     pool::{Tx, execute, execute_now, on_pool, on_tx},
 };
-use crate::domain::{Role, RoomId, Time, UserId};
+use crate::domain::{Role, RoomId, Time, UserId, trust::Conduct};
 
 /// What somebody is to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,16 +25,73 @@ struct StandingRow {
     removed_at: Option<i64>,
 }
 
+/// What of a person sets how far they may go in a room, besides their role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footing {
+    /// Until when they are muted there; what is over counts no more.
+    pub muted_until: Option<Time>,
+    /// What their trust is computed from.
+    pub conduct: Conduct,
+}
+
+#[derive(FromRow)]
+struct FootingRow {
+    known_since: i64,
+    messages: i64,
+    upheld_at: Option<i64>,
+    muted_until: Option<i64>,
+}
+
+impl From<FootingRow> for Footing {
+    fn from(row: FootingRow) -> Self {
+        let conduct = Conduct {
+            known_since: Time::from_ms(row.known_since),
+            messages: row.messages.cast_unsigned(),
+            upheld_at: row.upheld_at.map(Time::from_ms),
+        };
+        Self { muted_until: row.muted_until.map(Time::from_ms), conduct }
+    }
+}
+
 impl Store {
+    /// What of a person sets how far they may go in a room. Somebody whom nobody knows has shown nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn footing(&self, room: RoomId, user: UserId) -> Result<Footing, Error> {
+        const SQL: &str = "select u.created_at as known_since, u.message_count as messages, \
+            (select max(decided_at) from cases where user_id = u.id and status = 'resolved') as upheld_at, \
+            (select muted_until from members where room_id = $2 and user_id = u.id) as muted_until \
+            from users u where u.id = $1";
+        let row: Option<FootingRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
+            .bind(user.as_uuid()).bind(room.as_uuid()).fetch_optional(db))?;
+        let nothing = FootingRow { known_since: Time::now().as_ms(), messages: 0, upheld_at: None, muted_until: None };
+        Ok(row.unwrap_or(nothing).into())
+    }
+
+    /// What somebody's trust is computed from. `None`: nobody of that name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn conduct(&self, user: UserId) -> Result<Option<Conduct>, Error> {
+        const SQL: &str = "select u.created_at as known_since, u.message_count as messages, \
+            (select max(decided_at) from cases where user_id = u.id and status = 'resolved') as upheld_at, \
+            cast(null as bigint) as muted_until from users u where u.id = $1";
+        let row: Option<FootingRow> =
+            on_pool!(&self.read, db => sqlx::query_as(SQL).bind(user.as_uuid()).fetch_optional(db))?;
+        Ok(row.map(|row| Footing::from(row).conduct))
+    }
+
     /// What somebody is to a room.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn membership(&self, room: RoomId, user: UserId) -> Result<Membership, Error> {
         const SQL: &str = "select (select role from members where room_id = $1 and user_id = $2) as role, \
-            (select created_at from removals where room_id = $1 and user_id = $2) as removed_at";
+            (select created_at from removals where room_id = $1 and user_id = $2 and (until is null or until > $3)) \
+            as removed_at";
         let row: StandingRow = on_pool!(&self.read, db => sqlx::query_as(SQL)
-            .bind(room.as_uuid()).bind(user.as_uuid()).fetch_one(db))?;
+            .bind(room.as_uuid()).bind(user.as_uuid()).bind(Time::now().as_ms()).fetch_one(db))?;
         match row {
             StandingRow { removed_at: Some(_), .. } => Ok(Membership::Removed),
             StandingRow { role: Some(role), .. } => {
@@ -83,11 +140,37 @@ impl Store {
         reason: Option<&str>,
         at: Time,
     ) -> Result<(), Error> {
-        const REMOVAL: &str = "insert into removals (room_id, user_id, removed_by, reason, created_at) \
-            values ($1, $2, $3, $4, $5) on conflict (room_id, user_id) do nothing";
+        self.ban_member(room, user, by, reason, at, None).await
+    }
+
+    /// Keeps somebody out until then, or for good (`None`). The last word holds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ban_member(
+        &self,
+        room: RoomId,
+        user: UserId,
+        by: UserId,
+        reason: Option<&str>,
+        at: Time,
+        until: Option<Time>,
+    ) -> Result<(), Error> {
+        const REMOVAL: &str = "insert into removals (room_id, user_id, removed_by, reason, created_at, until) \
+            values ($1, $2, $3, $4, $5, $6) on conflict (room_id, user_id) do update set removed_by = excluded.removed_by, \
+            reason = excluded.reason, created_at = excluded.created_at, until = excluded.until";
         let (room, user) = (room.as_uuid(), user.as_uuid());
         let mut tx = self.write.begin().await?;
-        execute!(&mut tx, sqlx::query(REMOVAL).bind(room).bind(user).bind(by.as_uuid()).bind(reason).bind(at.as_ms()))?;
+        execute!(
+            &mut tx,
+            sqlx::query(REMOVAL)
+                .bind(room)
+                .bind(user)
+                .bind(by.as_uuid())
+                .bind(reason)
+                .bind(at.as_ms())
+                .bind(until.map(Time::as_ms))
+        )?;
         execute!(
             &mut tx,
             sqlx::query("delete from members where room_id = $1 and user_id = $2").bind(room).bind(user)

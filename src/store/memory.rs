@@ -12,18 +12,22 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{
-    NewMessage, Recovery, STATE_MESSAGES,
+    Recovery,
+    changes::Applied,
+    messages::Stretch,
+    versions::version_of,
     writer::{Change, Committed, Written},
 };
 use crate::domain::{
-    Audience, Epoch, Event, Fact, Message, MessageId, Origin, Position, Refusal, RoomId, Time, UserId,
+    Event, Fact, Message, MessageId, Origin, Position, Refusal, RoomId, Time, UserId, message::Version,
 };
 use crate::metrics::MESSAGES;
+use stream::{Kept, Stream};
 
-/// Events, and messages, that a room remembers.
-const EVENTS: usize = STATE_MESSAGES as usize;
-/// Bytes of text that a room remembers, events and messages together, beyond which it forgets the oldest. The last event always stays.
-const BYTES: usize = 64 * 1024;
+mod stream;
+
+/// Events that one change makes at most.
+const FACTS: usize = 2;
 /// How long what was written in a room that is over can still be reported.
 const AFTERWARDS: Duration = Duration::from_secs(120);
 /// Rooms that are over and remembered; beyond, the oldest are forgotten.
@@ -46,19 +50,6 @@ struct Rooms {
     over: VecDeque<(Instant, RoomId, VecDeque<Kept>)>,
 }
 
-struct Stream {
-    last: Position,
-    events: VecDeque<Event>,
-    messages: VecDeque<Kept>,
-    bytes: usize,
-}
-
-struct Kept {
-    /// With its text, though it be deleted: for those who have to judge it.
-    message: Message,
-    hash: Vec<u8>,
-}
-
 impl Memory {
     pub(super) fn new(committed: mpsc::Sender<Event>) -> Self {
         Self(Arc::new(Inner { rooms: Mutex::default(), committed: Mutex::new(Some(committed)) }))
@@ -70,9 +61,7 @@ impl Memory {
     }
 
     pub(super) fn open(&self, room: RoomId) {
-        let last = Position { epoch: Epoch::new(), offset: 0 };
-        let stream = Stream { last, events: VecDeque::new(), messages: VecDeque::new(), bytes: 0 };
-        self.rooms().open.insert(room, stream);
+        self.rooms().open.insert(room, Stream::new());
     }
 
     pub(super) fn close(&self, room: RoomId) {
@@ -103,24 +92,28 @@ impl Memory {
         let Some(committed) = committed else {
             return Some(Err(Refusal::Internal("the store is closed".to_owned())));
         };
-        // The place in the channel first: what has its offset must be told, and in the order of the offsets.
+        // The places in the channel first: what has its offset must be told, and in the order of the offsets.
         // Without a receiver (a tool that only writes) there is nobody to tell.
-        let place = committed.reserve().await.ok();
+        let mut places = committed.reserve_many(FACTS).await.ok();
         let mut rooms = self.rooms();
         let Some(stream) = rooms.open.get_mut(&room) else { return Some(Err(Refusal::NotFound)) };
-        Some(stream.apply(change).map(|applied| match applied {
-            Applied::Already(message) => Committed::Already(message),
-            Applied::Happened(fact) => {
-                let event = stream.append(room, origin.cloned(), fact);
-                if matches!(event.fact, Fact::MessageSent(_)) {
-                    metrics::counter!(MESSAGES).increment(1);
-                }
-                if let Some(place) = place {
-                    place.send(event);
-                }
-                Committed::Fresh(stream.last)
+        let (fact, and) = match stream.apply(change) {
+            Ok(Applied::Happened(fact, and)) => (fact, and),
+            Ok(Applied::Already(message)) => return Some(Ok(Committed::Already(message))),
+            Ok(Applied::Refused(refusal)) | Err(refusal) => return Some(Err(refusal)),
+        };
+        if matches!(fact, Fact::MessageSent(_)) {
+            metrics::counter!(MESSAGES).increment(1);
+        }
+        let event = stream.append(room, origin.cloned(), fact);
+        let first = event.position.map(Committed::Fresh);
+        let more = and.map(|fact| stream.append(room, None, fact));
+        for event in [Some(event), more].into_iter().flatten() {
+            if let Some(place) = places.as_mut().and_then(Iterator::next) {
+                place.send(event);
             }
-        }))
+        }
+        first.map(Ok)
     }
 
     /// The stream as it is now, for somebody who knows it up to `known`. `None`: it is not in memory.
@@ -142,15 +135,79 @@ impl Memory {
         Some(messages.iter().find(|kept| kept.message.id == id).map(Kept::shown))
     }
 
-    /// Messages, newest first; those before `before`. The outer `None`: the room is not in memory; the inner one: no such message.
-    pub(super) fn messages(&self, room: RoomId, limit: u32, before: Option<MessageId>) -> Option<Option<Vec<Message>>> {
+    /// Messages, newest first. The outer `None`: the room is not in memory; the inner one: there is none to start from.
+    pub(super) fn messages(
+        &self,
+        room: RoomId,
+        limit: u32,
+        stretch: Stretch,
+        thread: Option<MessageId>,
+    ) -> Option<Option<Vec<Message>>> {
         let rooms = self.rooms();
         let messages = &rooms.open.get(&room)?.messages;
-        let end = match before {
-            Some(before) => messages.iter().position(|kept| kept.message.id == before),
-            None => Some(messages.len()),
+        let place = match stretch.from() {
+            Some(from) => match messages.iter().position(|kept| kept.message.id == from) {
+                Some(place) => place,
+                None => return Some(None),
+            },
+            None => messages.len(),
         };
-        Some(end.map(|end| messages.iter().take(end).rev().take(limit as usize).map(Kept::shown).collect()))
+        let is_wanted = |kept: &&Kept| thread.is_none() || kept.message.content.thread_id == thread;
+        let older = |end: usize, limit: usize| messages.iter().take(end).rev().filter(is_wanted).take(limit);
+        let newer = |limit: usize| messages.iter().skip(place + 1).filter(is_wanted).take(limit).collect::<Vec<_>>();
+        let limit = limit as usize;
+        let found: Vec<&Kept> = match stretch {
+            Stretch::Newest | Stretch::Before(_) => older(place, limit).collect(),
+            Stretch::After(_) => newer(limit).into_iter().rev().collect(),
+            Stretch::Around(_) => {
+                let after = newer(limit / 2);
+                let rest = limit - after.len();
+                after.into_iter().rev().chain(older(place + 1, rest)).collect()
+            }
+        };
+        Some(Some(found.into_iter().map(Kept::shown).collect()))
+    }
+
+    /// Pinned messages, the last pinned first. `None`: the room is not in memory.
+    pub(super) fn pinned(&self, room: RoomId) -> Option<Vec<Message>> {
+        let rooms = self.rooms();
+        let mut pinned: Vec<_> = rooms.open.get(&room)?.messages.iter().map(Kept::shown).collect();
+        pinned.retain(|message| message.pinned_at.is_some());
+        pinned.sort_by_key(|message| std::cmp::Reverse((message.pinned_at, message.id)));
+        Some(pinned)
+    }
+
+    /// Who reacts to a message with an emoji, first come first. `None`: the room is not in memory.
+    pub(super) fn reactors(&self, room: RoomId, id: MessageId, emoji: &str) -> Option<Vec<UserId>> {
+        let rooms = self.rooms();
+        let kept = rooms.open.get(&room)?.messages.iter().find(|kept| kept.message.id == id);
+        Some(kept.and_then(|kept| kept.reactors.get(emoji)).cloned().unwrap_or_default())
+    }
+
+    /// What somebody chose in a poll. `None`: the room is not in memory.
+    pub(super) fn choices(&self, room: RoomId, id: MessageId, user: UserId) -> Option<Vec<u32>> {
+        let rooms = self.rooms();
+        let kept = rooms.open.get(&room)?.messages.iter().find(|kept| kept.message.id == id);
+        Some(kept.and_then(|kept| kept.votes.get(&user)).cloned().unwrap_or_default())
+    }
+
+    /// All that a message has said, oldest first. `None`: no such message here.
+    pub(super) fn versions(&self, room: RoomId, id: MessageId) -> Option<Vec<Version>> {
+        let rooms = self.rooms();
+        let kept = rooms.open.get(&room)?.messages.iter().find(|kept| kept.message.id == id)?;
+        Some(kept.versions.iter().cloned().chain([version_of(&kept.message)]).collect())
+    }
+
+    /// Messages whose time is over, and whose they are.
+    pub(super) fn expired(&self, now: Time) -> Vec<(RoomId, MessageId, UserId)> {
+        let rooms = self.rooms();
+        let expiring = rooms.expiring().filter(|(_, _, expires_at)| *expires_at <= now);
+        expiring.map(|(room, message, _)| (room, message.id, message.sender.id)).collect()
+    }
+
+    /// When the next message's time is over.
+    pub(super) fn next_expiry(&self) -> Option<Time> {
+        self.rooms().expiring().map(|(_, _, expires_at)| expires_at).min()
     }
 
     /// A message and up to `around` others before and as many after it, in order; deleted ones with their text. Also of a room
@@ -172,112 +229,17 @@ impl Memory {
 }
 
 impl Rooms {
+    /// Messages that go by themselves.
+    fn expiring(&self) -> impl Iterator<Item = (RoomId, &Message, Time)> {
+        let messages = self.open.iter().flat_map(|(room, stream)| stream.messages.iter().map(|kept| (*room, &kept.message)));
+        let messages = messages.filter(|(_, message)| !message.deleted);
+        messages.filter_map(|(room, message)| Some((room, message, message.expires_at?)))
+    }
+
     fn forget(&mut self) {
         while self.over.len() > OVER || self.over.front().is_some_and(|(since, ..)| since.elapsed() >= AFTERWARDS) {
             self.over.pop_front();
         }
-    }
-}
-
-enum Applied {
-    Happened(Fact),
-    Already(Option<Message>),
-}
-
-impl Stream {
-    fn apply(&mut self, change: &Change) -> Result<Applied, Refusal> {
-        match change {
-            Change::Send(new) => self.send(new),
-            Change::Edit { message, by, text } => self.edit(*message, *by, text),
-            Change::Delete { message, by, anybodys } => self.delete(*message, *by, *anybodys),
-            // Strangers are equals.
-            Change::Role { .. } => Err(Refusal::NotFound),
-        }
-    }
-
-    fn send(&mut self, new: &NewMessage) -> Result<Applied, Refusal> {
-        let is_it = |kept: &&Kept| kept.message.sender.id == new.sender.id && kept.message.client_id == new.client_id;
-        if let Some(kept) = self.messages.iter().find(is_it) {
-            let is_same = kept.hash == new.content_hash();
-            return if is_same { Ok(Applied::Already(Some(kept.shown()))) } else { Err(Refusal::Conflict) };
-        }
-        let message = new.message();
-        self.bytes += message.content.text.len();
-        self.messages.push_back(Kept { message: message.clone(), hash: new.content_hash() });
-        Ok(Applied::Happened(Fact::MessageSent(message)))
-    }
-
-    fn edit(&mut self, id: MessageId, by: UserId, text: &str) -> Result<Applied, Refusal> {
-        let kept = self.find(id, |message| message.sender.id == by && !message.deleted)?;
-        let before = kept.message.content.text.len();
-        text.clone_into(&mut kept.message.content.text);
-        kept.message.edited_at = Some(Time::now());
-        let edited = kept.message.clone();
-        self.bytes = self.bytes + text.len() - before;
-        Ok(Applied::Happened(Fact::MessageEdited(edited)))
-    }
-
-    fn delete(&mut self, id: MessageId, by: UserId, anybodys: bool) -> Result<Applied, Refusal> {
-        let kept = self.find(id, |message| anybodys || message.sender.id == by)?;
-        if kept.message.deleted {
-            return Ok(Applied::Already(None));
-        }
-        kept.message.deleted = true;
-        // No replay tells the text again.
-        for event in &mut self.events {
-            let (Fact::MessageSent(message) | Fact::MessageEdited(message)) = &mut event.fact else { continue };
-            if message.id == id {
-                self.bytes -= message.content.text.len();
-                *message = message.clone().emptied();
-            }
-        }
-        Ok(Applied::Happened(Fact::MessageDeleted { message: id, by }))
-    }
-
-    fn find(&mut self, id: MessageId, fits: impl Fn(&Message) -> bool) -> Result<&mut Kept, Refusal> {
-        let mut messages = self.messages.iter_mut();
-        messages.find(|kept| kept.message.id == id && fits(&kept.message)).ok_or(Refusal::NotFound)
-    }
-
-    /// Gives a fact its place, and forgets what is too much.
-    fn append(&mut self, room: RoomId, origin: Option<Origin>, fact: Fact) -> Event {
-        self.last.offset += 1;
-        let event = Event { room, to: Audience::Everyone, position: Some(self.last), origin, fact };
-        self.bytes += text_of(&event);
-        self.events.push_back(Event { origin: None, ..event.clone() });
-        while self.events.len() > EVENTS || (self.bytes > BYTES && self.events.len() > 1) {
-            self.bytes -= self.events.pop_front().as_ref().map_or(0, text_of);
-            self.forget_messages();
-        }
-        event
-    }
-
-    /// Forgets the oldest messages, so that there are never more than events, and none is there whose last event is not.
-    fn forget_messages(&mut self) {
-        while self.messages.len() > self.events.len() {
-            self.bytes -= self.messages.pop_front().map_or(0, |kept| kept.message.content.text.len());
-        }
-    }
-
-    /// The events after `known`. `None`: they cannot be told.
-    fn missed(&self, known: Position) -> Option<Vec<Event>> {
-        let count = self.last.offset.checked_sub(known.offset)?;
-        let first = self.events.len().checked_sub(usize::try_from(count).ok()?)?;
-        (known.epoch == self.last.epoch).then(|| self.events.range(first..).cloned().collect())
-    }
-}
-
-impl Kept {
-    fn shown(&self) -> Message {
-        if self.message.deleted { self.message.clone().emptied() } else { self.message.clone() }
-    }
-}
-
-/// Bytes of text in an event.
-fn text_of(event: &Event) -> usize {
-    match &event.fact {
-        Fact::MessageSent(message) | Fact::MessageEdited(message) => message.content.text.len(),
-        _ => 0,
     }
 }
 

@@ -4,10 +4,12 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
-    Error, Store,
-    pool::{Tx, execute, execute_now, on_pool},
+    Error, Pin, Store,
+    pool::{Tx, execute, execute_now, on_pool, on_tx},
 };
-use crate::domain::{CallId, Door, Epoch, Role, Room, RoomId, RoomKind, Time, UserId, Visibility};
+use crate::domain::{
+    CallId, ContentLevel, Door, Epoch, Permits, Role, Room, RoomId, RoomKind, Settings, Time, Trust, UserId, Visibility,
+};
 
 /// A room with what only the server needs to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub struct RoomRecord {
 }
 
 #[derive(FromRow)]
-struct RoomRow {
+pub(super) struct RoomRow {
     id: Uuid,
     kind: String,
     name: String,
@@ -34,16 +36,69 @@ struct RoomRow {
     created_at: i64,
     locked: bool,
     waiting_room: bool,
+    slug: Option<String>,
+    description: String,
+    category: Option<String>,
+    content_level: String,
+    retention: String,
+    slow_mode_s: i64,
+    min_trust_to_join: String,
+    min_trust_to_post: String,
+    join_requests: bool,
+    pin_hash: Option<String>,
+    least_post: Option<String>,
+    least_call: Option<String>,
+    least_share: Option<String>,
+    least_record: Option<String>,
+    least_invite: Option<String>,
+    archived_at: Option<i64>,
+    revision: i64,
+}
+
+impl RoomRow {
+    fn settings(&self, kind: RoomKind) -> Result<Settings, Error> {
+        let unreadable = |text: &str| Error::Unreadable(text.to_owned());
+        let trust = |name: &str| Trust::parse(name).ok_or_else(|| unreadable(name));
+        let role = |name: &Option<String>, or: Role| match name {
+            Some(name) => Role::parse(name).ok_or_else(|| unreadable(name)),
+            None => Ok(or),
+        };
+        let usual = Permits::of(kind);
+        Ok(Settings {
+            description: self.description.clone(),
+            category: self.category.clone(),
+            content_level: ContentLevel::parse(&self.content_level).ok_or_else(|| unreadable(&self.content_level))?,
+            retention: self.retention.parse().map_err(Error::Unreadable)?,
+            slow_mode_s: u32::try_from(self.slow_mode_s).unwrap_or(0),
+            min_trust_to_join: trust(&self.min_trust_to_join)?,
+            min_trust_to_post: trust(&self.min_trust_to_post)?,
+            join_requests: self.join_requests,
+            has_pin: self.pin_hash.is_some(),
+            permits: Permits {
+                post: role(&self.least_post, usual.post)?,
+                call: role(&self.least_call, usual.call)?,
+                share: role(&self.least_share, usual.share)?,
+                record: role(&self.least_record, usual.record)?,
+                invite: role(&self.least_invite, usual.invite)?,
+            },
+        })
+    }
 }
 
 impl TryFrom<RoomRow> for RoomRecord {
     type Error = Error;
 
     fn try_from(row: RoomRow) -> Result<Self, Error> {
+        let kind = RoomKind::parse(&row.kind).ok_or_else(|| Error::Unreadable(row.kind.clone()))?;
+        let settings = row.settings(kind)?;
         Ok(Self {
             room: Room {
                 id: RoomId::from_uuid(row.id),
-                kind: RoomKind::parse(&row.kind).ok_or(Error::Unreadable(row.kind))?,
+                kind,
+                slug: row.slug,
+                archived_at: row.archived_at.map(Time::from_ms),
+                revision: u32::try_from(row.revision).unwrap_or(u32::MAX),
+                settings,
                 name: row.name,
                 visibility: Visibility::parse(&row.visibility).ok_or(Error::Unreadable(row.visibility))?,
                 max_participants: u32::try_from(row.max_participants).unwrap_or(u32::MAX),
@@ -62,16 +117,35 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn create_room(&self, record: &RoomRecord) -> Result<(), Error> {
+        self.create_room_with(record, Pin::Same).await.map(|_| ())
+    }
+
+    /// The same for a room with a PIN. `false`: another room has its slug.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn create_room_with(&self, record: &RoomRecord, pin: Pin) -> Result<bool, Error> {
+        const SLUG: &str = "select 1 from rooms where slug = $1";
+        const PIN: &str = "update rooms set pin_hash = $2 where id = $1";
         const STREAM: &str = "insert into room_streams (room_id, epoch, last_offset) values ($1, $2, 0)";
         const OWNER: &str = "insert into members (room_id, user_id, role, joined_at) values ($1, $2, $3, $4)";
         let room = &record.room;
         let (id, owner, at_ms) = (room.id.as_uuid(), record.created_by.as_uuid(), room.created_at.as_ms());
         let mut tx = self.write.begin().await?;
+        if let Some(slug) = &room.slug {
+            let other: Option<i32> = on_tx!(&mut tx, db => sqlx::query_scalar(SLUG).bind(slug).fetch_optional(db))?;
+            if other.is_some() {
+                return Ok(false);
+            }
+        }
         insert_room(&mut tx, record).await?;
+        if let Pin::New(hash) = pin {
+            execute!(&mut tx, sqlx::query(PIN).bind(id).bind(hash))?;
+        }
         execute!(&mut tx, sqlx::query(STREAM).bind(id).bind(Epoch::new().as_uuid()))?;
         execute!(&mut tx, sqlx::query(OWNER).bind(id).bind(owner).bind(Role::Owner.as_str()).bind(at_ms))?;
         tx.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// The room of that id.
@@ -114,30 +188,20 @@ impl Store {
         Ok(())
     }
 
-    /// Public rooms, newest first; those made before `before`, if it is given.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn public_rooms(&self, before: Option<RoomId>, limit: u32) -> Result<Vec<RoomRecord>, Error> {
-        // Ids are UUIDv7: their order is that of time.
-        const SQL: &str = "select * from rooms where visibility = 'public' and id < $1 order by id desc limit $2";
-        let before = before.map_or(Uuid::max(), RoomId::as_uuid);
-        let rows: Vec<RoomRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
-            .bind(before).bind(i64::from(limit)).fetch_all(db))?;
-        rows.into_iter().map(RoomRecord::try_from).collect()
-    }
-
     /// A room of strangers is there as long as its stream is, which is in memory.
     fn if_open(&self, record: Option<RoomRecord>) -> Option<RoomRecord> {
         record.filter(|record| record.room.kind != RoomKind::Match || self.memory.is_open(record.room.id))
     }
 }
 
-/// Keeps a new room.
+/// Keeps a new room. Of the permits only what is narrowed is written: what a kind has is for the program to say.
 pub(super) async fn insert_room(tx: &mut Tx, record: &RoomRecord) -> Result<(), sqlx::Error> {
-    const SQL: &str = "insert into rooms (id, kind, name, visibility, max_participants, call_id, created_by, created_at) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let room = &record.room;
+    const SQL: &str = "insert into rooms (id, kind, name, visibility, max_participants, call_id, created_by, created_at, \
+        slug, description, category, content_level, retention, slow_mode_s, min_trust_to_join, min_trust_to_post, \
+        join_requests, least_post, least_call, least_share, least_record, least_invite) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+    let (room, settings) = (&record.room, &record.room.settings);
+    let [post, call, share, record_by, invite] = narrowed(room.kind, settings.permits);
     execute!(
         tx,
         sqlx::query(SQL)
@@ -149,6 +213,33 @@ pub(super) async fn insert_room(tx: &mut Tx, record: &RoomRecord) -> Result<(), 
             .bind(record.call.as_uuid())
             .bind(record.created_by.as_uuid())
             .bind(room.created_at.as_ms())
+            .bind(room.slug.as_deref())
+            .bind(&settings.description)
+            .bind(settings.category.as_deref())
+            .bind(settings.content_level.as_str())
+            .bind(settings.retention.to_string())
+            .bind(i64::from(settings.slow_mode_s))
+            .bind(settings.min_trust_to_join.as_str())
+            .bind(settings.min_trust_to_post.as_str())
+            .bind(settings.join_requests)
+            .bind(post)
+            .bind(call)
+            .bind(share)
+            .bind(record_by)
+            .bind(invite)
     )?;
     Ok(())
+}
+
+/// The permits that are not those of the kind: to post, call, share, record, invite.
+pub(super) fn narrowed(kind: RoomKind, permits: Permits) -> [Option<&'static str>; 5] {
+    let usual = Permits::of(kind);
+    let unless = |role: Role, usual: Role| (role != usual).then_some(role.as_str());
+    [
+        unless(permits.post, usual.post),
+        unless(permits.call, usual.call),
+        unless(permits.share, usual.share),
+        unless(permits.record, usual.record),
+        unless(permits.invite, usual.invite),
+    ]
 }

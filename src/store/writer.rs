@@ -10,12 +10,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     NewMessage, Store,
-    messages::{delete_message, edit_message, insert_messages, known_messages, message_row},
+    changes::{Applied, admit, apply},
+    house::HouseChange,
+    messages::{count_messages, insert_messages, known_messages},
     pool::{Pool, Tx},
-    streams::{advance_stream, empty_events, insert_events, is_stored, lock_stream},
+    streams::{advance_stream, insert_events, is_stored, lock_stream},
 };
 use crate::domain::{
-    Audience, Event, Fact, Message, MessageId, Origin, Position, Refusal, Role, RoomId, Time, UserId, message::Content,
+    Audience, Event, Fact, Message, MessageId, Origin, Position, Refusal, Role, RoomId, UserId, message::Mentions,
 };
 use crate::metrics::{COMMIT_ROWS, COMMIT_SECONDS, MESSAGES};
 
@@ -47,9 +49,29 @@ pub type Written = Result<Committed, Refusal>;
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Send(NewMessage),
-    Edit { message: MessageId, by: UserId, text: String },
-    Delete { message: MessageId, by: UserId, anybodys: bool },
+    Edit(EditOf),
+    Delete { message: MessageId, by: UserId, anybodys: bool, erase: bool },
+    React { message: MessageId, user: UserId, emoji: String, on: bool },
+    Pin { message: MessageId, by: UserId, pinned: bool },
+    Vote { message: MessageId, user: UserId, choices: Vec<u32> },
+    Lock { message: MessageId, locked: bool },
     Role { user: UserId, role: Role },
+    House(HouseChange),
+}
+
+/// What somebody wants a message of theirs to say from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EditOf {
+    /// Which.
+    pub message: MessageId,
+    /// Who wants it.
+    pub by: UserId,
+    /// What it is to say.
+    pub text: String,
+    /// Whom it is to call.
+    pub mentions: Mentions,
+    /// The hashtags of the text.
+    pub hashtags: Vec<String>,
 }
 
 struct Job {
@@ -103,22 +125,16 @@ impl Store {
         self.change(message.room, origin, Change::Send(message)).await
     }
 
-    /// Gives a message another text, for its author.
+    /// Gives a message another text, for its author. What it says already is [`Committed::Already`].
     ///
     /// # Errors
-    /// `not_found` (no such message, deleted, or somebody else's), `internal`.
-    pub async fn edit_message(
-        &self,
-        room: RoomId,
-        message: MessageId,
-        by: UserId,
-        text: String,
-        origin: Option<Origin>,
-    ) -> Written {
-        self.change(room, origin, Change::Edit { message, by, text }).await
+    /// `not_found` (no such message, deleted, or somebody else's), `bad_request` (forwarded), `message_empty`, `internal`.
+    pub async fn edit_message(&self, room: RoomId, edit: EditOf, origin: Option<Origin>) -> Written {
+        self.change(room, origin, Change::Edit(edit)).await
     }
 
-    /// Deletes a message: its author's own, or, with `anybodys`, whosever it is.
+    /// Deletes a message: its author's own, or, with `anybodys`, whosever it is. Taking somebody else's away is written into the
+    /// moderation log.
     ///
     /// # Errors
     /// `not_found` (no such message, or somebody else's), `internal`.
@@ -130,7 +146,69 @@ impl Store {
         anybodys: bool,
         origin: Option<Origin>,
     ) -> Written {
-        self.change(room, origin, Change::Delete { message, by, anybodys }).await
+        self.change(room, origin, Change::Delete { message, by, anybodys, erase: false }).await
+    }
+
+    /// Deletes a message whose time is over, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// `not_found`, `internal`.
+    pub async fn expire_message(&self, room: RoomId, message: MessageId, sender: UserId) -> Written {
+        self.change(room, None, Change::Delete { message, by: sender, anybodys: true, erase: true }).await
+    }
+
+    /// Keeps a reaction, or takes it back.
+    ///
+    /// # Errors
+    /// `not_found` (no such message, or deleted), `too_many`, `internal`.
+    pub async fn react(
+        &self,
+        room: RoomId,
+        message: MessageId,
+        user: UserId,
+        emoji: String,
+        on: bool,
+        origin: Option<Origin>,
+    ) -> Written {
+        self.change(room, origin, Change::React { message, user, emoji, on }).await
+    }
+
+    /// Pins a message, or no more.
+    ///
+    /// # Errors
+    /// `not_found` (no such message, or deleted), `too_many`, `internal`.
+    pub async fn pin(
+        &self,
+        room: RoomId,
+        message: MessageId,
+        by: UserId,
+        pinned: bool,
+        origin: Option<Origin>,
+    ) -> Written {
+        self.change(room, origin, Change::Pin { message, by, pinned }).await
+    }
+
+    /// Keeps what somebody chooses in a poll, in the place of what they chose before.
+    ///
+    /// # Errors
+    /// `not_found` (no such message, or deleted), `bad_request`, `conflict` (closed), `internal`.
+    pub async fn vote(
+        &self,
+        room: RoomId,
+        message: MessageId,
+        user: UserId,
+        choices: Vec<u32>,
+        origin: Option<Origin>,
+    ) -> Written {
+        self.change(room, origin, Change::Vote { message, user, choices }).await
+    }
+
+    /// Locks the thread that begins with a message, or unlocks it.
+    ///
+    /// # Errors
+    /// `not_found` (no such message, or deleted), `bad_request` (it is within a thread), `internal`.
+    pub async fn lock_thread(&self, room: RoomId, message: MessageId, locked: bool, origin: Option<Origin>) -> Written {
+        self.change(room, origin, Change::Lock { message, locked }).await
     }
 
     /// Gives a member of a room a role.
@@ -142,7 +220,7 @@ impl Store {
     }
 
     /// By the memory, for rooms whose stream is there; by the writer otherwise.
-    async fn change(&self, room: RoomId, origin: Option<Origin>, change: Change) -> Written {
+    pub(super) async fn change(&self, room: RoomId, origin: Option<Origin>, change: Change) -> Written {
         match self.memory.change(room, origin.as_ref(), &change).await {
             Some(written) => written,
             None => self.writer.write(room, origin, change).await,
@@ -283,12 +361,12 @@ async fn apply_all(tx: &mut Tx, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
             answers.push(Err(Refusal::NotFound));
             continue;
         };
-        let fact = match &job.change {
-            Change::Send(new) => sends.take(new, last.offset + 1),
-            other => apply(tx, job.room, other, &mut events).await?,
+        let applied = match &job.change {
+            Change::Send(new) => sends.take(tx, new, last.offset + 1).await?,
+            other => apply(tx, job.room, other, &mut events, last.offset + 1).await?,
         };
-        let fact = match fact {
-            Applied::Happened(fact) => fact,
+        let (fact, and) = match applied {
+            Applied::Happened(fact, and) => (fact, and),
             Applied::Already(message) => {
                 answers.push(Ok(Committed::Already(message)));
                 continue;
@@ -298,34 +376,34 @@ async fn apply_all(tx: &mut Tx, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
                 continue;
             }
         };
-        last.offset += 1;
         *changed = true;
-        answers.push(Ok(Committed::Fresh(*last)));
-        let (position, origin) = (Some(*last), job.origin.clone());
-        events.push(Event { room: job.room, to: Audience::Everyone, position, origin, fact });
+        // The answer is the place of what was asked for; what came of it follows.
+        answers.push(Ok(Committed::Fresh(Position { offset: last.offset + 1, ..*last })));
+        let origins = [job.origin.clone(), None];
+        for (fact, origin) in [Some(fact), and].into_iter().flatten().zip(origins) {
+            last.offset += 1;
+            let position = Some(*last);
+            events.push(Event { room: job.room, to: Audience::Everyone, position, origin, fact });
+        }
     }
     insert_messages(tx, &sends.new).await?;
+    count_messages(tx, &sends.new).await?;
     insert_events(tx, &events).await?;
+    super::search::follow(tx, &events).await?;
     for (room, (last, _)) in streams.iter().filter(|(_, (_, changed))| *changed) {
         advance_stream(tx, *room, *last).await?;
     }
     Ok(Batch { answers, events })
 }
 
-enum Applied {
-    Happened(Fact),
-    Already(Option<Message>),
-    Refused(Refusal),
-}
-
 /// The messages of a batch: which are new, and which were sent before.
-struct Sends<'a> {
+struct Sends {
     known: HashMap<(RoomId, UserId, String), (Vec<u8>, Message)>,
-    new: Vec<(&'a NewMessage, i64)>,
+    new: Vec<(NewMessage, i64)>,
 }
 
-impl<'a> Sends<'a> {
-    async fn of(tx: &mut Tx, jobs: &'a [Job]) -> Result<Self, sqlx::Error> {
+impl Sends {
+    async fn of(tx: &mut Tx, jobs: &[Job]) -> Result<Self, sqlx::Error> {
         let sends = jobs.iter().filter_map(|job| match &job.change {
             Change::Send(new) => Some(new),
             _ => None,
@@ -339,65 +417,23 @@ impl<'a> Sends<'a> {
         Ok(Self { known: known.collect(), new: Vec::new() })
     }
 
-    fn take(&mut self, new: &'a NewMessage, offset: u64) -> Applied {
+    async fn take(&mut self, tx: &mut Tx, new: &NewMessage, offset: u64) -> Result<Applied, sqlx::Error> {
         let key = (new.room, new.sender.id, new.client_id.clone());
         match self.known.get(&key) {
-            Some((hash, message)) if *hash == new.content_hash() => Applied::Already(Some(message.clone())),
-            Some(_) => Applied::Refused(Refusal::Conflict),
-            None => {
-                let message = new.message();
-                self.known.insert(key, (new.content_hash(), message.clone()));
-                self.new.push((new, offset.cast_signed()));
-                Applied::Happened(Fact::MessageSent(message))
+            Some((hash, message)) if *hash == new.content_hash() => {
+                return Ok(Applied::Already(Some(message.clone())));
             }
+            Some(_) => return Ok(Applied::Refused(Refusal::Conflict)),
+            None => {}
         }
-    }
-}
-
-/// Any change but a new message. A message that is changed here was stored by an earlier batch: nobody knows its id before.
-/// `batch` holds the events of this transaction that are not stored yet.
-async fn apply(tx: &mut Tx, room: RoomId, change: &Change, batch: &mut [Event]) -> Result<Applied, sqlx::Error> {
-    let at = Time::now();
-    match change {
-        Change::Send(_) => unreachable!("messages are taken together"),
-        Change::Edit { message, by, text } => {
-            let Some(row) = message_row(tx, room, *message).await? else {
-                return Ok(Applied::Refused(Refusal::NotFound));
-            };
-            if row.deleted_at.is_some() || row.sender_id != by.as_uuid() {
-                return Ok(Applied::Refused(Refusal::NotFound));
-            }
-            edit_message(tx, *message, text, at).await?;
-            let content = Content { text: text.clone() };
-            Ok(Applied::Happened(Fact::MessageEdited(Message { content, edited_at: Some(at), ..row.into() })))
-        }
-        Change::Delete { message, by, anybodys } => {
-            let Some(row) = message_row(tx, room, *message).await? else {
-                return Ok(Applied::Refused(Refusal::NotFound));
-            };
-            if !anybodys && row.sender_id != by.as_uuid() {
-                return Ok(Applied::Refused(Refusal::NotFound));
-            }
-            if row.deleted_at.is_some() {
-                return Ok(Applied::Already(None));
-            }
-            delete_message(tx, *message, *by, at).await?;
-            let emptied = Message::from(row).emptied();
-            empty_events(tx, &emptied).await?;
-            for event in batch {
-                if let Fact::MessageEdited(edited) = &mut event.fact
-                    && edited.id == *message
-                {
-                    edited.clone_from(&emptied);
-                }
-            }
-            Ok(Applied::Happened(Fact::MessageDeleted { message: *message, by: *by }))
-        }
-        Change::Role { user, role } => {
-            super::members::set_role(tx, room, *user, *role).await.map(|known| match known {
-                true => Applied::Happened(Fact::MemberRole { user: *user, role: *role }),
-                false => Applied::Refused(Refusal::NotFound),
-            })
-        }
+        let mut new = new.clone();
+        let and = match admit(tx, &mut new).await? {
+            Ok(and) => and,
+            Err(refusal) => return Ok(Applied::Refused(refusal)),
+        };
+        let message = new.message();
+        self.known.insert(key, (new.content_hash(), message.clone()));
+        self.new.push((new, offset.cast_signed()));
+        Ok(Applied::Happened(Fact::MessageSent(message), and))
     }
 }

@@ -147,7 +147,7 @@ async fn recordings_are_seen_by_those_who_may(database: Database) {
     for role in [Role::Owner, Role::Admin, Role::Moderator, Role::Trusted, Role::Member] {
         let cleo = person(&store, "cleo").await;
         store.add_member(here, cleo.id, role, Time::now()).await.unwrap();
-        let may = can(Standing { room: Some(role), site: SiteRole::Member }, Action::Record);
+        let may = can(Standing::of(Some(role), SiteRole::Member), Action::Record);
         assert_eq!(seen(cleo.id, Sight::OwnRooms, None, 10).await.len(), usize::from(may), "{role:?}");
     }
 }

@@ -73,12 +73,8 @@ async fn matches_are_kept_whatever_is_told_first(database: Database) {
 /// A room for the two.
 async fn room(store: &Store, users: [&Author; 2]) -> RoomRecord {
     let room = Room {
-        id: RoomId::new(),
-        kind: RoomKind::Match,
-        name: "text".to_owned(),
-        visibility: Visibility::Private,
-        max_participants: 2,
         created_at: Time::from_ms(1_000),
+        ..Room::new(RoomKind::Match, "text".to_owned(), Visibility::Private, 2)
     };
     let record = RoomRecord { room, call: CallId::new(), created_by: users[0].id, door: Door::default() };
     store.create_match_room(&record, users.map(|user| user.id)).await.unwrap();

@@ -81,7 +81,7 @@ async fn a_bad_offer_has_its_code_and_leaves_no_trace() {
     house.is_quiet().await;
 
     let new = NewRoom {
-        kind: RoomKind::Group,
+        kind: RoomKind::Broadcast,
         name: "no calls".to_owned(),
         visibility: Visibility::Public,
         max_participants: None,

@@ -345,7 +345,7 @@ async fn every_role_does_what_the_table_allows() {
         house.rooms.login_changed(&LoginChange::SiteRole(user, site));
         house.rooms.set_member_role(&house.seat(&ada, room), user, role).await.ok();
         let seat = house.seat(&ben, room);
-        let standing = Standing { room: Some(seat.role.unwrap()), site };
+        let standing = Standing::of(Some(seat.role.unwrap()), site);
         for (action, act) in &acts {
             let expected = if can(standing, *action) { Ok(()) } else { Err(Refusal::Forbidden { action: *action }) };
             assert_eq!(house.rooms.host(&seat, act.clone()).await, expected, "{standing:?} {act:?}");
@@ -353,7 +353,7 @@ async fn every_role_does_what_the_table_allows() {
     }
     // Where there is no call, there is nothing to do to it.
     let new = NewRoom {
-        kind: RoomKind::Group,
+        kind: RoomKind::Broadcast,
         name: "no calls".to_owned(),
         visibility: Visibility::Public,
         max_participants: None,
@@ -365,7 +365,7 @@ async fn every_role_does_what_the_table_allows() {
 }
 
 fn host(room: Role) -> Host {
-    Host { user: UserId::new(), standing: Standing { room: Some(room), site: SiteRole::Member } }
+    Host { user: UserId::new(), standing: Standing::of(Some(room), SiteRole::Member) }
 }
 
 #[test]

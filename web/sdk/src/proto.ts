@@ -56,6 +56,78 @@ mid: string,
 trackId: TrackId, };
 
 /**
+ * A file, as those see it who may.
+ */
+export type Attachment = {
+/**
+ * Which.
+ */
+fileId: FileId,
+/**
+ * What it is. As long as it is uploaded: what its uploader says.
+ */
+kind: AttachmentKind,
+/**
+ * Its name, cleaned: no part of a path, no control characters.
+ */
+name: string,
+/**
+ * Its media type, by its bytes. As long as it is uploaded: what its uploader says.
+ */
+mediaType: string,
+/**
+ * Its size as it is kept, which may be less than what was uploaded.
+ */
+sizeBytes: number,
+/**
+ * How far it has come.
+ */
+state: AttachmentState,
+/**
+ * Why it has failed.
+ */
+fault: AttachmentFault | null,
+/**
+ * The SHA-256 of what is kept, in hexadecimal, once it is clean.
+ */
+sha256: string | null,
+/**
+ * The width of its picture in pixels, as it is shown.
+ */
+width: number | null,
+/**
+ * The height of its picture in pixels, as it is shown.
+ */
+height: number | null,
+/**
+ * How long it plays, where that is known.
+ */
+durationMs: number | null,
+/**
+ * Whether there is a small picture of it.
+ */
+thumbnail: boolean,
+/**
+ * When its upload began.
+ */
+createdAt: Time, };
+
+/**
+ * Why a file has failed.
+ */
+export type AttachmentFault = "typeNotAllowed" | "unreadable" | "tooLarge" | "tooManyPixels" | "unscannable";
+
+/**
+ * What a file is.
+ */
+export type AttachmentKind = "image" | "video" | "audio" | "file";
+
+/**
+ * How far a file has come.
+ */
+export type AttachmentState = "uploading" | "scanning" | "clean" | "infected" | "failed";
+
+/**
  * Data of `authenticate`.
  */
 export type Authenticate = {
@@ -111,6 +183,19 @@ id: UserId,
 nickname: string, };
 
 /**
+ * Data of `block`.
+ */
+export type BlockChanged = {
+/**
+ * Whom.
+ */
+userId: UserId,
+/**
+ * Blocked from now on, or no more.
+ */
+blocked: boolean, };
+
+/**
  * A room's call and everybody in it.
  */
 export type Call = {
@@ -154,6 +239,35 @@ by: UserId | null, };
 export type CallId = string;
 
 /**
+ * Data of `call_invite`.
+ */
+export type CallInvite = {
+/**
+ * The call that rings.
+ */
+callId: CallId,
+/**
+ * Where it takes place.
+ */
+roomId: RoomId,
+/**
+ * Who calls.
+ */
+initiator: Author,
+/**
+ * With what it begins.
+ */
+type: CallType,
+/**
+ * Whom they ring.
+ */
+participants: Array<Rung>,
+/**
+ * How long it still rings.
+ */
+expiresInMs: number, };
+
+/**
  * Data of `call.offer`.
  */
 export type CallOffer = {
@@ -173,6 +287,52 @@ tracks: Array<OfferedSource>,
  * Whether the person agrees to be recorded; needed where the call is.
  */
 acceptRecording?: boolean, };
+
+/**
+ * How a call that rang has ended.
+ */
+export type CallOutcome = "answered" | "declined" | "busy" | "missed" | "canceled" | "lost";
+
+/**
+ * A call that rings, goes on or is over. It is the whole of it each time it is told, so that a later one replaces an earlier one.
+ */
+export type CallRecord = {
+/**
+ * Its own id: a room has many such calls, one after the other.
+ */
+callId: CallId,
+/**
+ * Where it takes place.
+ */
+roomId: RoomId,
+/**
+ * Who called.
+ */
+initiator: Author,
+/**
+ * With what it began.
+ */
+type: CallType,
+/**
+ * Whom they rang.
+ */
+participants: Array<Rung>,
+/**
+ * Since when it rang.
+ */
+startedAt: Time,
+/**
+ * When somebody answered first.
+ */
+answeredAt: Time | null,
+/**
+ * When it was over.
+ */
+endedAt: Time | null,
+/**
+ * How it ended; `null` while it rings or goes on.
+ */
+outcome: CallOutcome | null, };
 
 /**
  * That a call is recorded.
@@ -196,9 +356,14 @@ startedAt: Time | null,
 startedBy: UserId, };
 
 /**
+ * With what a call begins. Whoever takes part may switch the camera on later.
+ */
+export type CallType = "voice" | "video";
+
+/**
  * What a client may say.
  */
-export type ClientBody = { "type": "authenticate", "data": Authenticate } | { "type": "ping" } | { "type": "join_room", "data": JoinRoom } | { "type": "leave_room", "data": InRoom } | { "type": "send_message", "data": SendMessage } | { "type": "edit_message", "data": EditMessage } | { "type": "delete_message", "data": DeleteMessage } | { "type": "typing", "data": Typing } | { "type": "remove_member", "data": RemoveMember } | { "type": "set_member_role", "data": SetMemberRole } | { "type": "call.offer", "data": CallOffer } | { "type": "call.ready", "data": InRoom } | { "type": "view", "data": ViewTracks } | { "type": "call.mute", "data": MuteTrack } | { "type": "call.mute_track", "data": MuteTrack } | { "type": "call.leave", "data": InRoom } | { "type": "call.mute_all", "data": MuteAll } | { "type": "call.disable", "data": Disable } | { "type": "call.spotlight", "data": Spotlight } | { "type": "call.lock", "data": Lock } | { "type": "call.waiting_room", "data": WaitingRoom } | { "type": "call.admit", "data": Admit } | { "type": "call.deny", "data": Deny } | { "type": "call.remove", "data": RemoveFromCall } | { "type": "call.end", "data": InRoom } | { "type": "match.start", "data": MatchStart } | { "type": "match.confirm", "data": MatchConfirm } | { "type": "match.next", "data": Empty } | { "type": "match.stop", "data": Empty };
+export type ClientBody = { "type": "authenticate", "data": Authenticate } | { "type": "ping" } | { "type": "join_room", "data": JoinRoom } | { "type": "leave_room", "data": InRoom } | { "type": "send_message", "data": SendMessage } | { "type": "edit_message", "data": EditMessage } | { "type": "delete_message", "data": DeleteMessage } | { "type": "react", "data": React } | { "type": "vote", "data": Vote } | { "type": "pin_message", "data": PinMessage } | { "type": "lock_thread", "data": LockThread } | { "type": "typing", "data": Typing } | { "type": "remove_member", "data": RemoveMember } | { "type": "set_member_role", "data": SetMemberRole } | { "type": "call.offer", "data": CallOffer } | { "type": "call.ready", "data": InRoom } | { "type": "view", "data": ViewTracks } | { "type": "call.mute", "data": MuteTrack } | { "type": "call.mute_track", "data": MuteTrack } | { "type": "call.leave", "data": InRoom } | { "type": "call.mute_all", "data": MuteAll } | { "type": "call.disable", "data": Disable } | { "type": "call.spotlight", "data": Spotlight } | { "type": "call.lock", "data": Lock } | { "type": "call.waiting_room", "data": WaitingRoom } | { "type": "call.admit", "data": Admit } | { "type": "call.deny", "data": Deny } | { "type": "call.remove", "data": RemoveFromCall } | { "type": "call.end", "data": InRoom } | { "type": "start_call", "data": StartCall } | { "type": "call.accept", "data": OfCall } | { "type": "call.decline", "data": OfCall } | { "type": "call.cancel", "data": OfCall } | { "type": "match.start", "data": MatchStart } | { "type": "match.confirm", "data": MatchConfirm } | { "type": "match.next", "data": Empty } | { "type": "match.stop", "data": Empty } | { "type": "mark_read", "data": MarkRead } | { "type": "mark_unread", "data": MarkRead } | { "type": "presence", "data": ShowPresence };
 
 /**
  * How far the making of one file of all has come.
@@ -210,9 +375,51 @@ export type ComposedState = "queued" | "running" | "done" | "failed" | "cancelle
  */
 export type Content = {
 /**
+ * Of what kind it is; text when absent.
+ */
+type?: ContentType,
+/**
  * Text as written, after Unicode NFC. Never HTML.
  */
-text: string, };
+text: string,
+/**
+ * The files that come with it, up to 10.
+ */
+attachments?: Array<Attachment>,
+/**
+ * Whom it calls.
+ */
+mentions?: Mentions,
+/**
+ * The hashtags of its text, as written there, without `#`.
+ */
+hashtags?: Array<string>,
+/**
+ * What it asks.
+ */
+poll?: Poll,
+/**
+ * Where it comes from, if it was said before.
+ */
+forwardedFrom?: ForwardedFrom,
+/**
+ * The message with which its thread begins.
+ */
+threadId?: MessageId,
+/**
+ * What happened, in a message that the server wrote.
+ */
+system?: System, };
+
+/**
+ * What is shown and said in a room.
+ */
+export type ContentLevel = "general" | "mature" | "adult" | "extreme";
+
+/**
+ * What kind of message it is.
+ */
+export type ContentType = "text" | "image" | "video" | "audio" | "file" | "sticker" | "gif" | "emoji" | "poll" | "system" | "gift" | "tip";
 
 /**
  * What hosts have settled for a whole call.
@@ -305,6 +512,70 @@ roomId: RoomId,
 userId: UserId, };
 
 /**
+ * A direct room as one of its people sees it.
+ */
+export type Direct = {
+/**
+ * The room.
+ */
+room: Room,
+/**
+ * Everybody in it, oneself too, by name.
+ */
+people: Array<DirectPerson>,
+/**
+ * Whether it is a request that one has not answered.
+ */
+request: boolean,
+/**
+ * What was written last.
+ */
+lastMessage: Message | null,
+/**
+ * When something was written last, or the room was made.
+ */
+stirredAt: Time, };
+
+/**
+ * Data of `dm_message`: somebody wrote in a direct room. It is told to all that concern it, wherever they are; the message itself
+ * comes to whoever is in the room by its stream.
+ */
+export type DirectMessage = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * A conversation of two, or a group.
+ */
+kind: RoomKind,
+/**
+ * Whether it is a request that one has not answered.
+ */
+request: boolean,
+/**
+ * What was written.
+ */
+message: Message, };
+
+/**
+ * Somebody in a direct room.
+ */
+export type DirectPerson = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * The name they chose.
+ */
+nickname: string,
+/**
+ * Whether they take part; until then they have been asked to.
+ */
+accepted: boolean, };
+
+/**
  * Data of `call.disable`.
  */
 export type Disable = {
@@ -340,7 +611,7 @@ messageId: MessageId,
 /**
  * What it says from now on.
  */
-content: Content, };
+content: NewContent, };
 
 /**
  * Data of a frame that says it all by its type.
@@ -381,7 +652,46 @@ detail: Record<string, unknown>, };
 /**
  * What went wrong, for programs. A code never changes its meaning.
  */
-export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "forbidden" | "not_found" | "underage" | "room_full" | "room_locked" | "waiting" | "denied" | "muted_by_host" | "disabled_by_host" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "conflict" | "rate_limited" | "too_large" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "precondition_failed" | "precondition_required" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "not_in_match" | "internal";
+export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "bad_credentials" | "username_taken" | "password_weak" | "mfa_required" | "proof_required" | "forbidden" | "muted" | "trust_too_low" | "age_unverified" | "room_archived" | "pin_required" | "pin_wrong" | "approval_required" | "invite_over" | "not_found" | "underage" | "room_full" | "room_locked" | "waiting" | "denied" | "muted_by_host" | "disabled_by_host" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "request_pending" | "thread_locked" | "too_many" | "conflict" | "rate_limited" | "too_large" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "precondition_failed" | "precondition_required" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "quota_full" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "not_in_match" | "internal";
+
+/**
+ * One file of a recording.
+ */
+export type FileId = string;
+
+/**
+ * A message that is to be said again elsewhere.
+ */
+export type Forward = {
+/**
+ * Where it was said.
+ */
+roomId: RoomId,
+/**
+ * Which.
+ */
+messageId: MessageId, };
+
+/**
+ * Where a message comes from that was said before.
+ */
+export type ForwardedFrom = {
+/**
+ * Who wrote it.
+ */
+sender: Author,
+/**
+ * When they wrote it.
+ */
+createdAt: Time,
+/**
+ * In which room; `null` unless everybody may know that room, or it is this one.
+ */
+roomId: RoomId | null,
+/**
+ * Which message it was; `null` with the room.
+ */
+messageId: MessageId | null, };
 
 /**
  * Data of `go_away`.
@@ -480,6 +790,11 @@ epoch?: Epoch | null,
 offset?: number | null, };
 
 /**
+ * When somebody was last there. Coarse on purpose: nobody's day is to be followed.
+ */
+export type LastSeen = "recently" | "thisWeek" | "thisMonth" | "longAgo";
+
+/**
  * Data of `call.layers`.
  */
 export type Layers = {
@@ -522,6 +837,45 @@ roomId: RoomId,
  * Locked from now on, or no more.
  */
 locked: boolean, };
+
+/**
+ * Data of `lock_thread`.
+ */
+export type LockThread = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * The message with which the thread begins.
+ */
+messageId: MessageId,
+/**
+ * Locked from now on, or no more.
+ */
+locked: boolean, };
+
+/**
+ * Data of `login_reused`.
+ */
+export type LoginReused = {
+/**
+ * What that login's device said of itself, in words.
+ */
+device: string | null, };
+
+/**
+ * Data of `mark_read` and `mark_unread`.
+ */
+export type MarkRead = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Up to which message, or from which on.
+ */
+messageId: MessageId, };
 
 /**
  * Data of `match.confirm`.
@@ -701,6 +1055,36 @@ export type MemberChanged = {
 member: Member, };
 
 /**
+ * Data of `member_muted`.
+ */
+export type MemberMuted = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * Until when; `null`: they have a voice.
+ */
+until: Time | null, };
+
+/**
+ * Whom a message calls.
+ */
+export type Mentions = {
+/**
+ * These people, up to 50; those of them who are no members are not told.
+ */
+users?: Array<UserId>,
+/**
+ * Everybody who is here now.
+ */
+here?: boolean,
+/**
+ * Every member of the room.
+ */
+room?: boolean, };
+
+/**
  * A message as everybody in its room sees it.
  */
 export type Message = {
@@ -739,7 +1123,23 @@ editedAt: Time | null,
 /**
  * Whether it was taken back or away.
  */
-deleted: boolean, };
+deleted: boolean,
+/**
+ * How many reacted, by emoji.
+ */
+reactions?: { [key in string]: number },
+/**
+ * Since when it is pinned.
+ */
+pinnedAt?: Time,
+/**
+ * The thread that begins with it.
+ */
+thread?: Thread,
+/**
+ * When the server will delete it.
+ */
+expiresAt?: Time, };
 
 /**
  * Data of `new_message` and `message_edited`.
@@ -754,6 +1154,23 @@ message: Message, };
  * A message.
  */
 export type MessageId = string;
+
+/**
+ * Data of `message_pinned`.
+ */
+export type MessagePinned = {
+/**
+ * Which.
+ */
+messageId: MessageId,
+/**
+ * Since when; `null`: no more.
+ */
+pinnedAt: Time | null,
+/**
+ * By whom.
+ */
+by: UserId, };
 
 /**
  * Data of `call.mute_all`.
@@ -797,6 +1214,88 @@ export type MutedAll = {
  * Whether they may open their own microphone again.
  */
 mayUnmute: boolean, };
+
+/**
+ * A file that is to come with a message.
+ */
+export type NewAttachment = {
+/**
+ * Which.
+ */
+fileId: FileId, };
+
+/**
+ * What somebody wants a message to say.
+ */
+export type NewContent = {
+/**
+ * Of what kind; absent: a poll if it has one, else files if it has some, else text.
+ */
+type?: ContentType | null,
+/**
+ * What it says. Polls, files and forwarded messages may do without.
+ */
+text?: string,
+/**
+ * The files that come with it, up to 10.
+ */
+attachments?: Array<NewAttachment>,
+/**
+ * Whom it calls.
+ */
+mentions?: Mentions,
+/**
+ * What it asks.
+ */
+poll?: NewPoll | null,
+/**
+ * The message with which its thread begins.
+ */
+threadId?: MessageId | null, };
+
+/**
+ * A question to be asked.
+ */
+export type NewPoll = {
+/**
+ * What is asked, up to 300 characters.
+ */
+question: string,
+/**
+ * 2 to 10 different answers of up to 100 characters.
+ */
+options: Array<NewPollOption>,
+/**
+ * Whether one may choose several.
+ */
+multiple?: boolean,
+/**
+ * Until when one may vote.
+ */
+closesAt?: Time | null, };
+
+/**
+ * One answer of a question to be asked.
+ */
+export type NewPollOption = {
+/**
+ * What it says.
+ */
+text: string, };
+
+/**
+ * What somebody wants to be told of in a room.
+ */
+export type NotifyLevel = "all" | "mentions" | "none";
+
+/**
+ * Data of `call.accept`, `call.decline` and `call.cancel`.
+ */
+export type OfCall = {
+/**
+ * The call that rings, as `call_invite` or `call.ring` named it.
+ */
+callId: CallId, };
 
 /**
  * A send line of an offer: which m-line carries which source.
@@ -881,6 +1380,103 @@ reason: LeftReason, };
 export type ParticipantState = "joining" | "connected" | "lost";
 
 /**
+ * The least role in a room for what its owners may narrow. They cannot widen what the table says.
+ */
+export type Permits = {
+/**
+ * Who writes.
+ */
+post: Role,
+/**
+ * Who takes part in the call.
+ */
+call: Role,
+/**
+ * Who shows their screen.
+ */
+share: Role,
+/**
+ * Who records; a moderator at least.
+ */
+record: Role,
+/**
+ * Who invites.
+ */
+invite: Role, };
+
+/**
+ * Data of `pin_message`.
+ */
+export type PinMessage = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Which.
+ */
+messageId: MessageId,
+/**
+ * Pinned from now on, or no more.
+ */
+pinned: boolean, };
+
+/**
+ * A question with answers to choose from, and what was chosen so far.
+ */
+export type Poll = {
+/**
+ * What is asked.
+ */
+question: string,
+/**
+ * 2 to 10 answers.
+ */
+options: Array<PollOption>,
+/**
+ * Whether one may choose several.
+ */
+multiple: boolean,
+/**
+ * Until when one may vote; `null`: as long as it is there.
+ */
+closesAt: Time | null,
+/**
+ * How many have voted.
+ */
+voters: number, };
+
+/**
+ * One answer of a poll.
+ */
+export type PollOption = {
+/**
+ * What it says.
+ */
+text: string,
+/**
+ * How many chose it.
+ */
+votes: number, };
+
+/**
+ * Data of `poll_voted`.
+ */
+export type PollVoted = {
+/**
+ * The message that asks.
+ */
+messageId: MessageId,
+/**
+ * How many chose each answer now, in their order.
+ */
+votes: Array<number>,
+/**
+ * How many have voted.
+ */
+voters: number, };
+
+/**
  * A line in a word, and why it is not better.
  */
 export type Quality = {
@@ -933,6 +1529,78 @@ participantId: ParticipantId,
  * What their line is like from now on.
  */
 quality: Quality, };
+
+/**
+ * Data of `react`.
+ */
+export type React = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * To which message.
+ */
+messageId: MessageId,
+/**
+ * With what.
+ */
+emoji: string,
+/**
+ * Whether one does, or takes it back.
+ */
+on: boolean, };
+
+/**
+ * Data of `reaction`.
+ */
+export type Reaction = {
+/**
+ * To which message.
+ */
+messageId: MessageId,
+/**
+ * With what.
+ */
+emoji: string,
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * Whether they did, or took it back.
+ */
+added: boolean,
+/**
+ * How many react so now.
+ */
+count: number, };
+
+/**
+ * Up to where somebody has read, for others.
+ */
+export type Receipt = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * The last message that they have read.
+ */
+messageId: MessageId,
+/**
+ * When they said so.
+ */
+at: Time, };
+
+/**
+ * Data of `receipts`.
+ */
+export type Receipts = {
+/**
+ * Who has read further.
+ */
+receipts: Array<Receipt>, };
 
 /**
  * Data of `recording.composed`.
@@ -1065,6 +1733,16 @@ roomId: RoomId,
 reason: string | null, };
 
 /**
+ * How long messages are kept: `none`, `24h`, `days(n)` or `forever`.
+ */
+export type Retention = string;
+
+/**
+ * What somebody who is rung has answered.
+ */
+export type RingState = "ringing" | "accepted" | "declined" | "busy" | "missed";
+
+/**
  * What a person is in one room. A later one may do all that an earlier one may.
  */
 export type Role = "member" | "trusted" | "moderator" | "admin" | "owner";
@@ -1103,13 +1781,29 @@ name: string,
  */
 visibility: Visibility,
 /**
+ * Its name in addresses, unique on this server; small letters, digits and `-`.
+ */
+slug: string | null,
+/**
  * How many people may be inside at once.
  */
 maxParticipants: number,
 /**
  * Since when.
  */
-createdAt: Time, };
+createdAt: Time,
+/**
+ * Since when it is put away: it is read only and in no list.
+ */
+archivedAt: Time | null,
+/**
+ * Grows with every change of what stands here: the `ETag` of the room.
+ */
+revision: number,
+/**
+ * What its owners have settled.
+ */
+settings: Settings, };
 
 /**
  * A room.
@@ -1120,6 +1814,19 @@ export type RoomId = string;
  * What a room is for.
  */
 export type RoomKind = "dm" | "groupDm" | "group" | "forum" | "broadcast" | "live" | "match" | "call";
+
+/**
+ * Data of `room_owner`.
+ */
+export type RoomOwner = {
+/**
+ * Whose it is from now on.
+ */
+userId: UserId,
+/**
+ * Who is an admin from now on.
+ */
+formerId: UserId | null, };
 
 /**
  * Data of `room_state`.
@@ -1152,7 +1859,42 @@ recovered: boolean | null,
 /**
  * The room's call; `null` in a room that has none.
  */
-call: Call | null, };
+call: Call | null,
+/**
+ * What you have not read; `null` where nothing is kept of that.
+ */
+unread: Unread | null, };
+
+/**
+ * Data of `room_updated`.
+ */
+export type RoomUpdated = {
+/**
+ * The room from now on.
+ */
+room: Room, };
+
+/**
+ * Somebody who is rung.
+ */
+export type Rung = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * The name they chose.
+ */
+nickname: string,
+/**
+ * What they have answered.
+ */
+state: RingState, };
+
+/**
+ * What others see of somebody.
+ */
+export type Seen = "offline" | "away" | "busy" | "online";
 
 /**
  * Data of `send_message`.
@@ -1167,13 +1909,21 @@ roomId: RoomId,
  */
 clientId: string,
 /**
- * What it says.
+ * What it says; empty when it says another one again.
  */
-content: Content,
+content: NewContent,
 /**
  * The message that it answers.
  */
-replyTo?: MessageId | null, };
+replyTo?: MessageId | null,
+/**
+ * The message that it says again, in the place of a content of its own.
+ */
+forward?: Forward | null,
+/**
+ * After how many seconds the server deletes it, 5 to 2,592,000.
+ */
+expiresInS?: number | null, };
 
 /**
  * A frame from the server.
@@ -1194,7 +1944,7 @@ offset?: number,
 /**
  * The id of the request that it answers.
  */
-id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "site_role", "data": SiteRoleChanged } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "call.layers", "data": Layers } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.quality", "data": QualityChanged } | { "type": "call.speakers", "data": Speakers } | { "type": "call.viewers", "data": Viewers } | { "type": "call.ended", "data": CallEnded } | { "type": "call.controls", "data": ControlsChanged } | { "type": "call.waiting", "data": Waiting } | { "type": "call.admitted", "data": Empty } | { "type": "call.denied", "data": Denied } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "go_away", "data": GoAway });
+id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "site_role", "data": SiteRoleChanged } | { "type": "login_reused", "data": LoginReused } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "reaction", "data": Reaction } | { "type": "message_pinned", "data": MessagePinned } | { "type": "poll_voted", "data": PollVoted } | { "type": "thread_changed", "data": ThreadChanged } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "member_muted", "data": MemberMuted } | { "type": "room_updated", "data": RoomUpdated } | { "type": "room_owner", "data": RoomOwner } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "call.layers", "data": Layers } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.quality", "data": QualityChanged } | { "type": "call.speakers", "data": Speakers } | { "type": "call.viewers", "data": Viewers } | { "type": "call.ended", "data": CallEnded } | { "type": "call.controls", "data": ControlsChanged } | { "type": "call.waiting", "data": Waiting } | { "type": "call.admitted", "data": Empty } | { "type": "call.denied", "data": Denied } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "dm_room", "data": Direct } | { "type": "dm_message", "data": DirectMessage } | { "type": "block", "data": BlockChanged } | { "type": "call_invite", "data": CallInvite } | { "type": "call.ring", "data": CallRecord } | { "type": "file.checked", "data": Attachment } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "unread", "data": Unread } | { "type": "receipts", "data": Receipts } | { "type": "presence", "data": Shown } | { "type": "go_away", "data": GoAway });
 
 /**
  * One socket's session; it outlives the socket by the time that a seat is kept.
@@ -1217,6 +1967,85 @@ userId: UserId,
  * What they are from now on.
  */
 role: Role, };
+
+/**
+ * What the owners of a room have settled for it.
+ */
+export type Settings = {
+/**
+ * What it is about, up to 1,000 characters.
+ */
+description: string,
+/**
+ * One of the categories of this server.
+ */
+category: string | null,
+/**
+ * What is shown and said there.
+ */
+contentLevel: ContentLevel,
+/**
+ * How long messages are kept.
+ */
+retention: Retention,
+/**
+ * Seconds between two messages of one person; 0: no such limit. Who is trusted there, or more, is exempt.
+ */
+slowModeS: number,
+/**
+ * How much trust it takes to become a member.
+ */
+minTrustToJoin: Trust,
+/**
+ * How much trust it takes to write.
+ */
+minTrustToPost: Trust,
+/**
+ * Whether whoever wants to join asks first, and a moderator of the room lets them in.
+ */
+joinRequests: boolean,
+/**
+ * Whether it takes a PIN to become a member.
+ */
+hasPin: boolean,
+/**
+ * The least role for what may be narrowed.
+ */
+permits: Permits, };
+
+/**
+ * Data of the client's `presence`.
+ */
+export type ShowPresence = {
+/**
+ * What this device shows from now on.
+ */
+status: Status, };
+
+/**
+ * Somebody as others see them.
+ */
+export type Shown = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * As what.
+ */
+status: Seen,
+/**
+ * What they say of themselves; `null`: nothing, or they are not seen.
+ */
+text: string | null,
+/**
+ * Until when they say so; `null`: until they say otherwise.
+ */
+textUntil: Time | null,
+/**
+ * When they were last there; `null`: they are, or it is not known.
+ */
+lastSeen: LastSeen | null, };
 
 /**
  * What a person is on the whole site.
@@ -1315,6 +2144,28 @@ roomId: RoomId,
 participantId: ParticipantId | null, };
 
 /**
+ * Data of `start_call`.
+ */
+export type StartCall = {
+/**
+ * Where the call is to take place.
+ */
+roomId: RoomId,
+/**
+ * With what it begins.
+ */
+type: CallType,
+/**
+ * Whom to ring. In a direct room, when absent: everybody else.
+ */
+participants?: Array<UserId> | null, };
+
+/**
+ * As what somebody wants to be seen.
+ */
+export type Status = "away" | "busy" | "online" | "invisible";
+
+/**
  * Why the server stopped a track.
  */
 export type StopReason = "muted_by_host" | "disabled_by_host" | "moderation";
@@ -1331,6 +2182,53 @@ userId: UserId,
  * The name they chose.
  */
 nickname: string, };
+
+/**
+ * What happened, as the server says it in a message of its own. The message's sender is who did it.
+ */
+export type System = { "kind": "joined" } | { "kind": "left" } | { "kind": "roleChanged",
+/**
+ * Who.
+ */
+user: Author,
+/**
+ * From now on.
+ */
+role: Role, } | { "kind": "pinned",
+/**
+ * Which.
+ */
+messageId: MessageId, };
+
+/**
+ * The thread that begins with a message.
+ */
+export type Thread = {
+/**
+ * How many messages it has that are not deleted, without the first.
+ */
+replies: number,
+/**
+ * When somebody last wrote in it.
+ */
+lastReplyAt: Time | null,
+/**
+ * Whether nobody may write in it any more, except those who can unlock it.
+ */
+locked: boolean, };
+
+/**
+ * Data of `thread_changed`.
+ */
+export type ThreadChanged = {
+/**
+ * The message with which it begins.
+ */
+messageId: MessageId,
+/**
+ * The thread as it is now; `null`: there is none any more.
+ */
+thread: Thread | null, };
 
 /**
  * One search for a stranger.
@@ -1416,6 +2314,12 @@ by: UserId | null,
 mayUnmute: boolean, };
 
 /**
+ * How much a person has shown of themselves; it sets how fast they may write, and which rooms let them in. A later level may do
+ * all that an earlier one may.
+ */
+export type Trust = "new" | "established" | "trusted";
+
+/**
  * Data of `typing`.
  */
 export type Typing = {
@@ -1444,6 +2348,35 @@ nickname: string,
  * Whether they still do.
  */
 typing: boolean, };
+
+/**
+ * What somebody has not read in a room, and how they want to hear of it.
+ */
+export type Unread = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * Messages of others that they have not read, counted among the newest 1,000.
+ */
+unread: number,
+/**
+ * Those of them that mention this person, or everybody in the room.
+ */
+mentions: number,
+/**
+ * The last message that they have read; `null`: none since they joined.
+ */
+readUpTo: MessageId | null,
+/**
+ * What they want to be told of.
+ */
+level: NotifyLevel,
+/**
+ * Until when they want to be told of nothing; `null`: not muted.
+ */
+mutedUntil: Time | null, };
 
 /**
  * A person as others and they themselves see them.
@@ -1510,6 +2443,23 @@ viewers: number, };
  * Who finds a room and who may come in.
  */
 export type Visibility = "public" | "private" | "unlisted";
+
+/**
+ * Data of `vote`.
+ */
+export type Vote = {
+/**
+ * Where.
+ */
+roomId: RoomId,
+/**
+ * The message that asks.
+ */
+messageId: MessageId,
+/**
+ * Which answers, counted from 0; none takes a vote back.
+ */
+options: Array<number>, };
 
 /**
  * Somebody who waits to be let in.
@@ -1586,6 +2536,8 @@ export type ClientFrame = { id?: string } & ClientBody;
  */
 export const CloseCode = {
   Normal: 1000,
+  Protocol: 1002,
+  NotText: 1007,
   TooBig: 1009,
   Internal: 1011,
   BadClient: 4400,
@@ -1602,3 +2554,27 @@ export const CloseCode = {
  * The number of a close code.
  */
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
+
+/**
+ * What the client does about a closed socket.
+ */
+export type CloseAction = "retry" | "refresh" | "wait" | "stop";
+
+/**
+ * What it does about each close code.
+ */
+export const CLOSE_ACTIONS: Readonly<Record<CloseCode, CloseAction>> = {
+  1000: "stop",
+  1002: "stop",
+  1007: "stop",
+  1009: "stop",
+  1011: "retry",
+  4400: "stop",
+  4401: "refresh",
+  4402: "refresh",
+  4403: "stop",
+  4408: "retry",
+  4409: "stop",
+  4429: "retry",
+  4503: "wait",
+};

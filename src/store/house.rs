@@ -1,0 +1,168 @@
+//! Changes of a room itself, as events of its stream: what its owners settle, who owns it, who has no voice in it.
+
+use uuid::Uuid;
+
+use super::{
+    Error, Store, Written,
+    pool::{Tx, execute, on_tx},
+    rooms::{RoomRow, narrowed},
+    writer::Change,
+};
+use crate::domain::{Fact, Origin, Refusal, Role, Room, RoomId, Time, UserId};
+
+/// A change of a room itself.
+#[derive(Clone, Debug)]
+pub(super) enum HouseChange {
+    /// Its owners settle something else. The revision is the one that they saw.
+    Settle(Box<Room>, Pin),
+    /// It is put away, or taken out again.
+    Archive(Option<Time>),
+    /// A member has no voice until then, or has one again.
+    Mute(UserId, Option<Time>),
+    /// A member owns it from now on; who did is an admin.
+    Own(UserId),
+}
+
+/// What becomes of a room's PIN.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Pin {
+    /// It stays.
+    #[default]
+    Same,
+    /// There is none from now on.
+    Gone,
+    /// The hash of another.
+    New(String),
+}
+
+impl Store {
+    /// Keeps what the owners of a room have settled, if its revision is still that of `room`.
+    ///
+    /// # Errors
+    /// `precondition_failed` (another revision), `conflict` (the slug), `not_found`, `internal`.
+    pub async fn settle_room(&self, room: Room, pin: Pin, origin: Option<Origin>) -> Written {
+        self.change(room.id, origin, Change::House(HouseChange::Settle(Box::new(room), pin))).await
+    }
+
+    /// Puts a room away, or takes it out again (`None`).
+    ///
+    /// # Errors
+    /// `not_found`, `internal`.
+    pub async fn archive_room(&self, room: RoomId, at: Option<Time>, origin: Option<Origin>) -> Written {
+        self.change(room, origin, Change::House(HouseChange::Archive(at))).await
+    }
+
+    /// Takes a member's voice until then, or gives it back (`None`).
+    ///
+    /// # Errors
+    /// `not_found` (no such member), `internal`.
+    pub async fn mute_member(
+        &self,
+        room: RoomId,
+        user: UserId,
+        until: Option<Time>,
+        origin: Option<Origin>,
+    ) -> Written {
+        self.change(room, origin, Change::House(HouseChange::Mute(user, until))).await
+    }
+
+    /// Makes a member the owner of a room. Who was is an admin from now on.
+    ///
+    /// # Errors
+    /// `not_found` (no such member), `internal`.
+    pub async fn give_room(&self, room: RoomId, to: UserId, origin: Option<Origin>) -> Written {
+        self.change(room, origin, Change::House(HouseChange::Own(to))).await
+    }
+}
+
+/// Does a change in the writer's transaction.
+pub(super) async fn apply(
+    tx: &mut Tx,
+    room: RoomId,
+    change: &HouseChange,
+) -> Result<Result<Fact, Refusal>, sqlx::Error> {
+    match change {
+        HouseChange::Settle(new, pin) => settle(tx, new, pin).await,
+        HouseChange::Archive(at) => {
+            const SQL: &str = "update rooms set archived_at = $2, revision = revision + 1 where id = $1";
+            execute!(tx, sqlx::query(SQL).bind(room.as_uuid()).bind(at.map(Time::as_ms)))?;
+            updated(tx, room).await
+        }
+        HouseChange::Mute(user, until) => {
+            const SQL: &str = "update members set muted_until = $3 where room_id = $1 and user_id = $2 returning 1";
+            let row: Option<i32> = on_tx!(tx, db => sqlx::query_scalar(SQL)
+                .bind(room.as_uuid()).bind(user.as_uuid()).bind(until.map(Time::as_ms)).fetch_optional(db))?;
+            Ok(row.map(|_| Fact::MemberMuted { user: *user, until: *until }).ok_or(Refusal::NotFound))
+        }
+        HouseChange::Own(to) => own(tx, room, *to).await,
+    }
+}
+
+async fn settle(tx: &mut Tx, new: &Room, pin: &Pin) -> Result<Result<Fact, Refusal>, sqlx::Error> {
+    const SLUG: &str = "select id from rooms where slug = $1 and id <> $2";
+    const SQL: &str = "update rooms set name = $3, visibility = $4, max_participants = $5, slug = $6, description = $7, \
+        category = $8, content_level = $9, retention = $10, slow_mode_s = $11, min_trust_to_join = $12, \
+        min_trust_to_post = $13, join_requests = $14, least_post = $15, least_call = $16, least_share = $17, \
+        least_record = $18, least_invite = $19, revision = revision + 1 \
+        where id = $1 and revision = $2 returning 1";
+    let (id, settings) = (new.id.as_uuid(), &new.settings);
+    if let Some(slug) = &new.slug {
+        let other: Option<Uuid> = on_tx!(tx, db => sqlx::query_scalar(SLUG).bind(slug).bind(id).fetch_optional(db))?;
+        if other.is_some() {
+            return Ok(Err(Refusal::Taken("Another room has this slug.")));
+        }
+    }
+    let [post, call, share, record, invite] = narrowed(new.kind, settings.permits);
+    let row: Option<i32> = on_tx!(tx, db => sqlx::query_scalar(SQL)
+        .bind(id)
+        .bind(i64::from(new.revision))
+        .bind(&new.name)
+        .bind(new.visibility.as_str())
+        .bind(i64::from(new.max_participants))
+        .bind(new.slug.as_deref())
+        .bind(&settings.description)
+        .bind(settings.category.as_deref())
+        .bind(settings.content_level.as_str())
+        .bind(settings.retention.to_string())
+        .bind(i64::from(settings.slow_mode_s))
+        .bind(settings.min_trust_to_join.as_str())
+        .bind(settings.min_trust_to_post.as_str())
+        .bind(settings.join_requests)
+        .bind(post)
+        .bind(call)
+        .bind(share)
+        .bind(record)
+        .bind(invite)
+        .fetch_optional(db))?;
+    if row.is_none() {
+        return Ok(Err(Refusal::Outdated));
+    }
+    let hash = match pin {
+        Pin::Same => return updated(tx, new.id).await,
+        Pin::Gone => None,
+        Pin::New(hash) => Some(hash.as_str()),
+    };
+    execute!(tx, sqlx::query("update rooms set pin_hash = $2 where id = $1").bind(id).bind(hash))?;
+    updated(tx, new.id).await
+}
+
+async fn own(tx: &mut Tx, room: RoomId, to: UserId) -> Result<Result<Fact, Refusal>, sqlx::Error> {
+    const FORMER: &str =
+        "update members set role = $2 where room_id = $1 and role = $3 and user_id <> $4 returning user_id";
+    if !super::members::set_role(tx, room, to, Role::Owner).await? {
+        return Ok(Err(Refusal::NotFound));
+    }
+    let former: Option<Uuid> = on_tx!(tx, db => sqlx::query_scalar(FORMER).bind(room.as_uuid())
+        .bind(Role::Admin.as_str()).bind(Role::Owner.as_str()).bind(to.as_uuid()).fetch_optional(db))?;
+    Ok(Ok(Fact::RoomOwner { user: to, former: former.map(UserId::from_uuid) }))
+}
+
+/// The room as it is now.
+async fn updated(tx: &mut Tx, room: RoomId) -> Result<Result<Fact, Refusal>, sqlx::Error> {
+    let row: Option<RoomRow> = on_tx!(tx, db => sqlx::query_as("select * from rooms where id = $1")
+        .bind(room.as_uuid()).fetch_optional(db))?;
+    let Some(row) = row else { return Ok(Err(Refusal::NotFound)) };
+    let record =
+        super::RoomRecord::try_from(row).map_err(|error: Error| sqlx::Error::Decode(error.to_string().into()))?;
+    Ok(Ok(Fact::RoomUpdated(Box::new(record.room))))
+}
