@@ -1,10 +1,13 @@
 //! Who asks: extractors that turn a bearer token into a caller, and count each request against its limit.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
+use axum::response::Response;
 
 use super::Shared;
 use super::client::Client;
@@ -12,6 +15,7 @@ use super::error::Error;
 use crate::auth::Access;
 use crate::domain::{Caller, Refusal};
 use crate::limit::Rule;
+use crate::proto::ErrorCode;
 
 /// Somebody who is logged in.
 #[derive(Debug)]
@@ -68,7 +72,21 @@ impl Known {
         };
         let access = verify(token, client, shared).await?;
         shared.limits.check(Rule::Request, &access.caller)?;
+        if let Some(resting) = parts.extensions.get::<Resting>().filter(|_| access.withheld.is_some()) {
+            resting.0.store(true, Ordering::Relaxed);
+        }
         Ok(Self(access))
+    }
+}
+
+/// Whether the request is somebody's whose role on the site rests until their login has passed a second factor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resting(Arc<AtomicBool>);
+
+impl Resting {
+    /// Whether that is why they were refused: with the role they might not have been.
+    pub(crate) fn explains(&self, response: &Response) -> bool {
+        self.0.load(Ordering::Relaxed) && response.extensions().get::<ErrorCode>() == Some(&ErrorCode::Forbidden)
     }
 }
 

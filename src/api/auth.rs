@@ -13,7 +13,8 @@ use super::access::{Anyone, Known, bearer, verify};
 use super::client::Client;
 use super::error::{Body, Error, Problem};
 use crate::auth::{Entered, Entry, Whence};
-use crate::domain::{Refusal, User};
+use crate::domain::account::{Proof, ProofChallenge};
+use crate::domain::{Refusal, SiteRole, Time, User};
 
 /// Carries the refresh token for pages: HttpOnly, so that no script sees it; SameSite=Strict and the path, so that it goes to
 /// our REST calls from our own pages alone.
@@ -40,6 +41,9 @@ pub(crate) struct Entrance {
     /// Keep the refresh token in an HttpOnly cookie instead of the answer.
     #[serde(default)]
     cookie: bool,
+    /// The riddle of `proof_required`, solved.
+    #[serde(default)]
+    proof: Option<Proof>,
 }
 
 /// A login. The access token goes into `Authorization: Bearer …` and into the socket's `authenticate` frame.
@@ -54,6 +58,21 @@ pub(crate) struct Tokens {
     refresh_token: Option<String>,
     /// You.
     user: User,
+    /// The role on the site that rests until this login has passed a second factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld_role: Option<SiteRole>,
+    /// Logins of yours that ended because a token of theirs came twice: somebody else may have had it. Told once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reused_logins: Vec<ReusedLogin>,
+}
+
+/// A login that ended because a token came twice.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ReusedLogin {
+    /// What its device said of itself, in words.
+    device: Option<String>,
+    /// When.
+    at: Time,
 }
 
 /// A refresh token, unless it is in the cookie.
@@ -88,11 +107,18 @@ pub(crate) async fn enter(
     jar: CookieJar,
     Body(entrance): Body<Entrance>,
 ) -> Result<Response, Error> {
-    let Entrance { nickname, birth_year, adult, cookie } = entrance;
-    let device = jar.get(DEVICE_COOKIE).map(|cookie| cookie.value().to_owned());
-    let whence = Whence { address: client.address, device: device.as_deref() };
-    let entered = shared.auth.enter_anonymous(Entry { nickname, birth_year, adult }, whence).await?;
+    let Entrance { nickname, birth_year, adult, cookie, proof } = entrance;
+    let device = device_of(&jar);
+    let entry = Entry { nickname, birth_year, adult, proof };
+    let entered = shared.auth.enter_anonymous(entry, whence(&client, device.as_deref())).await?;
     Ok((StatusCode::CREATED, hand_out(entered, cookie, jar, &client)).into_response())
+}
+
+/// Get a riddle whose solution lets one enter where many do, or after wrong passwords (proof of work in the manner of ALTCHA).
+#[utoipa::path(get, path = "/auth/challenge", tag = "auth",
+    responses((status = 200, body = ProofChallenge), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn challenge(State(shared): State<Shared>, Anyone(_client): Anyone) -> Json<ProofChallenge> {
+    Json(shared.auth.challenge())
 }
 
 /// Exchange a refresh token for a new pair. The token comes from the body or from the cookie, and the new one goes the same way.
@@ -152,13 +178,6 @@ pub(crate) async fn ticket(State(shared): State<Shared>, known: Known) -> (Statu
     (StatusCode::CREATED, Json(Ticket { ticket: shared.auth.ticket(&known.0) }))
 }
 
-/// Who am I?
-#[utoipa::path(get, path = "/auth/me", tag = "auth", security(("bearer" = [])),
-    responses((status = 200, body = User), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn me(known: Known) -> Json<User> {
-    Json(known.0.caller.user)
-}
-
 /// Become the administrator, with the link that the server printed at its start.
 #[utoipa::path(post, path = "/auth/claim", tag = "auth", security(("bearer" = [])), request_body = Claim,
     responses((status = 200, body = Claimed), (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -179,19 +198,32 @@ pub(crate) struct Claimed {
 }
 
 /// Answers with the pair, its refresh token in the body or in the cookie.
-fn hand_out(entered: Entered, by_cookie: bool, jar: CookieJar, client: &Client) -> Response {
-    let Entered { access_token, expires_in_s, refresh_token, refresh_expires_in_s, device, user } = entered;
+pub(super) fn hand_out(entered: Entered, by_cookie: bool, jar: CookieJar, client: &Client) -> Response {
+    let Entered { access_token, expires_in_s, refresh_token, refresh_expires_in_s, device, user, withheld, reused } =
+        entered;
+    let reused_logins = reused.into_iter().map(|it| ReusedLogin { device: it.device_name, at: it.at }).collect();
     let (jar, refresh_token) = if by_cookie {
         (jar.add(cookie(COOKIE, refresh_token, refresh_expires_in_s, client)), None)
     } else {
         (jar, Some(refresh_token))
     };
-    let mut response = (jar, Json(Tokens { access_token, expires_in_s, refresh_token, user })).into_response();
+    let tokens = Tokens { access_token, expires_in_s, refresh_token, user, withheld_role: withheld, reused_logins };
+    let mut response = (jar, Json(tokens)).into_response();
     let device = device.map(|device| cookie(DEVICE_COOKIE, device, DEVICE_LIVES_S, client).to_string());
     if let Some(Ok(device)) = device.map(HeaderValue::try_from) {
         response.headers_mut().append(header::SET_COOKIE, device);
     }
     response
+}
+
+/// What the device is known by, if it is.
+pub(super) fn device_of(jar: &CookieJar) -> Option<String> {
+    jar.get(DEVICE_COOKIE).map(|cookie| cookie.value().to_owned())
+}
+
+/// From where somebody comes.
+pub(super) fn whence<'a>(client: &'a Client, device: Option<&'a str>) -> Whence<'a> {
+    Whence { address: client.address, device, agent: client.agent.as_deref() }
 }
 
 fn cookie(name: &'static str, value: String, lives_s: u64, client: &Client) -> Cookie<'static> {

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header, request};
 use ipnet::IpNet;
 
 use super::listen::Wire;
+use crate::auth::Site;
 use crate::config::Config;
 
 /// The other end, behind the proxies that the operator trusts.
@@ -19,6 +20,8 @@ pub(crate) struct Client {
     pub(crate) is_local: bool,
     /// The host and port that the client asked for, if they are well formed.
     pub(crate) host: Option<String>,
+    /// What the client says of itself (`User-Agent`).
+    pub(crate) agent: Option<String>,
 }
 
 impl Client {
@@ -38,7 +41,8 @@ impl Client {
         let secure = config.is_public_https() || tls_before_proxy;
         // A proxy on this machine that nobody declared must not lend its address to strangers.
         let is_local = peer.is_loopback() && !headers.contains_key("x-forwarded-for");
-        Self { address, secure, is_local, host }
+        let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
+        Self { address, secure, is_local, host, agent }
     }
 
     /// May a page of this origin (the `Origin` header) use our sockets and cookies? No header: no browser, no page, no danger.
@@ -48,6 +52,23 @@ impl Client {
         let named = config.allowed_origins.iter().map(String::as_str).chain(config.public_url.as_deref());
         let own = origin.split_once("://").is_some_and(|(_, host)| self.host.as_deref() == Some(host));
         own || named.into_iter().any(|allowed| allowed.trim_end_matches('/').eq_ignore_ascii_case(origin))
+    }
+}
+
+impl Client {
+    /// Where the page is, as browsers bind passkeys to it: `public_url`, else what the client asked for.
+    pub(crate) fn site(&self, config: &Config) -> Site {
+        let own = || {
+            let scheme = if self.secure { "https" } else { "http" };
+            format!("{scheme}://{}", self.host.as_deref().unwrap_or_default())
+        };
+        let origin = config.public_url.as_deref().map_or_else(own, |url| {
+            let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+            url[..end].to_owned()
+        });
+        let host = origin.split_once("://").map_or("", |(_, host)| host);
+        let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        Site { host, origin }
     }
 }
 
@@ -100,6 +121,16 @@ mod tests {
         let claim = [("x-forwarded-for", "192.0.2.9"), ("x-forwarded-proto", "https")];
         let seen = client("198.51.100.1:1000", &claim, &behind("10.0.0.0/8"));
         assert_eq!((seen.address, seen.secure), ("198.51.100.1".parse().unwrap(), false));
+    }
+
+    #[test]
+    fn passkeys_are_bound_to_the_page() {
+        let site = |host: &str, config: &Config| client("192.0.2.1:1", &[("host", host)], config).site(config);
+        let own = site("localhost:3003", &Config::default());
+        assert_eq!((own.host.as_str(), own.origin.as_str()), ("localhost", "http://localhost:3003"));
+        let config = Config { public_url: Some("https://Chat.example:8443/parlor".into()), ..Config::default() };
+        let public = site("10.0.0.1", &config);
+        assert_eq!((public.host.as_str(), public.origin.as_str()), ("chat.example", "https://Chat.example:8443"));
     }
 
     #[test]

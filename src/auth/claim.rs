@@ -25,7 +25,7 @@ impl Auth {
         if !self.0.store.use_claim(&hash_of(secret), caller.user.id).await? {
             return Err(Refusal::NotFound);
         }
-        self.changed(LoginChange::SiteRole(caller.user.id, SiteRole::Administrator));
+        self.tell_role(caller.user.id, SiteRole::Administrator).await?;
         tracing::info!(user = %caller.user.id, "the administrator's link was used");
         Ok(User { role: SiteRole::Administrator, ..caller.user.clone() })
     }
@@ -45,8 +45,16 @@ impl Auth {
         if !self.0.store.set_site_role(user, role).await? {
             return Err(Refusal::NotFound);
         }
-        self.changed(LoginChange::SiteRole(user, role));
+        self.tell_role(user, role).await?;
         let person = self.0.store.user(user).await?.ok_or(Refusal::NotFound)?;
         Ok(person.user)
+    }
+
+    /// A role holds on open sockets at once; one that a login has to pass a second factor for, from that login's next token on.
+    async fn tell_role(&self, user: UserId, role: SiteRole) -> Result<(), Refusal> {
+        let rests = self.0.require_mfa && role > SiteRole::Member && self.0.store.account(user).await?.is_some();
+        let role = if rests { SiteRole::Member } else { role };
+        self.changed(LoginChange::SiteRole(user, role));
+        Ok(())
     }
 }

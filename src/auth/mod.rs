@@ -1,8 +1,20 @@
-//! Who somebody is: entering, access tokens, refreshing with reuse detection, tickets, roles on the site, and bans.
+//! Who somebody is: entering, accounts, second factors, access tokens, refreshing with reuse detection, logins by device, tickets,
+//! roles on the site, bans, and having everything deleted.
 
+mod accounts;
+mod agent;
 mod bans;
 mod claim;
+mod erasure;
+mod export;
 mod jwt;
+mod keys;
+mod logins;
+mod passkeys;
+mod passwords;
+mod pending;
+mod proof;
+mod second;
 mod tickets;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -16,18 +28,28 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::domain::{
-    Caller, FamilyId, LoginChange, Refusal, SiteRole, Time, User, UserId,
-    user::{Nickname, is_adult},
+    Caller, FamilyId, LoginChange, Refusal, SiteRole, Time, User, UserId, account::Proof, user::Nickname,
 };
 use crate::limit::{Limits, Rule};
-use crate::store::{Person, Redeemed, Store, Trace};
+use crate::store::{Idle, Login, Redeemed, Reuse, Store};
+pub use accounts::{AccountView, Credentials, NewPassword, Profile};
 use bans::Addresses;
 pub use bans::{LIST_LIMIT, NewBan, Whence};
+pub use erasure::{Again, Deleted, Kept, Receipt, SignedReceipt};
 use jwt::Tokens;
+use keys::Keys;
+use passkeys::Asked;
+pub use passkeys::{Ceremony, PasskeyView, Site};
+use passwords::Passwords;
+use pending::Pending;
+pub use proof::AskProof;
+use proof::Suspects;
+pub use second::TotpSecret;
+use second::Waiting;
 use tickets::Tickets;
 
-/// Nobody alive is older.
-const OLDEST_YEARS: i16 = 120;
+/// How long a login waits for its second factor, and a browser's answer for its challenge.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5 * 60);
 
 /// How long logins last.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -35,8 +57,20 @@ const OLDEST_YEARS: i16 = 120;
 pub struct Config {
     /// The life of an access token, in seconds.
     pub access_token_s: u64,
-    /// The life of an unused refresh token, in seconds.
+    /// The life of an unused refresh token of somebody without an account, in seconds.
     pub refresh_idle_s: u64,
+    /// The life of an unused refresh token of an account, in seconds.
+    pub account_idle_s: u64,
+    /// Accounts that keep order act as members until their login has passed a second factor.
+    pub require_mfa: bool,
+    /// Passwords that are hashed at once: each takes a core for 50 ms, and 19 MiB.
+    pub hashes_at_once: usize,
+    /// People without an account who may be logged in on one device at once.
+    pub identities_per_device: u64,
+    /// When a proof of work is asked for: `never`, `whenBusy` or `always`.
+    pub ask_proof: AskProof,
+    /// How hard it is: half as many hashes as this are tried on average.
+    pub proof_max_number: u64,
     /// The life of a socket ticket, in seconds.
     pub ticket_s: u64,
     /// Addresses that many people share, so that no ban binds them (`PARLOR_TRUSTED_PROXIES`, `PARLOR_LIMIT_EXEMPT`).
@@ -46,7 +80,18 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { access_token_s: 15 * 60, refresh_idle_s: 24 * 3600, ticket_s: 60, shared: Vec::new() }
+        Self {
+            access_token_s: 15 * 60,
+            refresh_idle_s: 24 * 3600,
+            account_idle_s: 30 * 24 * 3600,
+            require_mfa: true,
+            hashes_at_once: 2,
+            identities_per_device: 20,
+            ask_proof: AskProof::default(),
+            proof_max_number: 100_000,
+            ticket_s: 60,
+            shared: Vec::new(),
+        }
     }
 }
 
@@ -62,8 +107,17 @@ struct Inner {
     addresses: Addresses,
     /// Unbounded, yet each change costs somebody a request that is limited.
     changes: mpsc::UnboundedSender<LoginChange>,
+    keys: Keys,
+    passwords: Passwords,
+    waiting: Pending<Waiting>,
+    asked: Pending<Asked>,
+    suspects: Suspects,
+    ask_proof: AskProof,
+    proof_max_number: u64,
+    identities_per_device: u64,
+    require_mfa: bool,
     access_life: Duration,
-    refresh_idle: Duration,
+    idle: Idle,
 }
 
 /// What somebody says who wants to enter without an account.
@@ -75,6 +129,8 @@ pub struct Entry {
     pub birth_year: i16,
     /// Whether they attest to be 18 or older.
     pub adult: bool,
+    /// That a riddle is solved, where one was asked for.
+    pub proof: Option<Proof>,
 }
 
 /// A login, begun or gone on with.
@@ -92,6 +148,10 @@ pub struct Entered {
     pub device: Option<String>,
     /// Who they are.
     pub user: User,
+    /// What they are on the site once this login has passed a second factor; `None`: what `user` says.
+    pub withheld: Option<SiteRole>,
+    /// Logins of theirs that ended because a token came twice, of which they are told now.
+    pub reused: Vec<Reuse>,
 }
 
 /// What an access token proves.
@@ -101,6 +161,10 @@ pub struct Access {
     pub caller: Caller,
     /// Until when.
     pub expires_at: Time,
+    /// The login has passed a second factor.
+    pub second_factor: bool,
+    /// The role on the site that rests until it has.
+    pub withheld: Option<SiteRole>,
 }
 
 impl Auth {
@@ -120,8 +184,20 @@ impl Auth {
             tickets: Tickets::new(Duration::from_secs(config.ticket_s)),
             addresses: Addresses::new(secret, config.shared.clone()),
             changes,
+            keys: Keys::new(secret),
+            passwords: Passwords::new(config.hashes_at_once),
+            waiting: Pending::new(ANSWER_WITHIN),
+            asked: Pending::new(ANSWER_WITHIN),
+            suspects: Suspects::default(),
+            ask_proof: config.ask_proof,
+            proof_max_number: config.proof_max_number,
+            identities_per_device: config.identities_per_device,
+            require_mfa: config.require_mfa,
             access_life: Duration::from_secs(config.access_token_s),
-            refresh_idle: Duration::from_secs(config.refresh_idle_s),
+            idle: Idle {
+                anonymous: Duration::from_secs(config.refresh_idle_s),
+                account: Duration::from_secs(config.account_idle_s),
+            },
         };
         (Self(Arc::new(inner)), receiver)
     }
@@ -129,32 +205,27 @@ impl Auth {
     /// Lets somebody in without an account.
     ///
     /// # Errors
-    /// `rate_limited`, `underage` (nothing is stored then), `bad_request` (`nickname`, `birthYear`), `banned`, `internal`.
+    /// `rate_limited`, `underage` (nothing is stored then), `bad_request` (`nickname`, `birthYear`), `banned`, `proof_required`,
+    /// `too_many` (identities of this device), `internal`.
     pub async fn enter_anonymous(&self, entry: Entry, from: Whence<'_>) -> Result<Entered, Refusal> {
         self.0.limits.check_address(Rule::Register, from.address)?;
         let now = Time::now();
-        if !entry.adult || !is_adult(entry.birth_year, now.year()) {
-            return Err(Refusal::Underage);
-        }
-        if entry.birth_year < now.year() - OLDEST_YEARS {
-            return Err(Refusal::bad_request("birthYear", "This year of birth cannot be right."));
-        }
+        entry.check_age(now)?;
         let nickname = Nickname::parse(&entry.nickname)?;
         self.refuse_banned(from, now).await?;
+        self.admit(from.address, entry.proof.as_ref()).await?;
+        if let Some(device) = from.device.filter(|device| is_secret(device)) {
+            let limit = self.0.identities_per_device;
+            if self.0.store.identities_of_device(&hash_of(device), now).await? >= limit {
+                return Err(Refusal::TooMany {
+                    what: "people on this device",
+                    limit: u32::try_from(limit).unwrap_or(u32::MAX),
+                });
+            }
+        }
         let user = User { id: UserId::new(), nickname: nickname.as_str().to_owned(), role: SiteRole::Member };
         self.0.store.create_user(user.id, &nickname, user.role, now).await?;
-        let (family, refresh_token) = (FamilyId::new(), new_secret());
-        let device = from.device.filter(|device| is_secret(device)).map_or_else(new_secret, str::to_owned);
-        let (hash, device_hash, address) =
-            (hash_of(&refresh_token), hash_of(&device), self.0.addresses.hash(from.address));
-        let trace = Trace { device: Some(&device_hash), address: address.as_deref() };
-        self.0.store.create_family(family, user.id, &hash, trace, now, self.0.refresh_idle).await?;
-        // Once more: a ban that began meanwhile has either ended this login or is seen here.
-        if let Err(refusal) = self.refuse_banned(from, now).await {
-            self.0.store.revoke_family(family, now).await?;
-            return Err(refusal);
-        }
-        Ok(Entered { device: Some(device), ..self.entered(user, family, refresh_token, now) })
+        self.begin_login(user, false, false, from).await
     }
 
     /// Goes on with a login. A token that comes a second time ends the login for everybody who holds a part of it.
@@ -166,14 +237,21 @@ impl Auth {
         let (now, next) = (Time::now(), new_secret());
         let (hash, next_hash) = (hash_of(refresh_token), hash_of(&next));
         let address = self.0.addresses.hash(from);
-        let idle = self.0.refresh_idle;
+        let idle = self.0.idle;
         match self.0.store.redeem_refresh_token(&hash, &next_hash, address.as_deref(), now, idle).await? {
-            Redeemed::Good(refreshed) => Ok(self.entered(refreshed.person.user, refreshed.family, next, now)),
+            Redeemed::Good(good) => {
+                let (user, withheld) = self.acting(good.person.user, good.is_account, good.second_factor);
+                Ok(Entered { withheld, ..self.entered(user, good.family, next, good.is_account) })
+            }
             Redeemed::Unknown => Err(Refusal::TokenInvalid),
             Redeemed::Revoked(family) => Err(self.refusal_of_login(family).await),
             Redeemed::Expired => Err(Refusal::TokenExpired),
             Redeemed::Reused(family) => {
                 self.changed(LoginChange::Revoked(family));
+                if let Some((user, device)) = self.0.store.owner_of_login(family).await? {
+                    self.changed(LoginChange::Reused { user, device });
+                }
+                self.suspect(from);
                 Err(Refusal::TokenReused)
             }
         }
@@ -239,8 +317,8 @@ impl Auth {
     /// # Errors
     /// `token_invalid`, `banned`, `internal`.
     pub async fn confirm(&self, caller: &Caller) -> Result<SiteRole, Refusal> {
-        match self.0.store.family(caller.family).await? {
-            Some(person) => Ok(person.user.role),
+        match self.0.store.login(caller.family).await? {
+            Some(login) => Ok(self.acting(login.person.user, login.is_account, login.second_factor).0.role),
             None => Err(self.refusal_of_login(caller.family).await),
         }
     }
@@ -251,7 +329,8 @@ impl Auth {
     /// `internal`.
     pub async fn sweep(&self) -> Result<u64, Refusal> {
         let now = Time::now();
-        let forgotten = self.0.store.forget_addresses(now).await?;
+        let forgotten = self.0.store.forget_addresses(now).await? + self.0.store.sweep_proofs(now).await?;
+        self.finish_erasures(now).await?;
         let swept = self.0.store.sweep_families(now).await?;
         let ended = swept.len() as u64;
         for family in swept {
@@ -268,9 +347,11 @@ impl Auth {
         expires_at: Time,
         address: IpAddr,
     ) -> Result<Access, Refusal> {
-        match self.0.store.family(family).await? {
-            Some(Person { user: owner, known_since }) if owner.id == user => {
-                Ok(Access { caller: Caller { user: owner, known_since, family, address }, expires_at })
+        match self.0.store.login(family).await? {
+            Some(Login { person, is_account, second_factor }) if person.user.id == user => {
+                let (user, withheld) = self.acting(person.user, is_account, second_factor);
+                let caller = Caller { user, known_since: person.known_since, family, address };
+                Ok(Access { caller, expires_at, second_factor, withheld })
             }
             Some(_) => Err(Refusal::TokenInvalid),
             None => Err(self.refusal_of_login(family).await),
@@ -282,14 +363,16 @@ impl Auth {
         let _ = self.0.changes.send(change);
     }
 
-    fn entered(&self, user: User, family: FamilyId, refresh_token: String, at: Time) -> Entered {
+    fn entered(&self, user: User, family: FamilyId, refresh_token: String, is_account: bool) -> Entered {
         Entered {
-            access_token: self.0.tokens.make(user.id, family, at, self.0.access_life),
+            access_token: self.0.tokens.make(user.id, family, Time::now(), self.0.access_life),
             expires_in_s: self.0.access_life.as_secs(),
             refresh_token,
-            refresh_expires_in_s: self.0.refresh_idle.as_secs(),
+            refresh_expires_in_s: self.0.idle.of(is_account).as_secs(),
             device: None,
             user,
+            withheld: None,
+            reused: Vec::new(),
         }
     }
 }

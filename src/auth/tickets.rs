@@ -49,7 +49,7 @@ mod tests {
         let user = User { id: UserId::new(), nickname: "ada".to_owned(), role: SiteRole::Member };
         let address = [127, 0, 0, 1].into();
         let caller = Caller { user, known_since: Time::now(), family: FamilyId::new(), address };
-        Access { caller, expires_at: Time::now() }
+        Access { caller, expires_at: Time::now(), second_factor: false, withheld: None }
     }
 
     #[test]

@@ -36,8 +36,12 @@ names! {
         LiftBan = "liftBan",
         /// Somebody got another role on the site.
         SetSiteRole = "setSiteRole",
+        /// Somebody's age is known by something else.
+        SetAgeLevel = "setAgeLevel",
         /// Evidence expired and was deleted.
         EvidenceExpired = "evidenceExpired",
+        /// A moderator took somebody else's message away.
+        DeleteMessage = "deleteMessage",
         /// A moderator of the site started a recording in somebody else's room.
         StartRecording = "startRecording",
         /// A moderator of the site stopped a recording in somebody else's room.

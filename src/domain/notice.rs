@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecordingId, RoomId, SessionId, SiteRole, Time, UserId, matching::MatchNews, recording::Composed};
+use super::{attachment::Attachment,
+    direct::{Direct, DirectMessage},
+    presence::Shown,
+    reading::Unread,
+    ring::{CallInvite, CallRecord},
+    RecordingId, RoomId, SessionId, SiteRole, Time, UserId, matching::MatchNews, recording::Composed};
 
 /// Something that somebody is told, wherever they are. Ephemeral: whoever has no socket at that moment is not told later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +38,11 @@ pub enum Told {
         /// Until when; `None`: for good.
         until: Option<Time>,
     },
+    /// A token of a login of theirs came twice: somebody may have had it, and that login is over.
+    LoginReused {
+        /// What its device said of itself, in words.
+        device: Option<String>,
+    },
     /// How far the composed file is that they asked for.
     RecordingComposed {
         /// Of which recording.
@@ -40,6 +50,8 @@ pub enum Told {
         /// How far.
         composed: Composed,
     },
+    /// What became of a file that they uploaded.
+    File(Box<Attachment>),
     /// They are something else on the site from now on.
     SiteRole {
         /// What.
@@ -57,8 +69,27 @@ pub enum Told {
         /// When they may knock again, in milliseconds from now.
         retry_after_ms: u64,
     },
+    /// What they have not read in a room, changed by another device of theirs.
+    Unread(Unread),
+    /// Somebody they know is seen as something else.
+    Presence(Shown),
     /// What became of their search for a stranger.
     Match(MatchNews),
+    /// A direct room of theirs is new or has changed.
+    Direct(Box<Direct>),
+    /// Somebody wrote in a direct room of theirs.
+    DirectMessage(Box<DirectMessage>),
+    /// They block somebody, or no more: to their other devices.
+    Block {
+        /// Whom.
+        user: UserId,
+        /// From now on, or no more.
+        blocked: bool,
+    },
+    /// Somebody rings them.
+    CallInvite(Box<CallInvite>),
+    /// How a call stands that they ring or are rung for.
+    CallRing(Box<CallRecord>),
 }
 
 impl Notice {

@@ -34,6 +34,67 @@ pub struct Refreshed {
     pub family: FamilyId,
     /// Whose.
     pub person: Person,
+    /// They have an account.
+    pub is_account: bool,
+    /// It has passed a second factor.
+    pub second_factor: bool,
+}
+
+/// How long a login waits for its owner, who has an account or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// Without an account.
+    pub anonymous: Duration,
+    /// With one.
+    pub account: Duration,
+}
+
+impl From<Duration> for Idle {
+    fn from(both: Duration) -> Self {
+        Self { anonymous: both, account: both }
+    }
+}
+
+impl Idle {
+    /// For whom.
+    pub fn of(self, is_account: bool) -> Duration {
+        if is_account { self.account } else { self.anonymous }
+    }
+}
+
+/// A login that holds, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Whose.
+    pub person: Person,
+    /// They have an account.
+    pub is_account: bool,
+    /// It has passed a second factor.
+    pub second_factor: bool,
+}
+
+/// A login as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginRecord {
+    /// Which.
+    pub id: FamilyId,
+    /// What the device said of itself, in words.
+    pub device_name: Option<String>,
+    /// Since when.
+    pub created_at: Time,
+    /// When it was last gone on with.
+    pub last_used_at: Time,
+    /// It has passed a second factor.
+    pub second_factor: bool,
+}
+
+/// A login that ended because one of its tokens came twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// What the device said of itself, in words.
+    pub device_name: Option<String>,
+    /// When the second came.
+    pub at: Time,
 }
 
 /// Where a login comes from, as far as it is kept.
@@ -51,8 +112,27 @@ struct TokenRow {
     expires_at: i64,
     used_at: Option<i64>,
     revoked_at: Option<i64>,
+    is_account: bool,
+    second_factor: bool,
     #[sqlx(flatten)]
     person: PersonRow,
+}
+
+#[derive(FromRow)]
+pub(super) struct LoginRow {
+    pub(super) is_account: bool,
+    pub(super) second_factor: bool,
+    #[sqlx(flatten)]
+    pub(super) person: PersonRow,
+}
+
+#[derive(FromRow)]
+pub(super) struct RecordRow {
+    pub(super) id: Uuid,
+    pub(super) device_name: Option<String>,
+    pub(super) created_at: i64,
+    pub(super) last_used_at: Option<i64>,
+    pub(super) second_factor_at: Option<i64>,
 }
 
 impl Store {
@@ -101,7 +181,7 @@ impl Store {
         next_hash: &[u8],
         address: Option<&[u8]>,
         at: Time,
-        idle: Duration,
+        idle: impl Into<Idle>,
     ) -> Result<Redeemed, Error> {
         const USE: &str =
             "update refresh_tokens set used_at = $2 where hash = $1 and used_at is null returning expires_at";
@@ -117,24 +197,30 @@ impl Store {
         }
         if fresh.is_none() && row.used_at.is_some() {
             revoke(&mut tx, family, at).await?;
+            const REUSED: &str = "update families set reused_at = $2 where id = $1 and reused_at is null";
+            execute!(&mut tx, sqlx::query(REUSED).bind(family.as_uuid()).bind(at.as_ms()))?;
             tx.commit().await?;
             return Ok(Redeemed::Reused(family));
         }
         if row.expires_at <= at.as_ms() {
             return Ok(Redeemed::Expired);
         }
-        let expires_at = at.after(idle);
+        let (is_account, second_factor) = (row.is_account, row.second_factor);
+        let expires_at = at.after(idle.into().of(is_account));
         insert_token(&mut tx, family, next_hash, expires_at).await?;
         execute!(
             &mut tx,
-            sqlx::query("update families set expires_at = $2, address_hash = $3, address_at = $4 where id = $1")
-                .bind(family.as_uuid())
-                .bind(expires_at.as_ms())
-                .bind(address)
-                .bind(address.map(|_| at.as_ms()))
+            sqlx::query(
+                "update families set expires_at = $2, address_hash = $3, address_at = $4, last_used_at = $5 where id = $1"
+            )
+            .bind(family.as_uuid())
+            .bind(expires_at.as_ms())
+            .bind(address)
+            .bind(address.map(|_| at.as_ms()))
+            .bind(at.as_ms())
         )?;
         tx.commit().await?;
-        Ok(Redeemed::Good(Refreshed { family, person: row.person.try_into()? }))
+        Ok(Redeemed::Good(Refreshed { family, person: row.person.try_into()?, is_account, second_factor }))
     }
 
     /// Whose login this is, as long as it is not revoked.
@@ -187,8 +273,10 @@ impl Store {
 
 async fn token(tx: &mut Tx, hash: &[u8]) -> Result<Option<TokenRow>, sqlx::Error> {
     const SQL: &str = "select t.family_id, t.expires_at, t.used_at, f.revoked_at, \
-        u.id as user_id, u.nickname, u.site_role, u.created_at from refresh_tokens t \
-        join families f on f.id = t.family_id join users u on u.id = f.user_id where t.hash = $1";
+        u.id as user_id, u.nickname, u.site_role, u.created_at, \
+        a.user_id is not null as is_account, f.second_factor_at is not null as second_factor from refresh_tokens t \
+        join families f on f.id = t.family_id join users u on u.id = f.user_id \
+        left join accounts a on a.user_id = u.id where t.hash = $1";
     on_tx!(tx, db => sqlx::query_as(SQL).bind(hash).fetch_optional(db))
 }
 
