@@ -30,7 +30,8 @@ pub(crate) struct Blocked {
     at: Time,
 }
 
-/// Never be matched with somebody; should they be your partner now, the match is over. They are not told.
+/// Have nothing to do with somebody: no match, no direct message, no call either way. Should they be your partner now, the match is
+/// over. They are not told. In rooms that you share your client hides what they write.
 #[utoipa::path(put, path = "/users/{userId}/block", tag = "strangers", security(("bearer" = [])), params(("userId" = UserId, Path)),
     responses((status = 204), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn block(
@@ -39,6 +40,7 @@ pub(crate) async fn block(
     Path(user): Path<UserId>,
 ) -> Result<StatusCode, Error> {
     shared.matching.block(known.caller(), user).await?;
+    shared.rooms.part(known.caller().user.id, user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -51,6 +53,7 @@ pub(crate) async fn unblock(
     Path(user): Path<UserId>,
 ) -> Result<StatusCode, Error> {
     shared.matching.unblock(known.caller(), user).await?;
+    shared.rooms.reconcile(known.caller().user.id, user);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -181,7 +181,8 @@ impl Store {
     /// When the database fails.
     pub async fn has_been_in(&self, room: RoomId, user: UserId) -> Result<bool, Error> {
         const SQL: &str = "select (select count(*) from members where room_id = $1 and user_id = $2) \
-            + (select count(*) from removals where room_id = $1 and user_id = $2) as one, \
+            + (select count(*) from removals where room_id = $1 and user_id = $2) \
+            + (select count(*) from direct_people where room_id = $1 and user_id = $2) as one, \
             (select count(*) from messages where room_id = $1 and sender_id = $2) as other";
         let row: Pair = on_pool!(&self.read, db => sqlx::query_as(SQL)
             .bind(room.as_uuid()).bind(user.as_uuid()).fetch_one(db))?;
