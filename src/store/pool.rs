@@ -12,6 +12,9 @@ use sqlx::{
 use super::{Config, Error, Synchronous};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// What the two cannot share: the index of words.
+static OF_SQLITE: Migrator = sqlx::migrate!("./migrations/sqlite");
+static OF_POSTGRES: Migrator = sqlx::migrate!("./migrations/postgres");
 
 /// Readers of SQLite: each is a thread that waits for the disk, so a few more than cores.
 const SQLITE_READERS: u32 = 8;
@@ -118,7 +121,12 @@ fn is_postgres(url: &str) -> bool {
 impl Pool {
     /// Brings the tables up to date.
     pub(super) async fn migrate(&self) -> Result<(), Error> {
-        on_pool!(self, db => MIGRATIONS.run(db))?;
+        let own = match self {
+            Pool::Sqlite(_) => &OF_SQLITE,
+            Pool::Postgres(_) => &OF_POSTGRES,
+        };
+        let all = Migrator::with_migrations(MIGRATIONS.iter().chain(own.iter()).cloned().collect());
+        on_pool!(self, db => all.run(db))?;
         Ok(())
     }
 

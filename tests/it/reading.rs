@@ -61,9 +61,10 @@ async fn unread_is_told_on_entering_and_to_the_other_devices() {
     let listed = ben.get("/unread").await.expect(StatusCode::OK);
     assert_eq!((&listed["items"][0]["unread"], &listed["next"]), (&json!(1), &Value::Null));
     let until = "2026-12-31T00:00:00.000Z";
+    let notifications = format!("/rooms/{room}/notifications");
     let chosen = ben.ask(
         Method::PUT,
-        &format!("/rooms/{room}/notifications"),
+        &notifications,
         Some(json!({"level": "mentions", "mutedUntil": until})),
     );
     assert_eq!(chosen.await.expect(StatusCode::OK)["level"], "mentions");

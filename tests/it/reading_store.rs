@@ -91,7 +91,8 @@ async fn counts_are_a_recount_at_any_moment(database: Database) {
 async fn follow(store: &Store, people: &[Author], room: RoomId, steps: &[Step]) {
     let (mut known, mut read): (Vec<Known>, BTreeMap<UserId, usize>) = (Vec::new(), BTreeMap::new());
     for (number, step) in steps.iter().enumerate() {
-        let at = |message: &usize| message % known.len();
+        let length = known.len();
+        let at = |message: &usize| message % length;
         match step {
             Step::Send { by, mentions: whom, room: all } => {
                 let mentions = mentions(whom.map(|who| people[who].id), *all);
