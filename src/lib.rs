@@ -311,7 +311,8 @@ impl Core {
         let (auth, mut logins) = Auth::new(store.clone(), limits.clone(), &config.auth, &config.secret);
         let rooms = Rooms::new(config.rooms, store.clone(), bus.clone(), sfu, limits.clone());
         let chat = Chat::new(store.clone(), bus.clone(), limits.clone());
-        let presence = Presence::new(bus.node().unwrap_or_else(NodeId::new), store.clone(), bus.clone(), limits.clone());
+        let presence =
+            Presence::new(bus.node().unwrap_or_else(NodeId::new), store.clone(), bus.clone(), limits.clone());
         let reading = Reading::new(store.clone(), bus.clone(), limits.clone(), presence.clone());
         let matching =
             Matching::open(config.matching, store.clone(), bus.clone(), rooms.clone(), limits.clone()).await?;
