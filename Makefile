@@ -4,7 +4,7 @@
 # make sim [SEEDS=200] [SECONDS=30] [FIRST=1000]: whole calls in simulated time, from seeds; ends with the seeds that broke a law.
 # make soak [SOAK_MINUTES=5]: 10,000 simulated joins and leaves, then minutes of churn against a server; memory has to stay flat.
 
-.PHONY: run test check bench fuzz sim soak
+.PHONY: run test check bench fuzz sim soak history
 
 export ONLY
 
@@ -42,6 +42,12 @@ fuzz:
 sim:
 	@SIM_SEEDS=$(or $(SEEDS),200) SIM_SECONDS=$(or $(SECONDS),30) SIM_FIRST=$(or $(FIRST),1000) RUST_BACKTRACE=0 \
 		cargo test --locked --quiet -p parlor-media --test sim -- --ignored --exact sweep --nocapture
+
+# Two nodes under kills, pauses and partitions, for longer than `make test` lets them: SECONDS (600), SEED.
+history:
+	@scripts/setup test
+	@PARLOR_HISTORY_SECONDS=$(or $(SECONDS),600) $(if $(SEED),PARLOR_HISTORY_SEED=$(SEED)) \
+		cargo test --locked --test it -- nodes::history --nocapture
 
 soak:
 	@scripts/setup bench

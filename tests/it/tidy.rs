@@ -17,6 +17,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "bus",
             "chat",
             "config",
+            "domain",
             "figures",
             "files",
             "hub",
@@ -57,7 +58,23 @@ const GRAPH: &[(&str, &[&str])] = &[
             "rooms",
         ],
     ),
-    ("config", &["auth", "files", "hub", "limit", "matching", "moderation", "nodes", "previews", "recording", "rooms", "sfu", "store"]),
+    (
+        "config",
+        &[
+            "auth",
+            "files",
+            "hub",
+            "limit",
+            "matching",
+            "moderation",
+            "nodes",
+            "previews",
+            "recording",
+            "rooms",
+            "sfu",
+            "store",
+        ],
+    ),
     ("moderation", &["auth", "domain", "files", "limit", "matching", "metrics", "rooms", "sfu", "store"]),
     ("matching", &["bus", "domain", "limit", "metrics", "rooms", "store"]),
     ("nodes", &["bus", "domain", "hub", "limit", "metrics", "presence", "rooms", "store"]),
@@ -243,9 +260,8 @@ fn tidy_licences_are_permissive() {
     let used: BTreeSet<_> = metadata.resolve.unwrap().nodes.into_iter().map(|node| node.id).collect();
     // A file-level copyleft, taken for WebAuthn alone and by name.
     let by_name: Vec<_> = deny["licenses"]["exceptions"].as_array().unwrap().iter().collect();
-    let is_excepted = |name: &str, licence: &str| {
-        by_name.iter().any(|it| it["crate"].as_str() == Some(name) && licence == "MPL-2.0")
-    };
+    let is_excepted =
+        |name: &str, licence: &str| by_name.iter().any(|it| it["crate"].as_str() == Some(name) && licence == "MPL-2.0");
     for package in metadata.packages.iter().filter(|package| used.contains(&package.id)) {
         let licence = package.license.as_deref().unwrap_or("");
         let fits = permits(licence, &allowed) || is_excepted(&package.name, licence);
@@ -265,6 +281,10 @@ fn permits(expression: &str, allowed: &BTreeSet<&str>) -> bool {
 fn tidy_settings_are_documented() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     for (path, text) in sources(&root().join("src")) {
+        // What tests misspell on purpose is no setting.
+        if path.file_name().is_some_and(|name| name == "tests.rs") {
+            continue;
+        }
         for name in settings_in(&code_of(&text)) {
             assert!(readme.contains(&name), "{} names {name}, which README.md does not explain", path.display());
         }
