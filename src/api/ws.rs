@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::http::header::SEC_WEBSOCKET_VERSION;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -67,8 +68,9 @@ pub(crate) async fn upgrade(
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
-        return Error::from(Refusal::bad_request("upgrade", "This address takes WebSocket connections only."))
-            .into_response();
+        let refusal = Refusal::bad_request("upgrade", "This address takes WebSocket connections only.");
+        // A client of another version learns which one is spoken here (RFC 6455, section 4.2.2).
+        return ([(SEC_WEBSOCKET_VERSION, "13")], Error::from(refusal)).into_response();
     };
     upgrade
         .read_buffer_size(BUFFER)
@@ -90,8 +92,9 @@ pub(crate) async fn upgrade(
 async fn run(socket: WebSocket, shared: Shared, client: Client, ticket: Option<String>) {
     let (mut sink, mut stream) = socket.split();
     let login = match ticket {
-        Some(ticket) => redeem(&shared, &client, &ticket).await,
-        None => log_in(&mut sink, &mut stream, &shared, &client).await,
+        // On the heap while they last, as what frames ask for: an idle socket is to be small.
+        Some(ticket) => Box::pin(redeem(&shared, &client, &ticket)).await,
+        None => Box::pin(log_in(&mut sink, &mut stream, &shared, &client)).await,
     };
     let reason = match login {
         Ok(login) => converse(&mut sink, &mut stream, shared, client, login).await,
@@ -104,7 +107,7 @@ async fn run(socket: WebSocket, shared: Shared, client: Client, ticket: Option<S
         }
     };
     // Let the client read what we sent: the end of the connection with its bytes unread would throw ours away.
-    if reason == Some(CloseCode::TooBig) {
+    if matches!(reason, Some(CloseCode::TooBig | CloseCode::Protocol | CloseCode::NotText)) {
         // tungstenite reads no more; the sender has this long to notice.
         sleep(CLOSE_PATIENCE).await;
     } else {
@@ -173,8 +176,8 @@ async fn log_in(sink: &mut Sink, stream: &mut Stream, shared: &Shared, client: &
             Some(Ok(Message::Text(text))) => ClientFrame::parse(&text, false),
             Some(Ok(Message::Binary(bytes))) => Err(binary(&bytes, LOGIN_FRAME_LIMIT)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-            Some(Err(error)) if is_too_big(&error) => Err(BadFrame::TooLarge),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Refused::silently(CloseCode::Normal)),
+            Some(Err(error)) => return Err(Refused::silently(fault_of(&error).unwrap_or(CloseCode::Normal))),
+            Some(Ok(Message::Close(_))) | None => return Err(Refused::silently(CloseCode::Normal)),
         };
         match parsed {
             Ok(ClientFrame { id, body: ClientBody::Authenticate(Authenticate { token, resume }) }) => {
@@ -208,7 +211,7 @@ async fn converse(
     let Login { access, id, resume } = login;
     let idle = Duration::from_millis(shared.config.http.idle_timeout_ms);
     let (mut talk, mut outbox) = Conversation::open(shared, client, access, id, resume.as_deref());
-    talk.confirm().await;
+    Box::pin(talk.confirm()).await;
     let over = CancellationToken::new();
     let ((), code) = tokio::join!(read(stream, &mut talk, idle, &over), write_all(sink, &mut outbox, &over));
     talk.gone(&outbox);
@@ -240,17 +243,24 @@ async fn read(stream: &mut Stream, talk: &mut Conversation, idle: Duration, over
             Some(Ok(Message::Binary(bytes))) => Err(binary(&bytes, FRAME_LIMIT)),
             // tungstenite answers pings by itself.
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-            Some(Err(error)) if is_too_big(&error) => Err(BadFrame::TooLarge),
             Some(Ok(Message::Close(Some(CloseFrame { code: 1000, .. })))) => {
                 talk.end();
                 return over.cancel();
             }
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return over.cancel(),
+            Some(Ok(Message::Close(_))) | None => return over.cancel(),
+            Some(Err(error)) => match fault_of(&error) {
+                Some(code) => {
+                    talk.close(code);
+                    return;
+                }
+                None => return over.cancel(),
+            },
         };
         match parsed {
             Ok(frame) => {
                 bad = 0;
-                if talk.take(frame).await == Next::Over {
+                // On the heap while it lasts: what the largest answer needs would else be kept for every idle socket.
+                if Box::pin(talk.take(frame)).await == Next::Over {
                     return;
                 }
             }
@@ -299,7 +309,7 @@ async fn write_run(sink: &mut Sink, first: Outgoing, outbox: &mut Outbox) -> Res
                 return Err(Gone(Some(code)));
             }
         }
-        next = outbox.next().now_or_never();
+        next = outbox.take();
     }
     patiently(sink.flush()).await
 }
@@ -344,21 +354,39 @@ fn go_away() -> ServerFrame {
     ServerFrame::new(ServerBody::GoAway(GoAway { reconnect_after_ms: 500 + spread_ms, reason: STOP_REASON.to_owned() }))
 }
 
-/// Did tungstenite refuse the frame for its size?
-fn is_too_big(error: &axum::Error) -> bool {
+/// With which code a socket closes whose client broke the protocol (RFC 6455, section 7.1.7); `None` when the connection broke.
+fn fault_of(error: &axum::Error) -> Option<CloseCode> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if error.to_string().contains("too long") {
-            return true;
+        let says = error.to_string();
+        if says.contains("too long") {
+            return Some(CloseCode::TooBig);
+        }
+        if says.starts_with("UTF-8 encoding error") {
+            return Some(CloseCode::NotText);
+        }
+        if says.starts_with("WebSocket protocol error") && !says.contains("without closing handshake") {
+            return Some(CloseCode::Protocol);
         }
         cause = error.source();
     }
-    false
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The size of what an asynchronous function keeps while it runs.
+    fn size_of_future<Arguments, Running>(_: impl FnOnce(Arguments) -> Running) -> usize {
+        size_of::<Running>()
+    }
+
+    #[test]
+    fn an_idle_socket_is_small() {
+        let size = size_of_future(|(socket, shared, client)| run(socket, shared, client, None));
+        assert!(size < 3_000, "{size} bytes");
+    }
 
     #[test]
     fn only_a_bad_login_closes_as_one() {

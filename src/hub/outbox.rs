@@ -1,19 +1,13 @@
 //! The queue between the hub and one socket.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{
-    Notify,
-    mpsc::{self, error::TrySendError},
-};
+use tokio::sync::Notify;
 
 use super::Hub;
 use crate::domain::SessionId;
-use crate::metrics::FRAMES_OUT;
 use crate::proto::CloseCode;
 
 /// Frames that wait for one socket. A resume replays 300 events, so there is room for that and a burst; beyond, the socket is
@@ -21,6 +15,8 @@ use crate::proto::CloseCode;
 const FRAMES: usize = 1_024;
 /// Bytes that wait for one socket: 300 of the longest messages. Beyond, as with the frames.
 const BYTES: usize = 8 * 1024 * 1024;
+/// Frames whose room an empty queue keeps: most sockets are idle most of the time, and ten thousand of them are to fit.
+const KEPT: usize = 16;
 
 /// What a socket is to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,92 +29,103 @@ pub enum Outgoing {
 
 /// The hub's end.
 #[derive(Clone)]
-pub(super) struct Lane {
-    queue: mpsc::Sender<Outgoing>,
-    gauge: Arc<Gauge>,
-}
+pub(super) struct Lane(Arc<Queue>);
 
 /// The socket's end. Dropping it tells the hub that the socket is gone.
 pub struct Outbox {
-    queue: mpsc::Receiver<Outgoing>,
-    gauge: Arc<Gauge>,
+    queue: Arc<Queue>,
     hub: Hub,
     pub(super) session: SessionId,
     pub(super) socket: u64,
 }
 
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// The socket sleeps until it is told that there is something.
+    filled: Notify,
+    frames_out: metrics::Counter,
+}
+
 #[derive(Default)]
-struct Gauge {
-    bytes: AtomicUsize,
-    /// The code to close with at once, before whatever is queued.
-    cut: Mutex<Option<CloseCode>>,
-    was_cut: Notify,
+struct Waiting {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    /// The code to close with once the frames are sent; nothing is queued behind it.
+    close: Option<CloseCode>,
 }
 
 impl Lane {
     pub(super) fn new(hub: Hub, session: SessionId, socket: u64) -> (Self, Outbox) {
-        let (queue, receiver) = mpsc::channel(FRAMES);
-        let gauge = Arc::new(Gauge::default());
-        let outbox = Outbox { queue: receiver, gauge: gauge.clone(), hub, session, socket };
-        (Self { queue, gauge }, outbox)
+        let frames_out = hub.0.frames_out.clone();
+        let queue = Arc::new(Queue { waiting: Mutex::default(), filled: Notify::new(), frames_out });
+        let outbox = Outbox { queue: queue.clone(), hub, session, socket };
+        (Self(queue), outbox)
     }
 
     /// Queues a frame, or cuts the socket off when it is too slow.
     pub(super) fn push(&self, frame: Bytes) {
-        let size = frame.len();
-        if self.gauge.bytes.fetch_add(size, Ordering::Relaxed) + size > BYTES {
-            self.cut(CloseCode::TooSlow);
+        let mut waiting = self.0.waiting();
+        if waiting.close.is_some() {
             return;
         }
-        match self.queue.try_send(Outgoing::Frame(frame)) {
-            Ok(()) => metrics::counter!(FRAMES_OUT).increment(1),
-            Err(TrySendError::Full(_)) => self.cut(CloseCode::TooSlow),
-            Err(TrySendError::Closed(_)) => {}
+        if waiting.frames.len() == FRAMES || waiting.bytes + frame.len() > BYTES {
+            drop(waiting);
+            return self.cut(CloseCode::TooSlow);
+        }
+        // Whoever sleeps has found nothing; whoever writes looks again before it sleeps.
+        let was_empty = waiting.frames.is_empty();
+        waiting.bytes += frame.len();
+        waiting.frames.push_back(frame);
+        drop(waiting);
+        self.0.frames_out.increment(1);
+        if was_empty {
+            self.0.filled.notify_one();
         }
     }
 
-    /// Closes after what is queued.
+    /// Closes after what is queued. The first code stays.
     pub(super) fn close(&self, code: CloseCode) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(Outgoing::Close(code)) {
-            self.cut(code);
-        }
+        self.0.waiting().close.get_or_insert(code);
+        self.0.filled.notify_one();
     }
 
     /// Closes at once: what is queued is not sent. The first code stays.
     pub(super) fn cut(&self, code: CloseCode) {
-        self.gauge.cut.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(code);
-        self.gauge.was_cut.notify_one();
+        let mut waiting = self.0.waiting();
+        waiting.frames = VecDeque::new();
+        waiting.bytes = 0;
+        waiting.close.get_or_insert(code);
+        drop(waiting);
+        self.0.filled.notify_one();
     }
 }
 
 impl Outbox {
     /// What to do next. Cancel safe. After `Close` it says the same again.
     pub async fn next(&mut self) -> Outgoing {
-        if let Some(code) = self.cut() {
-            return Outgoing::Close(code);
-        }
-        let gauge = self.gauge.clone();
-        let next = tokio::select! {
-            biased;
-            () = gauge.was_cut.notified() => None,
-            next = self.queue.recv() => next,
-        };
-        match next {
-            Some(Outgoing::Frame(frame)) => {
-                self.gauge.bytes.fetch_sub(frame.len(), Ordering::Relaxed);
-                Outgoing::Frame(frame)
+        loop {
+            if let Some(out) = self.take() {
+                return out;
             }
-            Some(Outgoing::Close(code)) => {
-                self.gauge.cut.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(code);
-                Outgoing::Close(code)
-            }
-            // Either it was cut, or the hub let go of the session without a word.
-            None => Outgoing::Close(self.cut().unwrap_or(CloseCode::Normal)),
+            self.queue.filled.notified().await;
         }
     }
 
-    fn cut(&self) -> Option<CloseCode> {
-        *self.gauge.cut.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is to be done now, if anything is.
+    pub fn take(&mut self) -> Option<Outgoing> {
+        let mut waiting = self.queue.waiting();
+        let Some(frame) = waiting.frames.pop_front() else { return waiting.close.map(Outgoing::Close) };
+        waiting.bytes -= frame.len();
+        if waiting.frames.is_empty() && waiting.frames.capacity() > KEPT {
+            waiting.frames = VecDeque::new();
+        }
+        Some(Outgoing::Frame(frame))
+    }
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

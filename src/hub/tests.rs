@@ -39,11 +39,15 @@ impl House {
             room_id: self.room,
             sender: Author { id: UserId::new(), nickname: "ben".to_owned() },
             client_id: format!("c-{offset}"),
-            content: Content { text: "hello".to_owned() },
+            content: Content::text("hello"),
             reply_to: None,
             created_at: Time::now(),
             edited_at: None,
             deleted: false,
+            reactions: std::collections::BTreeMap::new(),
+            pinned_at: None,
+            thread: None,
+            expires_at: None,
         };
         let position = Some(self.at(offset));
         Event { position, origin, ..Event::ephemeral(self.room, Fact::MessageSent(message)) }
@@ -55,14 +59,7 @@ impl House {
 
     /// The room as somebody finds it whose state goes up to `offset`; `known` is where they say they are.
     fn found(&self, offset: u64, known: Option<u64>) -> Entered {
-        let room = Room {
-            id: self.room,
-            kind: RoomKind::Call,
-            name: "Friday".to_owned(),
-            visibility: Visibility::Public,
-            max_participants: 50,
-            created_at: Time::now(),
-        };
+        let room = Room { id: self.room, ..Room::new(RoomKind::Call, "Friday".to_owned(), Visibility::Public, 50) };
         let missed = known.map_or(Vec::new(), |known| (known + 1..=offset).map(|it| self.message(it, None)).collect());
         Entered {
             room,
@@ -75,6 +72,7 @@ impl House {
             messages: Vec::new(),
             missed,
             then: Vec::new(),
+            unread: None,
             stay: 1,
         }
     }

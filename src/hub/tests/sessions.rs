@@ -1,6 +1,7 @@
 //! What a session's owner is, a session that is taken up at the last moment, and how the banned go.
 
 use super::*;
+use crate::proto::{ErrorBody, ErrorCode};
 
 fn moderator(user: UserId) -> Caller {
     let caller = caller(user);
@@ -94,4 +95,23 @@ async fn the_banned_are_told_and_closed_wherever_they_are() {
     assert!(waiting.is_over() && !house.hub.open(caller(user), Some(&token)).resumed, "nor does a kept seat help");
     house.hub.reply(&stranger.session, ServerFrame::ok(None));
     assert_eq!(frame(&mut stranger).await["type"], "ok");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_socket_is_bounded_in_bytes_too() {
+    let house = House::new();
+    let mut slow = house.hub.open(caller(UserId::new()), None);
+    let long = "x".repeat(1024 * 1024);
+    let frame = || ServerFrame::error(None, ErrorBody::new(ErrorCode::Internal, long.clone()));
+    for _ in 0..7 {
+        house.hub.reply(&slow.session, frame());
+    }
+    assert!(matches!(slow.outbox.next().await, Outgoing::Frame(_)), "that much may wait");
+    for _ in 0..2 {
+        house.hub.reply(&slow.session, frame());
+    }
+    assert_eq!(slow.outbox.next().await, Outgoing::Close(CloseCode::TooSlow));
+    house.hub.reply(&slow.session, ServerFrame::ok(None));
+    assert_eq!(slow.outbox.next().await, Outgoing::Close(CloseCode::TooSlow), "nothing follows a close");
+    assert!(house.hub.open(caller(slow.session.caller.user.id), Some(&slow.resume_token)).resumed);
 }
