@@ -47,10 +47,10 @@ export {
   type ReviewCase,
   type SamplingStatus,
 } from "./moderation.js";
-export type { Entry, EntryState } from "./outbox.js";
+export { type Entry, type EntryState, OUTBOX_LIMIT } from "./outbox.js";
 export { Parlor, type ParlorOptions } from "./parlor.js";
 export type * from "./proto.js";
-export { CloseCode } from "./proto.js";
+export { CLOSE_ACTIONS, CloseCode } from "./proto.js";
 export {
   type QualityFlow,
   type QualityHistory,
@@ -69,6 +69,7 @@ export {
   Recordings,
 } from "./recordings.js";
 export { Room, type RoomEvents, type RoomSnapshot, type RoomState } from "./room.js";
+export type { Keep } from "./shelf.js";
 export { SlotMap } from "./slots.js";
 export {
   type AudioSlot,
@@ -78,7 +79,6 @@ export {
   trackOf,
 } from "./snapshot.js";
 export {
-  type CloseAction,
   closeAction,
   type FrameOf,
   Socket,

@@ -1,4 +1,6 @@
+import type { ParlorError } from "./errors.js";
 import type { Author, Content, Message } from "./proto.js";
+import type { Shelf } from "./shelf.js";
 
 export type EntryState = "sent" | "sending" | "failed";
 
@@ -11,9 +13,22 @@ export interface Entry {
   error: string | null;
 }
 
-/** Messages that the server has not acknowledged, in the order they were written. */
+/** Messages of one room that may wait to be sent. Beyond, what is written stays with its author. */
+export const OUTBOX_LIMIT = 100;
+
+/** Messages that the server has not acknowledged, in the order they were written; on a shelf they outlive a reload. */
 export class Outbox {
   readonly #entries = new Map<string, Entry>();
+  readonly #settled = new Map<string, () => void>();
+  readonly #shelf: Shelf<Message[]> | null;
+
+  constructor(shelf: Shelf<Message[]> | null = null) {
+    this.#shelf = shelf;
+    // Whether these have arrived is not known: they are sent again under their old ids, which is harmless.
+    for (const message of shelf?.read() ?? []) {
+      if (this.#entries.size < OUTBOX_LIMIT) this.#put(message);
+    }
+  }
 
   get entries(): Entry[] {
     return [...this.#entries.values()];
@@ -24,20 +39,29 @@ export class Outbox {
     return this.entries.filter(({ state }) => state === "sending");
   }
 
-  add(message: Message): Entry {
-    const entry: Entry = { key: keyOf(message), message, state: "sending", error: null };
-    this.#entries.set(message.clientId, entry);
+  /** Null when too many wait already. */
+  add(message: Message): Entry | null {
+    if (this.#entries.size >= OUTBOX_LIMIT) return null;
+    const entry = this.#put(message);
+    this.#keep();
     return entry;
   }
 
   /** The server's own message came: true when it was one of ours. */
   acknowledge(message: Message): boolean {
-    return this.#entries.delete(message.clientId);
+    return this.#remove(message.clientId);
   }
 
-  fail(clientId: string, error: string): void {
+  /** Resolves when nothing is to be done about this message any more. */
+  settled(clientId: string): Promise<void> {
+    if (!this.#entries.has(clientId)) return Promise.resolve();
+    return new Promise((resolve) => this.#settled.set(clientId, resolve));
+  }
+
+  /** The text stays, for its author to send again, to change or to drop. */
+  fail(clientId: string, error: ParlorError): void {
     const entry = this.#entries.get(clientId);
-    if (entry) this.#entries.set(clientId, { ...entry, state: "failed", error });
+    if (entry) this.#entries.set(clientId, { ...entry, state: "failed", error: error.message });
   }
 
   retry(clientId: string): Entry | null {
@@ -49,19 +73,43 @@ export class Outbox {
   }
 
   discard(clientId: string): void {
-    this.#entries.delete(clientId);
+    this.#remove(clientId);
+  }
+
+  #put(message: Message): Entry {
+    const entry: Entry = { key: keyOf(message), message, state: "sending", error: null };
+    this.#entries.set(message.clientId, entry);
+    return entry;
+  }
+
+  #remove(clientId: string): boolean {
+    const was = this.#entries.delete(clientId);
+    this.#settled.get(clientId)?.();
+    this.#settled.delete(clientId);
+    if (was) this.#keep();
+    return was;
+  }
+
+  #keep(): void {
+    this.#shelf?.write(this.#entries.size > 0 ? this.entries.map(({ message }) => message) : null);
   }
 }
 
 /** The echo of a message before the server has it: it has the client's id in place of the server's. */
-export function echo(roomId: string, sender: Author, clientId: string, content: Content): Message {
+export function echo(
+  roomId: string,
+  sender: Author,
+  clientId: string,
+  content: Content,
+  replyTo: string | null = null,
+): Message {
   return {
     id: clientId,
     roomId,
     sender,
     clientId,
     content,
-    replyTo: null,
+    replyTo,
     createdAt: new Date().toISOString(),
     editedAt: null,
     deleted: false,
@@ -71,4 +119,10 @@ export function echo(roomId: string, sender: Author, clientId: string, content: 
 /** One key for the echo and for the message that takes its place. */
 export function keyOf(message: Message): string {
   return `${message.sender.id}/${message.clientId}`;
+}
+
+/** A new client's id: 96 random bits. */
+export function newClientId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return `c-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -1,8 +1,10 @@
 import type { Api } from "./api.js";
 import { Emitter } from "./emitter.js";
-import { ConnectionLost, ParlorError } from "./errors.js";
-import { type Entry, echo, keyOf, Outbox } from "./outbox.js";
+import { ConnectionLost, type ParlorError } from "./errors.js";
+import { type Entry, echo, keyOf, newClientId, Outbox } from "./outbox.js";
 import type { Call, Member, Message, Role, Room as RoomInfo, ServerFrame, Typist, User } from "./proto.js";
+import { ANSWER_WITHIN_MS, Sending, within } from "./sending.js";
+import { type Keep, Shelf } from "./shelf.js";
 import { expectType, type FrameOf, type Socket } from "./socket.js";
 import { Stream } from "./stream.js";
 
@@ -29,6 +31,8 @@ export interface RoomEvents {
   change: RoomSnapshot;
   /** Frames of this room's call, in the order they came. */
   call: ServerFrame;
+  /** A message of ours was refused; its text stays in `messages`, as failed, until `retry` or `discard`. */
+  refused: { clientId: string; error: ParlorError };
   /** The room's state came (again), with who is in the call. */
   state: { call: Call | null; resumed: boolean };
 }
@@ -45,9 +49,13 @@ export class Room extends Emitter<RoomEvents> {
   readonly #socket: Socket;
   readonly #api: Api;
   readonly #stream = new Stream();
-  readonly #outbox = new Outbox();
+  readonly #keep: Keep | null;
+  readonly #drafts: Shelf<string> | null;
+  readonly #sending: Sending;
   readonly #off: (() => void)[];
   readonly #typing = new Map<string, { nickname: string; timer: ReturnType<typeof setTimeout> }>();
+  #outbox = new Outbox();
+  #draft: string;
   #messages: Message[] = [];
   #members = new Map<string, Member>();
   #state: RoomState = "idle";
@@ -55,21 +63,26 @@ export class Room extends Emitter<RoomEvents> {
   #role: Role = "member";
   #hasOlder = false;
   #reason: RoomSnapshot["reason"] = null;
-  #me: User | null;
+  #me: User | null = null;
   #typedAt = 0;
-  #flushing = false;
+  #attempt = 0;
   #snapshot: RoomSnapshot | null = null;
 
-  constructor(id: string, socket: Socket, api: Api) {
+  /** `keep` holds what was written and not sent over a reload. */
+  constructor(id: string, socket: Socket, api: Api, keep: Keep | null = null) {
     super();
     this.id = id;
     this.#socket = socket;
     this.#api = api;
-    this.#me = api.user;
+    this.#keep = keep;
+    this.#drafts = keep && new Shelf(keep, "draft", id);
+    this.#draft = this.#drafts?.read() ?? "";
+    this.#sending = this.#sender();
+    this.#become(api.user);
     this.#off = [
       socket.on("frame", (frame) => this.#receive(frame)),
       socket.on("authenticated", ({ resumed, user }) => {
-        this.#me = user;
+        this.#become(user);
         if (["joined", "joining", "waiting"].includes(this.#state)) void this.#join(resumed);
       }),
       socket.on("siteRole", (role) => {
@@ -120,20 +133,37 @@ export class Room extends Emitter<RoomEvents> {
     this.#changed();
   }
 
-  /** Shows the message at once, and sends it now or when the socket is back. */
-  send(text: string): void {
+  /** What is being written here; kept until it is sent. */
+  get draft(): string {
+    return this.#draft;
+  }
+
+  set draft(text: string) {
+    this.#draft = text;
+    this.#drafts?.write(text === "" ? null : text);
+  }
+
+  /**
+   * Shows the message at once, and sends it now or when the socket is back. Gives the message's client id, or null when too many
+   * wait already: then the text stays as the draft.
+   */
+  send(text: string, replyTo: string | null = null): string | null {
     const me = this.#me;
-    if (!me) return;
-    this.#outbox.add(echo(this.id, { id: me.id, nickname: me.nickname }, clientId(), { text }));
+    const clientId = newClientId();
+    const sender = me && { id: me.id, nickname: me.nickname };
+    const entry = sender && this.#outbox.add(echo(this.id, sender, clientId, { text }, replyTo));
+    this.draft = entry ? "" : text;
+    if (!entry) return null;
     this.#typedAt = 0;
     this.#changed();
-    void this.#flush();
+    void this.#sending.flush();
+    return clientId;
   }
 
   retry(clientId: string): void {
     this.#outbox.retry(clientId);
     this.#changed();
-    void this.#flush();
+    void this.#sending.flush();
   }
 
   discard(clientId: string): void {
@@ -172,6 +202,7 @@ export class Room extends Emitter<RoomEvents> {
     const page = await this.#api.messages(this.id, first.id, PAGE);
     if (this.#messages[0] !== first) return;
     this.#hasOlder = page.length === PAGE;
+    for (const message of page) this.#acknowledge(message);
     this.#messages = [...page.reverse(), ...this.#messages];
     this.#changed();
   }
@@ -179,23 +210,24 @@ export class Room extends Emitter<RoomEvents> {
   async #join(resumed: boolean): Promise<void> {
     this.#state = "joining";
     this.#changed();
+    const attempt = ++this.#attempt;
+    const isLate = () => this.#state !== "joining" || attempt !== this.#attempt;
     const position = this.#stream.position;
     try {
-      const frame = await this.#socket.request("join_room", {
+      const asked = this.#socket.request("join_room", {
         roomId: this.id,
         epoch: position?.epoch ?? null,
         offset: position?.offset ?? null,
       });
-      if (this.#state !== "joining") return;
+      const frame = await within(asked, ANSWER_WITHIN_MS);
+      if (isLate()) return;
+      if (!frame) return void this.#join(resumed);
       this.#enter(expectType(frame, "room_state"), resumed);
     } catch (error) {
-      if (error instanceof ConnectionLost || this.#state !== "joining") return;
-      const { code, message } = error as ParlorError;
-      if (code === "rate_limited") {
-        setTimeout(
-          () => this.#state === "joining" && void this.#join(resumed),
-          (error as ParlorError).retryAfterMs ?? 1000,
-        );
+      if (error instanceof ConnectionLost || isLate()) return;
+      const { code, message, retryAfterMs } = error as ParlorError;
+      if (["rate_limited", "internal", "unavailable"].includes(code)) {
+        setTimeout(() => isLate() || void this.#join(resumed), retryAfterMs ?? 1000);
         return;
       }
       this.#state = code === "waiting" ? "waiting" : "refused";
@@ -219,7 +251,7 @@ export class Room extends Emitter<RoomEvents> {
     }
     this.#changed();
     this.emit("state", { call: data.call, resumed });
-    void this.#flush();
+    void this.#sending.flush();
   }
 
   #receive(frame: ServerFrame): void {
@@ -269,7 +301,8 @@ export class Room extends Emitter<RoomEvents> {
         const { message } = frame.data;
         this.#acknowledge(message);
         this.#quiet(message.sender.id);
-        this.#messages = [...this.#messages, message];
+        if (!this.#messages.some(({ id }) => id === message.id))
+          this.#messages = [...this.#messages, message];
         break;
       }
       case "message_edited": {
@@ -341,31 +374,40 @@ export class Room extends Emitter<RoomEvents> {
     this.#typing.delete(userId);
   }
 
-  // One message at a time, so that they arrive in the order they were written. What the socket swallows is sent again after the
-  // next join: the client's id makes that harmless.
-  async #flush(): Promise<void> {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    try {
-      for (;;) {
-        const [entry] = this.#outbox.unsent;
-        if (!entry || this.#state !== "joined") return;
-        const { clientId, content, replyTo } = entry.message;
-        try {
-          const data = { roomId: this.id, clientId, content, replyTo };
-          const answer = await this.#socket.request("send_message", data);
-          // Done by the event itself, but for a message that was sent twice.
-          if (this.#acknowledge(expectType(answer, "new_message").data.message)) this.#changed();
-        } catch (error) {
-          if (!(error instanceof ParlorError)) return;
-          if (error.code === "rate_limited") await wait(error.retryAfterMs ?? 1000);
-          else this.#outbox.fail(clientId, error.message);
-          this.#changed();
-        }
-      }
-    } finally {
-      this.#flushing = false;
-    }
+  /** Whose room this is from now on: what they left unsent here goes on its way. */
+  #become(user: User | null): void {
+    const was = this.#me;
+    this.#me = user;
+    if (!user || user.id === was?.id || !this.#keep) return;
+    this.#outbox = new Outbox(new Shelf(this.#keep, "outbox", user.id, this.id));
+    this.#snapshot = null;
+  }
+
+  #sender(): Sending {
+    const room = this;
+    return new Sending({
+      get outbox() {
+        return room.#outbox;
+      },
+      isOpen: () => this.#state === "joined",
+      send: (entry) => this.#deliver(entry),
+      refused: ({ message: { clientId } }, error) => {
+        this.#changed();
+        this.emit("refused", { clientId, error });
+      },
+      outside: () => void (this.#state === "joined" && this.#join(true)),
+    });
+  }
+
+  async #deliver({ message }: Entry): Promise<void> {
+    const { clientId, content, replyTo } = message;
+    const asked = this.#socket.request("send_message", { roomId: this.id, clientId, content, replyTo });
+    // The event itself settles it, whichever way it comes.
+    const answer = await within(Promise.race([asked, this.#outbox.settled(clientId)]), ANSWER_WITHIN_MS);
+    // Nobody waits for it any more, but it may still be refused, as when the socket is lost.
+    asked.catch(() => undefined);
+    // What the server says outside of the stream is a message that was sent before.
+    if (answer && this.#acknowledge(expectType(answer, "new_message").data.message)) this.#changed();
   }
 
   #changed(): void {
@@ -377,24 +419,16 @@ export class Room extends Emitter<RoomEvents> {
     const sent = this.#messages.map(
       (message): Entry => ({ key: keyOf(message), message, state: "sent", error: null }),
     );
+    const keys = new Set(sent.map(({ key }) => key));
     return {
       state: this.#state,
       info: this.#info,
       role: this.#role,
       members: [...this.#members.values()],
-      messages: [...sent, ...this.#outbox.entries],
+      messages: [...sent, ...this.#outbox.entries.filter(({ key }) => !keys.has(key))],
       hasOlder: this.#hasOlder,
       typing: [...this.#typing.values()].map(({ nickname }) => nickname),
       reason: this.#reason,
     };
   }
-}
-
-function clientId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(12));
-  return `c-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-}
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -2,7 +2,9 @@ import { backoffMs } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, ParlorError } from "./errors.js";
 import {
+  CLOSE_ACTIONS,
   type ClientBody,
+  type CloseAction,
   CloseCode,
   type ErrorBody,
   type ServerFrame,
@@ -10,26 +12,9 @@ import {
   type User,
 } from "./proto.js";
 
-/** What the client does about a closed socket. */
-export type CloseAction = "retry" | "refresh" | "wait" | "stop";
-
-/** `docs/protocol.md`, "Close codes". An unknown one is a network's: try again. */
+/** What to do about a close code: the table of `docs/protocol.md`. An unknown one is a network's: try again. */
 export function closeAction(code: number): CloseAction {
-  switch (code) {
-    case CloseCode.Normal:
-    case CloseCode.TooBig:
-    case CloseCode.BadClient:
-    case CloseCode.Removed:
-    case CloseCode.Replaced:
-      return "stop";
-    case CloseCode.Unauthenticated:
-    case CloseCode.TokenExpired:
-      return "refresh";
-    case CloseCode.GoingAway:
-      return "wait";
-    default:
-      return "retry";
-  }
+  return (CLOSE_ACTIONS as Readonly<Record<number, CloseAction>>)[code] ?? "retry";
 }
 
 type ClientType = ClientBody["type"];
@@ -80,6 +65,10 @@ interface Waiter {
 const PONG_WITHIN_MS = 10_000;
 /** Tokens refused so often in a row mean that the user has to enter again. */
 const REFUSED_LOGINS = 2;
+/** A login that holds this long is a good one: the next loss begins with short waits again. */
+const HELD_MS = 5_000;
+/** What makes a login worthless; about anything else the server closes as it sees fit. */
+const BAD_LOGIN = ["unauthenticated", "token_invalid", "token_expired", "token_reused"];
 
 /** The one WebSocket: logs in, keeps itself alive, comes back after a loss with the token that resumes the session. */
 export class Socket extends Emitter<SocketEvents> {
@@ -92,7 +81,8 @@ export class Socket extends Emitter<SocketEvents> {
   #refused = 0;
   #nextId = 1;
   #resumeToken: string | null = null;
-  #goAwayMs: number | null = null;
+  #advisedMs: number | null = null;
+  #openedAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pinger: ReturnType<typeof setInterval> | undefined;
 
@@ -174,7 +164,10 @@ export class Socket extends Emitter<SocketEvents> {
     const socket = (this.#options.open ?? ((url) => new WebSocket(url)))(this.#options.url);
     this.#socket = socket;
     socket.onopen = () => void this.#authenticate(socket, token);
-    socket.onmessage = ({ data }) => this.#receive(String(data));
+    socket.onmessage = ({ data }) => {
+      // One that we gave up may still have something to say.
+      if (this.#socket === socket) this.#receive(String(data));
+    };
     socket.onclose = ({ code }) => {
       if (this.#socket === socket) this.#closed(code);
     };
@@ -185,15 +178,17 @@ export class Socket extends Emitter<SocketEvents> {
       const answer = await this.#ask("authenticate", { token, resume: this.#resumeToken });
       const { data } = expectType(answer, "authenticated");
       if (this.#socket !== socket) return;
-      this.#attempt = 0;
       this.#refused = 0;
+      this.#openedAt = Date.now();
       this.#resumeToken = data.resumeToken;
       this.#pinger = setInterval(() => this.#ping(), data.pingEveryMs);
       this.#become("open");
       this.emit("authenticated", { resumed: data.resumed, user: data.user });
     } catch (error) {
-      // A refused token comes as an error, then the socket closes with 4401; a lost socket takes its own way.
-      if (error instanceof ParlorError && this.#socket === socket) socket.close(CloseCode.Unauthenticated);
+      if (!(error instanceof ParlorError) || this.#socket !== socket) return;
+      // The error comes first, then the socket closes with a code that says the same.
+      this.#advisedMs = error.retryAfterMs;
+      if (BAD_LOGIN.includes(error.code)) socket.close(CloseCode.Unauthenticated);
     }
   }
 
@@ -205,17 +200,30 @@ export class Socket extends Emitter<SocketEvents> {
       if (frame.type === "error") waiter.reject(errorOf(frame.data));
       else waiter.resolve(frame);
     }
-    if (frame.type === "go_away") this.#goAwayMs = frame.data.reconnectAfterMs;
-    else if (frame.type === "token_expiring") void this.#renew();
+    if (frame.type === "go_away") this.#advisedMs = frame.data.reconnectAfterMs;
+    else if (frame.type === "token_expiring") void this.#renew(frame.data.graceMs);
     else if (frame.type === "site_role") this.emit("siteRole", frame.data.role);
     this.emit("frame", frame);
   }
 
-  async #renew(): Promise<void> {
+  /** Gets a new token for the live socket, and tries again for as long as the server waits for it. */
+  async #renew(graceMs: number): Promise<void> {
+    const socket = this.#socket;
+    const until = Date.now() + graceMs;
     this.#options.invalidate();
-    const token = await this.#options.token().catch(() => null);
-    // Without a new token the server closes with 4402, and the next connection finds out what is wrong.
-    if (token && this.#state === "open") this.#write("authenticate", { token, resume: null }, undefined);
+    for (let attempt = 0; socket && this.#socket === socket; attempt++) {
+      const got = await this.#options.token().then(
+        (token) => ({ token }),
+        () => null,
+      );
+      if (this.#socket !== socket) return;
+      // Without a login there is no new token: the server closes with 4402, and the next connection finds out what is wrong.
+      if (got)
+        return void (got.token && this.#write("authenticate", { token: got.token, resume: null }, undefined));
+      const wait = backoffMs(attempt, this.#options.random);
+      if (Date.now() + wait >= until) return;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
   }
 
   #ping(): void {
@@ -233,6 +241,7 @@ export class Socket extends Emitter<SocketEvents> {
   }
 
   #closed(code: number): void {
+    if (this.#state === "open" && Date.now() - this.#openedAt >= HELD_MS) this.#attempt = 0;
     this.#drop();
     if (!this.#wanted) return;
     const action = closeAction(code);
@@ -241,9 +250,11 @@ export class Socket extends Emitter<SocketEvents> {
       this.#options.invalidate();
       if (code === CloseCode.Unauthenticated && ++this.#refused >= REFUSED_LOGINS) return this.#stop(code);
     }
-    const wait = action === "wait" ? this.#goAwayMs : null;
-    this.#goAwayMs = null;
-    this.#retry(wait ?? backoffMs(this.#attempt++, this.#options.random));
+    const backoff = () => backoffMs(this.#attempt++, this.#options.random);
+    const advised = this.#advisedMs;
+    this.#advisedMs = null;
+    // A server that goes away has given each client another time; any other advice is the least that one has to wait.
+    this.#retry(action === "wait" && advised !== null ? advised : Math.max(advised ?? 0, backoff()));
   }
 
   #retry(afterMs: number): void {

@@ -65,7 +65,8 @@ export async function connect() {
   });
   const server = () => opened.at(-1) as FakeSocket;
   const back = async (resumed: boolean) => {
-    await vi.advanceTimersByTimeAsync(500);
+    const before = opened.length;
+    while (opened.length === before) await vi.advanceTimersByTimeAsync(500);
     server().login(resumed);
     await vi.advanceTimersByTimeAsync(0);
   };

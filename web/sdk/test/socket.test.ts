@@ -30,14 +30,16 @@ function setUp(token: () => Promise<string | null> = async () => "T") {
 }
 
 test("each close code has its action", () => {
-  const actions = [1000, 1006, 1009, 4400, 4401, 4402, 4403, 4408, 4409, 4429, 4503].map((code) => [
-    code,
-    closeAction(code),
-  ]);
+  const actions = [1000, 1002, 1006, 1007, 1009, 1011, 4400, 4401, 4402, 4403, 4408, 4409, 4429, 4503].map(
+    (code) => [code, closeAction(code)],
+  );
   expect(Object.fromEntries(actions)).toEqual({
     1000: "stop",
+    1002: "stop",
     1006: "retry",
+    1007: "stop",
     1009: "stop",
+    1011: "retry",
     4400: "stop",
     4401: "refresh",
     4402: "refresh",
@@ -146,6 +148,69 @@ test("a live socket gets a new token when its own runs out", async () => {
   last().say({ type: "token_expiring", data: { graceMs: 30_000 } });
   await tick();
   expect(last().of("authenticate")[1]?.data).toEqual({ token: "T2", resume: null });
+});
+
+test("a new token is tried for again as long as the server waits for it", async () => {
+  let down = false;
+  const { socket, last, opened } = setUp(async () => {
+    if (down) throw new Error("nobody answers");
+    return "T";
+  });
+  socket.connect();
+  await tick();
+  last().login();
+  await tick();
+  down = true;
+  last().say({ type: "token_expiring", data: { graceMs: 30_000 } });
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(last().of("authenticate")).toHaveLength(1);
+  down = false;
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(last().of("authenticate")).toHaveLength(2);
+  expect(opened).toHaveLength(1);
+});
+
+test("a login that the server cannot check now is no bad login, and waits as long as advised", async () => {
+  const { socket, last, opened } = setUp();
+  const stopped = vi.fn();
+  socket.on("stopped", stopped);
+  socket.connect();
+  await tick();
+  for (let round = 1; round <= 4; round++) {
+    last().onopen?.();
+    const data = { code: "rate_limited", message: "Wait.", retryAfterMs: 20_000, detail: { limit: "frame" } };
+    last().answer("authenticate", { type: "error", data });
+    await tick();
+    expect(last().closedWith).toBeUndefined();
+    last().lose(1011);
+    await vi.advanceTimersByTimeAsync(19_999);
+    expect(opened).toHaveLength(round);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(opened).toHaveLength(round + 1);
+  }
+  expect(stopped).not.toHaveBeenCalled();
+});
+
+test("a login that does not hold does not make the waits short again", async () => {
+  const { socket, last, opened } = setUp();
+  socket.connect();
+  await tick();
+  for (const wait of [500, 1000, 2000]) {
+    last().login(true);
+    await tick();
+    last().lose(4429);
+    const before = opened.length;
+    await vi.advanceTimersByTimeAsync(wait - 1);
+    expect(opened).toHaveLength(before);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(opened).toHaveLength(before + 1);
+  }
+  last().login(true);
+  await vi.advanceTimersByTimeAsync(5_000);
+  last().lose(4429);
+  const before = opened.length;
+  await vi.advanceTimersByTimeAsync(500);
+  expect(opened).toHaveLength(before + 1);
 });
 
 test("a connection that answers no ping is dead", async () => {
