@@ -90,8 +90,8 @@ async fn somebody_without_an_account_becomes_one_and_stays_who_they_are() {
     let body = log_in(&server.anonymous(), "countess", PASSWORD).await.expect(StatusCode::OK);
     let again = person(&server, "Countess", &body).await;
     assert_eq!(again.id, ada.id);
-    let members = again.get(&format!("/rooms/{room}/members")).await.expect(StatusCode::OK);
-    assert_eq!(members["members"][0]["role"], "owner");
+    let (_socket, state) = again.connect_to(&room).await;
+    assert_eq!(state["data"]["you"]["role"], "owner");
     let other = server.enter("ada").await;
     assert_ne!(other.id, ada.id, "a fresh identity is another person");
 }

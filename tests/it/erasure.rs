@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::accounts::register;
-use crate::harness::{Person, Server, until};
+use crate::harness::{Person, Server};
 use crate::store::{Database, on_both_databases, person, room, send};
 use parlor::domain::Visibility;
 
@@ -82,11 +82,8 @@ async fn a_room_goes_to_its_next_admin() {
     ada.ask(Method::PUT, &path, Some(json!({"role": "admin"}))).await.expect(StatusCode::NO_CONTENT);
     let signed = erase(&ada, None).await.expect(StatusCode::OK);
     assert_eq!(signed["receipt"]["deleted"]["roomsPassedOn"], 1);
-    until("the room has another owner", async || {
-        let members = bea.get(&format!("/rooms/{room}/members")).await.expect(StatusCode::OK);
-        (members["members"][0]["role"] == "owner").then_some(())
-    })
-    .await;
+    let (_socket, state) = bea.connect_to(&room).await;
+    assert_eq!(state["data"]["you"]["role"], "owner");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
