@@ -385,7 +385,8 @@ mod tests {
     #[test]
     fn an_idle_socket_is_small() {
         let size = size_of_future(|(socket, shared, client)| run(socket, shared, client, None));
-        assert!(size < 3_000, "{size} bytes");
+        // Without optimizations, which make it smaller; ten thousand of them are 40 MB.
+        assert!(size < 4_096, "{size} bytes");
     }
 
     #[test]

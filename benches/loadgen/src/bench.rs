@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::chat::{append, fanout, idle, rules};
 use crate::signal::Signal;
 use crate::workload::{Workload, chromium_trace};
 use crate::{bitrate, forward, janus, join, large, looks, memory, recorded, sampled, simulated, strangers};
@@ -150,6 +151,25 @@ const PARTS: &[Part] = &[
         figures: &["match_pairs_per_s", "match_pairs_per_s_brute", "match_quality_pct"],
         measure: strangers::measure,
     },
+    Part { figures: &["idle_socket_kb", "connect_cpu_ms"], measure: idle::measure },
+    Part {
+        figures: &[
+            "fanout_vs_node_ws",
+            "fanout_vs_nchan",
+            "fanout_per_cpu_s",
+            "fanout_node_ws_per_cpu_s",
+            "fanout_nchan_per_cpu_s",
+        ],
+        measure: fanout::measure,
+    },
+    Part { figures: &["fanout_p99_vs_echo", "fanout_p99_us", "fanout_echo_p99_us"], measure: fanout::measure_delay },
+    Part {
+        figures: &["commits_per_message", "group_commit_vs_single_sqlite", "append_sqlite_per_s"],
+        measure: append::measure_sqlite,
+    },
+    Part { figures: &["group_commit_vs_single_postgres", "append_postgres_per_s"], measure: append::measure_postgres },
+    Part { figures: &["rules_500_cpu_pct"], measure: rules::measure },
+    Part { figures: &["send_cost_1m_vs_1k", "send_us_1k", "send_us_1m"], measure: append::measure_history },
     Part { figures: &["join_extra_ms_p50", "join_ms_p50", "join_direct_ms_p50"], measure: join::measure },
 ];
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod bitrate;
+mod chat;
 mod cheap;
 mod drain;
 mod echo;
@@ -66,6 +67,9 @@ enum Command {
     /// The echo's process; `bench` starts it by itself.
     #[command(hide = true)]
     Echo,
+    /// The WebSocket echo's process; `bench` starts it by itself.
+    #[command(hide = true)]
+    SocketEcho,
     /// The comparison with Janus, inside its own network; `bench` starts it by itself.
     #[command(hide = true)]
     Janus(bench::Options),
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Floor(options) => floor::run(&options),
         Command::Echo => echo::run(),
+        Command::SocketEcho => chat::peers::run_echo(),
         Command::Janus(options) => janus::run(&options),
     };
     match done {
