@@ -9,15 +9,15 @@ use super::Shared;
 use super::access::verify;
 use super::client::Client;
 use super::error::body_of;
+use super::writing::answer_to;
 use super::ws::{PING_EVERY, code_of};
 use crate::auth::Access;
-use crate::chat::{Draft, Gone, Sent};
-use crate::domain::{Position, Refusal, Session, Time};
+use crate::domain::{Position, Refusal, Session, Time, ring::RingAct};
 use crate::hub::{Opened, Outbox};
 use crate::limit::Rule;
 use crate::metrics::FRAMES_IN;
 use crate::proto::{
-    Authenticate, Authenticated, ClientBody, ClientFrame, CloseCode, Empty, JoinRoom, MessageBody, SendMessage,
+    Authenticate, Authenticated, ClientBody, ClientFrame, CloseCode, Empty, JoinRoom,
     ServerBody, ServerFrame, TokenExpiring,
 };
 use crate::rooms::Offer;
@@ -74,13 +74,21 @@ impl Conversation {
 
     /// Closes the session again if its login ended while it was opened: who ended it has not found it.
     pub(super) async fn confirm(&self) {
-        match self.shared.auth.confirm(&self.session.caller).await {
-            Ok(role) => self.shared.hub.confirm(&self.session, role),
-            Err(refusal) => {
-                self.reply(ServerFrame::error(None, body_of(&refusal)));
-                self.close(code_of(&refusal));
-            }
+        if let Err(refusal) = self.settle().await {
+            self.reply(ServerFrame::error(None, body_of(&refusal)));
+            self.close(code_of(&refusal));
         }
+    }
+
+    /// What the database says of the session's owner, before anything is asked for in their name: who is invisible is so from the
+    /// first frame on.
+    async fn settle(&self) -> Result<(), Refusal> {
+        let role = self.shared.auth.confirm(&self.session.caller).await?;
+        self.shared.hub.confirm(&self.session, role);
+        let hidden = self.shared.presence.arrive(&self.session).await?;
+        self.shared.rooms.hide(self.session.caller.user.id, hidden);
+        self.tell_rings().await;
+        Ok(())
     }
 
     fn greet(&self, id: Option<String>, resumed: bool) {
@@ -194,15 +202,28 @@ impl Conversation {
                 self.shared.hub.leave(&self.session, it.room_id);
                 rooms.leave(&self.session, it.room_id)?;
             }
-            ClientBody::SendMessage(message) => return self.send(message, id).await,
-            ClientBody::EditMessage(it) => {
-                return chat.edit(&seat(it.room_id)?, it.message_id, &it.content.text, id).await.map(|()| None);
+            ClientBody::SendMessage(it) => return self.send(it, id).await,
+            ClientBody::EditMessage(it) => return self.edit(it, id).await,
+            ClientBody::DeleteMessage(it) => {
+                return chat.delete(&seat(it.room_id)?, it.message_id, id.clone()).await.map(|done| answer_to(done, id));
             }
-            ClientBody::DeleteMessage(it) => match chat.delete(&seat(it.room_id)?, it.message_id, id.clone()).await? {
-                Gone::Now => return Ok(None),
-                Gone::Already => {}
-            },
-            ClientBody::Typing(it) => chat.typing(&seat(it.room_id)?, it.typing)?,
+            ClientBody::React(it) => {
+                let done = chat.react(&seat(it.room_id)?, it.message_id, &it.emoji, it.on, id.clone()).await?;
+                return Ok(answer_to(done, id));
+            }
+            ClientBody::Vote(it) => {
+                let done = chat.vote(&seat(it.room_id)?, it.message_id, it.options, id.clone()).await?;
+                return Ok(answer_to(done, id));
+            }
+            ClientBody::PinMessage(it) => {
+                let done = chat.pin(&seat(it.room_id)?, it.message_id, it.pinned, id.clone()).await?;
+                return Ok(answer_to(done, id));
+            }
+            ClientBody::LockThread(it) => {
+                let done = chat.lock_thread(&seat(it.room_id)?, it.message_id, it.locked, id.clone()).await?;
+                return Ok(answer_to(done, id));
+            }
+            ClientBody::Typing(it) => self.shared.reading.typing(&seat(it.room_id)?, it.typing)?,
             ClientBody::RemoveMember(it) => {
                 self.count(Rule::Request)?;
                 rooms.remove_member(&seat(it.room_id)?, it.user_id, it.reason).await?;
@@ -245,10 +266,24 @@ impl Conversation {
                 rooms.host(&seat(room)?, act).await?;
             }
             ClientBody::CallLeave(it) => rooms.leave_call(&seat(it.room_id)?)?,
+            ClientBody::StartCall(it) => return self.start_call(it).await.map(Some),
+            ClientBody::CallAccept(it) => self.act_on_call(&it, RingAct::Accept).await?,
+            ClientBody::CallDecline(it) => self.act_on_call(&it, RingAct::Decline).await?,
+            ClientBody::CallCancel(it) => self.act_on_call(&it, RingAct::Cancel).await?,
             ClientBody::MatchStart(it) => return self.match_start(it, id).await.map(|()| None),
             ClientBody::MatchNext(_) => return self.match_next(id).await.map(|()| None),
             ClientBody::MatchConfirm(it) => self.match_confirm(&it)?,
             ClientBody::MatchStop(_) => self.match_stop(),
+            ClientBody::MarkRead(it) => {
+                self.shared.reading.mark_read(&seat(it.room_id)?, it.message_id).await?;
+            }
+            ClientBody::MarkUnread(it) => {
+                self.shared.reading.mark_unread(&seat(it.room_id)?, it.message_id).await?;
+            }
+            ClientBody::Presence(it) => {
+                let hidden = self.shared.presence.show(&self.session, it.status)?;
+                rooms.hide(self.session.caller.user.id, hidden);
+            }
         }
         // Nobody waits for the reply to a request without a name.
         Ok(id.map(|id| ServerFrame::ok(Some(id))))
@@ -257,22 +292,13 @@ impl Conversation {
     async fn join(&self, join: JoinRoom, id: Option<String>) -> Result<(), Refusal> {
         let JoinRoom { room_id, epoch, offset } = join;
         let since = epoch.zip(offset).map(|(epoch, offset)| Position { epoch, offset });
-        let enter = self.shared.rooms.enter(Arc::clone(&self.session), room_id, since);
+        let enter = async {
+            let mut entered = self.shared.rooms.enter(Arc::clone(&self.session), room_id, since).await?;
+            // Not worth a refusal: the room is entered, and the client can ask.
+            entered.unread = self.shared.reading.unread(room_id, self.session.caller.user.id).await.ok().flatten();
+            Ok(entered)
+        };
         self.shared.hub.join(&self.session, id, room_id, enter).await
-    }
-
-    async fn send(&self, message: SendMessage, id: Option<String>) -> Result<Option<ServerFrame>, Refusal> {
-        let SendMessage { room_id, client_id, content, reply_to } = message;
-        let seat = self.shared.rooms.seat(&self.session, room_id)?;
-        let draft = Draft { client_id, text: content.text, reply_to };
-        Ok(match self.shared.chat.send(&seat, draft, id).await? {
-            // The event that everybody gets carries the request's id for us.
-            Sent::Fresh(_) => None,
-            Sent::Again(message) => {
-                let message = *message;
-                Some(ServerFrame::new(ServerBody::NewMessage(MessageBody { message })).in_room(room_id))
-            }
-        })
     }
 
     fn count(&self, rule: Rule) -> Result<(), Refusal> {
@@ -290,6 +316,10 @@ fn kind(body: &ClientBody) -> &'static str {
         ClientBody::SendMessage(_) => "send_message",
         ClientBody::EditMessage(_) => "edit_message",
         ClientBody::DeleteMessage(_) => "delete_message",
+        ClientBody::React(_) => "react",
+        ClientBody::Vote(_) => "vote",
+        ClientBody::PinMessage(_) => "pin_message",
+        ClientBody::LockThread(_) => "lock_thread",
         ClientBody::Typing(_) => "typing",
         ClientBody::RemoveMember(_) => "remove_member",
         ClientBody::SetMemberRole(_) => "set_member_role",
@@ -308,9 +338,16 @@ fn kind(body: &ClientBody) -> &'static str {
         ClientBody::CallDeny(_) => "call.deny",
         ClientBody::CallRemove(_) => "call.remove",
         ClientBody::CallEnd(_) => "call.end",
+        ClientBody::StartCall(_) => "start_call",
+        ClientBody::CallAccept(_) => "call.accept",
+        ClientBody::CallDecline(_) => "call.decline",
+        ClientBody::CallCancel(_) => "call.cancel",
         ClientBody::MatchStart(_) => "match.start",
         ClientBody::MatchConfirm(_) => "match.confirm",
         ClientBody::MatchNext(_) => "match.next",
         ClientBody::MatchStop(_) => "match.stop",
+        ClientBody::MarkRead(_) => "mark_read",
+        ClientBody::MarkUnread(_) => "mark_unread",
+        ClientBody::Presence(_) => "presence",
     }
 }

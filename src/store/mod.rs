@@ -15,6 +15,7 @@ mod direct;
 mod directory;
 mod erasure;
 mod evidence;
+mod expiring;
 mod families;
 mod house;
 mod invites;

@@ -150,6 +150,10 @@ fn kind_of(fact: &Fact) -> (&'static str, Option<MessageId>) {
         Fact::MessageSent(message) => ("sent", Some(message.id)),
         Fact::MessageEdited(message) => ("edited", Some(message.id)),
         Fact::MessageDeleted { message, .. } => ("deleted", Some(*message)),
+        Fact::MessageReacted { message, .. } => ("reacted", Some(*message)),
+        Fact::MessagePinned { message, .. } => ("pinned", Some(*message)),
+        Fact::PollVoted { message, .. } => ("voted", Some(*message)),
+        Fact::ThreadChanged { message, .. } => ("thread", Some(*message)),
         _ => ("other", None),
     }
 }
