@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::client::Client;
+use super::tus;
 use super::whip::is_stream_path;
 use crate::config::Config;
 
@@ -51,18 +52,28 @@ pub(crate) fn cors(config: &Config) -> CorsLayer {
     let may = move |origin: &HeaderValue, parts: &request::Parts| {
         origins.contains(origin) || is_stream_path(parts.uri.path())
     };
+    let sent: Vec<HeaderName> = [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::RANGE]
+        .into_iter()
+        .chain(tus::SENT)
+        .collect();
+    let read: Vec<HeaderName> = [
+        header::RETRY_AFTER,
+        HeaderName::from_static("x-request-id"),
+        header::LOCATION,
+        header::ETAG,
+        header::LINK,
+        HeaderName::from_static("accept-patch"),
+        header::CONTENT_RANGE,
+        header::CONTENT_DISPOSITION,
+    ]
+    .into_iter()
+    .chain(tus::READ)
+    .collect();
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(may))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH])
-        .expose_headers([
-            header::RETRY_AFTER,
-            HeaderName::from_static("x-request-id"),
-            header::LOCATION,
-            header::ETAG,
-            header::LINK,
-            HeaderName::from_static("accept-patch"),
-        ])
+        .allow_headers(sent)
+        .expose_headers(read)
         .max_age(Duration::from_secs(600))
 }
