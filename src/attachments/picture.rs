@@ -56,6 +56,7 @@ fn look_closely(media_type: &str, bytes: &[u8], most_pixels: u32) -> Result<Pict
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err calls")]
 fn unreadable(error: image::ImageError) -> AttachmentFault {
     match error {
         image::ImageError::Limits(_) => AttachmentFault::TooManyPixels,
