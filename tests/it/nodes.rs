@@ -6,6 +6,7 @@ mod line;
 use std::time::Duration;
 
 use parlor::config::Config;
+use parlor::domain::NodeId;
 use serde_json::{Value, json};
 
 use crate::harness::{Person, Server, Socket, settings, until};
@@ -279,6 +280,31 @@ async fn two_that_start_at_once_migrate_once() {
     for store in [one, other] {
         let store = store.unwrap().unwrap();
         store.ping().await.unwrap();
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_lives_on_a_node_is_anybodys_once_its_lease_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("parlor.db").to_string_lossy().into_owned();
+    for url in [file, postgres::database().await] {
+        let config = parlor::store::Config { url, ..Default::default() };
+        let (store, _events) = parlor::store::Store::open(&config).await.unwrap();
+        let (one, other) = (NodeId::new(), NodeId::new());
+        let long = Duration::from_secs(600);
+        store.renew_node(one, "one", long).await.unwrap();
+        store.renew_node(other, "other", long).await.unwrap();
+        assert_eq!(store.take_seat_of("matcher", one).await.unwrap(), one);
+        assert_eq!(store.take_seat_of("matcher", other).await.unwrap(), one, "it is there while its lease runs");
+        store.renew_node(one, "one", Duration::ZERO).await.unwrap();
+        assert_eq!(store.nodes().await.unwrap(), [other]);
+        assert_eq!(store.take_seat_of("matcher", other).await.unwrap(), other);
+        store.leave_seat_of("matcher", other).await.unwrap();
+        store.renew_node(one, "one", long).await.unwrap();
+        assert_eq!(store.take_seat_of("matcher", one).await.unwrap(), one, "whoever leaves it leaves it to all");
+        store.end_node(one).await.unwrap();
+        assert_eq!(store.nodes().await.unwrap(), [other]);
         store.close().await;
     }
 }
