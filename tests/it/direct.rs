@@ -184,6 +184,7 @@ async fn new_people_ask_few_strangers_a_day() {
     let server = Server::start_with(|config| {
         config.limit_exempt.clear();
         config.auth.ask_proof = parlor::auth::AskProof::Never;
+        config.limit.create_room = parlor::limit::Rate { per_minute: 600, burst: 100 };
     })
     .await;
     let ada = server.enter("ada").await;
