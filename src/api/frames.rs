@@ -17,8 +17,8 @@ use crate::hub::{Opened, Outbox};
 use crate::limit::Rule;
 use crate::metrics::FRAMES_IN;
 use crate::proto::{
-    Authenticate, Authenticated, ClientBody, ClientFrame, CloseCode, Empty, JoinRoom,
-    ServerBody, ServerFrame, TokenExpiring,
+    Authenticate, Authenticated, ClientBody, ClientFrame, CloseCode, Empty, JoinRoom, ServerBody, ServerFrame,
+    TokenExpiring,
 };
 use crate::rooms::Offer;
 
@@ -205,7 +205,10 @@ impl Conversation {
             ClientBody::SendMessage(it) => return self.send(it, id).await,
             ClientBody::EditMessage(it) => return self.edit(it, id).await,
             ClientBody::DeleteMessage(it) => {
-                return chat.delete(&seat(it.room_id)?, it.message_id, id.clone()).await.map(|done| answer_to(done, id));
+                return chat
+                    .delete(&seat(it.room_id)?, it.message_id, id.clone())
+                    .await
+                    .map(|done| answer_to(done, id));
             }
             ClientBody::React(it) => {
                 let done = chat.react(&seat(it.room_id)?, it.message_id, &it.emoji, it.on, id.clone()).await?;

@@ -27,22 +27,22 @@ mod messages;
 mod moderation;
 mod openapi;
 mod pages;
-mod previews;
 mod passkeys;
 mod presence;
+mod previews;
 mod recordings;
 mod reports;
 mod ringing;
 mod rooms;
-mod settings;
 mod search;
 mod second;
 mod sessions;
+mod settings;
 mod stream_keys;
 mod tls;
 mod tus;
-mod uploads;
 mod unread;
+mod uploads;
 mod webrtc;
 mod whip;
 mod writing;
@@ -77,8 +77,8 @@ use crate::limit::Limits;
 use crate::matching::Matching;
 use crate::metrics::{HTTP_REQUESTS, HTTP_SECONDS};
 use crate::moderation::Moderation;
-use crate::previews::Previews;
 use crate::presence::Presence;
+use crate::previews::Previews;
 use crate::recording::Recordings;
 use crate::rooms::Rooms;
 
@@ -209,7 +209,8 @@ impl std::ops::Deref for Shared {
 fn router(shared: Shared) -> Router {
     let (rest, document) = openapi::router();
     // A part of a file must stay that part.
-    let is_no_file = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| !headers.contains_key(ACCEPT_RANGES);
+    let is_no_file =
+        |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| !headers.contains_key(ACCEPT_RANGES);
     let worth_it = DefaultPredicate::new().and(is_no_file);
     let rest = rest.layer(DefaultBodyLimit::max(MAX_BODY)).layer(CompressionLayer::new().compress_when(worth_it));
     let pages = pages::router(&shared.config.web_dir).layer(CompressionLayer::new());

@@ -11,7 +11,9 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Shared, previews, accounts, auth, bans, blocks, calls, direct, download, erasure, files, health, hosting, invites, keeping, marks, members, messages, moderation, passkeys, presence, recordings, reports, rooms, search, second, sessions, settings, stream_keys, unread, uploads, webrtc, whip,
+    Shared, accounts, auth, bans, blocks, calls, direct, download, erasure, files, health, hosting, invites, keeping,
+    marks, members, messages, moderation, passkeys, presence, previews, recordings, reports, rooms, search, second,
+    sessions, settings, stream_keys, unread, uploads, webrtc, whip,
 };
 
 #[derive(OpenApi)]

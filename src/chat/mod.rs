@@ -22,8 +22,7 @@ use tokio::sync::Notify;
 
 use crate::bus::Bus;
 use crate::domain::{
-    Action, Caller, Message, MessageId, Origin, Refusal, RoomId, Seat, Standing, Time,
-    Visibility, can,
+    Action, Caller, Message, MessageId, Origin, Refusal, RoomId, Seat, Standing, Time, Visibility, can,
     message::{Author, Content, ContentType, Forward, ForwardedFrom, NewContent},
 };
 use crate::limit::{Limits, Rule};
@@ -157,7 +156,10 @@ impl Chat {
         let said = self.0.store.message(forward.room_id, forward.message_id).await?;
         let said = said.filter(|said| !said.deleted && said.content.system.is_none()).ok_or_else(gone)?;
         if said.content.poll.is_some() || !said.content.attachments.is_empty() || said.expires_at.is_some() {
-            return Err(Refusal::bad_request("forward", "Only words can be forwarded, and not those that will be gone."));
+            return Err(Refusal::bad_request(
+                "forward",
+                "Only words can be forwarded, and not those that will be gone.",
+            ));
         }
         let text = text::checked(&said.content.text, seat.kind)?;
         let is_known = record.room.visibility == Visibility::Public || forward.room_id == seat.room;
@@ -169,7 +171,13 @@ impl Chat {
         };
         // What was forwarded before still comes from who said it first.
         let forwarded_from = Some(said.content.forwarded_from.unwrap_or(first));
-        Ok(Content { kind: said.content.kind, hashtags: hashtags::of(&text), text, forwarded_from, ..Content::default() })
+        Ok(Content {
+            kind: said.content.kind,
+            hashtags: hashtags::of(&text),
+            text,
+            forwarded_from,
+            ..Content::default()
+        })
     }
 
     /// Gives a message of one's own another text. [`Sent::Again`]: it says that already.

@@ -3,8 +3,8 @@
 //! They serialise to the JSON of the wire (camelCase), so a message looks the same in a frame, in a REST answer, in the
 //! table of events and on the bus.
 
-pub mod attachment;
 pub mod account;
+pub mod attachment;
 pub mod ban;
 pub mod call;
 pub mod case;
@@ -41,8 +41,8 @@ pub use controls::{Controls, Door, HostAct, Waiter, Waiting, Whom};
 pub use deed::{Deed, LogEntry};
 pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
 pub use id::{
-    BanId, CallId, CaseId, EvidenceId, FamilyId, FileId, InviteId, LogId, MatchId, MessageId, NodeId,
-    ParticipantId, PasskeyId, RecordingId, ReportId, RoomId, SessionId, StreamKeyId, TicketId, TrackId, UserId,
+    BanId, CallId, CaseId, EvidenceId, FamilyId, FileId, InviteId, LogId, MatchId, MessageId, NodeId, ParticipantId,
+    PasskeyId, RecordingId, ReportId, RoomId, SessionId, StreamKeyId, TicketId, TrackId, UserId,
 };
 pub use message::Message;
 pub use notice::{Addressee, Notice, Told};

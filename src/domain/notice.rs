@@ -2,12 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{attachment::Attachment,
+use super::{
+    RecordingId, RoomId, SessionId, SiteRole, Time, UserId,
+    attachment::Attachment,
     direct::{Direct, DirectMessage},
+    matching::MatchNews,
     presence::Shown,
     reading::Unread,
+    recording::Composed,
     ring::{CallInvite, CallRecord},
-    RecordingId, RoomId, SessionId, SiteRole, Time, UserId, matching::MatchNews, recording::Composed};
+};
 
 /// Something that somebody is told, wherever they are. Ephemeral: whoever has no socket at that moment is not told later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

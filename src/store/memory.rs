@@ -231,7 +231,8 @@ impl Memory {
 impl Rooms {
     /// Messages that go by themselves.
     fn expiring(&self) -> impl Iterator<Item = (RoomId, &Message, Time)> {
-        let messages = self.open.iter().flat_map(|(room, stream)| stream.messages.iter().map(|kept| (*room, &kept.message)));
+        let messages =
+            self.open.iter().flat_map(|(room, stream)| stream.messages.iter().map(|kept| (*room, &kept.message)));
         let messages = messages.filter(|(_, message)| !message.deleted);
         messages.filter_map(|(room, message)| Some((room, message, message.expires_at?)))
     }

@@ -3,8 +3,8 @@
 //! Whatever belongs to a room's stream goes through the one writer ([`writer`]), which gives out what it committed in the
 //! order of the offsets.
 
-mod attachments;
 mod accounts;
+mod attachments;
 mod bans;
 mod blocks;
 mod calls;
@@ -26,9 +26,9 @@ mod memory;
 mod messages;
 mod modlog;
 mod nodes;
+mod passkeys;
 mod pieces;
 mod polls;
-mod passkeys;
 mod pool;
 mod presence;
 mod reactions;
@@ -43,21 +43,21 @@ mod users;
 mod versions;
 mod writer;
 
-pub use attachments::{NewUpload, Quota, Reserved, Seen};
 pub use accounts::{Account, NewAccount};
+pub use attachments::{NewUpload, Quota, Reserved, Seen};
 pub use bans::{ADDRESS_KEPT, Bound, NewBan, Reached};
 pub use blocks::{BLOCKS, Block};
 pub use cases::{CaseKey, NewCase, NewDecision};
+pub use changes::PINS;
 pub use direct::Invited;
 pub use directory::{After, Belonging, Outcast, Wanted};
 pub use erasure::{Belongings, OwnMessage, OwnRoom};
 pub use evidence::Found;
+pub use families::{Idle, Login, LoginRecord, Redeemed, Refreshed, Reuse, Trace};
 pub use house::Pin;
 pub use invites::{Accepted, Asked, INVITES};
-pub use families::{Idle, Login, LoginRecord, Redeemed, Refreshed, Reuse, Trace};
 pub use matches::{Ending, Meeting};
 pub use members::{Footing, Membership};
-pub use changes::PINS;
 pub use messages::{NewMessage, Stretch};
 pub use passkeys::{PASSKEYS, PasskeyRecord};
 pub use presence::Kept;

@@ -17,7 +17,10 @@ async fn entering_gives_a_login() {
     assert!(body["refreshToken"].is_string() && !entered.header("set-cookie").contains("parlor_refresh"));
     let ada = server.enter("ada").await;
     let me = ada.get("/auth/me").await.expect(StatusCode::OK);
-    assert_eq!(me, json!({"id": ada.id, "nickname": "ada", "role": "member", "ageLevel": "selfDeclared", "account": null}));
+    assert_eq!(
+        me,
+        json!({"id": ada.id, "nickname": "ada", "role": "member", "ageLevel": "selfDeclared", "account": null})
+    );
 }
 
 #[tokio::test]

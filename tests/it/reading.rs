@@ -62,11 +62,7 @@ async fn unread_is_told_on_entering_and_to_the_other_devices() {
     assert_eq!((&listed["items"][0]["unread"], &listed["next"]), (&json!(1), &Value::Null));
     let until = "2026-12-31T00:00:00.000Z";
     let notifications = format!("/rooms/{room}/notifications");
-    let chosen = ben.ask(
-        Method::PUT,
-        &notifications,
-        Some(json!({"level": "mentions", "mutedUntil": until})),
-    );
+    let chosen = ben.ask(Method::PUT, &notifications, Some(json!({"level": "mentions", "mutedUntil": until})));
     assert_eq!(chosen.await.expect(StatusCode::OK)["level"], "mentions");
     let strange = json!({"messageId": "01938a5c-0000-7000-8000-00000000000a"});
     let answer = ben.ask(Method::PUT, &format!("/rooms/{room}/read"), Some(strange)).await;

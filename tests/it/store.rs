@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use parlor::domain::{
     CallId, Door, Epoch, Event, Fact, FamilyId, MessageId, Position, Refusal, Role, Room, RoomId, RoomKind, SiteRole,
-    Time, UserId, Visibility, message::{Author, Mentions}, user::Nickname,
+    Time, UserId, Visibility,
+    message::{Author, Mentions},
+    user::Nickname,
 };
 use parlor::store::{
-    self, Committed, Config, EditOf, Membership, NewMessage, Recovery, Redeemed, RoomRecord, STATE_MESSAGES, Store, Trace,
+    self, Committed, Config, EditOf, Membership, NewMessage, Recovery, Redeemed, RoomRecord, STATE_MESSAGES, Store,
+    Trace,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
@@ -260,7 +263,11 @@ async fn only_the_author_edits_and_deletes(database: Database) {
     assert_eq!(delete(ben.id, false).await, Err(Refusal::NotFound));
     assert!(matches!(delete(ben.id, true).await, Ok(Committed::Fresh(Position { offset: 3, .. }))));
     assert_eq!(delete(ada.id, false).await, Ok(Committed::Already(None)));
-    assert_eq!(store.edit_message(room, edit(id, ada.id, "back"), None).await, Err(Refusal::NotFound), "what is gone is gone");
+    assert_eq!(
+        store.edit_message(room, edit(id, ada.id, "back"), None).await,
+        Err(Refusal::NotFound),
+        "what is gone is gone"
+    );
 }
 
 async fn a_deleted_text_is_told_no_more(database: Database) {

@@ -167,7 +167,10 @@ async fn a_room_that_is_over_can_be_reported_for_a_moment() {
     let (id, known) = house.said(&ada, "c-1", "hello").await;
     house.memory.close(house.room);
     assert!(!house.memory.is_open(house.room) && house.memory.recover(house.room, Some(known)).is_none());
-    assert!(house.memory.messages(house.room, 10, Stretch::Newest, None).is_none() && house.memory.message(house.room, id).is_none());
+    assert!(
+        house.memory.messages(house.room, 10, Stretch::Newest, None).is_none()
+            && house.memory.message(house.room, id).is_none()
+    );
     assert!(house.memory.change(house.room, None, &Change::Send(house.new_message(&ada, "c-2", "x"))).await.is_none());
     tokio::time::advance(AFTERWARDS - Duration::from_millis(1)).await;
     assert_eq!(house.memory.around(house.room, id, 10).unwrap().len(), 1);
