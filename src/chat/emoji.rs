@@ -32,7 +32,7 @@ pub(super) fn is_drawn(text: &str) -> bool {
         '#' | '*' | '0'..='9' => true,
         c => !c.is_ascii() && !c.is_control() && !c.is_whitespace() && !is_letter(c),
     };
-    text.chars().all(is_part) && text.chars().any(|c| !c.is_ascii())
+    text.chars().all(is_part) && !text.is_ascii()
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl Chat {
         }
         let (expires, fresh) = (new.expires_in_s.is_some(), Box::new(new.message()));
         let sent = match self.0.store.send_message(new, Some(origin(seat, request))).await? {
-            Committed::Already(Some(message)) => Sent::Again(Box::new(message)),
+            Committed::Already(Some(message)) => Sent::Again(message),
             Committed::Fresh(_) | Committed::Already(None) => {
                 if seat.kind.is_direct() {
                     self.tell_direct(seat, &fresh).await;
@@ -200,7 +200,7 @@ impl Chat {
         let edit = EditOf { message, by: seat.user().id, hashtags: hashtags::of(&text), text, mentions };
         match self.0.store.edit_message(seat.room, edit, Some(origin(seat, request))).await? {
             Committed::Fresh(_) => Ok(None),
-            Committed::Already(message) => Ok(message),
+            Committed::Already(message) => Ok(message.map(|it| *it)),
         }
     }
 

@@ -101,9 +101,9 @@ impl fmt::Debug for Epoch {
 #[serde(rename_all = "camelCase")]
 pub enum Fact {
     /// A message was written. Durable.
-    MessageSent(Message),
+    MessageSent(Box<Message>),
     /// Its author changed a message. Durable.
-    MessageEdited(Message),
+    MessageEdited(Box<Message>),
     /// A message was taken back or away. Durable.
     MessageDeleted {
         /// Which.

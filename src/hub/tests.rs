@@ -50,7 +50,7 @@ impl House {
             expires_at: None,
         };
         let position = Some(self.at(offset));
-        Event { position, origin, ..Event::ephemeral(self.room, Fact::MessageSent(message)) }
+        Event { position, origin, ..Event::ephemeral(self.room, Fact::MessageSent(Box::new(message))) }
     }
 
     async fn publish(&self, event: Event) {

@@ -163,9 +163,9 @@ fn events() -> Vec<Event> {
         paused: false,
     };
     vec![
-        durable(Fact::MessageSent(message("hello"))),
-        durable(Fact::MessageSent(rich())),
-        durable(Fact::MessageEdited(Message { edited_at: Some(at()), ..message("hullo") })),
+        durable(Fact::MessageSent(Box::new(message("hello")))),
+        durable(Fact::MessageSent(Box::new(rich()))),
+        durable(Fact::MessageEdited(Box::new(Message { edited_at: Some(at()), ..message("hullo") }))),
         durable(Fact::MessageDeleted { message: id(10), by: id(2) }),
         durable(Fact::MessageReacted { message: id(10), emoji: "👍".to_owned(), user: id(2), added: true, count: 3 }),
         durable(Fact::MessagePinned { message: id(10), pinned_at: Some(at()), by: id(2) }),

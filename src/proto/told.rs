@@ -41,8 +41,8 @@ impl From<&Notice> for ServerFrame {
 
 fn body_of(event: &Event) -> ServerBody {
     match event.fact.clone() {
-        Fact::MessageSent(message) => ServerBody::NewMessage(MessageBody { message }),
-        Fact::MessageEdited(message) => ServerBody::MessageEdited(MessageBody { message }),
+        Fact::MessageSent(message) => ServerBody::NewMessage(MessageBody { message: *message }),
+        Fact::MessageEdited(message) => ServerBody::MessageEdited(MessageBody { message: *message }),
         Fact::MessageDeleted { message: message_id, by } => ServerBody::MessageDeleted(Deleted { message_id, by }),
         Fact::MessageReacted { message: message_id, emoji, user: user_id, added, count } => {
             ServerBody::Reaction(Reaction { message_id, emoji, user_id, added, count })

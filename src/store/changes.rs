@@ -24,9 +24,9 @@ pub const PINS: u32 = 50;
 /// What a change comes to.
 pub(super) enum Applied {
     /// It happened, and something with it.
-    Happened(Fact, Option<Fact>),
+    Happened(Fact, Option<Box<Fact>>),
     /// It was so already.
-    Already(Option<Message>),
+    Already(Option<Box<Message>>),
     /// It is not to be.
     Refused(Refusal),
 }
@@ -161,7 +161,7 @@ async fn edit(tx: &mut Tx, row: MessageRow, edit: &EditOf) -> Result<Applied, sq
     let mut message = Message::from(row);
     match is_edit(&message, edit) {
         Ok(true) => {}
-        Ok(false) => return Ok(Applied::Already(Some(message))),
+        Ok(false) => return Ok(Applied::Already(Some(Box::new(message)))),
         Err(refusal) => return Applied::refused(refusal),
     }
     insert_version(tx, message.id, &version_of(&message)).await?;
@@ -182,7 +182,7 @@ async fn edit(tx: &mut Tx, row: MessageRow, edit: &EditOf) -> Result<Applied, sq
             .bind(extra.stored())
             .bind(message.edited_at.map(Time::as_ms))
     )?;
-    Applied::fact(Fact::MessageEdited(message))
+    Applied::fact(Fact::MessageEdited(Box::new(message)))
 }
 
 /// Lets a message say something else from now on.
@@ -233,14 +233,14 @@ async fn delete(
         if let Fact::MessageEdited(edited) = &mut event.fact
             && edited.id == id
         {
-            edited.clone_from(&emptied);
+            edited.as_mut().clone_from(&emptied);
         }
     }
     let mut shortened = None;
     if let Some(root) = emptied.content.thread_id {
         shortened = shorten(tx, room, root).await?;
     }
-    Ok(Applied::Happened(Fact::MessageDeleted { message: id, by }, shortened))
+    Ok(Applied::Happened(Fact::MessageDeleted { message: id, by }, shortened.map(Box::new)))
 }
 
 /// A thread has one reply less.

@@ -98,7 +98,7 @@ impl Memory {
         let mut rooms = self.rooms();
         let Some(stream) = rooms.open.get_mut(&room) else { return Some(Err(Refusal::NotFound)) };
         let (fact, and) = match stream.apply(change) {
-            Ok(Applied::Happened(fact, and)) => (fact, and),
+            Ok(Applied::Happened(fact, and)) => (fact, and.map(|it| *it)),
             Ok(Applied::Already(message)) => return Some(Ok(Committed::Already(message))),
             Ok(Applied::Refused(refusal)) | Err(refusal) => return Some(Err(refusal)),
         };

@@ -246,7 +246,7 @@ fn vector(message: &Message) -> String {
 /// Keeps the index, and whom messages mention, as these events say. In the transaction of the events.
 pub(super) async fn follow(tx: &mut Tx, events: &[Event]) -> Result<(), sqlx::Error> {
     let sent = |event: &Event| match (&event.fact, event.position) {
-        (Fact::MessageSent(message), Some(at)) => Some((message.clone(), at.offset.cast_signed())),
+        (Fact::MessageSent(message), Some(at)) => Some((message.as_ref().clone(), at.offset.cast_signed())),
         _ => None,
     };
     let new: Vec<(Message, i64)> = events.iter().filter_map(sent).collect();

@@ -140,7 +140,8 @@ pub(super) async fn is_stored(pool: &Pool, event: &Event) -> Result<bool, sqlx::
 pub(super) async fn empty_events(tx: &mut Tx, emptied: &Message) -> Result<(), sqlx::Error> {
     const SQL: &str = "update events set body = case kind when 'sent' then $2 else $3 end \
         where message_id = $1 and kind in ('sent', 'edited')";
-    let (sent, edited) = (body(&Fact::MessageSent(emptied.clone())), body(&Fact::MessageEdited(emptied.clone())));
+    let (sent, edited) =
+        (body(&Fact::MessageSent(Box::new(emptied.clone()))), body(&Fact::MessageEdited(Box::new(emptied.clone()))));
     execute!(tx, sqlx::query(SQL).bind(emptied.id.as_uuid()).bind(sent).bind(edited))?;
     Ok(())
 }

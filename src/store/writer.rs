@@ -39,7 +39,7 @@ pub enum Committed {
     /// It is stored and has its place; everybody in the room is told.
     Fresh(Position),
     /// It was so already; nobody is told.
-    Already(Option<Message>),
+    Already(Option<Box<Message>>),
 }
 
 /// The answer of the writer.
@@ -48,7 +48,7 @@ pub type Written = Result<Committed, Refusal>;
 /// A change of a room's stream.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    Send(NewMessage),
+    Send(Box<NewMessage>),
     Edit(EditOf),
     Delete { message: MessageId, by: UserId, anybodys: bool, erase: bool },
     React { message: MessageId, user: UserId, emoji: String, on: bool },
@@ -81,7 +81,6 @@ struct Job {
     reply: oneshot::Sender<Written>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one Stop in a life")]
 enum Order {
     Write(Job),
     Stop(oneshot::Sender<()>),
@@ -122,7 +121,7 @@ impl Store {
     /// # Errors
     /// `conflict` (other content), `not_found` (no such room), `internal`.
     pub async fn send_message(&self, message: NewMessage, origin: Option<Origin>) -> Written {
-        self.change(message.room, origin, Change::Send(message)).await
+        self.change(message.room, origin, Change::Send(Box::new(message))).await
     }
 
     /// Gives a message another text, for its author. What it says already is [`Committed::Already`].
@@ -366,7 +365,7 @@ async fn apply_all(tx: &mut Tx, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
             other => apply(tx, job.room, other, &mut events, last.offset + 1).await?,
         };
         let (fact, and) = match applied {
-            Applied::Happened(fact, and) => (fact, and),
+            Applied::Happened(fact, and) => (fact, and.map(|it| *it)),
             Applied::Already(message) => {
                 answers.push(Ok(Committed::Already(message)));
                 continue;
@@ -405,7 +404,7 @@ struct Sends {
 impl Sends {
     async fn of(tx: &mut Tx, jobs: &[Job]) -> Result<Self, sqlx::Error> {
         let sends = jobs.iter().filter_map(|job| match &job.change {
-            Change::Send(new) => Some(new),
+            Change::Send(new) => Some(new.as_ref()),
             _ => None,
         });
         let rows = known_messages(tx, &sends.collect::<Vec<_>>()).await?;
@@ -421,7 +420,7 @@ impl Sends {
         let key = (new.room, new.sender.id, new.client_id.clone());
         match self.known.get(&key) {
             Some((hash, message)) if *hash == new.content_hash() => {
-                return Ok(Applied::Already(Some(message.clone())));
+                return Ok(Applied::Already(Some(Box::new(message.clone()))));
             }
             Some(_) => return Ok(Applied::Refused(Refusal::Conflict)),
             None => {}
@@ -434,6 +433,6 @@ impl Sends {
         let message = new.message();
         self.known.insert(key, (new.content_hash(), message.clone()));
         self.new.push((new, offset.cast_signed()));
-        Ok(Applied::Happened(Fact::MessageSent(message), and))
+        Ok(Applied::Happened(Fact::MessageSent(Box::new(message)), and.map(Box::new)))
     }
 }

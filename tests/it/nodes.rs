@@ -207,9 +207,9 @@ async fn without_redis_each_node_goes_on_and_afterwards_nothing_is_missing() {
     assert_eq!(hear(&mut other, 1).await[0].1, "before");
     for way in ["paused", "killed"] {
         if way == "paused" {
-            house.redis.pause()
+            house.redis.pause();
         } else {
-            house.redis.kill()
+            house.redis.kill();
         }
         for number in 0..10 {
             say(&mut one, &room, &format!("{way}-a{number}")).await;
@@ -217,9 +217,9 @@ async fn without_redis_each_node_goes_on_and_afterwards_nothing_is_missing() {
         }
         until("the loss shows", async || (bus(&house.a).await == "away").then_some(())).await;
         if way == "paused" {
-            house.redis.go_on()
+            house.redis.go_on();
         } else {
-            house.redis.start_again()
+            house.redis.start_again();
         }
         house.until_they_hear().await;
         let (mut far, mut near) = (Vec::new(), Vec::new());

@@ -30,8 +30,8 @@ impl View {
         }
         self.at = Some(position);
         match event.fact {
-            Fact::MessageSent(message) => self.messages.push(message),
-            Fact::MessageEdited(message) => self.change(message.id, |it| *it = message),
+            Fact::MessageSent(message) => self.messages.push(*message),
+            Fact::MessageEdited(message) => self.change(message.id, |it| *it = *message),
             Fact::MessageDeleted { message, .. } => self.change(message, |it| *it = it.clone().emptied()),
             Fact::MessageReacted { message, emoji, count, .. } => self.change(message, |it| {
                 if count == 0 {

@@ -70,7 +70,7 @@ impl Stream {
         let is_it = |kept: &&Kept| kept.message.sender.id == new.sender.id && kept.message.client_id == new.client_id;
         if let Some(kept) = self.messages.iter().find(is_it) {
             let is_same = kept.hash == new.content_hash();
-            return if is_same { Ok(Applied::Already(Some(kept.shown()))) } else { Err(Refusal::Conflict) };
+            return if is_same { Ok(Applied::Already(Some(Box::new(kept.shown())))) } else { Err(Refusal::Conflict) };
         }
         if !new.files.is_empty() {
             let why = "Nothing of this room is kept, so no files can come with its messages.";
@@ -90,7 +90,7 @@ impl Stream {
         let kept = Kept::new(message.clone(), new.content_hash());
         self.bytes += kept.bytes();
         self.messages.push_back(kept);
-        Ok(Applied::Happened(Fact::MessageSent(message), and))
+        Ok(Applied::Happened(Fact::MessageSent(Box::new(message)), and.map(Box::new)))
     }
 
     /// Changes a message that is not deleted.
@@ -106,7 +106,7 @@ impl Stream {
         self.bytes = self.bytes + kept.bytes() - before;
         Ok(match fact {
             Some(fact) => Applied::Happened(fact, None),
-            None => Applied::Already(Some(kept.shown())),
+            None => Applied::Already(Some(Box::new(kept.shown()))),
         })
     }
 
@@ -135,11 +135,11 @@ impl Stream {
             let (Fact::MessageSent(message) | Fact::MessageEdited(message)) = &mut event.fact else { continue };
             if message.id == id {
                 self.bytes -= before;
-                *message = message.clone().emptied();
+                **message = message.as_ref().clone().emptied();
             }
         }
         let and = root.and_then(|root| self.shorten(root));
-        Ok(Applied::Happened(Fact::MessageDeleted { message: id, by }, and))
+        Ok(Applied::Happened(Fact::MessageDeleted { message: id, by }, and.map(Box::new)))
     }
 
     /// A thread has one reply less.
@@ -219,7 +219,7 @@ impl Kept {
             self.versions.remove(1);
         }
         revise(&mut self.message, edit);
-        Ok(Some(Fact::MessageEdited(self.message.clone())))
+        Ok(Some(Fact::MessageEdited(Box::new(self.message.clone()))))
     }
 
     fn react(&mut self, user: UserId, emoji: &str, on: bool) -> Result<Option<Fact>, Refusal> {

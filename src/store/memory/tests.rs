@@ -27,7 +27,7 @@ impl House {
     }
 
     async fn send(&self, sender: &Author, client_id: &str, text: &str) -> Written {
-        self.change(Change::Send(self.new_message(sender, client_id, text))).await
+        self.change(Change::Send(Box::new(self.new_message(sender, client_id, text)))).await
     }
 
     fn new_message(&self, sender: &Author, client_id: &str, text: &str) -> NewMessage {
@@ -36,7 +36,7 @@ impl House {
 
     async fn said(&self, sender: &Author, client_id: &str, text: &str) -> (MessageId, Position) {
         let new = self.new_message(sender, client_id, text);
-        match self.change(Change::Send(new.clone())).await {
+        match self.change(Change::Send(Box::new(new.clone()))).await {
             Ok(Committed::Fresh(position)) => (new.id, position),
             other => panic!("{client_id} is new, not {other:?}"),
         }
@@ -171,7 +171,13 @@ async fn a_room_that_is_over_can_be_reported_for_a_moment() {
         house.memory.messages(house.room, 10, Stretch::Newest, None).is_none()
             && house.memory.message(house.room, id).is_none()
     );
-    assert!(house.memory.change(house.room, None, &Change::Send(house.new_message(&ada, "c-2", "x"))).await.is_none());
+    assert!(
+        house
+            .memory
+            .change(house.room, None, &Change::Send(Box::new(house.new_message(&ada, "c-2", "x"))))
+            .await
+            .is_none()
+    );
     tokio::time::advance(AFTERWARDS - Duration::from_millis(1)).await;
     assert_eq!(house.memory.around(house.room, id, 10).unwrap().len(), 1);
     tokio::time::advance(Duration::from_millis(1)).await;
@@ -192,7 +198,7 @@ async fn many_at_once_leave_in_the_order_of_their_offsets() {
     for number in 0..40 {
         let (memory, room) = (house.memory.clone(), house.room);
         let new = house.new_message(&house.ada, &format!("c-{}", number % 20), "hello");
-        senders.spawn(async move { memory.change(room, None, &Change::Send(new)).await.unwrap().unwrap() });
+        senders.spawn(async move { memory.change(room, None, &Change::Send(Box::new(new))).await.unwrap().unwrap() });
     }
     let fresh = senders.join_all().await.iter().filter(|it| matches!(it, Committed::Fresh(_))).count();
     assert_eq!(fresh, 20, "each client id once");
