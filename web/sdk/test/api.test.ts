@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Api } from "../src/api.js";
+import { sha256 } from "../src/riddle.js";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -41,6 +42,26 @@ test("the token is renewed before it ends, once for all who ask", async () => {
     "POST /auth/refresh",
     "GET /rooms Bearer B",
     "GET /rooms Bearer B",
+  ]);
+});
+
+test("work that the server asks for is done, and the entry goes on", async () => {
+  const riddle = { salt: "x&", maxnumber: 50, signature: "s", challenge: sha256("x&7") };
+  const bodies: unknown[] = [];
+  const fetcher = async (_: RequestInfo | URL, init?: RequestInit) => {
+    bodies.push(JSON.parse(String(init?.body)));
+    return bodies.length === 1
+      ? json({ code: "proof_required", detail: "Prove it.", extra: { challenge: riddle } }, 403)
+      : json(tokens("A"), 201);
+  };
+  const api = new Api("", fetcher as typeof fetch);
+  const entry = { nickname: "ada", birthYear: 1990, adult: true };
+  await api.enter(entry);
+  const { salt, challenge, signature } = riddle;
+  const proof = { salt, challenge, signature, number: 7 };
+  expect(bodies).toEqual([
+    { ...entry, cookie: true },
+    { ...entry, cookie: true, proof },
   ]);
 });
 
