@@ -335,26 +335,6 @@ async fn the_host_gives_roles_and_removes() {
 }
 
 #[tokio::test]
-async fn calls_are_found_and_shown() {
-    let server = Server::start().await;
-    let ada = server.enter("ada").await;
-    let room = ada.create_room("call", "public").await;
-    let (_socket, state) = ada.connect_to(&room).await;
-    let call = ada.get(&format!("/rooms/{room}/call")).await.expect(StatusCode::OK);
-    let id = call["callId"].as_str().unwrap();
-    assert_eq!(state["data"]["call"]["callId"], id);
-    let shown = ada.get(&format!("/calls/{id}")).await.expect(StatusCode::OK);
-    let controls = json!({"locked": false, "waitingRoom": false, "spotlight": null, "mutedAll": null, "disabled": []});
-    let empty = json!({"callId": id, "participants": [], "viewers": 0, "recording": null, "controls": controls});
-    assert_eq!(shown, empty);
-    ada.get("/calls/01938a5c-0000-7000-8000-000000000001").await.refused(404, "not_found");
-    let track = format!("/calls/{id}/tracks/01938a5c-0000-7000-8000-000000000001/muted");
-    ada.ask(Method::PUT, &track, Some(json!({"muted": true}))).await.refused(404, "not_found");
-    let group = ada.create_room("group", "public").await;
-    ada.get(&format!("/rooms/{group}/call")).await.refused(404, "not_found");
-}
-
-#[tokio::test]
 async fn ice_servers_come_with_credentials_for_a_while() {
     let server = Server::start_with(|config| {
         config.turn.turn_urls = vec!["turn:turn.example:3478".into()];

@@ -1,5 +1,6 @@
 //! Calls through the server, between participants made of an implementation that is not ours.
 
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use webrtc::peer_connection::{RTCPeerConnectionState, RTCSignalingState};
 
@@ -377,4 +378,24 @@ async fn the_fifty_first_finds_the_room_full() {
     last.join(&room).await;
     assert_eq!(last.ask("call.offer", offer).await["type"], "call.answer");
     sockets[7].refused("join_room", json!({"roomId": room}), "room_full").await;
+}
+
+#[tokio::test]
+async fn calls_are_found_and_shown() {
+    let server = Server::start().await;
+    let ada = server.enter("ada").await;
+    let room = ada.create_room("call", "public").await;
+    let (_socket, state) = ada.connect_to(&room).await;
+    let call = ada.get(&format!("/rooms/{room}/call")).await.expect(StatusCode::OK);
+    let id = call["callId"].as_str().unwrap();
+    assert_eq!(state["data"]["call"]["callId"], id);
+    let shown = ada.get(&format!("/calls/{id}")).await.expect(StatusCode::OK);
+    let controls = json!({"locked": false, "waitingRoom": false, "spotlight": null, "mutedAll": null, "disabled": []});
+    let empty = json!({"callId": id, "participants": [], "viewers": 0, "recording": null, "record": null, "controls": controls});
+    assert_eq!(shown, empty);
+    ada.get("/calls/01938a5c-0000-7000-8000-000000000001").await.refused(404, "not_found");
+    let track = format!("/calls/{id}/tracks/01938a5c-0000-7000-8000-000000000001/muted");
+    ada.ask(Method::PUT, &track, Some(json!({"muted": true}))).await.refused(404, "not_found");
+    let broadcast = ada.create_room("broadcast", "public").await;
+    ada.get(&format!("/rooms/{broadcast}/call")).await.refused(404, "not_found");
 }

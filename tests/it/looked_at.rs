@@ -67,20 +67,25 @@ async fn a_drawing_becomes_a_case_with_its_evidence_and_is_stopped() {
         assert_eq!((&case["roomId"], &case["trackId"]), (&json!(room), &json!(drawn.track(0))));
         assert_eq!(case["trackSource"], "camera");
         let path = format!("/moderation/cases/{}", case["caseId"].as_str().expect("it has an id"));
-        let details = olga.get(&path).await.expect(StatusCode::OK);
-        let evidence = &details["evidence"][0];
+        // The case is there before its picture is kept.
+        let (evidence, looked) = until("its evidence is kept", async || {
+            let details = olga.get(&path).await.expect(StatusCode::OK);
+            let evidence = details["evidence"][0].clone();
+            let looked = olga.fetch(&format!("/moderation/evidence/{}", evidence["evidenceId"].as_str()?), &[]).await;
+            (looked.status() == StatusCode::OK).then_some((evidence, looked))
+        })
+        .await;
         assert!(evidence["scores"]["Drawing"].as_f64().is_some_and(|score| score >= 0.9), "{evidence}");
         assert_eq!(evidence["scores"].as_object().map(|scores| scores.len()), Some(5));
         assert_eq!(evidence["model"]["sha256"].as_str().map(str::len), Some(64));
         assert_eq!((&evidence["width"], &evidence["height"]), (&json!(320), &json!(180)));
-        let path_of = |id: &Value| format!("/moderation/evidence/{}", id.as_str().expect("it has an id"));
-        let looked = olga.fetch(&path_of(&evidence["evidenceId"]), &[]).await;
         assert_eq!(looked.headers()["content-type"], media_type);
         assert!(looked.bytes().await.expect("it has a body").starts_with(magic));
 
         // Nobody else sees any of it.
         bob.get(&path).await.refused(403, "forbidden");
-        bob.get(&path_of(&evidence["evidenceId"])).await.refused(403, "forbidden");
+        let picture = format!("/moderation/evidence/{}", evidence["evidenceId"].as_str().expect("it has an id"));
+        bob.get(&picture).await.refused(403, "forbidden");
 
         let act = json!({"action": "stopTrack", "reason": "a drawing"});
         let decided = olga.post(&format!("{path}/actions"), act).await.expect(StatusCode::OK);

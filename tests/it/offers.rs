@@ -131,8 +131,9 @@ async fn who_is_not_in_the_room_or_the_call_is_told() {
     }
     inside.refused("call.mute_track", frames[5].1.clone(), "not_found").await;
     // A room for writing alone has no calls.
-    let group = olga.create_room("group", "public").await;
-    inside.join(&group).await;
-    let error = inside.refused("call.offer", json!({"roomId": group, "sdp": sdp, "tracks": []}), "bad_request").await;
+    let broadcast = olga.create_room("broadcast", "public").await;
+    inside.join(&broadcast).await;
+    let error =
+        inside.refused("call.offer", json!({"roomId": broadcast, "sdp": sdp, "tracks": []}), "bad_request").await;
     assert_eq!(error["detail"]["field"], "roomId", "{error}");
 }

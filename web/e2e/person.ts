@@ -202,8 +202,12 @@ export class Person {
     await expect(this.page.getByTestId("message")).toHaveCount(texts.length);
   }
 
-  /** The automatic part of an accessibility check finds nothing. */
+  /** The automatic part of an accessibility check finds nothing, once colours are no longer on their way. */
   async isAccessible(where: string): Promise<void> {
+    await this.page.evaluate(async () => {
+      const ending = document.getAnimations().filter((it) => it.effect?.getComputedTiming().endTime !== Infinity);
+      await Promise.allSettled(ending.map((it) => it.finished));
+    });
     const { violations } = await new AxeBuilder({ page: this.page }).analyze();
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
     expect(found, `axe on ${where}`).toEqual([]);
