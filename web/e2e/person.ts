@@ -205,7 +205,9 @@ export class Person {
   /** The automatic part of an accessibility check finds nothing, once colours are no longer on their way. */
   async isAccessible(where: string): Promise<void> {
     await this.page.evaluate(async () => {
-      const ending = document.getAnimations().filter((it) => it.effect?.getComputedTiming().endTime !== Infinity);
+      const ending = document
+        .getAnimations()
+        .filter((it) => it.effect?.getComputedTiming().endTime !== Infinity);
       await Promise.allSettled(ending.map((it) => it.finished));
     });
     const { violations } = await new AxeBuilder({ page: this.page }).analyze();
