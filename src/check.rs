@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::api::{TlsError, TlsFiles};
+use crate::attachments;
 use crate::config::{Config, SECRET_BYTES, Tls};
 use crate::files::{self, Files};
 use crate::moderation::{Policy, vision::Classifier};
@@ -49,6 +50,7 @@ pub async fn findings(config: &Config) -> Vec<Finding> {
         found.extend(database(config).await);
     }
     found.extend(files(config).await);
+    found.extend(scanner(config).await);
     if config.recording.enabled {
         found.extend(recording::missing(&config.recording).await.into_iter().map(Finding::Hint));
     }
@@ -149,6 +151,16 @@ async fn files(config: &Config) -> Option<Finding> {
         }
         error => format!("Files cannot be kept in {}: {error}.", folder.display()),
     })
+}
+
+/// Without its scanner no file is ever seen.
+async fn scanner(config: &Config) -> Option<Finding> {
+    let setting = config.files.clamd.as_deref().filter(|it| !it.is_empty() && config.files.uploads)?;
+    let error = attachments::try_scanner(setting).await.err()?;
+    wrong(format!(
+        "clamd at {setting} (PARLOR_FILES__CLAMD) does not work, and nobody sees a file before it does: {}.",
+        reason(&error)
+    ))
 }
 
 fn page(folder: &Path) -> Option<Finding> {

@@ -90,6 +90,8 @@ metrics! {
     SAMPLES = Counter "parlor_samples_total" ["result"] "Sampled frames, by what became of them.";
     SAMPLE_SECONDS = Histogram "parlor_sample_seconds" [] "Time to decode and classify one frame, in seconds.";
     TRACKS_UNSAMPLED = Gauge "parlor_tracks_unsampled" [] "Tracks of which nobody knows what they show.";
+    UPLOADS = Counter "parlor_uploads_total" ["state"] "Files that people sent, by what they came to: begun (uploading), all there (scanning), clean, infected or failed.";
+    PREVIEWS = Counter "parlor_previews_total" ["result"] "Links asked about: found, nothing to say of them (nothing), remembered (known), or too many at a time (busy).";
     CASES = Counter "parlor_cases_total" ["source"] "Cases that began, by who brought them.";
     MODERATION_DEGRADED = Gauge "parlor_moderation_degraded" [] "1 while not everything is looked at, else 0.";
     MATCH_WAITING = Gauge "parlor_match_waiting" ["mode"] "People who search for a stranger.";

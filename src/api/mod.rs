@@ -13,6 +13,7 @@ mod download;
 mod erasure;
 mod error;
 mod files;
+mod form;
 mod frames;
 mod headers;
 mod health;

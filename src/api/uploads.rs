@@ -10,12 +10,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::Shared;
 use super::access::{Known, bearer, verify};
 use super::client::Client;
 use super::error::{Error, Path, Problem};
+use super::form::{self, AtFile, FORM_BYTES};
 use super::tus;
 use crate::attachments::{Arriving, Broken, Progress, Wanted};
 use crate::domain::attachment::Attachment;
@@ -25,8 +27,6 @@ use crate::proto::ErrorCode;
 
 /// How long a request that carries a file may take; how long it may be silent is a setting.
 const PATIENCE: Duration = Duration::from_secs(3_600);
-/// What a form has around its file at most, in bytes.
-const FORM_BYTES: u64 = 64 * 1024;
 /// The field of a form that has the file.
 const FIELD: &str = "file";
 
@@ -105,6 +105,8 @@ async fn create_in_parts(shared: &Shared, caller: &Caller, request: Request) -> 
 }
 
 async fn create_of_form(shared: &Shared, caller: &Caller, request: Request) -> Result<Progress, Error> {
+    // Nothing is read for those who may send nothing.
+    shared.attachments.may_upload(caller).await?;
     let (parts, body) = request.into_parts();
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let boundary = multer::parse_boundary(kind).map_err(|_| {
@@ -115,15 +117,19 @@ async fn create_of_form(shared: &Shared, caller: &Caller, request: Request) -> R
     if announced.is_some_and(|announced| announced > most_bytes + FORM_BYTES) {
         return Err(Refusal::TooLarge { limit_bytes: most_bytes }.into());
     }
-    let mut form = multer::Multipart::new(body.into_data_stream(), boundary);
-    let patience = Duration::from_millis(shared.config.http.body_timeout_ms);
-    let no_file = || Refusal::bad_request(FIELD, "The form has no file in its field `file`.");
+    let at_file = AtFile::default();
+    let body = form::Body::new(arriving(body), most_bytes + FORM_BYTES, at_file.clone());
+    let mut form = multer::Multipart::new(body, boundary);
+    let until = Instant::now() + Duration::from_millis(shared.config.http.body_timeout_ms);
+    let no_file =
+        || Refusal::bad_request(FIELD, "The form has no file in its field `file`, or too much in front of it.");
     loop {
-        let next = tokio::time::timeout(patience, form.next_field()).await;
+        let next = tokio::time::timeout_at(until, form.next_field()).await;
         let Ok(Ok(Some(field))) = next else { return Err(no_file().into()) };
         if field.name() != Some(FIELD) {
             continue;
         }
+        at_file.reached();
         let media_type = field.content_type().map(|it| it.essence_str().to_owned());
         let mut wanted =
             Wanted { name: field.file_name().unwrap_or_default().to_owned(), media_type, size_bytes: None };

@@ -11,6 +11,10 @@ use tokio::net::{TcpStream, UnixStream};
 
 /// How long it has to take a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// What is scanned to see that it answers.
+const HARMLESS: &[u8] = b"parlor";
+/// How long it has for that.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(15);
 /// How long a scan may take. clamd's own limit is two minutes.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// What is sent at once, in bytes.
@@ -50,15 +54,25 @@ impl Clamd {
     /// # Errors
     /// When it cannot be reached, breaks off, or fails: nothing is known of the file then.
     pub(super) async fn scan(&self, file: &Path) -> io::Result<Verdict> {
+        let file = File::open(file).await?;
+        patiently(PATIENCE, self.look_at(file)).await
+    }
+
+    /// Has a harmless word scanned.
+    ///
+    /// # Errors
+    /// When it cannot be reached, breaks off, fails, or finds something.
+    pub(super) async fn try_out(&self) -> io::Result<()> {
+        match patiently(TRIAL_PATIENCE, self.look_at(HARMLESS)).await? {
+            Verdict::Clean => Ok(()),
+            verdict => Err(io::Error::other(format!("it takes a harmless word for {verdict:?}"))),
+        }
+    }
+
+    async fn look_at(&self, bytes: impl AsyncRead + Unpin) -> io::Result<Verdict> {
         match self {
-            Self::Tcp(address) => {
-                let stream = patiently(CONNECT_PATIENCE, TcpStream::connect(address)).await?;
-                patiently(PATIENCE, ask(stream, file)).await
-            }
-            Self::Unix(path) => {
-                let stream = patiently(CONNECT_PATIENCE, UnixStream::connect(path)).await?;
-                patiently(PATIENCE, ask(stream, file)).await
-            }
+            Self::Tcp(address) => ask(patiently(CONNECT_PATIENCE, TcpStream::connect(address)).await?, bytes).await,
+            Self::Unix(path) => ask(patiently(CONNECT_PATIENCE, UnixStream::connect(path)).await?, bytes).await,
         }
     }
 }
@@ -67,8 +81,8 @@ async fn patiently<T>(patience: Duration, work: impl Future<Output = io::Result<
     tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, file: &Path) -> io::Result<Verdict> {
-    let sent = send(&mut stream, file).await;
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: impl AsyncRead + Unpin) -> io::Result<Verdict> {
+    let sent = send(&mut stream, bytes).await;
     // Whoever has enough answers and closes before all is sent.
     let mut answer = Vec::new();
     let heard = stream.take(ANSWER_BYTES).read_to_end(&mut answer).await;
@@ -81,12 +95,11 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, file: &Path) -> io
     verdict_of(&String::from_utf8_lossy(line))
 }
 
-async fn send(stream: &mut (impl AsyncWrite + Unpin), file: &Path) -> io::Result<()> {
-    let mut file = File::open(file).await?;
+async fn send(stream: &mut (impl AsyncWrite + Unpin), mut bytes: impl AsyncRead + Unpin) -> io::Result<()> {
     stream.write_all(b"zINSTREAM\0").await?;
     let mut piece = vec![0; PIECE_BYTES];
     loop {
-        let length = file.read(&mut piece).await?;
+        let length = bytes.read(&mut piece).await?;
         let prefix = u32::try_from(length).map_err(io::Error::other)?;
         stream.write_all(&prefix.to_be_bytes()).await?;
         stream.write_all(&piece[..length]).await?;

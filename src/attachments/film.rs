@@ -22,6 +22,13 @@ const ANSWER_BYTES: u64 = 1024 * 1024;
 const MOST_STREAMS: usize = 16;
 /// In front of each input: more than 8K is no film that people send.
 const MAX_PIXELS: [&str; 2] = ["-max_pixels", "40000000"];
+/// What a child may take in one piece, in bytes: the tables of a film say how large they are, and need not be true.
+const MAX_ALLOC: [&str; 2] = ["-max_alloc", "268435456"];
+/// What a copy may have more than its original: new tables, and the frame around each sample, in bytes and in parts of the original.
+const COPY_BYTES: u64 = 256 * 1024;
+const COPY_PART: u64 = 8;
+/// What `nice` answers instead of a program that it cannot start (nice(1)).
+const NOT_STARTED: [i32; 2] = [126, 127];
 
 /// What a film or a sound is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,16 +92,21 @@ fn forms(media_type: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// Whether the programs are there.
-pub(super) async fn is_there(ffmpeg: &Path) -> bool {
+/// Whether the programs are there. A machine that cannot start anything now does not know.
+pub(super) async fn is_there(ffmpeg: &Path) -> Result<bool, NotRun> {
     for program in [ffmpeg.to_owned(), ffmpeg.with_file_name("ffprobe")] {
         let mut command = Command::new(program);
         command.arg("-version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        if !command.status().await.is_ok_and(|status| status.success()) {
-            return false;
+        match command.status().await {
+            Ok(status) if status.success() => {}
+            Ok(_) => return Ok(false),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    true
+    Ok(true)
 }
 
 /// What is in a file of that type. The inner error is the file's fault.
@@ -107,7 +119,7 @@ pub(super) async fn probe(
     let mut command = nice(&ffmpeg.with_file_name("ffprobe"));
     let entries =
         "stream=codec_type,width,height:stream_disposition=attached_pic:stream_side_data=rotation:format=duration";
-    command.args(["-v", "error", "-of", "json", "-show_entries", entries]).args(MAX_PIXELS);
+    command.args(["-v", "error", "-of", "json", "-show_entries", entries]).args(MAX_ALLOC).args(MAX_PIXELS);
     command.args(["-protocol_whitelist", "file", "-f", demuxer]).arg(input(file));
     let Some(answer) = run(command).await? else { return Ok(Err(AttachmentFault::Unreadable)) };
     Ok(read(&answer))
@@ -135,16 +147,19 @@ fn read(answer: &[u8]) -> Result<Filmed, AttachmentFault> {
     Ok(Filmed { has_picture: picture.is_some(), dimensions, duration_ms })
 }
 
-/// Copies picture and sound without what was noted beside them (where it was filmed, with what) to another file. `false`: the file
-/// does not let itself be copied.
+/// Copies picture and sound without what was noted beside them (where it was filmed, with what) to another file of that size at
+/// most. The inner error is the file's fault: it does not let itself be copied, or says the same again and again, so that a
+/// small file becomes a large one.
 pub(super) async fn copy(
     ffmpeg: &Path,
     media_type: &str,
     filmed: Filmed,
-    file: &Path,
-    to: &Path,
-) -> Result<bool, NotRun> {
-    let Some((demuxer, muxer)) = forms(media_type) else { return Ok(false) };
+    (file, to): (&Path, &Path),
+    limit_bytes: u64,
+) -> Result<Result<(), AttachmentFault>, NotRun> {
+    let Some((demuxer, muxer)) = forms(media_type) else { return Ok(Err(AttachmentFault::Unreadable)) };
+    let original = tokio::fs::metadata(file).await?.len();
+    let most_bytes = limit_bytes.min(original + original / COPY_PART + COPY_BYTES);
     let mut command = quiet(ffmpeg);
     command.args(["-protocol_whitelist", "file", "-f", demuxer, "-i"]).arg(input(file));
     if filmed.has_picture {
@@ -155,8 +170,13 @@ pub(super) async fn copy(
     if matches!(muxer, "mp4" | "mov") {
         command.args(["-movflags", "+faststart"]);
     }
-    command.args(["-f", muxer]).arg(input(to));
-    Ok(run(command).await?.is_some())
+    // It stops where it has that much, and calls that a success.
+    command.args(["-fs", &(most_bytes + 1).to_string(), "-f", muxer]).arg(input(to));
+    if run(command).await?.is_none() {
+        return Ok(Err(AttachmentFault::Unreadable));
+    }
+    let is_whole = tokio::fs::metadata(to).await?.len() <= most_bytes;
+    Ok(if is_whole { Ok(()) } else { Err(AttachmentFault::TooLarge) })
 }
 
 /// A picture of a film's beginning (JPEG). `None`: none can be had.
@@ -187,7 +207,7 @@ fn input(file: &Path) -> OsString {
 
 fn quiet(ffmpeg: &Path) -> Command {
     let mut command = nice(ffmpeg);
-    command.args(["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y", "-threads", "1"]);
+    command.args(["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y", "-threads", "1"]).args(MAX_ALLOC);
     command
 }
 
@@ -211,6 +231,9 @@ async fn run(mut command: Command) -> Result<Option<Vec<u8>>, NotRun> {
         let mut answer = Vec::new();
         output.take(ANSWER_BYTES).read_to_end(&mut answer).await?;
         let status = child.wait().await?;
+        if status.code().is_some_and(|code| NOT_STARTED.contains(&code)) {
+            return Err(io::Error::other("it could not be started"));
+        }
         Ok::<_, io::Error>(status.success().then_some(answer))
     };
     match tokio::time::timeout(PATIENCE, work).await {
@@ -222,6 +245,13 @@ async fn run(mut command: Command) -> Result<Option<Vec<u8>>, NotRun> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_started_is_not_the_files_fault() {
+        let nowhere = Path::new("/nowhere/ffmpeg");
+        assert!(!is_there(nowhere).await.unwrap());
+        assert!(probe(nowhere, "video/mp4", Path::new("/nowhere/film")).await.is_err());
+    }
 
     #[test]
     fn an_answer_is_read() {

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
 use super::turns::Turn;
-use super::{Attachments, name, sniff};
+use super::{Attachments, count, name, sniff};
 use crate::domain::{
     Caller, FileId, Refusal, Time,
     attachment::{Attachment, AttachmentKind, AttachmentRecord, AttachmentState},
@@ -95,7 +95,7 @@ impl Attachments {
         };
         let quota = Quota { bytes: config.user_quota_bytes, unfinished: config.unfinished_uploads.into() };
         match store.reserve_upload(&new, quota).await? {
-            Reserved::Made => {}
+            Reserved::Made => count(AttachmentState::Uploading),
             Reserved::TooMany => return Err(Refusal::QuotaFull { what: "unfinishedUploads", limit: quota.unfinished }),
             Reserved::Full => return Err(Refusal::QuotaFull { what: "bytes", limit: quota.bytes }),
         }
@@ -233,6 +233,7 @@ impl Attachments {
         if !self.0.ground.store.finish_upload(id, received, Time::now()).await? {
             return Err(Refusal::Taken("This upload was changed meanwhile: ask with HEAD how far it is."));
         }
+        count(AttachmentState::Scanning);
         self.0.arrived.notify_one();
         Ok(self.own(caller, id).await?.into())
     }

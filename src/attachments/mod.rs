@@ -16,22 +16,24 @@ mod sweep;
 mod turns;
 mod work;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::bus::Bus;
 use crate::domain::{
     Caller, Notice, Refusal,
-    attachment::{Attachment, AttachmentKind, AttachmentRecord},
+    attachment::{Attachment, AttachmentKind, AttachmentRecord, AttachmentState},
     notice::Told,
 };
 use crate::files::{self, Files};
 use crate::limit::Limits;
+use crate::metrics::UPLOADS;
 use crate::store::Store;
 use clamd::Clamd;
 use turns::Turns;
@@ -64,6 +66,8 @@ struct Inner {
     /// Where this node puts together what it looks at, and holds what is arriving right now. Nothing in it is needed after a crash.
     folder: PathBuf,
     ffmpeg: PathBuf,
+    /// Whether it is there, once that is known.
+    has_ffmpeg: OnceCell<bool>,
     clamd: Option<Clamd>,
     ground: Ground,
     turns: Turns,
@@ -73,8 +77,8 @@ struct Inner {
     arrived: Notify,
     /// Something is there to be deleted.
     doomed: Notify,
-    /// This run of this process, which claims files.
-    run: Uuid,
+    /// What this process has claimed.
+    claims: Mutex<HashSet<Uuid>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -84,29 +88,35 @@ impl Attachments {
     /// # Errors
     /// When the folder cannot be made.
     pub fn start(config: &files::Config, ffmpeg: &Path, folder: &Path, ground: Ground) -> std::io::Result<Self> {
+        let attachments = Self::resting(config, ffmpeg, folder, ground)?;
+        let workers = (0..WORKERS).map(|_| tokio::spawn(attachments.clone().work()));
+        let tasks = workers.chain([tokio::spawn(attachments.clone().sweep())]).collect();
+        *attachments.0.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+        Ok(attachments)
+    }
+
+    /// Attachments at which nobody works.
+    fn resting(config: &files::Config, ffmpeg: &Path, folder: &Path, ground: Ground) -> std::io::Result<Self> {
         // What a crash left there is in the database's hands.
         match std::fs::remove_dir_all(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         std::fs::create_dir_all(folder)?;
-        let attachments = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             config: config.clone(),
             folder: folder.canonicalize()?,
             ffmpeg: ffmpeg.to_owned(),
+            has_ffmpeg: OnceCell::new(),
             clamd: config.clamd.as_deref().filter(|it| !it.is_empty()).map(Clamd::parse),
             ground,
             turns: Turns::default(),
             decoding: Semaphore::new(1),
             arrived: Notify::new(),
             doomed: Notify::new(),
-            run: Uuid::now_v7(),
+            claims: Mutex::default(),
             tasks: Mutex::default(),
-        }));
-        let workers = (0..WORKERS).map(|_| tokio::spawn(attachments.clone().work()));
-        let tasks = workers.chain([tokio::spawn(attachments.clone().sweep())]).collect();
-        *attachments.0.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
-        Ok(attachments)
+        })))
     }
 
     /// Stops. What is not finished goes on at the next start, or on another node.
@@ -118,9 +128,27 @@ impl Attachments {
         for task in tasks {
             task.await.ok();
         }
-        if let Err(error) = self.0.ground.store.release_scans(self.0.run).await {
-            tracing::warn!(%error, "files that wait to be looked at stay claimed for a minute");
+        let claims = std::mem::take(&mut *self.0.claims.lock().unwrap_or_else(PoisonError::into_inner));
+        for claim in claims {
+            if let Err(error) = self.0.ground.store.release_scans(claim).await {
+                tracing::warn!(%error, "files that wait to be looked at stay claimed for a minute");
+            }
         }
+    }
+
+    /// Whether that person may upload anything at all.
+    ///
+    /// # Errors
+    /// `feature_off`, `internal`.
+    pub async fn may_upload(&self, caller: &Caller) -> Result<(), Refusal> {
+        let mut permitted = Ok(());
+        for kind in [AttachmentKind::File, AttachmentKind::Image, AttachmentKind::Audio, AttachmentKind::Video] {
+            permitted = self.permit(caller, kind).await;
+            if permitted.is_ok() {
+                break;
+            }
+        }
+        permitted
     }
 
     /// Whether that person may upload files of that kind.
@@ -158,6 +186,19 @@ impl Attachments {
     fn retry(&self) -> Duration {
         Duration::from_secs(self.0.config.retry_s.max(1))
     }
+}
+
+/// Counts a file that has come to that.
+fn count(state: AttachmentState) {
+    metrics::counter!(UPLOADS, "state" => state.as_str()).increment(1);
+}
+
+/// Whether the scanner of that setting answers.
+///
+/// # Errors
+/// Why it does not.
+pub async fn try_scanner(setting: &str) -> std::io::Result<()> {
+    Clamd::parse(setting).try_out().await
 }
 
 impl From<AttachmentRecord> for Attachment {

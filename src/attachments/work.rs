@@ -1,6 +1,11 @@
 //! Looking at what has arrived: put together, scanned, recognised, freed of notes, made small; only then it can be seen.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,9 +13,10 @@ use futures_util::TryStreamExt as _;
 use ring::digest::{Context, SHA256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use uuid::Uuid;
 
 use super::clamd::Verdict;
-use super::{Attachments, film, name, picture, sniff};
+use super::{Attachments, count, film, name, picture, sniff};
 use crate::domain::{
     FileId, Time,
     attachment::{AttachmentFault, AttachmentKind, AttachmentRecord, AttachmentState},
@@ -72,13 +78,16 @@ impl Attachments {
         let every = LOOK_EVERY.min(self.retry());
         loop {
             let (now, store) = (Time::now(), &self.0.ground.store);
-            match store.claim_scan(self.0.run, now, now.after(CLAIM)).await {
-                Ok(Some(record)) => {
-                    // There may be more than one worker's share.
-                    self.0.arrived.notify_one();
-                    self.settle(&record).await;
-                    continue;
-                }
+            let claim = self.begin_claim();
+            let claimed = store.claim_scan(claim, now, now.after(CLAIM)).await;
+            if let Ok(Some(record)) = &claimed {
+                // There may be more than one worker's share.
+                self.0.arrived.notify_one();
+                self.settle(claim, record).await;
+            }
+            self.end_claim(claim);
+            match claimed {
+                Ok(Some(_)) => continue,
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "files that wait cannot be looked for"),
             }
@@ -89,51 +98,76 @@ impl Attachments {
         }
     }
 
-    async fn settle(&self, record: &AttachmentRecord) {
+    /// Each claim has an id of its own: whoever lost a file, even to another worker of the same process, has no say in it any more.
+    fn begin_claim(&self) -> Uuid {
+        let claim = Uuid::now_v7();
+        self.0.claims.lock().unwrap_or_else(PoisonError::into_inner).insert(claim);
+        claim
+    }
+
+    fn end_claim(&self, claim: Uuid) {
+        self.0.claims.lock().unwrap_or_else(PoisonError::into_inner).remove(&claim);
+    }
+
+    async fn settle(&self, claim: Uuid, record: &AttachmentRecord) {
         let id = record.attachment.file_id;
+        // It is renewed until all is said: bringing a file away may take longer than a claim lasts.
+        let mut losing = pin!(self.lose_claim(id, claim));
         let looked = tokio::select! {
-            looked = self.look_at(record) => looked,
-            () = self.lose_claim(id) => return,
+            looked = self.look_at(claim, record) => looked,
+            () = &mut losing => return,
         };
+        let mut settling = pin!(self.conclude(claim, id, looked));
+        tokio::select! {
+            () = &mut settling => {}
+            // What is on its way is not called back: at its end it turns out whose the file is.
+            () = losing => settling.await,
+        }
+    }
+
+    async fn conclude(&self, claim: Uuid, id: FileId, looked: Result<Outcome, NotYet>) {
         let settled = match looked {
-            Ok(Outcome::Clean(kept)) => self.pass(id, *kept).await,
+            Ok(Outcome::Clean(kept)) => self.pass(claim, id, *kept).await,
             Ok(Outcome::Infected(found)) => {
                 tracing::warn!(file = %id, found, "a scanner found something in a file; it is deleted");
-                self.fail(id, AttachmentState::Infected, None).await
+                self.fail(claim, id, AttachmentState::Infected, None).await
             }
-            Ok(Outcome::Failed(fault)) => self.fail(id, AttachmentState::Failed, Some(fault)).await,
+            Ok(Outcome::Failed(fault)) => self.fail(claim, id, AttachmentState::Failed, Some(fault)).await,
             Err(error) => Err(error),
         };
         if let Err(error) = settled {
             tracing::warn!(file = %id, %error, "a file waits to be looked at");
-            self.postpone(id).await;
+            self.postpone(claim, id).await;
         }
     }
 
     /// Renews a claim until it is lost.
-    async fn lose_claim(&self, id: FileId) {
+    async fn lose_claim(&self, id: FileId, claim: Uuid) {
         loop {
             tokio::time::sleep(CLAIM / 3).await;
-            if matches!(self.0.ground.store.keep_scan(id, self.0.run, Time::now().after(CLAIM)).await, Ok(false)) {
+            if matches!(self.0.ground.store.keep_scan(id, claim, Time::now().after(CLAIM)).await, Ok(false)) {
                 return;
             }
         }
     }
 
-    async fn postpone(&self, id: FileId) {
-        let (store, run) = (&self.0.ground.store, self.0.run);
+    async fn postpone(&self, claim: Uuid, id: FileId) {
+        let store = &self.0.ground.store;
         let tries = match store.attachment_tries(id).await {
             Ok(tries) => tries,
             Err(error) => return tracing::error!(%error, "a file stays claimed for a minute"),
         };
         let pause = FIRST_PAUSE.saturating_mul(1 << tries.min(16)).min(self.retry());
-        if let Err(error) = store.postpone_scan(id, run, Time::now().after(pause)).await {
+        if let Err(error) = store.postpone_scan(id, claim, Time::now().after(pause)).await {
             tracing::error!(%error, "a file stays claimed for a minute");
         }
     }
 
-    async fn pass(&self, id: FileId, kept: Kept) -> Result<(), NotYet> {
+    async fn pass(&self, claim: Uuid, id: FileId, kept: Kept) -> Result<(), NotYet> {
         let (store, files) = (&self.0.ground.store, &self.0.ground.files);
+        if !store.keep_scan(id, claim, Time::now().after(CLAIM)).await? {
+            return Ok(());
+        }
         if let Some(thumbnail) = kept.thumbnail {
             files.put(Key::Thumbnail(id), Bytes::from(thumbnail)).await?;
         }
@@ -142,34 +176,58 @@ impl Attachments {
             &store.attachment(id).await?.map(|it| it.attachment.name).unwrap_or_default(),
             &kept.seen.media_type,
         );
-        match store.pass_scan(id, self.0.run, &name, &kept.seen).await? {
-            Some(record) => self.tell(&record),
-            // It was given up meanwhile: whoever deletes it may have been here before it was put.
-            None => {
-                files.delete(Key::Attachment(id)).await?;
-                files.delete(Key::Thumbnail(id)).await?;
-            }
-        }
-        self.drop_pieces(id).await
-    }
-
-    async fn fail(&self, id: FileId, state: AttachmentState, fault: Option<AttachmentFault>) -> Result<(), NotYet> {
-        if let Some(record) = self.0.ground.store.fail_scan(id, self.0.run, state, fault).await? {
-            self.tell(&record);
-        }
-        self.drop_pieces(id).await
-    }
-
-    /// Deletes what a file was put together from. What cannot be deleted now is found again by the sweep.
-    async fn drop_pieces(&self, id: FileId) -> Result<(), NotYet> {
-        if let Err(error) = self.delete_pieces(id).await {
-            tracing::warn!(file = %id, %error, "pieces of a file wait to be deleted");
-        }
+        let Some(record) = store.pass_scan(id, claim, &name, &kept.seen).await? else {
+            return self.withdraw(id).await;
+        };
+        count(AttachmentState::Clean);
+        self.tell(&record);
+        self.drop_pieces(id).await;
         Ok(())
     }
 
-    async fn look_at(&self, record: &AttachmentRecord) -> Result<Outcome, NotYet> {
-        let original = self.assemble(record).await?;
+    /// A claim was lost while its file was put. Whoever has the file now puts, or has put, the same there; but if nobody wants it any
+    /// more, whoever deleted it may have been here before it was put.
+    async fn withdraw(&self, id: FileId) -> Result<(), NotYet> {
+        let record = self.0.ground.store.attachment(id).await?;
+        let is_wanted = record.is_some_and(|it| {
+            !it.doomed && matches!(it.attachment.state, AttachmentState::Scanning | AttachmentState::Clean)
+        });
+        if is_wanted { Ok(()) } else { self.delete_kept(id).await }
+    }
+
+    async fn fail(
+        &self,
+        claim: Uuid,
+        id: FileId,
+        state: AttachmentState,
+        fault: Option<AttachmentFault>,
+    ) -> Result<(), NotYet> {
+        let Some(record) = self.0.ground.store.fail_scan(id, claim, state, fault).await? else { return Ok(()) };
+        count(state);
+        self.tell(&record);
+        // Another worker may have put it before it lost its claim.
+        if let Err(error) = self.delete_kept(id).await {
+            tracing::warn!(file = %id, %error, "what was found bad may be left until its row goes");
+        }
+        self.drop_pieces(id).await;
+        Ok(())
+    }
+
+    async fn delete_kept(&self, id: FileId) -> Result<(), NotYet> {
+        let files = &self.0.ground.files;
+        files.delete(Key::Attachment(id)).await?;
+        Ok(files.delete(Key::Thumbnail(id)).await?)
+    }
+
+    /// Deletes what a file was put together from. What cannot be deleted now is found again by the sweep.
+    async fn drop_pieces(&self, id: FileId) {
+        if let Err(error) = self.delete_pieces(id).await {
+            tracing::warn!(file = %id, %error, "pieces of a file wait to be deleted");
+        }
+    }
+
+    async fn look_at(&self, claim: Uuid, record: &AttachmentRecord) -> Result<Outcome, NotYet> {
+        let original = self.assemble(claim, record).await?;
         // First of all: whatever else looks at it reads what a scanner calls harmless.
         if let Some(clamd) = &self.0.clamd {
             match clamd.scan(&original.0).await.map_err(NotYet::Scanner)? {
@@ -188,16 +246,16 @@ impl Attachments {
         match kind {
             AttachmentKind::Image => self.look_at_picture(media_type, original).await,
             AttachmentKind::Video | AttachmentKind::Audio => {
-                self.look_at_film(record, kind, media_type, original).await
+                self.look_at_film(claim, record, (kind, media_type), original).await
             }
             AttachmentKind::File => self.keep_as_is(kind, media_type, original, film::Filmed::default(), None).await,
         }
     }
 
     /// Puts the pieces together on this machine.
-    async fn assemble(&self, record: &AttachmentRecord) -> Result<Draft, NotYet> {
+    async fn assemble(&self, claim: Uuid, record: &AttachmentRecord) -> Result<Draft, NotYet> {
         let id = record.attachment.file_id;
-        let draft = self.draft(id, "whole");
+        let draft = self.draft(id, claim, "whole");
         let mut file = File::create(&draft.0).await?;
         let mut length = 0;
         for (piece, offset, size_bytes) in self.0.ground.store.pieces(id).await? {
@@ -238,13 +296,14 @@ impl Attachments {
 
     async fn look_at_film(
         &self,
+        claim: Uuid,
         record: &AttachmentRecord,
-        kind: AttachmentKind,
-        media_type: &'static str,
+        (kind, media_type): (AttachmentKind, &'static str),
         original: Draft,
     ) -> Result<Outcome, NotYet> {
         let ffmpeg = &self.0.ffmpeg;
-        if !film::is_there(ffmpeg).await {
+        // Decided once: what is there and cannot be started for a moment must not let files through as they are.
+        if !*self.0.has_ffmpeg.get_or_try_init(|| film::is_there(ffmpeg)).await? {
             return self.keep_as_is(kind, media_type, original, film::Filmed::default(), None).await;
         }
         let filmed = match film::probe(ffmpeg, media_type, &original.0).await? {
@@ -262,9 +321,10 @@ impl Attachments {
         };
         let thumbnail =
             if filmed.has_picture { film::thumbnail(ffmpeg, media_type, filmed, &original.0).await? } else { None };
-        let copied = self.draft(record.attachment.file_id, "copy");
-        if !film::copy(ffmpeg, media_type, filmed, &original.0, &copied.0).await? {
-            return Ok(Outcome::Failed(AttachmentFault::Unreadable));
+        let copied = self.draft(record.attachment.file_id, claim, "copy");
+        let most_bytes = self.0.config.most_bytes(kind);
+        if let Err(fault) = film::copy(ffmpeg, media_type, filmed, (&original.0, &copied.0), most_bytes).await? {
+            return Ok(Outcome::Failed(fault));
         }
         self.keep_as_is(kind, media_type, copied, filmed, thumbnail).await
     }
@@ -300,8 +360,8 @@ impl Attachments {
         Ok(Outcome::Clean(Box::new(Kept { path, seen, thumbnail })))
     }
 
-    fn draft(&self, id: FileId, what: &str) -> Draft {
-        Draft(self.0.folder.join(format!("{id}.{what}")))
+    fn draft(&self, id: FileId, claim: Uuid, what: &str) -> Draft {
+        Draft(self.0.folder.join(format!("{id}.{claim}.{what}")))
     }
 }
 

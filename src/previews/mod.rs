@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 
 use crate::domain::{Caller, Refusal};
 use crate::limit::{Limits, Rule};
+use crate::metrics::PREVIEWS;
 
 /// Redirections that are followed.
 const REDIRECTS: usize = 4;
@@ -43,7 +44,7 @@ const AGENT: &str = concat!("Parlor/", env!("CARGO_PKG_VERSION"), " (link previe
 pub struct Config {
     /// Whether there are any.
     pub enabled: bool,
-    /// How long all of one look may take, in milliseconds.
+    /// How long all of one look may take once it has its turn, and how long it waits for that, in milliseconds.
     pub timeout_ms: u64,
     /// Networks of one's own whose pages may be looked at, on any port: an intranet. Every member of the site can then see what they
     /// say.
@@ -97,6 +98,8 @@ struct Inner {
     config: Config,
     limits: Limits,
     client: Client,
+    /// For ports that are not of the web: it reaches one's own networks alone.
+    own_client: Client,
     places: Semaphore,
     kept: Mutex<HashMap<String, (Instant, Option<Preview>)>>,
 }
@@ -109,26 +112,17 @@ impl Previews {
     pub fn new(config: Config, limits: Limits) -> Result<Self, reqwest::Error> {
         // The first provider decides for the process; ours is the same everywhere.
         tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();
-        let own = config.own_networks.clone();
-        let client = Client::builder()
-            .user_agent(AGENT)
-            // Each is looked at before it is followed.
-            .redirect(Policy::none())
-            // A proxy would resolve names by itself.
-            .no_proxy()
-            .referer(false)
-            .pool_max_idle_per_host(0)
-            .timeout(Duration::from_millis(config.timeout_ms))
-            .dns_resolver(Arc::new(Checked { own }))
-            .build()?;
+        let client = client_of(&config, true)?;
+        let own_client = client_of(&config, false)?;
         let kept = Mutex::default();
-        Ok(Self(Arc::new(Inner { config, limits, client, places: Semaphore::new(AT_ONCE), kept })))
+        Ok(Self(Arc::new(Inner { config, limits, client, own_client, places: Semaphore::new(AT_ONCE), kept })))
     }
 
     /// What a link leads to.
     ///
     /// # Errors
-    /// `feature_off`, `rate_limited`, `bad_request` (`url`), `not_found` (nothing can be said of it).
+    /// `feature_off`, `rate_limited`, `bad_request` (`url`), `not_found` (nothing can be said of it), `unavailable` (too many are
+    /// looked at).
     pub async fn look(&self, caller: &Caller, url: &str) -> Result<Preview, Refusal> {
         if !self.0.config.enabled {
             return Err(Refusal::FeatureOff { feature: "previews" });
@@ -139,15 +133,18 @@ impl Previews {
         self.0.limits.check(Rule::Preview, caller)?;
         let key = asked.as_str().to_owned();
         if let Some(known) = self.known(&key) {
+            count("known");
             return known.ok_or(Refusal::NotFound);
         }
         let timeout = Duration::from_millis(self.0.config.timeout_ms);
-        let looking = async {
-            let _place = self.0.places.acquire().await.ok()?;
-            self.fetch(asked).await
+        let Ok(Ok(_place)) = tokio::time::timeout(timeout, self.0.places.acquire()).await else {
+            // That says nothing of the page.
+            count("busy");
+            return Err(Refusal::Unavailable { what: "What this link leads to" });
         };
-        let found = tokio::time::timeout(timeout, looking).await.ok().flatten();
+        let found = tokio::time::timeout(timeout, self.fetch(asked)).await.ok().flatten();
         let found = found.map(|preview| Preview { url: key.clone(), ..preview });
+        count(if found.is_some() { "found" } else { "nothing" });
         self.keep(key, found.clone());
         found.ok_or(Refusal::NotFound)
     }
@@ -178,7 +175,7 @@ impl Previews {
         let is_plain =
             matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
         let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let is_usual = matches!(url.port_or_known_default(), Some(80 | 443));
+        let is_usual = is_usual(&url);
         let may = match host.parse::<IpAddr>() {
             Ok(number) => is_own(number, &self.0.config.own_networks) || address::is_public(number) && is_usual,
             // Names of one's own network may lead to any port of it; the others are refused when they are resolved.
@@ -190,8 +187,9 @@ impl Previews {
 
     async fn fetch(&self, mut url: Url) -> Option<Preview> {
         for _ in 0..=REDIRECTS {
+            let client = if is_usual(&url) { &self.0.client } else { &self.0.own_client };
             let mut answer =
-                self.0.client.get(url.clone()).header(ACCEPT, "text/html,application/xhtml+xml").send().await.ok()?;
+                client.get(url.clone()).header(ACCEPT, "text/html,application/xhtml+xml").send().await.ok()?;
             if answer.status().is_redirection() {
                 let to = answer.headers().get(LOCATION)?.to_str().ok()?;
                 url = self.may_ask(url.join(to).ok()?)?;
@@ -227,6 +225,29 @@ impl Previews {
     }
 }
 
+fn client_of(config: &Config, is_public: bool) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .user_agent(AGENT)
+        // Each is looked at before it is followed.
+        .redirect(Policy::none())
+        // A proxy would resolve names by itself.
+        .no_proxy()
+        .referer(false)
+        .pool_max_idle_per_host(0)
+        .timeout(Duration::from_millis(config.timeout_ms))
+        .dns_resolver(Arc::new(Checked { is_public, own: config.own_networks.clone() }))
+        .build()
+}
+
+fn count(result: &'static str) {
+    metrics::counter!(PREVIEWS, "result" => result).increment(1);
+}
+
+/// Whether it is on a port of the web.
+fn is_usual(url: &Url) -> bool {
+    matches!(url.port_or_known_default(), Some(80 | 443))
+}
+
 fn is_own(address: IpAddr, own: &[IpNet]) -> bool {
     let address = address.to_canonical();
     own.iter().any(|network| network.contains(&address))
@@ -235,20 +256,61 @@ fn is_own(address: IpAddr, own: &[IpNet]) -> bool {
 /// Resolves names to addresses that may be asked, and to nothing else. What it gives is what is connected to: there is no second
 /// answer that could be another.
 struct Checked {
+    /// Whether public addresses may be asked.
+    is_public: bool,
     own: Vec<IpNet>,
 }
 
 impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
-        let own = self.own.clone();
+        let (is_public, own) = (self.is_public, self.own.clone());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let may = |it: &SocketAddr| address::is_public(it.ip()) || is_own(it.ip(), &own);
+            let may = |it: &SocketAddr| is_public && address::is_public(it.ip()) || is_own(it.ip(), &own);
             let checked: Vec<_> = found.filter(may).collect();
             if checked.is_empty() {
                 return Err("this name leads to no address that may be asked".into());
             }
             Ok::<Addrs, Box<dyn StdError + Send + Sync>>(Box::new(checked.into_iter()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::domain::{FamilyId, SiteRole, Time, User, UserId};
+    use crate::limit;
+
+    fn caller() -> Caller {
+        let user = User { id: UserId::new(), nickname: "ada".to_owned(), role: SiteRole::Member };
+        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: Ipv4Addr::LOCALHOST.into() }
+    }
+
+    #[tokio::test]
+    async fn other_ports_lead_to_ones_own_networks_alone() {
+        let own = vec!["127.0.0.0/8".parse().unwrap()];
+        let resolve = async |is_public, name: &str| {
+            let checked = Checked { is_public, own: own.clone() };
+            checked.resolve(name.parse().unwrap()).await.is_ok()
+        };
+        // Numbers are names that nobody has to be asked about.
+        assert!(resolve(true, "1.1.1.1").await && resolve(true, "127.0.0.1").await);
+        assert!(!resolve(false, "1.1.1.1").await && resolve(false, "127.0.0.1").await);
+        assert!(!resolve(true, "10.0.0.1").await && !resolve(false, "10.0.0.1").await);
+    }
+
+    #[tokio::test]
+    async fn who_only_waited_learned_nothing_of_the_page() {
+        let config = Config { enabled: true, timeout_ms: 10, ..Config::default() };
+        let previews = Previews::new(config, Limits::new(limit::Config::default())).unwrap();
+        let _all = previews.0.places.acquire_many(AT_ONCE as u32).await.unwrap();
+        let looked = previews.look(&caller(), "http://192.0.2.1/").await;
+        assert!(matches!(looked, Err(Refusal::BadRequest { .. })), "{looked:?}: it is no public address");
+        let looked = previews.look(&caller(), "http://example.org/").await;
+        assert!(matches!(looked, Err(Refusal::Unavailable { .. })), "{looked:?}");
+        assert!(previews.0.kept.lock().unwrap().is_empty());
     }
 }
