@@ -1,5 +1,7 @@
 //! What is read, from where, and what is not.
 
+mod ship;
+
 use super::*;
 
 fn read(environment: &[(&str, &str)], file: Option<&str>) -> Result<Loaded, ConfigError> {
