@@ -15,19 +15,27 @@ impl Chat {
     /// `not_found` (a block stands between the two), `request_pending` (nobody else has accepted yet), `internal`.
     pub(super) async fn permit_direct(&self, seat: &Seat, client_id: &str, is_plain: bool) -> Result<(), Refusal> {
         let (store, user) = (&self.0.store, seat.user().id);
-        if seat.kind == RoomKind::Dm {
-            for (person, _) in store.direct_people(seat.room).await? {
-                if person.user_id != user && store.are_blocked(user, person.user_id).await? {
-                    return Err(Refusal::NotFound);
-                }
-            }
-        }
+        self.check_pair(seat).await?;
         if store.is_request_of(seat.room, user).await? {
             let pending = Refusal::RequestPending { limit: REQUEST_MESSAGES };
             // What was sent before may be sent again: it is the same message.
             let written = store.count_messages_of(seat.room, user, client_id, REQUEST_MESSAGES).await?;
             if !is_plain || written >= REQUEST_MESSAGES {
                 return Err(pending);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses (`not_found`) what reaches the other one of two between whom a block stands.
+    pub(super) async fn check_pair(&self, seat: &Seat) -> Result<(), Refusal> {
+        if seat.kind != RoomKind::Dm {
+            return Ok(());
+        }
+        let (store, user) = (&self.0.store, seat.user().id);
+        for (person, _) in store.direct_people(seat.room).await? {
+            if person.user_id != user && store.are_blocked(user, person.user_id).await? {
+                return Err(Refusal::NotFound);
             }
         }
         Ok(())

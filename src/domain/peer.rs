@@ -59,6 +59,8 @@ pub enum PeerWord {
     Login(LoginChange),
     /// What people of that node show of themselves.
     Shown(Vec<Announcement>),
+    /// Somebody wants to be seen as something else: the database says as what.
+    Wished(UserId),
     /// What was let through there, of what is limited across nodes.
     Spent(Vec<Spent>),
 }

@@ -31,9 +31,10 @@ impl Elsewhere {
         self.0.get(&room).is_some_and(|people| people.contains_key(&user))
     }
 
-    /// How many of a room, whether they are here too or not: for who asks often.
-    pub(super) fn count(&self, room: RoomId) -> u32 {
-        self.0.get(&room).map_or(0, |people| u32::try_from(people.len()).unwrap_or(u32::MAX))
+    /// How many of a room are not here too: for who asks often.
+    pub(super) fn number_besides(&self, room: RoomId, here: Option<&LiveRoom>) -> usize {
+        let number = self.0.get(&room).map_or(0, HashMap::len);
+        number.saturating_sub(here.map_or(0, |here| here.twice))
     }
 
     /// Those of a room who are not here too.
@@ -102,12 +103,13 @@ impl Rooms {
             PeerWord::Went { room, user, reason } => {
                 let mut lobby = self.lobby();
                 if lobby.elsewhere.went(from, room, user) {
+                    lobby.is_twice(room, user, false);
                     self.tell_gone(&lobby, room, user, reason);
                 }
             }
             PeerWord::Stopping => {
                 let mut lobby = self.lobby();
-                let gone = lobby.elsewhere.retain(|_, _, node, _| node != from);
+                let gone = lobby.forget_elsewhere(|_, _, node, _| node != from);
                 self.tell_all_gone(&lobby, gone);
             }
             PeerWord::PutOut { room, user, reason } => {
@@ -138,7 +140,7 @@ impl Rooms {
                     }
                 });
             }
-            PeerWord::Login(_) | PeerWord::Shown(_) | PeerWord::Spent(_) => {}
+            PeerWord::Login(_) | PeerWord::Shown(_) | PeerWord::Wished(_) | PeerWord::Spent(_) => {}
         }
     }
 
@@ -167,7 +169,7 @@ impl Rooms {
     /// Forgets whom no node has told of for so long.
     pub fn forget_silent(&self, silent_for: Duration) {
         let mut lobby = self.lobby();
-        let gone = lobby.elsewhere.retain(|_, _, _, told| told.elapsed() < silent_for);
+        let gone = lobby.forget_elsewhere(|_, _, _, told| told.elapsed() < silent_for);
         self.tell_all_gone(&lobby, gone);
     }
 
@@ -178,6 +180,9 @@ impl Rooms {
 
     fn came_elsewhere(&self, lobby: &mut Lobby, from: NodeId, room: RoomId, member: Member) {
         let is_new = lobby.elsewhere.came(from, room, member.clone());
+        if is_new {
+            lobby.is_twice(room, member.user_id, true);
+        }
         let Some(here) = lobby.rooms.get(&room).filter(|_| is_new) else { return };
         if !here.people.contains_key(&member.user_id) && here.tells_of_member(&member) {
             self.0.bus.publish_here(&Event::ephemeral(room, Fact::MemberJoined(member)));
@@ -199,11 +204,14 @@ impl Rooms {
         }
     }
 
-    /// Another node has changed a room's door.
+    /// Another node has changed a room's door, or deleted the room.
     async fn learn_door(&self, room: RoomId) -> Result<(), Refusal> {
         loop {
             let seen = self.lobby().door_changes;
-            let Some(record) = self.0.store.room(room).await? else { return Ok(()) };
+            let Some(record) = self.0.store.room(room).await? else {
+                self.room_is_gone(room);
+                return Ok(());
+            };
             let is_fresh = {
                 let mut lobby = self.lobby();
                 let is_fresh = lobby.door_changes == seen;
@@ -225,8 +233,31 @@ impl Lobby {
     /// How many people are in a room, by whatever node.
     pub(super) fn online(&self, id: RoomId) -> u32 {
         let here = self.rooms.get(&id);
-        let besides = self.elsewhere.besides(id, here).count();
+        let besides = self.elsewhere.number_besides(id, here);
         here.map_or(0, LiveRoom::online).saturating_add(u32::try_from(besides).unwrap_or(u32::MAX))
+    }
+
+    /// Whether somebody is in a room by whatever node, and others may know of it.
+    pub(super) fn is_seen(&self, id: RoomId, user: UserId) -> bool {
+        self.rooms.get(&id).is_some_and(|room| room.sees(user)) || self.elsewhere.is_in(id, user)
+    }
+
+    /// Somebody is in a room by another node from now on, or by none any more; if they are here, that is to be counted.
+    fn is_twice(&mut self, id: RoomId, user: UserId, twice: bool) {
+        let Some(here) = self.rooms.get_mut(&id).filter(|here| here.people.contains_key(&user)) else { return };
+        here.twice = if twice { here.twice + 1 } else { here.twice.saturating_sub(1) };
+    }
+
+    /// Forgets what of other nodes does not hold any more; who is by none of them now.
+    fn forget_elsewhere(
+        &mut self,
+        holds: impl FnMut(RoomId, UserId, NodeId, Instant) -> bool,
+    ) -> Vec<(RoomId, UserId)> {
+        let gone = self.elsewhere.retain(holds);
+        for (room, user) in &gone {
+            self.is_twice(*room, *user, false);
+        }
+        gone
     }
 
     /// Who is in a room, by whatever node: up to 100, those of this node first.

@@ -7,10 +7,9 @@ use ring::{
 
 use super::{Listed, Rooms, pins, settings::check_limit};
 use crate::domain::{
-    Action, Caller, InviteId, Notice, Refusal, Role, RoomId, Seat, SiteRole, Time, Told, UserId, Visibility, can,
+    Action, Caller, InviteId, Notice, Refusal, Role, RoomId, Seat, Time, Told, UserId, Visibility, can,
     case::Named,
     invite::{Invite, JoinRequest},
-    user::AgeLevel,
 };
 use crate::limit::Rule;
 use crate::store::{Accepted, After, Asked, INVITES, Membership, RoomRecord};
@@ -69,10 +68,7 @@ impl Rooms {
             Membership::None => None,
         };
         let settings = &record.room.settings;
-        if settings.content_level.is_for_adults()
-            && caller.user.role < SiteRole::Moderator
-            && self.0.store.age_level(caller.user.id).await? < Some(AgeLevel::Verified)
-        {
+        if self.0.store.is_too_young(&record.room, &caller.user).await? {
             return Err(Refusal::AgeUnverified);
         }
         if let Some(role) = is_known {

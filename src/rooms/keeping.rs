@@ -1,14 +1,15 @@
 //! Keeping order among those who belong to a room: who they are, kicks, mutes, bans that end.
 
 use super::{Rooms, members::check_reason, settings::check_limit, to_its_end};
-use crate::domain::{Action, Caller, Refusal, Role, RoomId, Seat, Time, UserId, peer::PeerWord};
+use crate::domain::{Action, Caller, Refusal, Role, RoomId, Seat, Time, UserId, can, peer::PeerWord};
 use crate::store::{After, Belonging, Outcast};
 
 /// The longest mute: four weeks. Longer is a matter for a ban.
 const LONGEST_MUTE_MS: i64 = 28 * 24 * 3600 * 1000;
 
 impl Rooms {
-    /// Who belongs to a room, there or not, in the order in which they joined; and who of them is there now. `limit` is at most 100.
+    /// Who belongs to a room, there or not, in the order in which they joined; and who of them is there now. Of an audience only those
+    /// who keep order see more than who else does. `limit` is at most 100.
     ///
     /// # Errors
     /// `forbidden`, `bad_request` (`limit`), `internal`.
@@ -20,10 +21,14 @@ impl Rooms {
     ) -> Result<Vec<(Belonging, bool)>, Refusal> {
         seat.permit(Action::ListMembers)?;
         check_limit(limit)?;
-        let found = self.0.store.roster(seat.room, after, limit).await?;
+        let store = &self.0.store;
+        let found = if seat.kind.is_for_an_audience() && !can(seat.standing(), Action::KickMember) {
+            store.keepers(seat.room, after, limit).await?
+        } else {
+            store.roster(seat.room, after, limit).await?
+        };
         let lobby = self.lobby();
-        let is_there = |user| lobby.members(seat.room).iter().any(|it| it.user_id == user);
-        Ok(found.into_iter().map(|it| (it.user, it)).map(|(user, it)| (it, is_there(user))).collect())
+        Ok(found.into_iter().map(|it| (lobby.is_seen(seat.room, it.user), it)).map(|(seen, it)| (it, seen)).collect())
     }
 
     /// Puts a member out, who may come back as anybody may.

@@ -68,6 +68,8 @@ pub(super) struct LiveRoom {
     owners: HashMap<SessionId, UserId>,
     /// Those of the people of whom nobody is to know.
     hidden: HashSet<UserId>,
+    /// How many of the people are here by other nodes too.
+    pub(super) twice: usize,
     pub(super) call: CallSeats,
 }
 
@@ -104,9 +106,9 @@ impl Lobby {
         let (limit, call) = (record.room.max_participants, record.call);
         let is_open = self.rooms.contains_key(&id);
         let room = self.rooms.entry(id).or_insert_with(|| LiveRoom::new(record));
-        if !room.people.contains_key(&user.id) && !self.elsewhere.is_in(id, user.id) {
-            let besides = self.elsewhere.besides(id, Some(room)).count();
-            if room.people.len() + besides >= limit as usize {
+        let is_elsewhere = self.elsewhere.is_in(id, user.id);
+        if !room.people.contains_key(&user.id) && !is_elsewhere {
+            if room.people.len() + self.elsewhere.number_besides(id, Some(room)) >= limit as usize {
                 return Err(Refusal::RoomFull { limit });
             }
         }
@@ -116,6 +118,7 @@ impl Lobby {
         }
         self.stays += 1;
         let is_new = room.arrive(session, role, self.stays);
+        room.twice += usize::from(is_new && is_elsewhere);
         room.set_hidden(user.id, self.hidden.contains(&user.id));
         self.seats.entry(session.id).or_default().insert(id);
         Ok(is_new)
@@ -132,6 +135,11 @@ impl Lobby {
         }
         let room = self.rooms.get_mut(&id)?;
         let left = room.depart(session)?;
+        if let Risen::Gone { user, .. } = left
+            && self.elsewhere.is_in(id, user)
+        {
+            room.twice = room.twice.saturating_sub(1);
+        }
         if room.people.is_empty()
             && let Some(room) = self.rooms.remove(&id)
         {
@@ -163,7 +171,7 @@ impl Lobby {
             room: id,
             kind: room.record.room.kind,
             role: Some(presence.member.role),
-            online: room.online() + self.elsewhere.count(id),
+            online: self.online(id),
             rules: room.record.room.rules(),
             earned: presence.earned,
             muted_until: presence.standing.muted_until,
@@ -284,7 +292,7 @@ impl LiveRoom {
     fn new(record: RoomRecord) -> Self {
         let call = CallSeats::new(record.room.kind.is_for_an_audience());
         let (people, order, owners, hidden) = Default::default();
-        Self { record, people, order, owners, hidden, call }
+        Self { record, people, order, owners, hidden, twice: 0, call }
     }
 
     fn arrive(&mut self, session: &Session, role: Role, stay: u64) -> bool {
@@ -323,6 +331,11 @@ impl LiveRoom {
     /// How many are there, without those of whom nobody is to know.
     pub(super) fn online(&self) -> u32 {
         u32::try_from(self.people.len().saturating_sub(self.hidden.len())).unwrap_or(u32::MAX)
+    }
+
+    /// Whether somebody is here and others may know of it.
+    pub(super) fn sees(&self, user: UserId) -> bool {
+        self.people.contains_key(&user) && !self.hidden.contains(&user)
     }
 
     /// Those of whom others may know.

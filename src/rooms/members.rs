@@ -16,7 +16,7 @@ impl Rooms {
     /// A seat for one request without a socket, for a member or a moderator of the site.
     ///
     /// # Errors
-    /// `not_found` (no such room, or a private one of others), `removed`, `not_in_room`, `waiting`, `internal`.
+    /// `not_found` (no such room, or a private one of others), `removed`, `not_in_room`, `age_unverified`, `waiting`, `internal`.
     pub async fn visit(&self, caller: &Caller, room: RoomId) -> Result<Seat, Refusal> {
         let record = self.record(room).await?;
         let role = match self.0.store.membership(room, caller.user.id).await? {
@@ -26,6 +26,9 @@ impl Rooms {
             Membership::None if record.room.visibility == Visibility::Private => return Err(Refusal::NotFound),
             Membership::None => return Err(Refusal::NotInRoom),
         };
+        if self.0.store.is_too_young(&record.room, &caller.user).await? {
+            return Err(Refusal::AgeUnverified);
+        }
         self.look_in(caller, &record, role)?;
         let session = Arc::new(Session::of_request(caller.clone()));
         let online = self.lobby().online(room);
@@ -55,6 +58,7 @@ impl Rooms {
         to_its_end(async move {
             rooms.0.store.end_membership(room, user).await?;
             let mut lobby = rooms.lobby();
+            rooms.ring_no_more(room, user);
             for session in lobby.sessions_of(room, user) {
                 rooms.rise_in(&mut lobby, session, room, LeftReason::Left);
             }
@@ -146,6 +150,10 @@ impl Rooms {
     pub(super) async fn permit_on(&self, seat: &Seat, user: UserId, action: Action) -> Result<(), Refusal> {
         let actor = seat.standing();
         seat.permit(action)?;
+        if seat.kind.is_direct() {
+            // Nobody is more than the others there.
+            return Err(Refusal::Forbidden { action });
+        }
         if user == seat.user().id {
             return Err(Refusal::bad_request("userId", "You cannot do this to yourself."));
         }

@@ -20,6 +20,8 @@ pub(super) struct Ring {
     rings_until: Time,
     /// Those whose devices do not ring and who are told nothing: a block stands between them and the initiator.
     hidden: Vec<UserId>,
+    /// Whoever answered has had the time to come. From then on the room's call says when it is over.
+    has_come: bool,
 }
 
 /// What happens to it.
@@ -48,7 +50,7 @@ impl Ring {
     pub(super) fn new(record: CallRecord, room_call: CallId, ring_ms: u64, hidden: Vec<UserId>) -> Self {
         let now = record.started_at;
         let rings_until = Time::from_ms(now.as_ms().saturating_add(i64::try_from(ring_ms).unwrap_or(i64::MAX)));
-        let mut ring = Self { record, room_call, rings_until, hidden };
+        let mut ring = Self { record, room_call, rings_until, hidden, has_come: false };
         ring.settle(now);
         ring
     }
@@ -87,6 +89,7 @@ impl Ring {
         match self.record.outcome {
             Some(_) => None,
             None if self.rings() => Some(self.rings_until),
+            None if self.has_come => None,
             None => comes_until(),
         }
     }
@@ -180,8 +183,11 @@ impl Ring {
             self.stop(now, |_| true);
         }
         let late = self.record.answered_at.is_some_and(|at| now.as_ms().saturating_sub(at.as_ms()) >= COME_MS);
-        if late && in_call == 0 && !self.rings() {
-            self.end(CallOutcome::Answered, now);
+        if late && !self.rings() && !self.is_over() {
+            self.has_come = true;
+            if in_call == 0 {
+                self.end(CallOutcome::Answered, now);
+            }
         }
     }
 

@@ -222,6 +222,11 @@ impl Rooms {
         self.0.rings.happen(&self.0.bus, concerned, |ring| Some(left(ring, user)));
     }
 
+    /// Nobody is rung in a room any more: it is gone.
+    pub(super) fn ring_nobody(&self, room: RoomId) {
+        self.0.rings.happen(&self.0.bus, |live| live.ring.record.room_id == room, |_| Some(Happening::Cancel));
+    }
+
     /// Two people are kept from each other: neither rings the other any more.
     pub(super) fn ring_not_each_other(&self, one: UserId, other: UserId) {
         let calls =

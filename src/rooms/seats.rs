@@ -147,6 +147,9 @@ impl Rooms {
                         presence.set_role(role);
                         presence.standing.site = site;
                         self.role_has_changed(&mut lobby, id, user);
+                    } else if muted_until.is_some() {
+                        // It may have been muted on another node.
+                        self.end_what_they_may_not(&mut lobby, id, user);
                     }
                 }
                 return Ok(());

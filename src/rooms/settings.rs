@@ -3,7 +3,7 @@
 use super::{LIST_LIMIT, Listed, NAME_LIMIT, NewRoom, Rooms, lobby::Lobby, pins, to_its_end};
 use crate::domain::{
     Action, CallId, Caller, ContentLevel, Door, Event, Fact, Refusal, Retention, Role, Room, RoomId, RoomKind, Seat,
-    Time, Trust, UserId, Visibility, can, peer::PeerWord, room::LeftReason, trust::Earned, user::AgeLevel,
+    SiteRole, Time, Trust, UserId, Visibility, can, peer::PeerWord, room::LeftReason, trust::Earned, user::AgeLevel,
 };
 use crate::limit::Rule;
 use crate::store::{Membership, Pin, RoomRecord, Wanted};
@@ -101,7 +101,7 @@ impl Rooms {
     pub async fn edit(&self, seat: &Seat, revision: u32, change: RoomChange) -> Result<Room, Refusal> {
         seat.permit(Action::EditRoom)?;
         let mut room = self.record(seat.room).await?.room;
-        if matches!(room.kind, RoomKind::Match | RoomKind::Dm | RoomKind::GroupDm) {
+        if !room.kind.is_made_by_people() {
             return Err(Refusal::Forbidden { action: Action::EditRoom });
         }
         if room.revision != revision {
@@ -144,7 +144,7 @@ impl Rooms {
     /// `forbidden`, `bad_request` (`userId`: they are it already), `not_found` (no such member), `internal`.
     pub async fn transfer(&self, seat: &Seat, to: UserId) -> Result<(), Refusal> {
         seat.permit(Action::TransferRoom)?;
-        if seat.kind == RoomKind::Match {
+        if !seat.kind.is_made_by_people() {
             return Err(Refusal::Forbidden { action: Action::TransferRoom });
         }
         match self.0.store.membership(seat.room, to).await? {
@@ -239,17 +239,37 @@ impl Rooms {
     /// The same for this node alone.
     pub(super) async fn reread_here(&self, id: RoomId) -> Result<Room, Refusal> {
         let record = self.record(id).await?;
-        let mut lobby = self.lobby();
-        if let Some(live) = lobby.rooms.get_mut(&id)
-            && live.record.room.revision <= record.room.revision
-        {
-            live.record.room = record.room.clone();
-            let present: Vec<UserId> = live.people.keys().copied().collect();
-            for user in present {
-                self.end_what_they_may_not(&mut lobby, id, user);
-            }
+        if self.settle_live(&record.room) {
+            self.put_out_the_young(&record.room).await?;
         }
         Ok(record.room)
+    }
+
+    /// A room with people inside is like that from now on. Whether it is for adults and was not before.
+    fn settle_live(&self, room: &Room) -> bool {
+        let mut lobby = self.lobby();
+        let live = lobby.rooms.get_mut(&room.id).filter(|live| live.record.room.revision <= room.revision);
+        let Some(live) = live else { return false };
+        let is_for_adults = |room: &Room| room.settings.content_level.is_for_adults();
+        let was_for_adults = is_for_adults(&live.record.room);
+        live.record.room = room.clone();
+        let present: Vec<UserId> = live.people.keys().copied().collect();
+        for user in present {
+            self.end_what_they_may_not(&mut lobby, room.id, user);
+        }
+        is_for_adults(room) && !was_for_adults
+    }
+
+    /// A room is for adults now: whoever is not known as one leaves it, and comes back when they are.
+    async fn put_out_the_young(&self, room: &Room) -> Result<(), Refusal> {
+        let young = self.0.store.unverified_members(room.id).await?;
+        let mut lobby = self.lobby();
+        for user in young {
+            if lobby.standing_of(room.id, user).is_some_and(|standing| standing.site < SiteRole::Moderator) {
+                self.turn_out_here(&mut lobby, room.id, user, Some("This room is for adults now.".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses (`trust_too_low`) who has not earned that much. Moderators of the site need not.
@@ -274,27 +294,26 @@ impl Rooms {
     async fn give(&self, room: RoomId, to: UserId) -> Result<(), Refusal> {
         let rooms = self.clone();
         to_its_end(async move {
+            // One after the other: whoever owned it is known when the next one gives it away.
+            let _one = rooms.0.doors.lock().await;
+            let former = rooms.0.store.owner_of(room).await?;
             rooms.0.store.give_room(room, to, None).await?;
-            rooms.roles_changed(room).await
+            for user in former.into_iter().chain([to]) {
+                rooms.role_changed(room, user).await?;
+            }
+            Ok(())
         })
         .await
     }
 
-    /// Roles of people who are in a room are read again.
-    async fn roles_changed(&self, room: RoomId) -> Result<(), Refusal> {
-        let present: Vec<UserId> = {
-            let mut lobby = self.lobby();
-            lobby.role_changes += 1;
-            lobby.rooms.get(&room).into_iter().flat_map(|it| it.people.keys().copied()).collect()
-        };
-        for user in present {
-            self.0.bus.tell_nodes(|| PeerWord::Role { room, user });
-            match self.settle_role(room, user).await {
-                Ok(()) | Err(Refusal::NotInRoom | Refusal::Removed) => {}
-                Err(refusal) => return Err(refusal),
-            }
+    /// Somebody's role in a room is read again, by whatever node they are there.
+    async fn role_changed(&self, room: RoomId, user: UserId) -> Result<(), Refusal> {
+        self.lobby().role_changes += 1;
+        self.0.bus.tell_nodes(|| PeerWord::Role { room, user });
+        match self.settle_role(room, user).await {
+            Ok(()) | Err(Refusal::NotInRoom | Refusal::Removed) => Ok(()),
+            Err(refusal) => Err(refusal),
         }
-        Ok(())
     }
 
     async fn raze(&self, id: RoomId) -> Result<(), Refusal> {
@@ -303,20 +322,39 @@ impl Rooms {
             if !rooms.0.store.delete_room(id).await? {
                 return Err(Refusal::Taken("This room has recordings. Delete them first."));
             }
-            let mut lobby = rooms.lobby();
-            let present: Vec<UserId> =
-                lobby.rooms.get(&id).into_iter().flat_map(|it| it.people.keys().copied()).collect();
-            for user in present {
-                rooms.turn_out(&mut lobby, id, user, Some("The room was deleted.".to_owned()));
-            }
-            lobby.orders.remove(&call);
+            rooms.room_is_gone(id);
+            rooms.lobby().orders.remove(&call);
+            // Other nodes see that there is none.
+            rooms.0.bus.tell_nodes(|| PeerWord::Door(id));
             Ok(())
         })
         .await
     }
 
+    /// There is no such room any more: whoever is there is put out.
+    pub(super) fn room_is_gone(&self, id: RoomId) {
+        let mut lobby = self.lobby();
+        self.ring_nobody(id);
+        let Some(live) = lobby.rooms.get(&id) else { return };
+        let call = live.record.call;
+        let present: Vec<UserId> = live.people.keys().copied().collect();
+        for user in present {
+            self.turn_out_here(&mut lobby, id, user, Some("The room was deleted.".to_owned()));
+        }
+        lobby.orders.remove(&call);
+    }
+
+    /// Puts somebody out of a room where they sit by this node, and tells them so first.
+    fn turn_out_here(&self, lobby: &mut Lobby, room: RoomId, user: UserId, reason: Option<String>) {
+        self.0.bus.publish_here(&Event::to_user(room, user, Fact::Removed { reason }));
+        for session in lobby.sessions_of(room, user) {
+            self.rise_in(lobby, session, room, LeftReason::Removed);
+        }
+    }
+
     /// Puts somebody out of a room where they sit, and tells them so first: after this it is over for them.
     pub(super) fn turn_out(&self, lobby: &mut Lobby, room: RoomId, user: UserId, reason: Option<String>) {
+        self.ring_no_more(room, user);
         self.0.bus.publish(&Event::to_user(room, user, Fact::Removed { reason }));
         for session in lobby.sessions_of(room, user) {
             self.rise_in(lobby, session, room, LeftReason::Removed);

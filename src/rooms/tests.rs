@@ -419,7 +419,9 @@ async fn a_site_moderator_keeps_order_without_being_a_member() {
 
 mod calls;
 mod doors;
+mod elsewhere;
 mod hosting;
+mod keeping;
 mod quality;
 mod ring;
 mod roles;

@@ -158,12 +158,32 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn roster(&self, room: RoomId, after: Option<After>, limit: u32) -> Result<Vec<Belonging>, Error> {
-        const SQL: &str = "select m.user_id, u.nickname, m.role, m.joined_at, m.muted_until from members m \
-            join users u on u.id = m.user_id where m.room_id = $1 and (m.joined_at, m.user_id) > ($2, $3) \
-            order by m.joined_at, m.user_id limit $4";
+        self.belonging(room, false, after, limit).await
+    }
+
+    /// Who keeps order in a room, in the order in which they joined.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn keepers(&self, room: RoomId, after: Option<After>, limit: u32) -> Result<Vec<Belonging>, Error> {
+        self.belonging(room, true, after, limit).await
+    }
+
+    async fn belonging(
+        &self,
+        room: RoomId,
+        keepers: bool,
+        after: Option<After>,
+        limit: u32,
+    ) -> Result<Vec<Belonging>, Error> {
+        const SQL: &str = "select m.user_id, u.nickname, m.role, m.joined_at, \
+            coalesce(m.muted_until, e.until) as muted_until from members m join users u on u.id = m.user_id \
+            left join mutes e on e.room_id = m.room_id and e.user_id = m.user_id \
+            where m.room_id = $1 and (m.joined_at, m.user_id) > ($2, $3) \
+            and (not $5 or m.role in ('owner', 'admin', 'moderator')) order by m.joined_at, m.user_id limit $4";
         let (at, user) = after.map_or((i64::MIN, Uuid::nil()), |(at, user)| (at.as_ms(), user.as_uuid()));
         let rows: Vec<BelongingRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
-            .bind(room.as_uuid()).bind(at).bind(user).bind(i64::from(limit)).fetch_all(db))?;
+            .bind(room.as_uuid()).bind(at).bind(user).bind(i64::from(limit)).bind(keepers).fetch_all(db))?;
         let belonging = |row: BelongingRow| {
             Ok(Belonging {
                 user: UserId::from_uuid(row.user_id),

@@ -92,6 +92,9 @@ pub(super) async fn apply(
             const SQL: &str = "update members set muted_until = $3 where room_id = $1 and user_id = $2 returning 1";
             let row: Option<i32> = on_tx!(tx, db => sqlx::query_scalar(SQL)
                 .bind(room.as_uuid()).bind(user.as_uuid()).bind(until.map(Time::as_ms)).fetch_optional(db))?;
+            // What was left of an earlier membership holds no more: this is the last word.
+            const EARLIER: &str = "delete from mutes where room_id = $1 and user_id = $2";
+            execute!(tx, sqlx::query(EARLIER).bind(room.as_uuid()).bind(user.as_uuid()))?;
             Ok(row.map(|_| Fact::MemberMuted { user: *user, until: *until }).ok_or(Refusal::NotFound))
         }
         HouseChange::Own(to) => own(tx, room, *to).await,

@@ -1,12 +1,13 @@
 //! Tables `members` and `removals`: who belongs to a room, and who may not come back.
 
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use super::{
     Error, Store,
     pool::{Tx, execute, execute_now, on_pool, on_tx},
 };
-use crate::domain::{Role, RoomId, Time, UserId, trust::Conduct};
+use crate::domain::{Role, Room, RoomId, SiteRole, Time, User, UserId, trust::Conduct, user::AgeLevel};
 
 /// What somebody is to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,8 @@ impl Store {
     pub async fn footing(&self, room: RoomId, user: UserId) -> Result<Footing, Error> {
         const SQL: &str = "select u.created_at as known_since, u.message_count as messages, \
             (select max(decided_at) from cases where user_id = u.id and status = 'resolved') as upheld_at, \
-            (select muted_until from members where room_id = $2 and user_id = u.id) as muted_until \
+            coalesce((select muted_until from members where room_id = $2 and user_id = u.id), \
+                (select until from mutes where room_id = $2 and user_id = u.id)) as muted_until \
             from users u where u.id = $1";
         let row: Option<FootingRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
             .bind(user.as_uuid()).bind(room.as_uuid()).fetch_optional(db))?;
@@ -101,6 +103,40 @@ impl Store {
         }
     }
 
+    /// Whether a room is for adults and this person is none who is known as one. Moderators of the site look everywhere.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_too_young(&self, room: &Room, user: &User) -> Result<bool, Error> {
+        if !room.settings.content_level.is_for_adults() || user.role >= SiteRole::Moderator {
+            return Ok(false);
+        }
+        Ok(self.age_level(user.id).await? < Some(AgeLevel::Verified))
+    }
+
+    /// The members of a room who are not known as adults by a proof.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unverified_members(&self, room: RoomId) -> Result<Vec<UserId>, Error> {
+        const SQL: &str = "select m.user_id from members m join users u on u.id = m.user_id \
+            where m.room_id = $1 and u.age_level <> $2";
+        let rows: Vec<Uuid> = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
+            .bind(room.as_uuid()).bind(AgeLevel::Verified.as_str()).fetch_all(db))?;
+        Ok(rows.into_iter().map(UserId::from_uuid).collect())
+    }
+
+    /// Who owns a room. `None`: nobody, as in a direct one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn owner_of(&self, room: RoomId) -> Result<Option<UserId>, Error> {
+        const SQL: &str = "select user_id from members where room_id = $1 and role = $2";
+        let owner: Option<Uuid> = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
+            .bind(room.as_uuid()).bind(Role::Owner.as_str()).fetch_optional(db))?;
+        Ok(owner.map(UserId::from_uuid))
+    }
+
     /// Makes somebody a member, unless they are one.
     ///
     /// # Errors
@@ -115,16 +151,16 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a membership. The owner's stays: the room would be nobody's.
+    /// Ends a membership. The owner's stays: the room would be nobody's. A mute goes on, for whoever comes back.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn end_membership(&self, room: RoomId, user: UserId) -> Result<(), Error> {
         const SQL: &str = "delete from members where room_id = $1 and user_id = $2 and role <> $3";
-        execute_now!(
-            &self.write,
-            sqlx::query(SQL).bind(room.as_uuid()).bind(user.as_uuid()).bind(Role::Owner.as_str())
-        )?;
+        let mut tx = self.write.begin().await?;
+        keep_mute(&mut tx, room, user).await?;
+        execute!(&mut tx, sqlx::query(SQL).bind(room.as_uuid()).bind(user.as_uuid()).bind(Role::Owner.as_str()))?;
+        tx.commit().await?;
         Ok(())
     }
 
@@ -159,8 +195,9 @@ impl Store {
         const REMOVAL: &str = "insert into removals (room_id, user_id, removed_by, reason, created_at, until) \
             values ($1, $2, $3, $4, $5, $6) on conflict (room_id, user_id) do update set removed_by = excluded.removed_by, \
             reason = excluded.reason, created_at = excluded.created_at, until = excluded.until";
-        let (room, user) = (room.as_uuid(), user.as_uuid());
         let mut tx = self.write.begin().await?;
+        keep_mute(&mut tx, room, user).await?;
+        let (room, user) = (room.as_uuid(), user.as_uuid());
         execute!(
             &mut tx,
             sqlx::query(REMOVAL)
@@ -178,6 +215,18 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Writes down until when somebody is muted whose membership ends; and forgets what is over.
+async fn keep_mute(tx: &mut Tx, room: RoomId, user: UserId) -> Result<(), sqlx::Error> {
+    const OVER: &str = "delete from mutes where room_id = $1 and until <= $2";
+    const KEEP: &str = "insert into mutes (room_id, user_id, until) select room_id, user_id, muted_until from members \
+        where room_id = $1 and user_id = $2 and muted_until > $3 \
+        on conflict (room_id, user_id) do update set until = excluded.until";
+    let (room, user, now_ms) = (room.as_uuid(), user.as_uuid(), Time::now().as_ms());
+    execute!(tx, sqlx::query(OVER).bind(room).bind(now_ms))?;
+    execute!(tx, sqlx::query(KEEP).bind(room).bind(user).bind(now_ms))?;
+    Ok(())
 }
 
 /// Gives a member a role. `false`: no such member.
