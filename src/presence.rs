@@ -5,6 +5,8 @@
 //! and only a number is shown. Who is invisible is not there, for anybody but themselves.
 
 mod merge;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,16 +55,28 @@ struct People {
     owners: HashMap<SessionId, UserId>,
     /// Whose acquaintances are still to be told. No longer than the list of people.
     untold: BTreeSet<UserId>,
+    /// Counts the wishes that were heard of: whoever applies one that they read before must see that none came in between.
+    wishes: u64,
 }
 
 #[derive(Default)]
 struct Person {
     wish: Wish,
     devices: HashMap<SessionId, Status>,
+    /// When the last device here went, as other nodes were told.
+    left: Option<Time>,
     /// What other nodes said last.
     elsewhere: HashMap<NodeId, Announcement>,
-    /// What their acquaintances know. `None`: that they are not there.
+    /// What their acquaintances know by this node. `None`: that they are not there, or another node tells of them.
     told: Option<Shown>,
+    /// Whether they were to be seen when that was looked at last, whoever told it.
+    was_seen: bool,
+}
+
+/// A change that their acquaintances are to know.
+struct News {
+    shown: Shown,
+    was_seen: bool,
 }
 
 impl Presence {
@@ -78,8 +92,14 @@ impl Presence {
     /// `internal`.
     pub async fn arrive(&self, session: &Session) -> Result<bool, Refusal> {
         let user = session.caller.user.id;
-        let kept = self.0.store.presence(user).await?;
-        let mut people = self.people();
+        let (kept, mut people) = loop {
+            let heard = self.people().wishes;
+            let kept = self.0.store.presence(user).await?;
+            let people = self.people();
+            if people.wishes == heard {
+                break (kept, people);
+            }
+        };
         if session.is_over() {
             // Its end was told already, and would not be told again.
             return Ok(kept.wish.status == Status::Invisible);
@@ -129,12 +149,44 @@ impl Presence {
         let wish = Wish { status: wish.status, text, text_until };
         let user = caller.user.id;
         self.0.store.keep_wish(user, &wish).await?;
+        // Their devices may all be at other nodes, where nothing else says so.
+        self.0.bus.tell_nodes(|| PeerWord::Wished(user));
+        Ok(self.take_wish(user, wish))
+    }
+
+    /// Somebody's wish was changed by another node, perhaps. Whether they are invisible; `None`: nothing has changed here.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub async fn learn_wish(&self, user: UserId) -> Result<Option<bool>, Refusal> {
+        let is_here = {
+            let mut people = self.people();
+            people.wishes += 1;
+            people.all.contains_key(&user)
+        };
+        if !is_here {
+            return Ok(None);
+        }
+        let wish = self.0.store.presence(user).await?.wish;
+        let is_known = self.people().all.get(&user).is_none_or(|person| person.wish == wish);
+        Ok((!is_known).then(|| self.take_wish(user, wish)))
+    }
+
+    /// Whether they are invisible by this wish, or by what one of their devices shows.
+    fn take_wish(&self, user: UserId, wish: Wish) -> bool {
+        let wants_to_be = wish.status == Status::Invisible;
         let mut people = self.people();
-        let Some(person) = people.all.get_mut(&user) else { return Ok(wish.status == Status::Invisible) };
+        people.wishes += 1;
+        let Some(person) = people.all.get_mut(&user) else { return wants_to_be };
         person.wish = wish;
-        let is_invisible = person.status(Time::now()) == Some(Status::Invisible);
-        self.announce(&mut people, user);
-        Ok(is_invisible)
+        // Of devices that are elsewhere, their nodes say what they come to by the new wish; until they do, it says so itself.
+        let is_invisible = wants_to_be || person.status(Time::now()) == Some(Status::Invisible);
+        if person.devices.is_empty() {
+            self.tell_soon(&mut people, user);
+        } else {
+            self.announce(&mut people, user);
+        }
+        is_invisible
     }
 
     /// What somebody sees of somebody, themselves included; of themselves what they wish, too.
@@ -150,7 +202,10 @@ impl Presence {
             return Err(Refusal::NotFound);
         }
         let (kept, now) = (self.0.store.presence(user).await?, Time::now());
-        let shown = self.people().all.get(&user).map_or(Shown::nothing(user), |person| person.shown(user, now));
+        // What they wish is read from the database: the node of their devices may not have learnt it yet.
+        let status = self.people().all.get(&user).and_then(|person| person.status(now));
+        let status = status.map(|devices| chosen(&kept.wish, devices));
+        let shown = shown(user, status, &kept.wish, now);
         let last_seen = kept.last_seen.filter(|_| shown.status == Seen::Offline);
         let shown = Shown { last_seen: last_seen.map(|at| LastSeen::of(at, now)), ..shown };
         Ok((shown, is_self.then_some(kept.wish)))
@@ -169,6 +224,12 @@ impl Presence {
         here.map(|(user, person)| Announcement { at, status: person.here(), node, user: *user }).collect()
     }
 
+    /// Who is here, by whatever device.
+    pub fn here(&self) -> Vec<UserId> {
+        let people = self.people();
+        people.all.iter().filter(|(_, person)| !person.devices.is_empty()).map(|(user, _)| *user).collect()
+    }
+
     /// What another node says of somebody. Whether they are invisible now.
     pub fn hear(&self, announcement: Announcement) -> bool {
         if announcement.node == self.0.node {
@@ -179,27 +240,9 @@ impl Presence {
         let before = person.elsewhere.insert(announcement.node, announcement);
         let latest = before.map_or(announcement, |before| before.max(announcement));
         person.elsewhere.insert(announcement.node, latest);
-        let is_news = before.is_none_or(|before| before.status != latest.status);
-        if is_news && !person.devices.is_empty() {
-            // They may have wished for something else there.
-            tokio::spawn(self.clone().learn_wish(announcement.user));
-        }
         let is_invisible = person.status(Time::now()) == Some(Status::Invisible);
         self.tell_soon(&mut people, announcement.user);
         is_invisible
-    }
-
-    /// Somebody's wish was changed by another node, perhaps.
-    async fn learn_wish(self, user: UserId) {
-        match self.0.store.presence(user).await {
-            Ok(kept) => {
-                let mut people = self.people();
-                let Some(person) = people.all.get_mut(&user).filter(|person| person.wish != kept.wish) else { return };
-                person.wish = kept.wish;
-                self.announce(&mut people, user);
-            }
-            Err(error) => tracing::warn!(%error, "what somebody wants to be seen as could not be read"),
-        }
     }
 
     /// Follows what becomes of sessions, and tells what changes by it, until the channel closes.
@@ -246,8 +289,12 @@ impl Presence {
 
     /// Somebody has changed here: other nodes are told at once, acquaintances soon.
     fn announce(&self, people: &mut People, user: UserId) {
-        let status = people.all.get(&user).and_then(Person::here);
-        let announcement = Announcement { at: Time::now(), status, node: self.0.node, user };
+        let (at, person) = (Time::now(), people.all.get_mut(&user));
+        let status = person.as_ref().and_then(|person| person.here());
+        if let Some(person) = person.filter(|_| status.is_none()) {
+            person.left = Some(at);
+        }
+        let announcement = Announcement { at, status, node: self.0.node, user };
         self.0.bus.tell_nodes(|| PeerWord::Shown(vec![announcement]));
         self.tell_soon(people, user);
     }
@@ -260,30 +307,25 @@ impl Presence {
     /// Tells the acquaintances of whoever has changed, one by one: what changes back meanwhile is not told.
     async fn tell(&self) {
         loop {
-            let (user, shown, was_seen) = {
+            let (user, news) = {
                 let (mut people, now) = (self.people(), Time::now());
                 let Some(user) = people.untold.pop_first() else { return };
                 let Some(person) = people.all.get_mut(&user) else { continue };
-                let shown = person.shown(user, now);
-                let was_seen = person.told.is_some();
-                let is_seen = shown.status != Seen::Offline;
-                let is_new = person.told.as_ref() != is_seen.then_some(&shown);
-                person.told = is_seen.then(|| shown.clone());
+                let news = person.news(user, self.0.node, now);
                 if person.devices.is_empty() && person.elsewhere.is_empty() {
                     people.all.remove(&user);
                 }
-                if !is_new {
-                    continue;
-                }
-                (user, shown, was_seen)
+                (user, news)
             };
-            if let Err(error) = self.tell_acquaintances(user, shown, was_seen).await {
+            let Some(news) = news else { continue };
+            if let Err(error) = self.tell_acquaintances(user, news).await {
                 tracing::warn!(?error, "a change of presence was not told");
             }
         }
     }
 
-    async fn tell_acquaintances(&self, user: UserId, shown: Shown, was_seen: bool) -> Result<(), Refusal> {
+    async fn tell_acquaintances(&self, user: UserId, news: News) -> Result<(), Refusal> {
+        let News { shown, was_seen } = news;
         let store = &self.0.store;
         let last_seen = if shown.status == Seen::Offline && was_seen {
             let today = Time::now().as_ms() / DAY_MS * DAY_MS;
@@ -307,25 +349,60 @@ impl Presence {
 impl Person {
     /// What their devices here come to.
     fn here(&self) -> Option<Status> {
-        let chosen = (self.wish.status != Status::Online).then_some(self.wish.status);
-        let devices = merge::merge_devices(self.devices.values().copied())?;
-        Some(if devices == Status::Invisible { devices } else { chosen.unwrap_or(devices) })
+        Some(chosen(&self.wish, merge::merge_devices(self.devices.values().copied())?))
     }
 
     fn status(&self, now: Time) -> Option<Status> {
-        self.here().max(merge(self.elsewhere.values(), now))
+        let all = self.here().max(merge(self.elsewhere.values(), now))?;
+        // Where they have devices, what they want to be seen as is known before other nodes have learnt it.
+        Some(if self.devices.is_empty() { all } else { chosen(&self.wish, all) })
     }
 
-    fn shown(&self, user: UserId, now: Time) -> Shown {
-        let status = self.status(now).map_or(Seen::Offline, Status::seen);
-        let says = status != Seen::Offline && self.wish.text_until.is_none_or(|until| until > now);
-        let text = self.wish.text.clone().filter(|_| says);
-        Shown {
-            user_id: user,
-            status,
-            text_until: self.wish.text_until.filter(|_| text.is_some()),
-            text,
-            last_seen: None,
+    /// What is to be told of them by this node; they are looked at.
+    fn news(&mut self, user: UserId, node: NodeId, now: Time) -> Option<News> {
+        let shown = shown(user, self.status(now), &self.wish, now);
+        let is_seen = shown.status != Seen::Offline;
+        let was_seen = std::mem::replace(&mut self.was_seen, is_seen);
+        if !self.is_told_by(node, now) {
+            self.told = None;
+            return None;
+        }
+        let is_gone = was_seen && !is_seen;
+        let is_new = is_gone || self.told.as_ref() != is_seen.then_some(&shown);
+        self.told = is_seen.then(|| shown.clone());
+        is_new.then_some(News { shown, was_seen })
+    }
+
+    /// Whether a node is the one to tell of them: the first of those where they have devices, for it knows what they say of
+    /// themselves; once they have none, the one where they had the last. Of whom no node said that they went, every node tells:
+    /// theirs may be gone.
+    fn is_told_by(&self, node: NodeId, now: Time) -> bool {
+        let alive = || self.elsewhere.values().filter(|it| merge::is_alive(it, now));
+        let there = alive().filter(|it| it.status.is_some()).map(|it| it.node).min();
+        match there {
+            Some(first) => !self.devices.is_empty() && node < first,
+            None if !self.devices.is_empty() => true,
+            None => {
+                let last = alive().map(|it| (it.at, it.node)).max();
+                last.is_none_or(|last| self.left.is_some_and(|left| (left, node) > last))
+            }
         }
     }
+}
+
+/// What somebody chose in the place of what their devices come to. One that hides them does so whatever they chose.
+fn chosen(wish: &Wish, devices: Status) -> Status {
+    match wish.status {
+        Status::Online => devices,
+        _ if devices == Status::Invisible => devices,
+        chosen => chosen,
+    }
+}
+
+/// Somebody as others see them who is there as `status`.
+fn shown(user: UserId, status: Option<Status>, wish: &Wish, now: Time) -> Shown {
+    let status = status.map_or(Seen::Offline, Status::seen);
+    let says = status != Seen::Offline && wish.text_until.is_none_or(|until| until > now);
+    let text = wish.text.clone().filter(|_| says);
+    Shown { user_id: user, status, text_until: wish.text_until.filter(|_| text.is_some()), text, last_seen: None }
 }

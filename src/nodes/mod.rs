@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::bus::Bus;
 use crate::domain::{
-    NodeId, RoomId,
+    NodeId, RoomId, UserId,
     peer::{PeerWord, Spent},
 };
 use crate::hub::Hub;
@@ -138,7 +138,15 @@ async fn tell_presence(bus: Bus, rooms: Rooms, presence: Presence, within: Durat
     loop {
         tokio::select! {
             _ = turns.tick() => {}
-            Ok(()) = returns.changed() => {}
+            Ok(()) = returns.changed() => {
+                // What they have wished by other nodes meanwhile nobody could tell.
+                let (rooms, presence) = (rooms.clone(), presence.clone());
+                tokio::spawn(async move {
+                    for user in presence.here() {
+                        learn_wish(rooms.clone(), presence.clone(), user).await;
+                    }
+                });
+            }
         }
         for word in rooms.present() {
             bus.tell_nodes(|| word);
@@ -180,9 +188,21 @@ async fn listen(mut words: mpsc::Receiver<(NodeId, PeerWord)>, ears: Ears) {
                     rooms.hide(announcement.user, presence.hear(announcement));
                 }
             }
+            PeerWord::Wished(user) => {
+                tokio::spawn(learn_wish(rooms.clone(), presence.clone(), user));
+            }
             PeerWord::Spent(batch) => batch.into_iter().for_each(|spent| limits.count_elsewhere(spent)),
             word => rooms.heard(from, word),
         }
+    }
+}
+
+/// Takes what somebody wants to be seen as from the database; another node has written it there.
+async fn learn_wish(rooms: Rooms, presence: Presence, user: UserId) {
+    match presence.learn_wish(user).await {
+        Ok(Some(is_invisible)) => rooms.hide(user, is_invisible),
+        Ok(None) => {}
+        Err(refusal) => tracing::warn!(%refusal, "what somebody wants to be seen as could not be read"),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     Error, Store,
     pool::{execute_now, on_pool},
 };
-use crate::domain::{Time, UserId};
+use crate::domain::{RoomId, Time, UserId};
 
 /// People that one person can block.
 pub const BLOCKS: usize = 1_000;
@@ -88,6 +88,20 @@ impl Store {
         let count: i64 = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
             .bind(one.as_uuid()).bind(other.as_uuid()).fetch_one(db))?;
         Ok(count > 0)
+    }
+
+    /// The members of a room between whom and somebody there is a block, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn blocked_in(&self, room: RoomId, user: UserId) -> Result<Vec<UserId>, Error> {
+        // Whom they have a block with are few; the members of a room may be many.
+        const SQL: &str = "select m.user_id from members m where m.room_id = $1 and m.user_id in ( \
+            select blocked_id from blocks where user_id = $2 union select user_id from blocks where blocked_id = $2) \
+            order by m.user_id limit $3";
+        let rows: Vec<Uuid> = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
+            .bind(room.as_uuid()).bind(user.as_uuid()).bind(EITHER_WAY).fetch_all(db))?;
+        Ok(rows.into_iter().map(UserId::from_uuid).collect())
     }
 
     /// Those whom somebody blocks, and those who block them; the latest of them, if they are very many.

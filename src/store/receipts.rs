@@ -170,7 +170,7 @@ impl Store {
         Ok(all)
     }
 
-    /// How far the members of a room have read who let others know. `None`: the room has more than `most`
+    /// How far the members of a room have read who let others know and want to be seen. `None`: the room has more than `most`
     /// members, or is of a kind in which nobody is told.
     ///
     /// # Errors
@@ -182,6 +182,7 @@ impl Store {
             join members m on m.room_id = r.room_id and m.user_id = r.user_id \
             left join presences p on p.user_id = r.user_id \
             where r.room_id = $1 and r.message_id is not null and coalesce(p.private_receipts, false) = false \
+            and coalesce(p.status, 'online') <> 'invisible' \
             order by r.user_id";
         let mut tx = self.read.snapshot().await?;
         let size: i64 = on_tx!(&mut tx, db => sqlx::query_scalar(SIZE)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parlor::config::Config;
 use parlor::domain::NodeId;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{Person, Server, Socket, settings, until};
@@ -263,9 +264,105 @@ async fn the_end_of_a_login_reaches_sockets_of_the_other_node() {
     let house = House::new().await;
     let ben = house.b.enter("ben").await;
     let mut socket = ben.connect().await;
-    let out = ben.at(&house.a.base).ask(reqwest::Method::DELETE, "/auth/logout", None).await;
+    let out = ben.at(&house.a.base).ask(Method::DELETE, "/auth/logout", None).await;
     assert!(out.status.is_success(), "{}", out.text);
     assert_eq!(socket.closed().await.0, 4401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_reaches_the_other_node() {
+    let house = House::new().await;
+    // The link of the one that started last counts.
+    let admin = house.b.administrator("admin").await;
+    let (ada, eve) = (house.b.enter("ada").await, house.a.enter("eve").await);
+    let room = ada.create_room("group", "public").await;
+    let (mut watching, _) = ada.connect_to(&room).await;
+    let (mut socket, _) = eve.connect_to(&room).await;
+    watching.next_of("member_joined").await;
+    house.b.ban(&admin, &eve.id, None).await.unwrap();
+    let (code, error) = socket.closed().await;
+    assert_eq!((code, &error.expect("she is told why")["code"]), (4403, &json!("banned")));
+    let left = watching.next_of("member_left").await;
+    assert_eq!(left["data"], json!({"userId": eve.id, "reason": "removed"}));
+    for server in [&house.a, &house.b] {
+        eve.at(&server.base).get("/auth/me").await.refused(403, "banned");
+        let mut again = server.socket().await;
+        again.send_json(&json!({"type": "authenticate", "data": {"token": eve.token}})).await;
+        assert_eq!(again.closed().await.0, 4403);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_door_reaches_the_other_node() {
+    let house = House::new().await;
+    let (ada, ben) = (house.a.enter("ada").await, house.b.enter("ben").await);
+    let room = ada.create_room("call", "public").await;
+    let (mut host, _) = ada.connect_to(&room).await;
+    let (mut inside, _) = ben.connect_to(&room).await;
+    let mut knocks = [house.a.enter("cleo").await.connect().await, house.b.enter("dee").await.connect().await];
+    let here = json!({"roomId": room});
+    for locked in [true, false, true] {
+        // By the socket on one node, over REST on the other.
+        if locked {
+            let done = host.ask("call.lock", json!({"roomId": room, "locked": true})).await;
+            assert_eq!(done["type"], "ok", "{done}");
+        } else {
+            let open = ada.at(&house.b.base).post(&format!("/rooms/{room}/call/lock"), json!({"locked": false})).await;
+            open.expect(StatusCode::NO_CONTENT);
+        }
+        for socket in [&mut host, &mut inside] {
+            assert_eq!(socket.next_of("call.controls").await["data"]["controls"]["locked"], json!(locked));
+        }
+        for knock in &mut knocks {
+            let answer = until("the door is learnt", async || {
+                let answer = knock.ask("join_room", here.clone()).await;
+                if answer["type"] == "room_state" {
+                    assert_eq!(knock.ask("leave_room", here.clone()).await["type"], "ok");
+                }
+                ((answer["type"] == "error") == locked).then_some(answer)
+            });
+            let answer = answer.await;
+            assert_eq!(answer["data"]["code"] == "room_locked", locked, "{answer}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_chooses_by_another_node_to_be_seen_as_they_are_seen_as() {
+    let house = House::new().await;
+    let (ada, ben, cleo) = (house.a.enter("ada").await, house.a.enter("ben").await, house.b.enter("cleo").await);
+    let room = ben.create_room("group", "public").await;
+    let (mut near, _) = ben.connect_to(&room).await;
+    let (mut far, _) = cleo.connect_to(&room).await;
+    let (_held, _) = ada.connect_to(&room).await;
+    for socket in [&mut near, &mut far] {
+        while socket.next_of("member_joined").await["data"]["member"]["userId"] != json!(ada.id) {}
+    }
+    // All her devices are at one node; what she chooses is taken by the other.
+    let path = format!("/users/{}/presence", ada.id);
+    let choose =
+        async |wish: Value| ada.at(&house.b.base).ask(Method::PUT, &path, Some(wish)).await.expect(StatusCode::OK);
+    assert_eq!(choose(json!({"status": "invisible"})).await["status"], "offline");
+    for socket in [&mut near, &mut far] {
+        assert_eq!(socket.next_of("member_left").await["data"]["userId"], json!(ada.id));
+    }
+    for person in [&ben, &cleo] {
+        until("she is counted no more", async || (online(person, &room).await == 2).then_some(())).await;
+        assert_eq!(person.get(&path).await.expect(StatusCode::OK)["status"], "offline");
+    }
+    choose(json!({"status": "online"})).await;
+    for socket in [&mut near, &mut far] {
+        assert_eq!(socket.next_of("member_joined").await["data"]["member"]["userId"], json!(ada.id));
+    }
+    choose(json!({"status": "busy", "text": "one"})).await;
+    for socket in [&mut near, &mut far] {
+        while socket.next_of("presence").await["data"]["text"] != "one" {}
+    }
+    choose(json!({"status": "away", "text": "two"})).await;
+    for socket in [&mut near, &mut far] {
+        let told = socket.next_of("presence").await["data"].clone();
+        assert_eq!((&told["status"], &told["text"]), (&json!("away"), &json!("two")), "each is told once, by one node");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -191,6 +191,9 @@ async fn receipts_are_told_in_small_rooms_by_those_who_want(database: Database) 
     store.keep_receipts_private(people[2].id, true).await.unwrap();
     let told = vec![Receipt { user_id: people[1].id, message_id: id, at }];
     assert_eq!(store.receipts(room, 3).await.unwrap(), Some(told));
+    let hidden = Wish { status: Status::Invisible, ..Wish::default() };
+    store.keep_wish(people[1].id, &hidden).await.unwrap();
+    assert_eq!(store.receipts(room, 3).await.unwrap(), Some(Vec::new()), "also while they are not there");
     assert_eq!(store.receipts(room, 2).await.unwrap(), None, "the room is too large for that");
 }
 
@@ -210,7 +213,7 @@ async fn notices_of_a_room_are_kept(database: Database) {
 }
 
 async fn wishes_and_days_are_kept(database: Database) {
-    let (store, people, _) = trio(&database).await;
+    let (store, people, room) = trio(&database).await;
     let (ada, ben) = (people[0].id, people[1].id);
     let wish = Wish { status: Status::Busy, text: Some("in a meeting".to_owned()), text_until: Some(Time::from_ms(9)) };
     store.keep_wish(ada, &wish).await.unwrap();
@@ -227,4 +230,8 @@ async fn wishes_and_days_are_kept(database: Database) {
     store.block(ben, ada, Time::now()).await.unwrap();
     assert!(!store.know_each_other(ada, ben).await.unwrap());
     assert_eq!(store.acquaintances(ada, 3, 10).await.unwrap(), [people[2].id]);
+    for (one, other) in [(ada, ben), (ben, ada)] {
+        assert_eq!(store.blocked_in(room, one).await.unwrap(), [other]);
+    }
+    assert_eq!(store.blocked_in(room, people[2].id).await.unwrap(), []);
 }
