@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::domain::{
-    Audience, Controls, Epoch, Event, Fact, HostAct, Member, Message, Notice, Origin, Position, Refusal, Role, Room,
-    RoomKind, SiteRole, Time, Told, User, Visibility,
+    Controls, Epoch, Event, Fact, HostAct, Member, Message, Notice, Origin, Position, Refusal, Role, Room, RoomKind,
+    SiteRole, Time, Told, User, Visibility,
     call::{
         Answer, AnsweredTrack, Call, CallRecording, EndReason, Participant, ParticipantState, RecordingPhase, Slot,
         SlotKind, Speaker, StopReason, Track, TrackSource,
@@ -146,11 +146,9 @@ fn shown() -> Shown {
 /// What happens in rooms, as the hub tells it.
 fn events() -> Vec<Event> {
     let durable = |fact| Event {
-        room: id(1),
-        to: Audience::Everyone,
         position: Some(Position { epoch: Epoch::from_uuid(uuid::Uuid::nil()), offset: 42 }),
         origin: Some(Origin { session: id(3), request: None }),
-        fact,
+        ..Event::ephemeral(id(1), fact)
     };
     let ephemeral = |fact| Event::ephemeral(id(1), fact);
     let slot = |mid: &str, kind, shown: bool| Slot {

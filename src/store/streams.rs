@@ -8,7 +8,7 @@ use super::{
     messages::newest_messages,
     pool::{Pool, Tx, execute, on_pool, on_tx},
 };
-use crate::domain::{Audience, Epoch, Event, Fact, Message, MessageId, Position, RoomId};
+use crate::domain::{Epoch, Event, Fact, Message, MessageId, Position, RoomId};
 
 /// Messages that a fresh state shows.
 pub const STATE_MESSAGES: u32 = 50;
@@ -90,7 +90,7 @@ async fn missed_events(
     let event = |row: EventRow| {
         let fact: Fact = serde_json::from_str(&row.body).map_err(|error| Error::Unreadable(error.to_string()))?;
         let position = Position { epoch: last.epoch, offset: row.event_offset.cast_unsigned() };
-        Ok(Event { room, to: Audience::Everyone, position: Some(position), origin: None, fact })
+        Ok(Event { position: Some(position), ..Event::ephemeral(room, fact) })
     };
     rows.into_iter().map(event).collect::<Result<_, Error>>().map(Some)
 }

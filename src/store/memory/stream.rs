@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::domain::{
-    Audience, Epoch, Event, Fact, Message, MessageId, Origin, Position, Refusal, RoomId, Time, UserId,
+    Epoch, Event, Fact, Message, MessageId, Origin, Position, Refusal, RoomId, Time, UserId,
     message::{ContentType, Thread, Version},
 };
 use crate::store::{
@@ -153,7 +153,7 @@ impl Stream {
     /// Gives a fact its place, and forgets what is too much.
     pub(super) fn append(&mut self, room: RoomId, origin: Option<Origin>, fact: Fact) -> Event {
         self.last.offset += 1;
-        let event = Event { room, to: Audience::Everyone, position: Some(self.last), origin, fact };
+        let event = Event { position: Some(self.last), origin, ..Event::ephemeral(room, fact) };
         self.bytes += text_of(&event);
         self.events.push_back(Event { origin: None, ..event.clone() });
         while self.events.len() > EVENTS || (self.bytes > BYTES && self.events.len() > 1) {
