@@ -9,6 +9,7 @@ use parlor::check::{Finding, findings};
 use parlor::config::{Config, Tls};
 use tempfile::TempDir;
 
+use crate::clamd;
 use crate::harness::settings;
 
 /// A folder and settings with which nothing is wrong.
@@ -100,6 +101,18 @@ async fn a_database_that_the_first_start_makes_is_not_missed() {
     assert_eq!(findings(&config).await, []);
     fs::write(folder.path().join("other.db"), "this is no database, but a text of some length").unwrap();
     assert!(say(&config).await[0].starts_with("The database (PARLOR_DATABASE_URL) cannot be reached: "));
+}
+
+#[tokio::test]
+async fn a_scanner_that_does_not_answer_is_named() {
+    let (_folder, mut config) = healthy();
+    // A port that was free a moment ago, and that nobody listens on.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    config.files.clamd = Some(format!("127.0.0.1:{port}"));
+    let said = say(&config).await;
+    assert!(said.len() == 1 && said[0].ends_with("before it does: connection refused."), "{said:?}");
+    clamd::serve(TcpListener::bind(("127.0.0.1", port)).unwrap());
+    assert_eq!(findings(&config).await, []);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::harness::{Person, Server, until};
 use crate::projector::Projector;
 use crate::recording::{call_of, colour, download, grown, ready, sha256, show, start, stop};
+use crate::uploads::{id_of, text, uploaded};
 
 /// A recording of one person, ready.
 async fn recorded(server: &Server, person: &Person) -> Value {
@@ -308,6 +309,29 @@ async fn a_recording_goes_to_the_bucket_once_it_answers() {
     until("nothing is left here", async || (!data.join("recordings").join(&id).exists()).then_some(())).await;
     assert!(!data.join("files").exists());
     olga.ask(Method::DELETE, &format!("/recordings/{id}"), None).await.expect(StatusCode::NO_CONTENT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_send_goes_to_the_bucket() {
+    let s3 = S3::start(0).await;
+    let settings = s3.settings();
+    let server = Server::start_with(|config| config.files = settings.clone()).await;
+    let ada = server.enter("ada").await;
+    // More than one piece, and more than S3 takes at once.
+    let content = text(9_000_000);
+    let file = uploaded(&server, &ada, "long.txt", &content).await;
+    assert_eq!(file["sha256"], sha256(&content));
+    let path = format!("/files/{}", id_of(&file));
+    let part = ada.fetch(&path, &[("range", "bytes=8500000-8500099")]).await;
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(part.bytes().await.unwrap(), content[8_500_000..8_500_100]);
+    assert_eq!(sha256(&ada.fetch(&path, &[]).await.bytes().await.unwrap()), sha256(&content));
+    assert!(!server.folder().join("data/files").exists());
+    let (folder, id) = (tempfile::tempdir().unwrap(), id_of(&file).parse().unwrap());
+    let files = Files::open(&settings, folder.path()).unwrap();
+    assert_eq!(files.size(Key::Attachment(id)).await.unwrap(), 9_000_000);
+    ada.ask(Method::DELETE, &format!("/uploads/{id}"), None).await.expect(StatusCode::NO_CONTENT);
+    until("its bytes are gone", async || files.size(Key::Attachment(id)).await.is_err().then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -158,6 +158,33 @@ fn ogg_packets(mut ogg: &[u8]) -> Vec<Vec<u8>> {
     packets
 }
 
+/// A film whose tables lead to its only picture again and again.
+pub(crate) fn repeating(picture: &[u8], times: u32) -> Vec<u8> {
+    let numbers = |numbers: &[u32]| numbers.iter().flat_map(|it| it.to_be_bytes()).collect::<Vec<_>>();
+    let atom = |name: &[u8], parts: &[&[u8]]| {
+        let content = parts.concat();
+        [&numbers(&[content.len() as u32 + 8]), name, &content].concat()
+    };
+    let head = atom(b"ftyp", &[b"qt  ", &[0; 4], b"qt  "]);
+    let places = vec![head.len() as u32 + 8; times as usize];
+    let side = numbers(&[64 << 16 | 64, 72 << 16, 72 << 16, 0]);
+    let form = atom(b"jpeg", &[&[0; 7], &[1], &[0; 16], &side, &[0, 1], &[0; 32], &[0, 24, 255, 255]]);
+    let table = atom(
+        b"stbl",
+        &[
+            &atom(b"stsd", &[&numbers(&[0, 1]), &form]),
+            &atom(b"stts", &[&numbers(&[0, 1, times, 40])]),
+            &atom(b"stsc", &[&numbers(&[0, 1, 1, 1, 1])]),
+            &atom(b"stsz", &[&numbers(&[0, picture.len() as u32, times])]),
+            &atom(b"stco", &[&numbers(&[0, times]), &numbers(&places)]),
+        ],
+    );
+    let clock = atom(b"mdhd", &[&numbers(&[0, 0, 0, 1000, times * 40, 0])]);
+    let kind = atom(b"hdlr", &[&[0; 4], b"mhlrvide", &[0; 13]]);
+    let media = atom(b"mdia", &[&clock, &kind, &atom(b"minf", &[&table])]);
+    [head, atom(b"mdat", &[picture]), atom(b"moov", &[&atom(b"trak", &[&media])])].concat()
+}
+
 #[test]
 fn films_have_the_frames_that_were_asked_for() {
     let picture = Film::vp8("testsrc2=size=320x180", 20, 2, 10);

@@ -4,15 +4,17 @@ use std::io::Cursor;
 use std::net::TcpListener;
 use std::process::Command;
 
+use futures_util::stream;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use parlor::domain::{FileId, MessageId, RoomId};
 use parlor::store::{self, Store};
-use reqwest::{Method, StatusCode};
+use reqwest::{Body, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::clamd;
+use crate::film;
 use crate::harness::{Answer, Person, Server, answer, until};
 use crate::recording::sha256;
 
@@ -33,7 +35,7 @@ async fn ask(
 }
 
 /// Sends a file as a form.
-async fn form(server: &Server, person: &Person, name: &str, bytes: &[u8]) -> Answer {
+pub(crate) async fn form(server: &Server, person: &Person, name: &str, bytes: &[u8]) -> Answer {
     let mut body = format!(
         "--x\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n\
          --x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/x-lie\r\n\r\n"
@@ -72,7 +74,7 @@ async fn offset(server: &Server, person: &Person, path: &str) -> usize {
 }
 
 /// Waits until a file was looked at.
-async fn looked_at(person: &Person, id: &str) -> Value {
+pub(crate) async fn looked_at(person: &Person, id: &str) -> Value {
     until("somebody looks at the file", async || {
         let shown = person.get(&format!("/uploads/{id}")).await.expect(StatusCode::OK);
         (!matches!(shown["state"].as_str(), Some("scanning" | "uploading"))).then_some(shown)
@@ -81,19 +83,19 @@ async fn looked_at(person: &Person, id: &str) -> Value {
 }
 
 /// A file of that person that was looked at and is clean.
-async fn uploaded(server: &Server, person: &Person, name: &str, bytes: &[u8]) -> Value {
+pub(crate) async fn uploaded(server: &Server, person: &Person, name: &str, bytes: &[u8]) -> Value {
     let made = form(server, person, name, bytes).await.expect(StatusCode::CREATED);
     let shown = looked_at(person, made["fileId"].as_str().unwrap()).await;
     assert_eq!(shown["state"], "clean", "{shown}");
     shown
 }
 
-fn id_of(file: &Value) -> &str {
+pub(crate) fn id_of(file: &Value) -> &str {
     file["fileId"].as_str().unwrap()
 }
 
 /// Bytes that are text, and of which no two places are the same.
-fn text(length: usize) -> Vec<u8> {
+pub(crate) fn text(length: usize) -> Vec<u8> {
     (0..length / 8 + 1).flat_map(|n| format!("{n:07}\n").into_bytes()).take(length).collect()
 }
 
@@ -314,6 +316,10 @@ async fn uploads_are_counted_by_the_hour_and_may_be_off() {
     let bob = off.enter("bob").await;
     let told = form(&off, &bob, "a.txt", b"hello").await.refused(403, "feature_off");
     assert_eq!(told["extra"]["feature"], "files");
+    // That is said before anything of a body is read.
+    let endless = Body::wrap_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let request = off.anonymous().request(Method::POST, "/api/v1/uploads").bearer_auth(&bob.token).body(endless);
+    answer(request.header("content-type", "multipart/form-data; boundary=x")).await.refused(403, "feature_off");
 }
 
 fn with_media(config: &mut parlor::config::Config) {
@@ -386,6 +392,19 @@ async fn films_are_looked_into_and_lose_their_notes() {
     broken.extend([0; 500]);
     let made = form(&server, &ada, "film.webm", &broken).await.expect(StatusCode::CREATED);
     assert_eq!(looked_at(&ada, id_of(&made)).await["state"], "failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_film_does_not_become_a_large_one() {
+    let server = Server::start_with(with_media).await;
+    let ada = server.enter("ada").await;
+    let picture = picture(320, 180, ImageFormat::Jpeg);
+    for (times, state, fault) in [(10, "clean", json!(null)), (2_000, "failed", json!("tooLarge"))] {
+        let film = film::repeating(&picture, times);
+        let made = form(&server, &ada, "film.mov", &film).await.expect(StatusCode::CREATED);
+        let shown = looked_at(&ada, id_of(&made)).await;
+        assert_eq!((&shown["state"], &shown["fault"]), (&json!(state), &fault), "{times} times: {shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
