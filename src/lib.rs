@@ -366,6 +366,7 @@ impl Core {
             tokio::spawn(presence.clone().follow(sessions_of_presence)),
             tokio::spawn(rooms.clone().tend_streams()),
             tokio::spawn(chat.clone().keep_time()),
+            tokio::spawn(chat.clone().keep_retention()),
             tokio::spawn(rooms.clone().tend_rings()),
             tokio::spawn(follow_strangers),
             tokio::spawn(follow_logins),

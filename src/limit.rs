@@ -25,6 +25,11 @@ const SHARD_KEYS: usize = 65_536;
 
 const MINUTE_NS: u64 = 60_000_000_000;
 
+/// Codes of an app, by the day: guessing one of a million needs years then. See [`Rule::period_ns`].
+const CODES: Rate = Rate { per_minute: 30, burst: 30 };
+/// Exports and deletions, by the hour. See [`Rule::period_ns`].
+const EVERYTHING: Rate = Rate { per_minute: 6, burst: 3 };
+
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Rule {
@@ -36,6 +41,8 @@ pub enum Rule {
     MessageMatch,
     /// Messages in a room with slow mode. By person and room alone.
     SlowMode,
+    /// Reactions and votes. By person and room: each is an event that everybody there is told.
+    Mark,
     /// Typing signs.
     Typing,
     /// Coming into rooms.
@@ -50,6 +57,10 @@ pub enum Rule {
     Login,
     /// Wrong passwords before an address is under suspicion. By address alone.
     WrongPassword,
+    /// Codes of an app that somebody shows, by the day: they are short, and each try is a guess.
+    Code,
+    /// Taking along, or having deleted, all that is one's own, by the hour: each reads all of it.
+    Everything,
     /// Refreshing a login.
     Refresh,
     /// Offers of a call.
@@ -114,6 +125,8 @@ pub struct Config {
     pub message_live: Rate,
     /// Messages between two strangers.
     pub message_match: Rate,
+    /// Reactions and votes, in each room.
+    pub mark: Rate,
     /// Typing signs.
     pub typing: Rate,
     /// Coming into rooms.
@@ -172,6 +185,7 @@ impl Default for Config {
             message_trusted: rate(100, 20),
             message_live: rate(30, 1),
             message_match: rate(30, 5),
+            mark: rate(60, 20),
             typing: rate(60, 10),
             join_room: rate(60, 20),
             create_room: rate(20, 5),
@@ -262,6 +276,14 @@ impl Limits {
         self.take_for_address(rule, address, now_ns)
     }
 
+    /// Counts one deed for a person alone, whose address is counted otherwise.
+    ///
+    /// # Errors
+    /// `rate_limited`; then nothing is to be done.
+    pub fn check_person(&self, rule: Rule, user: UserId, address: IpAddr) -> Result<(), Refusal> {
+        if self.is_exempt(address) { Ok(()) } else { self.take(rule, Who::User(user), self.rate(rule), self.now_ns()) }
+    }
+
     /// Counts one message of somebody in a room with slow mode: the room says how many seconds lie between two. Who is trusted there, or
     /// more, is exempt.
     ///
@@ -275,6 +297,17 @@ impl Limits {
         self.meter(Rule::SlowMode, Who::UserIn(seat.user().id, seat.room), self.now_ns(), |due_ns, now_ns| {
             Rate::spaced(each_ns, 1, due_ns, now_ns)
         })
+    }
+
+    /// Counts one deed of somebody in the room where they sit, besides what they do elsewhere.
+    ///
+    /// # Errors
+    /// `rate_limited`; then nothing is to be done.
+    pub fn check_here(&self, rule: Rule, seat: &Seat) -> Result<(), Refusal> {
+        if self.are_not_for(&seat.session.caller) {
+            return Ok(());
+        }
+        self.take(rule, Who::UserIn(seat.user().id, seat.room), self.rate(rule), self.now_ns())
     }
 
     /// Whether no limit holds for somebody.
@@ -341,6 +374,7 @@ impl Limits {
             Rule::MessageMatch => config.message_match,
             // The room says how slow: see `Limits::check_slow`.
             Rule::SlowMode => config.message_trusted,
+            Rule::Mark => config.mark,
             Rule::Typing => config.typing,
             Rule::JoinRoom => config.join_room,
             Rule::CreateRoom => config.create_room,
@@ -348,6 +382,8 @@ impl Limits {
             Rule::FreeEntry => config.free_entry,
             Rule::Login => config.login,
             Rule::WrongPassword => config.wrong_password,
+            Rule::Code => CODES,
+            Rule::Everything => EVERYTHING,
             Rule::Refresh => config.refresh,
             Rule::Offer => config.offer,
             Rule::View => config.view,
@@ -391,7 +427,8 @@ impl Rule {
     /// The time that its rate is counted in.
     const fn period_ns(self) -> u64 {
         match self {
-            Rule::Upload => 60 * MINUTE_NS,
+            Rule::Upload | Rule::Everything => 60 * MINUTE_NS,
+            Rule::Code => 24 * 60 * MINUTE_NS,
             _ => MINUTE_NS,
         }
     }
@@ -401,6 +438,7 @@ impl Rule {
         match self {
             Rule::Message(_) | Rule::MessageLive | Rule::MessageMatch => "message",
             Rule::SlowMode => "slowMode",
+            Rule::Mark => "mark",
             Rule::Typing => "typing",
             Rule::JoinRoom => "joinRoom",
             Rule::CreateRoom => "createRoom",
@@ -408,6 +446,8 @@ impl Rule {
             Rule::FreeEntry => "freeEntry",
             Rule::Login => "login",
             Rule::WrongPassword => "wrongPassword",
+            Rule::Code => "code",
+            Rule::Everything => "everything",
             Rule::Refresh => "refresh",
             Rule::Offer => "offer",
             Rule::View => "view",
@@ -471,7 +511,8 @@ fn sweep(shard: &mut HashMap<Key, u64>, now_ns: u64) {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What one customer of a provider has: an IPv4 address, or the /64 of an IPv6 one.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,

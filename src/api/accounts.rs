@@ -175,7 +175,7 @@ pub(crate) async fn change_password(
     known: Known,
     Body(change): Body<PasswordChange>,
 ) -> Result<StatusCode, Error> {
-    shared.auth.change_password(known.caller(), &change.password, &change.new_password).await?;
+    shared.auth.change_password(&known.0, &change.password, &change.new_password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

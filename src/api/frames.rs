@@ -226,7 +226,7 @@ impl Conversation {
                 let done = chat.lock_thread(&seat(it.room_id)?, it.message_id, it.locked, id.clone()).await?;
                 return Ok(answer_to(done, id));
             }
-            ClientBody::Typing(it) => self.shared.reading.typing(&seat(it.room_id)?, it.typing)?,
+            ClientBody::Typing(it) => self.shared.reading.typing(&seat(it.room_id)?, it.typing).await?,
             ClientBody::RemoveMember(it) => {
                 self.count(Rule::Request)?;
                 rooms.remove_member(&seat(it.room_id)?, it.user_id, it.reason).await?;

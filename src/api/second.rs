@@ -103,7 +103,7 @@ pub(crate) async fn confirm(
     known: Known,
     Body(said): Body<Code>,
 ) -> Result<Json<RecoveryCodes>, Error> {
-    let recovery_codes = shared.auth.begin_totp(known.caller(), &said.code).await?;
+    let recovery_codes = shared.auth.begin_totp(&known.0, &said.code).await?;
     Ok(Json(RecoveryCodes { recovery_codes }))
 }
 

@@ -1,7 +1,7 @@
 //! Accounts: making one, logging in with one, and becoming one.
 
 use super::{
-    Auth, Entered, Entry, Whence, hash_of,
+    Access, Auth, Entered, Entry, Whence, hash_of,
     keys::hex,
     passwords::{self, Match},
     second::Waiting,
@@ -11,7 +11,7 @@ use crate::domain::{
     account::Proof,
     user::{AgeLevel, Username},
 };
-use crate::limit::Rule;
+use crate::limit::{Rule, network};
 use crate::store::{Account, Bound, NewAccount};
 
 /// The longest e-mail address (RFC 5321, section 4.5.3.1.3, with room for the brackets).
@@ -107,12 +107,14 @@ impl Auth {
     /// Logs in. The same time passes for a name that nobody has.
     ///
     /// # Errors
-    /// `rate_limited` (by name and by address), `proof_required`, `bad_credentials`, `mfa_required` (with a ticket), `banned`,
+    /// `rate_limited` (by name and address together, and by address), `proof_required` (also of whoever wants a name that many try), `bad_credentials`, `mfa_required` (with a ticket), `banned`,
     /// `unavailable`, `internal`.
     pub async fn log_in(&self, said: Credentials, from: Whence<'_>) -> Result<Entered, Refusal> {
         let key = Username::parse(&said.username).map(|name| name.key()).unwrap_or_default();
-        self.0.limits.check_user(Rule::Login, stand_in(&key), from.address)?;
+        let here = format!("{key} from {}", network(from.address));
+        self.0.limits.check_user(Rule::Login, stand_in(&here), from.address)?;
         self.admit_login(from.address, said.proof.as_ref()).await?;
+        self.admit_name(stand_in(&key), from.address, said.proof.as_ref()).await?;
         let account = if key.is_empty() { None } else { self.0.store.account_of_name(&key).await? };
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let compared = self.0.passwords.compare(&said.password, hash).await?;
@@ -139,10 +141,9 @@ impl Auth {
     /// Changes the password. All other logins end.
     ///
     /// # Errors
-    /// `rate_limited`, `bad_credentials`, `password_weak`, `not_found` (no account), `unavailable`, `internal`.
-    pub async fn change_password(&self, caller: &Caller, old: &str, new: &str) -> Result<(), Refusal> {
-        let account = self.0.store.account(caller.user.id).await?.ok_or(Refusal::NotFound)?;
-        self.check_password(&account, old, caller).await?;
+    /// `rate_limited`, `bad_credentials`, `mfa_required`, `password_weak`, `not_found` (no account), `unavailable`, `internal`.
+    pub async fn change_password(&self, access: &Access, old: &str, new: &str) -> Result<(), Refusal> {
+        let (account, caller) = (self.account_to_change(access, old).await?, &access.caller);
         passwords::check(new, &account.username)?;
         let hash = self.0.passwords.hash(new).await?;
         let now = Time::now();
@@ -156,7 +157,7 @@ impl Auth {
     ///
     /// # Errors
     /// `not_found`, `internal`.
-    pub async fn profile(&self, access: &super::Access) -> Result<Profile, Refusal> {
+    pub async fn profile(&self, access: &Access) -> Result<Profile, Refusal> {
         let user = access.caller.user.clone();
         let store = &self.0.store;
         let age_level = store.age_level(user.id).await?.ok_or(Refusal::NotFound)?;

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{Access, Auth};
 use crate::domain::{LoginChange, Refusal, Role, Time, UserId};
+use crate::limit::Rule;
 use crate::store::Belongings;
 
 /// Messages that are deleted in one go.
@@ -74,6 +75,10 @@ pub struct Kept {
     pub evidence: u64,
     /// When the last of it is deleted; `null`: there is none.
     pub evidence_until: Option<Time>,
+    /// Logins that have ended, of which the hashes of device and address are kept: a ban that is still to come binds those.
+    pub ended_logins: u64,
+    /// When the last of them is deleted; `null`: there is none.
+    pub ended_logins_until: Option<Time>,
 }
 
 /// A receipt that can be verified.
@@ -93,12 +98,18 @@ impl Auth {
     /// Deletes somebody and all that is theirs.
     ///
     /// # Errors
-    /// `rate_limited`, `bad_credentials` (an account shows its password or a code once more), `internal`; what has begun goes on then.
+    /// `rate_limited`, `bad_credentials` (an account shows its password or a code once more), `mfa_required` (the password alone, by a
+    /// login that has shown no second factor), `internal`; what has begun goes on then.
     pub async fn erase(&self, access: &Access, again: Again) -> Result<SignedReceipt, Refusal> {
         let caller = &access.caller;
+        self.0.limits.check_user(Rule::Everything, caller.user.id, caller.address)?;
         if let Some(account) = self.0.store.account(caller.user.id).await? {
             match (again.password, again.code) {
-                (Some(password), _) => self.check_password(&account, &password, caller).await?,
+                (Some(password), None) => drop(self.account_to_change(access, &password).await?),
+                (Some(password), Some(code)) => {
+                    self.check_password(&account, &password, caller).await?;
+                    self.take_code(&account, &code, caller.address).await?;
+                }
                 (None, Some(code)) => self.take_code(&account, &code, caller.address).await?,
                 (None, None) => return Err(Refusal::BadCredentials),
             }
@@ -121,13 +132,16 @@ impl Auth {
     pub(super) async fn finish_erasures(&self, now: Time) -> Result<(), Refusal> {
         let lost = Time::from_ms(now.as_ms() - LOST_MS);
         for user in self.0.store.unfinished_erasures(lost, UNFINISHED).await? {
-            self.erase_all(user).await?;
+            if let Err(refusal) = self.erase_all(user).await {
+                tracing::error!(%user, ?refusal, "a deletion came to no end; it is taken up again");
+            }
         }
         Ok(())
     }
 
     async fn erase_all(&self, user: UserId) -> Result<Receipt, Refusal> {
         let store = &self.0.store;
+        let early_keys = store.count_stream_keys_of(user).await?;
         for family in store.begin_erasure(user, Time::now()).await? {
             self.changed(LoginChange::Revoked(family));
         }
@@ -135,10 +149,13 @@ impl Auth {
         self.changed(LoginChange::Reached(user));
         let (rooms_passed_on, rooms_archived) = self.pass_rooms_on(user).await?;
         let messages = self.erase_messages(user).await?;
+        store.take_marks_back(user).await?;
         let files = store.count_files_of(user).await?;
         store.doom_attachments_of(user).await?;
         let Belongings { logins, passkeys, blocks, stream_keys, memberships, account } =
             store.erase_belongings(user).await?;
+        // What was on its way to the disk when the logins ended.
+        let messages = messages + self.erase_messages(user).await?;
         let (evidence, evidence_until) = store.evidence_about(user).await?;
         let deleted_at = Time::now();
         store.end_erasure(user, deleted_at).await?;
@@ -150,12 +167,13 @@ impl Auth {
             sessions: logins,
             passkeys,
             blocks,
-            stream_keys,
+            stream_keys: early_keys + stream_keys,
             memberships,
             rooms_passed_on,
             rooms_archived,
         };
-        let kept = Kept { evidence, evidence_until };
+        let (ended_logins, ended_logins_until) = store.ended_logins_of(user).await?;
+        let kept = Kept { evidence, evidence_until, ended_logins, ended_logins_until };
         Ok(Receipt { receipt_id: Uuid::now_v7(), user_id: user, deleted_at, deleted, kept })
     }
 

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use super::{Access, Auth, Profile};
 use crate::domain::Refusal;
+use crate::limit::Rule;
 
 /// Messages or rooms that are read in one go.
 const PAGE: u32 = 200;
@@ -15,8 +16,9 @@ impl Auth {
     /// The pieces of a JSON document of all that is somebody's. It ends early, and is then no JSON, when the database fails.
     ///
     /// # Errors
-    /// `not_found`, `internal`.
+    /// `rate_limited`, `not_found`, `internal`.
     pub async fn export(&self, access: &Access) -> Result<mpsc::Receiver<String>, Refusal> {
+        self.0.limits.check_user(Rule::Everything, access.caller.user.id, access.caller.address)?;
         let profile = self.profile(access).await?;
         let (pieces, receiver) = mpsc::channel(WAITING);
         let (auth, access) = (self.clone(), access.clone());

@@ -28,7 +28,9 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::domain::{
-    Caller, FamilyId, LoginChange, Refusal, SiteRole, Time, User, UserId, account::Proof, user::Nickname,
+    Caller, FamilyId, LoginChange, Refusal, SiteRole, Time, User, UserId,
+    account::Proof,
+    user::{Nickname, Username},
 };
 use crate::limit::{Limits, Rule};
 use crate::store::{Idle, Login, Redeemed, Reuse, Store};
@@ -206,7 +208,7 @@ impl Auth {
     ///
     /// # Errors
     /// `rate_limited`, `underage` (nothing is stored then), `bad_request` (`nickname`, `birthYear`), `banned`, `proof_required`,
-    /// `too_many` (identities of this device), `internal`.
+    /// `username_taken` (the name of an account), `too_many` (identities of this device), `internal`.
     pub async fn enter_anonymous(&self, entry: Entry, from: Whence<'_>) -> Result<Entered, Refusal> {
         self.0.limits.check_address(Rule::Register, from.address)?;
         let now = Time::now();
@@ -214,6 +216,11 @@ impl Auth {
         let nickname = Nickname::parse(&entry.nickname)?;
         self.refuse_banned(from, now).await?;
         self.admit(from.address, entry.proof.as_ref()).await?;
+        if let Ok(name) = Username::parse(nickname.as_str())
+            && self.0.store.account_of_name(&name.key()).await?.is_some()
+        {
+            return Err(Refusal::UsernameTaken);
+        }
         if let Some(device) = from.device.filter(|device| is_secret(device)) {
             let limit = self.0.identities_per_device;
             if self.0.store.identities_of_device(&hash_of(device), now).await? >= limit {
@@ -330,13 +337,13 @@ impl Auth {
     pub async fn sweep(&self) -> Result<u64, Refusal> {
         let now = Time::now();
         let forgotten = self.0.store.forget_addresses(now).await? + self.0.store.sweep_proofs(now).await?;
-        self.finish_erasures(now).await?;
         let swept = self.0.store.sweep_families(now).await?;
         let ended = swept.len() as u64;
         for family in swept {
             // A stream outlives its access token: it ends with the login.
             self.changed(LoginChange::Revoked(family));
         }
+        self.finish_erasures(now).await?;
         Ok(ended + forgotten)
     }
 

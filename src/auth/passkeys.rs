@@ -68,11 +68,11 @@ impl Auth {
         Ok(Ceremony { challenge_id, options })
     }
 
-    /// Keeps the passkey that a browser made. This login has shown a second factor by it.
+    /// Keeps the passkey that a browser made. This login has shown a second factor by it; with the first one, the others end.
     ///
     /// # Errors
     /// `rate_limited`, `token_invalid` (the challenge), `bad_credentials`, `bad_request` (`name`, `credential`), `conflict` (it is known),
-    /// `internal`.
+    /// `not_found` (no account), `internal`.
     pub async fn add_passkey(
         &self,
         caller: &Caller,
@@ -95,6 +95,10 @@ impl Auth {
         }
         let passkey =
             webauthn(site)?.finish_passkey_registration(&credential, &asked).map_err(|_| Refusal::BadCredentials)?;
+        let is_first = match self.0.store.account(user).await? {
+            Some(account) => self.methods(&account).await?.is_empty(),
+            None => return Err(Refusal::NotFound),
+        };
         let now = Time::now();
         let record = PasskeyRecord {
             id: PasskeyId::new(),
@@ -109,6 +113,9 @@ impl Auth {
             return Err(Refusal::Taken("This passkey is known already."));
         }
         self.0.store.pass_second_factor(caller.family, now).await?;
+        if is_first {
+            self.end_logins(user, Some(caller.family), now).await?;
+        }
         Ok(record)
     }
 

@@ -15,10 +15,10 @@ use serde::Deserialize;
 
 use super::{Auth, hash_of, keys::hex};
 use crate::domain::{
-    Refusal, Time,
+    Refusal, Time, UserId,
     account::{Proof, ProofChallenge},
 };
-use crate::limit::Rule;
+use crate::limit::{Rule, network};
 
 /// How long a riddle is good. A slow telephone needs some seconds; whoever fills a form, minutes.
 const LIFE: Duration = Duration::from_secs(10 * 60);
@@ -42,7 +42,7 @@ pub enum AskProof {
     Always,
 }
 
-/// Addresses from which somebody guessed.
+/// Addresses from which somebody guessed, of IPv6 the /64: that much everybody gets from their provider.
 #[derive(Default)]
 pub(super) struct Suspects(Mutex<HashMap<IpAddr, Instant>>);
 
@@ -54,13 +54,13 @@ impl Suspects {
             suspects.retain(|_, until| *until > now);
         }
         if suspects.len() < MOST_SUSPECTS {
-            suspects.insert(address.to_canonical(), now + SUSPECTED);
+            suspects.insert(network(address), now + SUSPECTED);
         }
     }
 
     fn contain(&self, address: IpAddr) -> bool {
         let suspects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        suspects.get(&address.to_canonical()).is_some_and(|until| *until > Instant::now())
+        suspects.get(&network(address)).is_some_and(|until| *until > Instant::now())
     }
 }
 
@@ -101,6 +101,19 @@ impl Auth {
     pub(super) async fn admit_login(&self, address: IpAddr, proof: Option<&Proof>) -> Result<(), Refusal> {
         let asked = self.0.ask_proof != AskProof::Never && self.0.suspects.contain(address);
         if asked { self.take_proof(proof).await } else { Ok(()) }
+    }
+
+    /// Counts a login by its name, wherever it comes from: beyond the rate a proof is asked for. Nobody is locked out by what others try.
+    ///
+    /// # Errors
+    /// As [`Auth::admit`]; `rate_limited`, where no proof is ever asked for.
+    pub(super) async fn admit_name(&self, name: UserId, address: IpAddr, proof: Option<&Proof>) -> Result<(), Refusal> {
+        match self.0.limits.check_person(Rule::Login, name, address) {
+            Err(refusal) if self.0.ask_proof == AskProof::Never => Err(refusal),
+            // A proof is good once: whoever is under suspicion has shown theirs already.
+            Err(_) if !self.0.suspects.contain(address) => self.take_proof(proof).await,
+            _ => Ok(()),
+        }
     }
 
     /// Somebody at that address gave a wrong password, or brought a token that was used.
@@ -153,6 +166,9 @@ mod tests {
         let (one, other) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
         suspects.add(one);
         assert!(suspects.contain(one) && !suspects.contain(other));
+        suspects.add("2001:db8::1".parse().unwrap());
+        let (near, far) = ("2001:db8::ffff:2".parse().unwrap(), "2001:db8:0:1::1".parse().unwrap());
+        assert!(suspects.contain(near) && !suspects.contain(far), "one customer has a whole network");
         suspects.0.lock().unwrap().insert(one, Instant::now());
         assert!(!suspects.contain(one));
     }

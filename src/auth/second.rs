@@ -85,13 +85,19 @@ impl Auth {
         Ok(TotpSecret { secret, url })
     }
 
-    /// Puts the codes in force, of which one is shown. The recovery codes: nobody sees them again.
+    /// Puts the codes in force, of which one is shown. The recovery codes: nobody sees them again. Other logins, which have shown no second
+    /// factor, end.
     ///
     /// # Errors
-    /// `rate_limited`, `bad_credentials`, `not_found` (no account, or no secret was asked for), `conflict`, `internal`.
-    pub async fn begin_totp(&self, caller: &Caller, code: &str) -> Result<Vec<String>, Refusal> {
+    /// `rate_limited`, `bad_credentials`, `mfa_required`, `not_found` (no account, or no secret was asked for), `conflict`, `internal`.
+    pub async fn begin_totp(&self, access: &Access, code: &str) -> Result<Vec<String>, Refusal> {
+        let caller = &access.caller;
         let account = self.0.store.account(caller.user.id).await?.ok_or(Refusal::NotFound)?;
         self.0.limits.check_user(Rule::Login, account.user, caller.address)?;
+        let is_first = self.methods(&account).await?.is_empty();
+        if !access.second_factor && !is_first {
+            return Err(Refusal::MfaRequired { ticket: None });
+        }
         let step = self.step_of(&account, code)?.ok_or(Refusal::BadCredentials)?;
         let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
         let hashes: Vec<_> = codes.iter().map(|code| hash_of(code)).collect();
@@ -100,6 +106,9 @@ impl Auth {
             return Err(Refusal::Taken("Codes are in force already."));
         }
         self.0.store.pass_second_factor(caller.family, now).await?;
+        if is_first {
+            self.end_logins(account.user, Some(caller.family), now).await?;
+        }
         Ok(codes)
     }
 
@@ -141,6 +150,7 @@ impl Auth {
         self.0.limits.check_user(Rule::Login, account.user, from)?;
         let code: String = code.chars().filter(|letter| letter.is_ascii_alphanumeric()).take(64).collect();
         let good = if code.len() == 6 {
+            self.0.limits.check_person(Rule::Code, account.user, from)?;
             match self.step_of(account, &code)? {
                 Some(step) if account.totp_since.is_some() => self.0.store.use_totp(account.user, step).await?,
                 _ => false,

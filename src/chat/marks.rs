@@ -12,7 +12,7 @@ impl Chat {
     /// Reacts to a message, or takes that back.
     ///
     /// # Errors
-    /// `forbidden`, `muted`, `rate_limited`, `bad_request` (`emoji`), `not_found` (no such message, or deleted), `too_many`,
+    /// `forbidden`, `muted`, `rate_limited`, `bad_request` (`emoji`), `not_found` (no such message, deleted, or a block), `too_many`,
     /// `internal`.
     pub async fn react(
         &self,
@@ -24,6 +24,8 @@ impl Chat {
     ) -> Result<Done, Refusal> {
         seat.permit(Action::React)?;
         self.0.limits.check(Rule::Request, &seat.session.caller)?;
+        self.0.limits.check_here(Rule::Mark, seat)?;
+        self.check_pair(seat).await?;
         let emoji = emoji::checked(emoji)?;
         done(self.0.store.react(seat.room, message, seat.user().id, emoji, on, Some(origin(seat, request))).await)
     }
@@ -42,6 +44,8 @@ impl Chat {
     ) -> Result<Done, Refusal> {
         seat.permit(Action::Vote)?;
         self.0.limits.check(Rule::Request, &seat.session.caller)?;
+        self.0.limits.check_here(Rule::Mark, seat)?;
+        self.check_pair(seat).await?;
         done(self.0.store.vote(seat.room, message, seat.user().id, options, Some(origin(seat, request))).await)
     }
 

@@ -9,6 +9,7 @@ mod finding;
 mod hashtags;
 mod history;
 mod marks;
+mod retention;
 mod text;
 mod typing;
 mod unread;
@@ -87,7 +88,7 @@ pub enum Done {
 impl From<Committed> for Done {
     fn from(committed: Committed) -> Self {
         match committed {
-            Committed::Fresh(_) => Self::Now,
+            Committed::Fresh(..) => Self::Now,
             Committed::Already(_) => Self::Already,
         }
     }
@@ -106,13 +107,14 @@ impl Chat {
     /// `content…`, `replyTo`, `forward`, `expiresInS`), `message_empty`, `message_too_long`, `thread_locked`, `conflict`, `internal`.
     pub async fn send(&self, seat: &Seat, draft: Draft, request: Option<String>) -> Result<Sent, Refusal> {
         self.permit(seat, Action::SendMessage)?;
-        self.0.limits.check_slow(seat)?;
         let mut new = drafted(seat, draft.clone())?;
         if seat.kind.is_direct() {
             let is_plain = new.forward.is_none() && new.files.is_empty() && new.content.kind == ContentType::Text;
             self.permit_direct(seat, &new.client_id, is_plain).await?;
         }
-        if (new.forward.is_some() || !new.files.is_empty())
+        // What was sent before takes no turn of slow mode.
+        let is_slowed = seat.rules.slow_mode_s > 0 && !seat.is_exempt();
+        if (is_slowed || new.forward.is_some() || !new.files.is_empty())
             && let Some(message) = self.0.store.sent_before(&new).await?
         {
             return Ok(Sent::Again(Box::new(message)));
@@ -126,10 +128,13 @@ impl Chat {
             let thread_id = new.content.thread_id;
             new.content = Content { thread_id, ..self.said_again(seat, forward).await? };
         }
-        let (expires, fresh) = (new.expires_in_s.is_some(), Box::new(new.message()));
+        self.0.limits.check_slow(seat)?;
+        let (expires, mut fresh) = (new.expires_in_s.is_some(), Box::new(new.message()));
         let sent = match self.0.store.send_message(new, Some(origin(seat, request))).await? {
             Committed::Already(Some(message)) => Sent::Again(message),
-            Committed::Fresh(_) | Committed::Already(None) => {
+            Committed::Already(None) => Sent::Fresh(fresh),
+            Committed::Fresh(_, taken) => {
+                fresh.content.attachments = taken;
                 if seat.kind.is_direct() {
                     self.tell_direct(seat, &fresh).await;
                 }
@@ -146,7 +151,7 @@ impl Chat {
     async fn said_again(&self, seat: &Seat, forward: Forward) -> Result<Content, Refusal> {
         let gone = || Refusal::bad_request("forward", "There is no such message, or it is not for you.");
         let caller = &seat.session.caller;
-        let record = self.reader(caller, forward.room_id).await.map_err(|refusal| match refusal {
+        self.reader(caller, forward.room_id).await.map_err(|refusal| match refusal {
             Refusal::Internal(_) => refusal,
             _ => gone(),
         })?;
@@ -162,15 +167,19 @@ impl Chat {
             ));
         }
         let text = text::checked(&said.content.text, seat.kind)?;
-        let is_known = record.room.visibility == Visibility::Public || forward.room_id == seat.room;
-        let first = ForwardedFrom {
+        // What was forwarded before still comes from who said it first.
+        let mut from = said.content.forwarded_from.unwrap_or(ForwardedFrom {
             sender: said.sender,
             created_at: said.created_at,
-            room_id: is_known.then_some(forward.room_id),
-            message_id: is_known.then_some(forward.message_id),
-        };
-        // What was forwarded before still comes from who said it first.
-        let forwarded_from = Some(said.content.forwarded_from.unwrap_or(first));
+            room_id: Some(forward.room_id),
+            message_id: Some(forward.message_id),
+        });
+        if let Some(room) = from.room_id
+            && !self.may_be_named(room, seat).await?
+        {
+            (from.room_id, from.message_id) = (None, None);
+        }
+        let forwarded_from = Some(from);
         Ok(Content {
             kind: said.content.kind,
             hashtags: hashtags::of(&text),
@@ -180,11 +189,21 @@ impl Chat {
         })
     }
 
+    /// Whether those who read here may know of a room: it is this one, or open to all now.
+    async fn may_be_named(&self, room: RoomId, seat: &Seat) -> Result<bool, Refusal> {
+        if room == seat.room {
+            return Ok(true);
+        }
+        let record = self.0.store.room(room).await?;
+        Ok(record.is_some_and(|record| record.room.visibility == Visibility::Public))
+    }
+
     /// Gives a message of one's own another text. [`Sent::Again`]: it says that already.
     ///
     /// # Errors
-    /// `forbidden`, `muted`, `room_archived`, `rate_limited`, `bad_request` (`content…`, `messageId`: it was forwarded),
-    /// `message_empty`, `message_too_long`, `not_found` (no such message, deleted, or somebody else's), `internal`.
+    /// `forbidden` (also who may not write here now), `muted`, `room_archived`, `trust_too_low`, `rate_limited`, `bad_request`
+    /// (`content…`, `messageId`: it was forwarded), `message_empty`, `message_too_long`, `thread_locked`, `not_found` (no such
+    /// message, deleted, or somebody else's), `internal`.
     pub async fn edit(
         &self,
         seat: &Seat,
@@ -192,16 +211,31 @@ impl Chat {
         new: NewContent,
         request: Option<String>,
     ) -> Result<Option<Message>, Refusal> {
+        seat.permit(Action::SendMessage)?;
         self.permit(seat, Action::EditOwnMessage)?;
+        self.check_pair(seat).await?;
+        self.check_thread(seat, message).await?;
         // What has a poll or files may do without words; the store knows whether this one has.
         let is_blank = new.text.trim().is_empty();
         let text = if is_blank { String::new() } else { text::checked(&new.text, seat.kind)? };
         let mentions = content::called(new.mentions, seat)?;
         let edit = EditOf { message, by: seat.user().id, hashtags: hashtags::of(&text), text, mentions };
         match self.0.store.edit_message(seat.room, edit, Some(origin(seat, request))).await? {
-            Committed::Fresh(_) => Ok(None),
+            Committed::Fresh(..) => Ok(None),
             Committed::Already(message) => Ok(message.map(|it| *it)),
         }
+    }
+
+    /// Refuses (`thread_locked`) to change what stands in a thread where nobody writes any more.
+    async fn check_thread(&self, seat: &Seat, message: MessageId) -> Result<(), Refusal> {
+        if seat.permit(Action::LockThread).is_ok() {
+            return Ok(());
+        }
+        let said = self.0.store.message(seat.room, message).await?;
+        let Some(root) = said.and_then(|said| said.content.thread_id) else { return Ok(()) };
+        let root = self.0.store.message(seat.room, root).await?;
+        let is_locked = root.and_then(|root| root.thread).is_some_and(|thread| thread.locked);
+        if is_locked { Err(Refusal::ThreadLocked) } else { Ok(()) }
     }
 
     /// Takes a message back or, as a moderator, away.
@@ -229,7 +263,7 @@ impl Chat {
         for message in messages {
             let origin = Some(origin(seat, None));
             match self.0.store.delete_message(seat.room, message, seat.user().id, true, origin).await {
-                Ok(Committed::Fresh(_)) => gone.push(message),
+                Ok(Committed::Fresh(..)) => gone.push(message),
                 Ok(Committed::Already(_)) | Err(Refusal::NotFound) => {}
                 Err(refusal) => return Err(refusal),
             }
@@ -248,6 +282,9 @@ impl Chat {
         if !can(Standing { room: role, ..caller.standing() }, Action::ReadHistory) {
             let hidden = record.room.visibility == Visibility::Private;
             return Err(if hidden { Refusal::NotFound } else { Refusal::NotInRoom });
+        }
+        if self.0.store.is_too_young(&record.room, &caller.user).await? {
+            return Err(Refusal::AgeUnverified);
         }
         Ok(record)
     }

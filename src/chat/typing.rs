@@ -45,11 +45,12 @@ impl Typists {
 }
 
 impl Reading {
-    /// Shows the room that somebody types, or stopped. Nobody is told where too many are to care, and of nobody who is invisible.
+    /// Shows the room that somebody types, or stopped. Nobody is told where too many are to care, and of nobody who is invisible;
+    /// where people know each other, nobody between whom and them there is a block.
     ///
     /// # Errors
-    /// `forbidden`, `rate_limited`.
-    pub fn typing(&self, seat: &Seat, typing: bool) -> Result<(), Refusal> {
+    /// `forbidden`, `rate_limited`, `internal`.
+    pub async fn typing(&self, seat: &Seat, typing: bool) -> Result<(), Refusal> {
         seat.permit(Action::Type)?;
         self.0.limits.check(Rule::Typing, &seat.session.caller)?;
         let user = seat.user();
@@ -58,10 +59,20 @@ impl Reading {
         if is_shown && self.0.typists.is_news(seat.room, user.id, typing, Instant::now()) {
             let fact = Fact::Typing { user: user.id, nickname: user.nickname.clone(), typing };
             let origin = Some(Origin { session: seat.session.id, request: None });
-            self.0.bus.publish(&Event { origin, ..Event::ephemeral(seat.room, fact) });
+            let unseen_by = if is_among_acquaintances(seat.kind) {
+                self.0.store.blocked_in(seat.room, user.id).await?
+            } else {
+                Vec::new()
+            };
+            self.0.bus.publish(&Event { origin, unseen_by, ..Event::ephemeral(seat.room, fact) });
         }
         Ok(())
     }
+}
+
+/// Whether people are in such a room to meet those who are members of it, and not whoever comes.
+fn is_among_acquaintances(kind: RoomKind) -> bool {
+    matches!(kind, RoomKind::Dm | RoomKind::GroupDm | RoomKind::Group)
 }
 
 #[cfg(test)]

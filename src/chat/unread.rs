@@ -188,8 +188,18 @@ impl Reading {
     async fn tell_receipts(&self, room: RoomId, of: &HashSet<UserId>) -> Result<(), Refusal> {
         let mut receipts = self.public_receipts(room).await?;
         receipts.retain(|receipt| of.contains(&receipt.user_id));
-        if !receipts.is_empty() {
-            self.0.bus.publish(&Event::ephemeral(room, Fact::Receipts(receipts)));
+        // Whose receipts not everybody is to see come on their own, so that a session is asked of one list and no more.
+        let mut to_all = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            let unseen_by = self.0.store.blocked_in(room, receipt.user_id).await?;
+            if unseen_by.is_empty() {
+                to_all.push(receipt);
+            } else {
+                self.0.bus.publish(&Event { unseen_by, ..Event::ephemeral(room, Fact::Receipts(vec![receipt])) });
+            }
+        }
+        if !to_all.is_empty() {
+            self.0.bus.publish(&Event::ephemeral(room, Fact::Receipts(to_all)));
         }
         Ok(())
     }

@@ -27,6 +27,10 @@ pub struct Event {
     pub position: Option<Position>,
     /// Whose request caused it.
     pub origin: Option<Origin>,
+    /// Who of them is not told: they and whoever it tells of have a block between them. In order, and only in ephemeral events: what
+    /// has a place in the stream everybody knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen_by: Vec<UserId>,
     /// What.
     pub fact: Fact,
 }
@@ -287,17 +291,17 @@ pub enum Fact {
 impl Event {
     /// An ephemeral event for everybody in the room.
     pub fn ephemeral(room: RoomId, fact: Fact) -> Self {
-        Self { room, to: Audience::Everyone, position: None, origin: None, fact }
+        Self { room, to: Audience::Everyone, position: None, origin: None, unseen_by: Vec::new(), fact }
     }
 
     /// An ephemeral event for one session.
     pub fn to_session(room: RoomId, session: SessionId, fact: Fact) -> Self {
-        Self { room, to: Audience::Session(session), position: None, origin: None, fact }
+        Self { to: Audience::Session(session), ..Self::ephemeral(room, fact) }
     }
 
     /// An ephemeral event for all sessions of one person in the room.
     pub fn to_user(room: RoomId, user: UserId, fact: Fact) -> Self {
-        Self { room, to: Audience::User(user), position: None, origin: None, fact }
+        Self { to: Audience::User(user), ..Self::ephemeral(room, fact) }
     }
 
     /// Whether nobody is harmed when this event is lost, because the next one of its kind says it all again.

@@ -1,6 +1,6 @@
 //! What the owners of a room have settled for it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, schema::Type};
@@ -125,6 +125,18 @@ impl ContentLevel {
     /// Whether only those see it whose age is verified.
     pub const fn is_for_adults(self) -> bool {
         matches!(self, ContentLevel::Adult | ContentLevel::Extreme)
+    }
+}
+
+impl Retention {
+    /// How long that is. `None`: it has no end, or nothing is stored at all.
+    pub const fn span(self) -> Option<Duration> {
+        const DAY_S: u64 = 24 * 3600;
+        match self {
+            Retention::None | Retention::Forever => None,
+            Retention::Day => Some(Duration::from_secs(DAY_S)),
+            Retention::Days(days) => Some(Duration::from_secs(days as u64 * DAY_S)),
+        }
     }
 }
 

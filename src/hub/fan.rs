@@ -98,10 +98,8 @@ impl Fan {
             Phase::Joining { waiting, .. } | Phase::Behind { waiting, .. } => waiting,
             Phase::Live(_) => Vec::new(),
         };
-        let mut stays = true;
-        for event in waiting {
-            stays &= ear.tell(session, &mut Shared { event: &event, text: None }, &event);
-        }
+        // Who is put out hears nothing of what came after.
+        let stays = waiting.iter().all(|event| ear.tell(session, &mut Shared { event, text: None }, event));
         self.gap |= ear.is_behind();
         if !stays {
             self.remove(session);
@@ -191,10 +189,8 @@ impl Fan {
                     ear.phase = Phase::Live(*known);
                 }
             }
-            let mut stays = true;
-            for event in missed.iter().chain(&waiting) {
-                stays &= ear.tell(session, &mut Shared { event, text: None }, event);
-            }
+            let mut events = missed.iter().chain(&waiting);
+            let stays = events.all(|event| ear.tell(session, &mut Shared { event, text: None }, event));
             self.gap |= ear.is_behind();
             if !stays {
                 self.remove(session);
@@ -243,11 +239,8 @@ impl Ear {
                 // What was missing came by a longer way.
                 let later = std::mem::take(waiting);
                 self.phase = Phase::Live(*known);
-                let mut stays = self.hear(session, shared);
-                for event in later {
-                    stays &= self.tell(session, &mut Shared { event: &event, text: None }, &event);
-                }
-                return stays;
+                return self.hear(session, shared)
+                    && later.iter().all(|event| self.tell(session, &mut Shared { event, text: None }, event));
             }
             Phase::Behind { waiting, .. } if waiting.len() < JOINING_EVENTS => waiting.push(event.clone()),
             Phase::Behind { .. } => self.lane.cut(CloseCode::TooSlow),
@@ -258,6 +251,9 @@ impl Ear {
     /// Queues an event unless the session knows it. `false`: the room is over for this session.
     fn hear(&mut self, session: SessionId, shared: &mut Shared<'_>) -> bool {
         let event = shared.event;
+        if event.unseen_by.binary_search(&self.user).is_ok() {
+            return true;
+        }
         let own = event.origin.as_ref().filter(|origin| origin.session == session);
         let Phase::Live(known) = &mut self.phase else { return true };
         if let Some(at) = event.position {

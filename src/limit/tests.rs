@@ -74,3 +74,16 @@ fn a_full_shard_forgets_who_is_at_rest_first() {
     assert_eq!(shard.len(), SHARD_KEYS / 2 - 1);
     assert!(shard.contains_key(&key(SHARD_KEYS as u32 - 1)), "the busiest is still known");
 }
+
+#[test]
+fn codes_are_counted_by_the_day() {
+    let limits = Limits::new(Config::default());
+    let (who, from) = (UserId::new(), "192.0.2.1".parse().unwrap());
+    for _ in 0..CODES.burst {
+        limits.check_person(Rule::Code, who, from).unwrap();
+    }
+    let refused = limits.check_person(Rule::Code, who, "192.0.2.2".parse().unwrap());
+    let Err(Refusal::RateLimited { retry_after_ms, .. }) = refused else { panic!("{refused:?}") };
+    assert!(retry_after_ms > 40 * 60 * 1000, "{retry_after_ms}");
+    limits.check_person(Rule::Code, UserId::new(), from).unwrap();
+}

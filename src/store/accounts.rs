@@ -81,7 +81,9 @@ impl Store {
         const ACCOUNT: &str = "insert into accounts (user_id, username, name_key, password_hash, email, created_at, \
             password_at) values ($1, $2, $3, $4, $5, $6, $6) on conflict do nothing";
         let mut tx = self.write.begin().await?;
-        keep_person(&mut tx, new).await?;
+        if !keep_person(&mut tx, new).await? {
+            return Ok(false);
+        }
         let kept = execute!(
             &mut tx,
             sqlx::query(ACCOUNT)
@@ -170,7 +172,7 @@ impl Store {
         Ok(execute_now!(&self.write, sqlx::query(SQL).bind(user.as_uuid()).bind(as_step(step)))? > 0)
     }
 
-    /// Codes are asked for no more, and the recovery codes go with them.
+    /// Codes are asked for no more. The recovery codes go with the last second factor.
     ///
     /// # Errors
     /// When the database fails.
@@ -178,7 +180,7 @@ impl Store {
         const SQL: &str = "update accounts set totp_secret = null, totp_since = null, totp_step = 0 where user_id = $1";
         let mut tx = self.write.begin().await?;
         execute!(&mut tx, sqlx::query(SQL).bind(user.as_uuid()))?;
-        replace_codes(&mut tx, user, &[]).await?;
+        drop_loose_codes(&mut tx, user).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -242,17 +244,25 @@ impl Store {
     }
 }
 
-/// Keeps the new person, or gives the one that there is the account's name.
-async fn keep_person(tx: &mut Tx, new: &NewAccount<'_>) -> Result<(), sqlx::Error> {
-    const RENAME: &str = "update users set nickname = $2 where id = $1";
+/// Keeps the new person, or gives the one that there is the account's name. `false`: they had everything deleted meanwhile.
+async fn keep_person(tx: &mut Tx, new: &NewAccount<'_>) -> Result<bool, sqlx::Error> {
+    const RENAME: &str = "update users set nickname = $2 where id = $1 and erased_at is null";
     const PERSON: &str = "insert into users (id, nickname, site_role, created_at) values ($1, $2, $3, $4)";
     let (id, name) = (new.user.as_uuid(), new.username.as_str());
     if new.upgraded {
-        execute!(tx, sqlx::query(RENAME).bind(id).bind(name))?;
+        Ok(execute!(tx, sqlx::query(RENAME).bind(id).bind(name))? > 0)
     } else {
         let role = SiteRole::Member.as_str();
-        execute!(tx, sqlx::query(PERSON).bind(id).bind(name).bind(role).bind(new.at.as_ms()))?;
+        Ok(execute!(tx, sqlx::query(PERSON).bind(id).bind(name).bind(role).bind(new.at.as_ms()))? > 0)
     }
+}
+
+/// Deletes recovery codes that stand in for nothing: no second factor is left.
+pub(super) async fn drop_loose_codes(tx: &mut Tx, user: UserId) -> Result<(), sqlx::Error> {
+    const SQL: &str = "delete from recovery_codes where user_id = $1 \
+        and not exists (select 1 from passkeys where user_id = $1) \
+        and not exists (select 1 from accounts where user_id = $1 and totp_since is not null)";
+    execute!(tx, sqlx::query(SQL).bind(user.as_uuid()))?;
     Ok(())
 }
 

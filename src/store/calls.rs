@@ -95,13 +95,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn calls_of(&self, user: UserId, before: Option<CallId>, limit: u32) -> Result<Vec<CallRecord>, Error> {
-        // Ids are UUIDv7: their order is that of time.
+        // Ids are UUIDv7: their order is that of time. Of both kinds the latest are found by an index.
         const SQL: &str = "select calls.*, nickname from calls join users on users.id = initiator_id \
-            where calls.id < $2 and (initiator_id = $1 \
-            or exists (select 1 from call_people p where p.call_id = calls.id and p.user_id = $1) \
-            and not exists (select 1 from blocks b where b.user_id = $1 and b.blocked_id = initiator_id \
-            or b.user_id = initiator_id and b.blocked_id = $1)) \
-            order by calls.id desc limit $3";
+            where calls.id in (\
+            select id from (select id from calls where initiator_id = $1 and id < $2 order by id desc limit $3) made \
+            union select id from (select c.id from call_people p join calls c on c.id = p.call_id \
+            where p.user_id = $1 and p.call_id < $2 and not exists (select 1 from blocks b \
+            where b.user_id = $1 and b.blocked_id = c.initiator_id or b.user_id = c.initiator_id and b.blocked_id = $1) \
+            order by p.call_id desc limit $3) rung) order by calls.id desc limit $3";
         let before = before.map_or(Uuid::max(), CallId::as_uuid);
         let rows: Vec<CallRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
             .bind(user.as_uuid()).bind(before).bind(i64::from(limit)).fetch_all(db))?;
@@ -118,8 +119,9 @@ impl Store {
     /// When the database fails.
     pub async fn open_calls_of(&self, user: UserId) -> Result<Vec<CallRecord>, Error> {
         const SQL: &str = "select calls.*, nickname from calls join users on users.id = initiator_id \
-            where ended_at is null and (initiator_id = $1 \
-            or exists (select 1 from call_people p where p.call_id = calls.id and p.user_id = $1)) order by calls.id";
+            where ended_at is null and calls.id in (\
+            select id from calls where initiator_id = $1 and ended_at is null \
+            union select call_id from call_people where user_id = $1) order by calls.id";
         let rows: Vec<CallRow> = on_pool!(&self.read, db => sqlx::query_as(SQL).bind(user.as_uuid()).fetch_all(db))?;
         let mut records = Vec::with_capacity(rows.len());
         for row in rows {

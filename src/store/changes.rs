@@ -205,13 +205,15 @@ async fn delete(
 ) -> Result<Applied, sqlx::Error> {
     const DELETE: &str =
         "update messages set deleted_at = $2, deleted_by = $3, reactions = null, pinned_at = null where id = $1";
-    const ERASE: &str = "update messages set text = '', extra = null, poll = null where id = $1";
     let sender = UserId::from_uuid(row.sender_id);
     let is_own = sender == by && !row.is_system();
     if !anybodys && !is_own {
         return Applied::refused(Refusal::NotFound);
     }
     if row.deleted_at.is_some() {
+        if erase {
+            forget(tx, MessageId::from_uuid(row.id)).await?;
+        }
         return Ok(Applied::Already(None));
     }
     let emptied = Message::from(row).emptied();
@@ -221,8 +223,7 @@ async fn delete(
         execute!(tx, sqlx::query(sql).bind(id.as_uuid()))?;
     }
     if erase {
-        execute!(tx, sqlx::query(ERASE).bind(id.as_uuid()))?;
-        execute!(tx, sqlx::query("delete from message_versions where message_id = $1").bind(id.as_uuid()))?;
+        forget(tx, id).await?;
     } else if sender != by {
         let entry = LogEntry::by(by, Deed::DeleteMessage).about(sender).because(format!("message {id}"));
         insert_entry(tx, &LogEntry { room: Some(room), ..entry }).await?;
@@ -241,6 +242,15 @@ async fn delete(
         shortened = shorten(tx, room, root).await?;
     }
     Ok(Applied::Happened(Fact::MessageDeleted { message: id, by }, shortened.map(Box::new)))
+}
+
+/// Keeps nothing of what a deleted message has said.
+async fn forget(tx: &mut Tx, id: MessageId) -> Result<(), sqlx::Error> {
+    const ERASE: &str = "update messages set text = '', extra = null, poll = null where id = $1";
+    const VERSIONS: &str = "delete from message_versions where message_id = $1";
+    execute!(tx, sqlx::query(ERASE).bind(id.as_uuid()))?;
+    execute!(tx, sqlx::query(VERSIONS).bind(id.as_uuid()))?;
+    Ok(())
 }
 
 /// A thread has one reply less.

@@ -14,8 +14,10 @@ impl Store {
     /// When the database fails.
     pub async fn replace_claim(&self, hash: &[u8], at: Time) -> Result<bool, Error> {
         // People without an account lose their login when they stay away: an administrator who did is none.
-        const LIVING: &str = "select 1 from users u join families f on f.user_id = u.id \
-            where u.site_role = $1 and f.revoked_at is null and f.expires_at > $2 limit 1";
+        // With one they log in again.
+        const LIVING: &str = "select 1 from users u where u.site_role = $1 and (\
+            exists (select 1 from accounts a where a.user_id = u.id) or exists (select 1 from families f \
+            where f.user_id = u.id and f.revoked_at is null and f.expires_at > $2)) limit 1";
         let mut tx = self.write.begin().await?;
         execute!(&mut tx, sqlx::query("delete from claims"))?;
         let administrator: Option<i32> = on_tx!(&mut tx, db => sqlx::query_scalar(LIVING)

@@ -5,12 +5,36 @@ use uuid::Uuid;
 
 use super::{
     Error, Store,
+    messages::MessageRow,
     pool::{execute, execute_now, on_pool, on_tx},
+    streams::empty_events,
+    writer::Written,
 };
-use crate::domain::{FamilyId, MessageId, Role, RoomId, Time, UserId, user::AgeLevel};
+use crate::domain::{FamilyId, Message, MessageId, Refusal, Role, RoomId, Time, UserId, user::AgeLevel};
 
 /// By what name somebody goes who had everything deleted.
 const NOBODY: &str = "deleted";
+
+/// Other rows that are somebody's and nobody else's. The other one of a pair keeps the conversation, with somebody without a name.
+const THEIRS: &[&str] = &[
+    "delete from reactions where user_id = $1",
+    "delete from poll_votes where user_id = $1",
+    "delete from presences where user_id = $1",
+    "delete from reads where user_id = $1",
+    "delete from mentions where user_id = $1",
+    "delete from join_requests where user_id = $1",
+    "delete from invites where created_by = $1",
+    "delete from mutes where user_id = $1",
+    "delete from refresh_tokens where family_id in (select id from families where user_id = $1)",
+    "update recording_files set nickname = 'deleted' where user_id = $1 and nickname is not null",
+    "update reports set reporter_nickname = 'deleted' where reporter_id = $1",
+    "update cases set nickname = 'deleted' where user_id = $1",
+    "update users set direct_from = 'nobody', message_count = 0 where id = $1",
+    "update direct_people set standing = 'left', invited_by = null where user_id = $1 \
+        and room_id in (select room_id from direct_rooms where user_a is null)",
+];
+/// Marks that are taken back between two looks.
+const MARKS: u32 = 100;
 
 /// What was somebody's besides their messages and files, counted as it went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,7 +80,7 @@ pub struct OwnRoom {
 }
 
 #[derive(FromRow)]
-struct MessageRow {
+struct OwnRow {
     id: Uuid,
     room_id: Uuid,
     text: String,
@@ -88,8 +112,56 @@ impl Store {
         )?;
         let ended: Vec<Uuid> = on_tx!(&mut tx, db => sqlx::query_scalar(LOGINS)
             .bind(user.as_uuid()).bind(at.as_ms()).fetch_all(db))?;
+        // Before anybody is told to end what came by them.
+        execute!(&mut tx, sqlx::query("delete from stream_keys where created_by = $1").bind(user.as_uuid()))?;
         tx.commit().await?;
         Ok(ended.into_iter().map(FamilyId::from_uuid).collect())
+    }
+
+    /// Takes back what somebody has reacted and voted, as events of the rooms: the counts are those of the others from then on. What
+    /// they chose in a poll that is closed stays counted, by nobody's name, once their belongings are deleted.
+    ///
+    /// # Errors
+    /// `internal`; what has been taken back stays so.
+    pub async fn take_marks_back(&self, user: UserId) -> Result<(), Refusal> {
+        let mut after = (Uuid::nil(), String::new());
+        loop {
+            let marks = self.reactions_of(user, &after).await?;
+            let Some((_, message, emoji)) = marks.last() else { break };
+            after = (*message, emoji.clone());
+            for (room, message, emoji) in marks {
+                let message = MessageId::from_uuid(message);
+                is_done(self.react(RoomId::from_uuid(room), message, user, emoji, false, None).await)?;
+            }
+        }
+        let mut after = Uuid::nil();
+        loop {
+            let marks = self.votes_of(user, after).await?;
+            let Some((_, message)) = marks.last() else { return Ok(()) };
+            after = *message;
+            for (room, message) in marks {
+                let message = MessageId::from_uuid(message);
+                is_done(self.vote(RoomId::from_uuid(room), message, user, Vec::new(), None).await)?;
+            }
+        }
+    }
+
+    async fn reactions_of(
+        &self,
+        user: UserId,
+        (message, emoji): &(Uuid, String),
+    ) -> Result<Vec<(Uuid, Uuid, String)>, Error> {
+        const SQL: &str = "select m.room_id, r.message_id, r.emoji from reactions r join messages m on m.id = r.message_id \
+            where r.user_id = $1 and (r.message_id, r.emoji) > ($2, $3) order by r.message_id, r.emoji limit $4";
+        Ok(on_pool!(&self.write, db => sqlx::query_as(SQL)
+            .bind(user.as_uuid()).bind(message).bind(emoji).bind(i64::from(MARKS)).fetch_all(db))?)
+    }
+
+    async fn votes_of(&self, user: UserId, after: Uuid) -> Result<Vec<(Uuid, Uuid)>, Error> {
+        const SQL: &str = "select distinct m.room_id, v.message_id from poll_votes v join messages m on m.id = v.message_id \
+            where v.user_id = $1 and v.message_id > $2 order by v.message_id limit $3";
+        Ok(on_pool!(&self.write, db => sqlx::query_as(SQL)
+            .bind(user.as_uuid()).bind(after).bind(i64::from(MARKS)).fetch_all(db))?)
     }
 
     /// Deletes what is somebody's and nobody else's.
@@ -97,23 +169,23 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn erase_belongings(&self, user: UserId) -> Result<Belongings, Error> {
+        // The hashes of devices and addresses stay until their usual end: whoever had everything deleted is no less bound by a ban.
+        const LOGINS: &str =
+            "update families set device_name = null, revoked_at = coalesce(revoked_at, $2) where user_id = $1";
         let mut tx = self.write.begin().await?;
         let mut gone = Belongings::default();
         let id = user.as_uuid();
         execute!(&mut tx, sqlx::query("delete from recovery_codes where user_id = $1").bind(id))?;
         gone.passkeys = execute!(&mut tx, sqlx::query("delete from passkeys where user_id = $1").bind(id))?;
         gone.account = execute!(&mut tx, sqlx::query("delete from accounts where user_id = $1").bind(id))? > 0;
-        gone.logins = execute!(&mut tx, sqlx::query("delete from families where user_id = $1").bind(id))?;
+        gone.logins = execute!(&mut tx, sqlx::query(LOGINS).bind(id).bind(Time::now().as_ms()))?;
         gone.blocks =
             execute!(&mut tx, sqlx::query("delete from blocks where user_id = $1 or blocked_id = $1").bind(id))?;
         gone.stream_keys = execute!(&mut tx, sqlx::query("delete from stream_keys where created_by = $1").bind(id))?;
-        execute!(&mut tx, sqlx::query("delete from reactions where user_id = $1").bind(id))?;
-        execute!(&mut tx, sqlx::query("delete from poll_votes where user_id = $1").bind(id))?;
+        for sql in THEIRS.iter().copied() {
+            execute!(&mut tx, sqlx::query(sql).bind(id))?;
+        }
         gone.memberships = execute!(&mut tx, sqlx::query("delete from members where user_id = $1").bind(id))?;
-        execute!(
-            &mut tx,
-            sqlx::query("update messages set sender_nickname = $2 where sender_id = $1").bind(id).bind(NOBODY)
-        )?;
         tx.commit().await?;
         Ok(gone)
     }
@@ -152,9 +224,9 @@ impl Store {
         const SQL: &str = "select id, room_id, text, created_at from messages \
             where sender_id = $1 and id > $2 and deleted_at is null order by id limit $3";
         let after = after.map_or(Uuid::nil(), MessageId::as_uuid);
-        let rows: Vec<MessageRow> = on_pool!(&self.write, db => sqlx::query_as(SQL)
+        let rows: Vec<OwnRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
             .bind(user.as_uuid()).bind(after).bind(i64::from(limit)).fetch_all(db))?;
-        let message = |row: MessageRow| OwnMessage {
+        let message = |row: OwnRow| OwnMessage {
             id: MessageId::from_uuid(row.id),
             room: RoomId::from_uuid(row.room_id),
             text: row.text,
@@ -163,15 +235,60 @@ impl Store {
         Ok(rows.into_iter().map(message).collect())
     }
 
-    /// Overwrites what is kept of somebody's deleted messages for those who judge them: the text itself. What a case rests on has a copy
+    /// Overwrites what is kept of somebody's deleted messages for those who judge them: all that they say and have said, and the name. What a case rests on has a copy
     /// of its own, with its own end.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn empty_messages(&self, user: UserId) -> Result<(), Error> {
-        const SQL: &str = "update messages set text = '', content_hash = $2 where sender_id = $1 and text <> ''";
-        execute_now!(&self.write, sqlx::query(SQL).bind(user.as_uuid()).bind(&[0_u8; 32][..]))?;
-        Ok(())
+        const VERSIONS: &str =
+            "delete from message_versions where message_id in (select id from messages where sender_id = $1)";
+        const SQL: &str = "update messages set text = '', extra = null, poll = null, content_hash = $2, \
+            sender_nickname = $3 where sender_id = $1";
+        let mut tx = self.write.begin().await?;
+        execute!(&mut tx, sqlx::query(VERSIONS).bind(user.as_uuid()))?;
+        execute!(&mut tx, sqlx::query(SQL).bind(user.as_uuid()).bind(&[0_u8; 32][..]).bind(NOBODY))?;
+        tx.commit().await?;
+        self.empty_events_of(user).await
+    }
+
+    /// Takes somebody's name out of the events that told their messages, which are deleted by now.
+    async fn empty_events_of(&self, user: UserId) -> Result<(), Error> {
+        const SQL: &str =
+            "select * from messages where sender_id = $1 and id > $2 and deleted_at is not null order by id limit $3";
+        let mut after = Uuid::nil();
+        loop {
+            let mut tx = self.write.begin().await?;
+            let rows: Vec<MessageRow> = on_tx!(&mut tx, db => sqlx::query_as(SQL)
+                .bind(user.as_uuid()).bind(after).bind(i64::from(MARKS)).fetch_all(db))?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.id;
+            for row in rows {
+                empty_events(&mut tx, &Message::from(row).emptied()).await?;
+            }
+            tx.commit().await?;
+        }
+    }
+
+    /// How many stream keys somebody has made.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_stream_keys_of(&self, user: UserId) -> Result<u64, Error> {
+        const SQL: &str = "select count(*) from stream_keys where created_by = $1";
+        let count: i64 = on_pool!(&self.read, db => sqlx::query_scalar(SQL).bind(user.as_uuid()).fetch_one(db))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// How many logins of somebody's have ended and are not forgotten, and when the last of them is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ended_logins_of(&self, user: UserId) -> Result<(u64, Option<Time>), Error> {
+        const SQL: &str = "select count(*), max(expires_at) from families where user_id = $1";
+        let (count, until): (i64, Option<i64>) =
+            on_pool!(&self.write, db => sqlx::query_as(SQL).bind(user.as_uuid()).fetch_one(db))?;
+        Ok((u64::try_from(count).unwrap_or(0), until.map(Time::from_ms)))
     }
 
     /// Somebody's rooms, behind one of them.
@@ -238,5 +355,13 @@ impl Store {
         let (count, until): (i64, Option<i64>) =
             on_pool!(&self.read, db => sqlx::query_as(SQL).bind(user.as_uuid()).fetch_one(db))?;
         Ok((u64::try_from(count).unwrap_or(0), until.map(Time::from_ms)))
+    }
+}
+
+/// A message that is gone meanwhile has no marks, and those of a poll that is closed are not changed.
+fn is_done(written: Written) -> Result<(), Refusal> {
+    match written {
+        Ok(_) | Err(Refusal::NotFound | Refusal::Taken(_)) => Ok(()),
+        Err(refusal) => Err(refusal),
     }
 }

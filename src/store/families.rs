@@ -139,7 +139,7 @@ impl Store {
     /// Begins a login with its first refresh token.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails, or the person is none any more: a token without a login is not kept.
     pub async fn create_family(
         &self,
         id: FamilyId,
@@ -155,7 +155,7 @@ impl Store {
             &mut tx,
             sqlx::query(
                 "insert into families (id, user_id, created_at, expires_at, device_hash, address_hash, address_at) \
-                 values ($1, $2, $3, $4, $5, $6, $7)"
+                 select $1, id, $3, $4, $5, $6, $7 from users where id = $2 and erased_at is null"
             )
             .bind(id.as_uuid())
             .bind(user.as_uuid())

@@ -106,7 +106,8 @@ impl Memory {
             metrics::counter!(MESSAGES).increment(1);
         }
         let event = stream.append(room, origin.cloned(), fact);
-        let first = event.position.map(Committed::Fresh);
+        // Nothing of such a room is kept, so no message takes files.
+        let first = event.position.map(|position| Committed::Fresh(position, Vec::new()));
         let more = and.map(|fact| stream.append(room, None, fact));
         for event in [Some(event), more].into_iter().flatten() {
             if let Some(place) = places.as_mut().and_then(Iterator::next) {

@@ -147,7 +147,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> String {
 
 #[derive(FromRow)]
 pub(super) struct MessageRow {
-    id: Uuid,
+    pub(super) id: Uuid,
     room_id: Uuid,
     pub(super) sender_id: Uuid,
     sender_nickname: String,
@@ -441,31 +441,6 @@ pub(super) async fn insert_messages(tx: &mut Tx, new: &[(NewMessage, i64)]) -> R
         });
         async move { query.build().execute(db).await.map(|_| ()) }
     })
-}
-
-/// Counts what people have written, which trust is computed from. What the server says in their name is none of theirs.
-pub(super) async fn count_messages(tx: &mut Tx, new: &[(NewMessage, i64)]) -> Result<(), sqlx::Error> {
-    let mut counts: BTreeMap<UserId, i64> = BTreeMap::new();
-    for (message, _) in new.iter().filter(|(message, _)| message.content.system.is_none()) {
-        *counts.entry(message.sender.id).or_default() += 1;
-    }
-    let mut alike: BTreeMap<i64, Vec<UserId>> = BTreeMap::new();
-    for (user, count) in counts {
-        alike.entry(count).or_default().push(user);
-    }
-    for (count, users) in alike {
-        on_tx!(tx, db => {
-            let mut query = QueryBuilder::new("update users set message_count = message_count + ");
-            query.push_bind(count).push(" where id in (");
-            let mut ids = query.separated(", ");
-            for user in &users {
-                ids.push_bind(user.as_uuid());
-            }
-            query.push(")");
-            async move { query.build().execute(db).await.map(|_| ()) }
-        })?;
-    }
-    Ok(())
 }
 
 /// One message of a room, to be changed in this transaction.

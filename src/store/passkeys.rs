@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::{
     Error, Store,
-    pool::{execute_now, on_pool},
+    accounts::drop_loose_codes,
+    pool::{execute, execute_now, on_pool},
 };
 use crate::domain::{PasskeyId, Time, UserId};
 
@@ -64,8 +65,11 @@ impl Store {
     pub async fn add_passkey(&self, new: &PasskeyRecord) -> Result<bool, Error> {
         const SQL: &str = "insert into passkeys (id, user_id, credential_id, name, credential, created_at) \
             values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
-        let added = execute_now!(
-            &self.write,
+        // A secret that was asked for before is none of somebody's who has shown this one.
+        const WANTED: &str = "update accounts set totp_secret = null where user_id = $1 and totp_since is null";
+        let mut tx = self.write.begin().await?;
+        let added = execute!(
+            &mut tx,
             sqlx::query(SQL)
                 .bind(new.id.as_uuid())
                 .bind(new.user.as_uuid())
@@ -74,6 +78,10 @@ impl Store {
                 .bind(&new.credential)
                 .bind(new.created_at.as_ms())
         )?;
+        if added > 0 {
+            execute!(&mut tx, sqlx::query(WANTED).bind(new.user.as_uuid()))?;
+        }
+        tx.commit().await?;
         Ok(added > 0)
     }
 
@@ -104,6 +112,10 @@ impl Store {
     /// When the database fails.
     pub async fn remove_passkey(&self, user: UserId, id: PasskeyId) -> Result<bool, Error> {
         const SQL: &str = "delete from passkeys where id = $1 and user_id = $2";
-        Ok(execute_now!(&self.write, sqlx::query(SQL).bind(id.as_uuid()).bind(user.as_uuid()))? > 0)
+        let mut tx = self.write.begin().await?;
+        let removed = execute!(&mut tx, sqlx::query(SQL).bind(id.as_uuid()).bind(user.as_uuid()))?;
+        drop_loose_codes(&mut tx, user).await?;
+        tx.commit().await?;
+        Ok(removed > 0)
     }
 }

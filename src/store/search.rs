@@ -103,14 +103,19 @@ impl Store {
             where search_words match $1 and search_words.rowid < $2 and s.created_at < $3 and s.created_at >= $4 \
             and m.deleted_at is null order by search_words.rowid desc limit $5";
         let Pool::Sqlite(pool) = &self.read else { return Ok(Vec::new()) };
-        let mut connection = pool.acquire().await?;
-        let started = Instant::now();
-        connection.lock_handle().await?.set_progress_handler(STEPS, move || started.elapsed() < PATIENCE);
-        let (before, after) = wanted.span();
-        let query = sqlx::query_as(SQL).bind(wanted.for_sqlite()).bind(below).bind(before).bind(after);
-        let rows = query.bind(i64::from(limit)).fetch_all(&mut *connection).await;
-        connection.lock_handle().await?.remove_progress_handler();
-        rows
+        let (pool, wanted, (before, after)) = (pool.clone(), wanted.for_sqlite(), wanted.span());
+        // A task of its own comes to its end though nobody waits for it: a connection that goes back with this handler would refuse
+        // whatever it is asked from then on.
+        let search = tokio::spawn(async move {
+            let mut connection = pool.acquire().await?;
+            let started = Instant::now();
+            connection.lock_handle().await?.set_progress_handler(STEPS, move || started.elapsed() < PATIENCE);
+            let query = sqlx::query_as(SQL).bind(wanted).bind(below).bind(before).bind(after);
+            let rows = query.bind(i64::from(limit)).fetch_all(&mut *connection).await;
+            connection.lock_handle().await?.remove_progress_handler();
+            rows
+        });
+        search.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
     async fn search_postgres(&self, wanted: &Sought, below: i64, limit: u32) -> Result<Vec<FoundRow>, sqlx::Error> {
@@ -132,10 +137,10 @@ impl Store {
     pub async fn searched_rooms(&self, user: UserId, limit: u32) -> Result<Vec<(RoomId, String)>, Error> {
         const SQL: &str = "select r.id, r.name from members m join rooms r on r.id = m.room_id \
             where m.user_id = $1 and r.kind <> 'match' \
-            and not exists (select 1 from removals x where x.room_id = m.room_id and x.user_id = m.user_id) \
-            order by m.joined_at desc, r.id desc limit $2";
+            and not exists (select 1 from removals x where x.room_id = m.room_id and x.user_id = m.user_id \
+            and (x.until is null or x.until > $3)) order by m.joined_at desc, r.id desc limit $2";
         let rows: Vec<(Uuid, String)> = super::pool::on_pool!(&self.read, db => sqlx::query_as(SQL)
-            .bind(user.as_uuid()).bind(i64::from(limit)).fetch_all(db))?;
+            .bind(user.as_uuid()).bind(i64::from(limit)).bind(Time::now().as_ms()).fetch_all(db))?;
         Ok(rows.into_iter().map(|(id, name)| (RoomId::from_uuid(id), name)).collect())
     }
 }

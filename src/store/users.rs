@@ -1,11 +1,13 @@
 //! Table `users`.
 
-use sqlx::FromRow;
+use std::collections::BTreeMap;
+
+use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
-    Error, Store,
-    pool::{execute_now, on_pool},
+    Error, NewMessage, Store,
+    pool::{Tx, execute_now, on_pool, on_tx},
 };
 use crate::domain::{SiteRole, Time, User, UserId, user::Nickname};
 
@@ -71,4 +73,46 @@ impl Store {
             .bind(id.as_uuid()).bind(role.as_str()).fetch_optional(db))?;
         Ok(row.is_some())
     }
+}
+
+/// Counts what people have written, which trust is computed from. What the server says in their name is none of theirs.
+pub(super) async fn count_messages(tx: &mut Tx, new: &[(NewMessage, i64)]) -> Result<(), sqlx::Error> {
+    let mut counts: BTreeMap<UserId, i64> = BTreeMap::new();
+    for (message, _) in new.iter().filter(|(message, _)| message.content.system.is_none()) {
+        *counts.entry(message.sender.id).or_default() += 1;
+    }
+    lock_users(tx, counts.keys()).await?;
+    let mut alike: BTreeMap<i64, Vec<UserId>> = BTreeMap::new();
+    for (user, count) in counts {
+        alike.entry(count).or_default().push(user);
+    }
+    for (count, users) in alike {
+        on_tx!(tx, db => {
+            let mut query = QueryBuilder::new("update users set message_count = message_count + ");
+            query.push_bind(count).push(" where id in (");
+            let mut ids = query.separated(", ");
+            for user in &users {
+                ids.push_bind(user.as_uuid());
+            }
+            query.push(")");
+            async move { query.build().execute(db).await.map(|_| ()) }
+        })?;
+    }
+    Ok(())
+}
+
+/// Locks the rows of people in the order of their ids, so that the writers of two nodes never wait for each other in a circle. SQLite has
+/// one writer. It is the lock of an update, which does not wait for the messages that others have stored for the same people.
+async fn lock_users(tx: &mut Tx, users: impl ExactSizeIterator<Item = &UserId>) -> Result<(), sqlx::Error> {
+    let Tx::Postgres(tx) = tx else { return Ok(()) };
+    if users.len() < 2 {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new("select id from users where id in (");
+    let mut ids = query.separated(", ");
+    for user in users {
+        ids.push_bind(user.as_uuid());
+    }
+    query.push(") order by id for no key update");
+    query.build().execute(&mut **tx).await.map(|_| ())
 }

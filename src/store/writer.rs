@@ -12,12 +12,14 @@ use super::{
     NewMessage, Store,
     changes::{Applied, admit, apply},
     house::HouseChange,
-    messages::{count_messages, insert_messages, known_messages},
+    messages::{insert_messages, known_messages},
     pool::{Pool, Tx},
     streams::{advance_stream, insert_events, is_stored, lock_stream},
+    users::count_messages,
 };
 use crate::domain::{
-    Audience, Event, Fact, Message, MessageId, Origin, Position, Refusal, Role, RoomId, UserId, message::Mentions,
+    Event, Fact, Message, MessageId, Origin, Position, Refusal, Role, RoomId, UserId, attachment::Attachment,
+    message::Mentions,
 };
 use crate::metrics::{COMMIT_ROWS, COMMIT_SECONDS, MESSAGES};
 
@@ -36,8 +38,8 @@ pub(super) const COMMITTED: usize = 4_096;
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Committed {
-    /// It is stored and has its place; everybody in the room is told.
-    Fresh(Position),
+    /// It is stored and has its place; everybody in the room is told. A new message has taken these files.
+    Fresh(Position, Vec<Attachment>),
     /// It was so already; nobody is told.
     Already(Option<Box<Message>>),
 }
@@ -377,12 +379,16 @@ async fn apply_all(tx: &mut Tx, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
         };
         *changed = true;
         // The answer is the place of what was asked for; what came of it follows.
-        answers.push(Ok(Committed::Fresh(Position { offset: last.offset + 1, ..*last })));
+        let taken = match &fact {
+            Fact::MessageSent(message) => message.content.attachments.clone(),
+            _ => Vec::new(),
+        };
+        answers.push(Ok(Committed::Fresh(Position { offset: last.offset + 1, ..*last }, taken)));
         let origins = [job.origin.clone(), None];
         for (fact, origin) in [Some(fact), and].into_iter().flatten().zip(origins) {
             last.offset += 1;
             let position = Some(*last);
-            events.push(Event { room: job.room, to: Audience::Everyone, position, origin, fact });
+            events.push(Event { position, origin, ..Event::ephemeral(job.room, fact) });
         }
     }
     insert_messages(tx, &sends.new).await?;

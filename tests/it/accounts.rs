@@ -121,7 +121,10 @@ async fn a_login_goes_on_by_a_code_that_works_once() {
     let anybody = server.anonymous();
     let ada = register(&server, "ada").await;
     ada.post("/auth/totp", json!({"password": "wrong wrong"})).await.refused(401, "bad_credentials");
+    let elsewhere = log_in(&anybody, "ada", PASSWORD).await.expect(StatusCode::OK);
+    let elsewhere = person(&server, "ada", &elsewhere).await;
     let (secret, recovery) = begin_totp(&ada).await;
+    elsewhere.get("/auth/me").await.refused(401, "token_invalid");
     assert_eq!(recovery.len(), 10);
     ada.post("/auth/totp", json!({"password": PASSWORD})).await.refused(409, "conflict");
     let asked = log_in(&anybody, "ada", PASSWORD).await.refused(403, "mfa_required");

@@ -33,9 +33,10 @@ async fn items(person: &Person, path: &str) -> Vec<Value> {
     person.get(path).await.expect(StatusCode::OK)["items"].as_array().unwrap().clone()
 }
 
-async fn written(socket: &mut Socket, room: &str, client_id: &str, text: &str) {
+async fn written(socket: &mut Socket, room: &str, client_id: &str, text: &str) -> String {
     let said = socket.say(room, client_id, text).await;
     assert_eq!(said["type"], "new_message", "{said}");
+    said["data"]["message"]["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -203,7 +204,7 @@ async fn a_block_ends_all_of_it_both_ways_and_tells_nothing() {
     let (ada, ben, room) = acquainted(&server).await;
     let (mut hers, _) = ada.connect_to(&room).await;
     let (mut his, _) = ben.connect_to(&room).await;
-    written(&mut hers, &room, "c-1", "hello").await;
+    let hello = written(&mut hers, &room, "c-1", "hello").await;
     let mut other_device = ben.connect().await;
     let block = format!("/users/{}/block", ada.id);
     ben.ask(Method::PUT, &block, None).await.expect(StatusCode::NO_CONTENT);
@@ -217,12 +218,19 @@ async fn a_block_ends_all_of_it_both_ways_and_tells_nothing() {
         socket.refused("start_call", json!({"roomId": room, "type": "voice"}), "not_found").await;
         let rest = json!({"clientId": "c-3", "content": {"text": "hello?"}});
         person.post(&format!("/rooms/{room}/messages"), rest).await.refused(404, "not_found");
+        let at = format!("/rooms/{room}/messages/{hello}");
+        let other_text = json!({"content": {"text": "hello??"}});
+        person.ask(Method::PATCH, &at, Some(other_text)).await.refused(404, "not_found");
+        person.ask(Method::PUT, &format!("{at}/reactions/%F0%9F%91%8D"), None).await.refused(404, "not_found");
+        person.ask(Method::PUT, &format!("{at}/votes"), Some(json!({"options": [0]}))).await.refused(404, "not_found");
         person.post("/dms", json!({"userId": other.id})).await.refused(404, "not_found");
         person.post("/dms/groups", json!({"userIds": [other.id]})).await.refused(404, "not_found");
         assert_eq!(items(person, "/dms").await.len(), 1, "what was written stays one's own");
     }
     ben.ask(Method::DELETE, &block, None).await.expect(StatusCode::NO_CONTENT);
     assert_eq!(other_device.next_of("block").await["data"]["blocked"], false);
+    let thumb = format!("/rooms/{room}/messages/{hello}/reactions/%F0%9F%91%8D");
+    ben.ask(Method::PUT, &thumb, None).await.expect(StatusCode::NO_CONTENT);
     hers.join(&room).await;
     written(&mut hers, &room, "c-2", "again").await;
 }

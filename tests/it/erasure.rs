@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use parlor::domain::{
-    FamilyId, Time, UserId,
+    FamilyId, PasskeyId, Time, UserId,
     user::{AgeLevel, Username},
 };
-use parlor::store::{NewAccount, Trace};
+use parlor::store::{NewAccount, PasskeyRecord, Trace};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::accounts::register;
 use crate::harness::{Person, Server};
-use crate::store::{Database, on_both_databases, person, room, send};
+use crate::store::{Database, edit, on_both_databases, person, room, send};
 use parlor::domain::Visibility;
 
 on_both_databases!(a_name_is_one_accounts_alone, codes_are_used_up, what_is_somebodys_goes, a_proof_is_spent_once,);
@@ -54,8 +54,14 @@ async fn whoever_goes_leaves_nothing_but_a_receipt() {
     let history = bea.get(&format!("/rooms/{room}/messages")).await.expect(StatusCode::OK).to_string();
     assert!(!history.contains("nobody is to find") && !history.contains("\"ada\""), "{history}");
     register(&server, "ada").await;
+    server
+        .anonymous()
+        .post("/auth/anonymous", json!({"nickname": "Ada", "birthYear": 1990, "adult": true}))
+        .await
+        .refused(409, "username_taken");
     let folder = server.stop().await;
     let rows = texts_in(&folder.path().join("data/parlor.db")).await;
+    assert!(!rows.iter().any(|text| text.contains("\"ada\"")), "{rows:?}");
     assert!(!rows.iter().any(|text| text.contains("nobody is to find")), "{rows:?}");
 }
 
@@ -147,7 +153,19 @@ async fn codes_are_used_up(database: Database) {
     assert!(store.use_recovery_code(ada, &[1], Time::now()).await.unwrap());
     assert!(!store.use_recovery_code(ada, &[1], Time::now()).await.unwrap());
     assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 1);
+    let passkey = PasskeyRecord {
+        id: PasskeyId::new(),
+        user: ada,
+        credential_id: vec![7],
+        name: "key".to_owned(),
+        credential: "{}".to_owned(),
+        created_at: Time::now(),
+        last_used_at: None,
+    };
+    assert!(store.add_passkey(&passkey).await.unwrap());
     store.end_totp(ada).await.unwrap();
+    assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 1, "a passkey may be lost as well");
+    assert!(store.remove_passkey(ada, passkey.id).await.unwrap());
     assert_eq!(store.recovery_codes_left(ada).await.unwrap(), 0);
     store.close().await;
 }
@@ -161,6 +179,10 @@ async fn what_is_somebodys_goes(database: Database) {
     let idle = Duration::from_secs(60);
     store.create_family(family, ada.id, b"hash", Trace::default(), Time::now(), idle).await.unwrap();
     store.block(bea.id, ada.id, Time::now()).await.unwrap();
+    let (early, _) = send(&store, place, &ada, "2", "said early").await;
+    store.edit_message(place, edit(early, ada.id, "said anew"), None).await.unwrap();
+    store.delete_message(place, early, ada.id, false, None).await.unwrap();
+    assert_eq!(store.versions(place, early).await.unwrap().unwrap().len(), 2);
     let messages = store.own_messages(ada.id, None, 10).await.unwrap();
     assert_eq!((messages.len(), store.own_rooms(ada.id, None, 10).await.unwrap().len()), (1, 1));
     let begun = Time::now();
@@ -170,7 +192,19 @@ async fn what_is_somebodys_goes(database: Database) {
     store.expire_message(place, messages[0].id, ada.id).await.unwrap();
     store.empty_messages(ada.id).await.unwrap();
     let gone = store.erase_belongings(ada.id).await.unwrap();
+    let left = store.versions(place, early).await.unwrap().unwrap();
+    assert_eq!(
+        left.iter().map(|version| version.text.as_str()).collect::<Vec<_>>(),
+        [""],
+        "deleted before, and gone now"
+    );
     assert_eq!((gone.logins, gone.blocks, gone.memberships, gone.account), (1, 1, 1, false));
+    let (logins, until) = store.ended_logins_of(ada.id).await.unwrap();
+    assert!(logins == 1 && until.is_some_and(|until| until > begun), "a ban to come binds the device");
+    let again = store.create_family(FamilyId::new(), ada.id, b"again", Trace::default(), Time::now(), idle).await;
+    assert!(again.is_err(), "nobody logs in who is gone");
+    let name = Username::parse("ada").unwrap();
+    assert!(!store.create_account(&account(ada.id, &name, true)).await.unwrap());
     store.end_erasure(ada.id, Time::now()).await.unwrap();
     assert_eq!(store.unfinished_erasures(later, 10).await.unwrap(), []);
     assert_eq!(store.user(ada.id).await.unwrap().unwrap().user.nickname, "deleted");

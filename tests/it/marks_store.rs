@@ -23,6 +23,7 @@ on_both_databases!(
     pages_go_both_ways_and_around,
     what_a_moderator_takes_away_is_logged,
     messages_are_counted_for_trust,
+    whoever_goes_takes_their_marks_back,
 );
 
 fn facts(events: &mut Receiver<Event>) -> Vec<Fact> {
@@ -30,7 +31,7 @@ fn facts(events: &mut Receiver<Event>) -> Vec<Fact> {
 }
 
 fn is_fresh(written: &Result<Committed, Refusal>) -> bool {
-    matches!(written, Ok(Committed::Fresh(_)))
+    matches!(written, Ok(Committed::Fresh(..)))
 }
 
 async fn a_reaction_counts_once_for_each_person(database: Database) {
@@ -131,7 +132,7 @@ async fn a_thread_counts_its_replies_and_can_be_locked(database: Database) {
     let (root, _) = send(&store, room, &ada, "c-1", "hello").await;
     send(&store, room, &ada, "c-2", "beside it").await;
     let reply = |client_id: &str| store.send_message(in_thread(room, &ada, client_id, root), None);
-    let Ok(Committed::Fresh(position)) = reply("c-3").await else { panic!("it is new") };
+    let Ok(Committed::Fresh(position, _)) = reply("c-3").await else { panic!("it is new") };
     assert_eq!(position.offset, 3, "the place of the message; the thread's follows");
     assert!(is_fresh(&reply("c-4").await));
     assert!(matches!(reply("c-4").await, Ok(Committed::Already(Some(_)))), "and it counts once");
@@ -307,4 +308,28 @@ async fn messages_are_counted_for_trust(database: Database) {
     store.send_message(NewMessage::plain(room, ben.clone(), "c-again", "hello"), None).await.unwrap();
     store.send_message(NewMessage::system(room, ben.clone(), System::Joined), None).await.unwrap();
     assert_eq!((count(&store, &ada).await, count(&store, &ben).await), (20, 11));
+}
+
+async fn whoever_goes_takes_their_marks_back(database: Database) {
+    let (store, mut events, ada, room) = house(&database).await;
+    let ben = person(&store, "ben").await;
+    let answers = ["yes", "no"].map(|text| PollOption { text: text.to_owned(), votes: 0 }).into();
+    let poll = Poll { question: "Now?".to_owned(), options: answers, multiple: false, closes_at: None, voters: 0 };
+    let content = Content { kind: ContentType::Poll, poll: Some(poll), ..Content::default() };
+    let asked = NewMessage { content, ..NewMessage::plain(room, ada.clone(), "c-1", "") };
+    let id = asked.id;
+    store.send_message(asked, None).await.unwrap();
+    for who in [&ada, &ben] {
+        for emoji in ["👍", "❤️"] {
+            store.react(room, id, who.id, emoji.to_owned(), true, None).await.unwrap();
+        }
+        store.vote(room, id, who.id, vec![0], None).await.unwrap();
+    }
+    facts(&mut events);
+    store.take_marks_back(ben.id).await.unwrap();
+    let message = store.message(room, id).await.unwrap().unwrap();
+    assert_eq!(message.reactions.into_values().collect::<Vec<_>>(), [1, 1]);
+    let poll = message.content.poll.unwrap();
+    assert_eq!((poll.voters, poll.options[0].votes), (1, 1));
+    assert_eq!(facts(&mut events).len(), 3, "those who are there are told");
 }

@@ -91,6 +91,42 @@ async fn receipts_of_whoever_keeps_them_are_told_to_nobody() {
 }
 
 #[tokio::test]
+async fn between_whom_there_is_a_block_neither_sees_the_other_type_or_read() {
+    let server = Server::start().await;
+    let (ada, ben, room) = pair(&server).await;
+    let (cyd, dot) = (server.enter("cyd").await, server.enter("dot").await);
+    let (mut adas, _) = ada.connect_to(&room).await;
+    let (mut bens, _) = ben.connect_to(&room).await;
+    let (mut cyds, _) = cyd.connect_to(&room).await;
+    let (mut dots, _) = dot.connect_to(&room).await;
+    ada.ask(Method::PUT, &format!("/users/{}/block", ben.id), None).await.expect(StatusCode::NO_CONTENT);
+    let message = id_of(&dots.say(&room, "c-1", "one").await);
+    // What the other one does, and then what cyd does: that is told to all in the same order.
+    for user in [&ben, &ada] {
+        let (by, unseen_by) = if user.id == ben.id { (&mut bens, &mut adas) } else { (&mut adas, &mut bens) };
+        for socket in [&mut *by, &mut cyds] {
+            assert_eq!(socket.ask("typing", json!({"roomId": room, "typing": true})).await["type"], "ok");
+            assert_eq!(socket.ask("typing", json!({"roomId": room, "typing": false})).await["type"], "ok");
+        }
+        for socket in [&mut *by, unseen_by] {
+            for typing in [true, false] {
+                let told = socket.next_of("typing").await["data"].clone();
+                assert_eq!((&told["userId"], &told["typing"]), (&json!(cyd.id), &json!(typing)));
+            }
+        }
+        assert_eq!(dots.next_of("typing").await["data"]["userId"], json!(user.id));
+        while dots.next_of("typing").await["data"]["typing"] != json!(false) {}
+        assert_eq!(dots.next_of("typing").await["data"]["userId"], json!(cyd.id));
+        assert_eq!(dots.next_of("typing").await["data"]["typing"], json!(false));
+    }
+    put(&ben, &format!("/rooms/{room}/read"), json!({"messageId": message})).await;
+    while dots.next_of("receipts").await["data"]["receipts"][0]["userId"] != json!(ben.id) {}
+    put(&cyd, &format!("/rooms/{room}/read"), json!({"messageId": message})).await;
+    let told = adas.next_of("receipts").await;
+    assert_eq!(told["data"]["receipts"][0]["userId"], json!(cyd.id), "{told}");
+}
+
+#[tokio::test]
 async fn search_finds_in_rooms_of_ones_own() {
     let server = Server::start().await;
     let (ada, ben, room) = pair(&server).await;

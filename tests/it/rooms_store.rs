@@ -157,6 +157,15 @@ async fn a_ban_ends_and_a_mute_is_told(database: Database) {
     ban(Some(Time::from_ms(1))).await.unwrap();
     assert_eq!(store.membership(room, ben.id).await.unwrap(), Membership::None, "it is over");
     assert_eq!(store.outcasts(room, None, 10).await.unwrap(), []);
+    store.add_member(room, ben.id, Role::Member, Time::now()).await.unwrap();
+    assert_eq!(store.footing(room, ben.id).await.unwrap().muted_until, Some(until), "the mute goes on");
+    assert_eq!(store.roster(room, None, 10).await.unwrap()[1].muted_until, Some(until));
+    assert_eq!(store.keepers(room, None, 10).await.unwrap().len(), 1);
+    store.end_membership(room, ben.id).await.unwrap();
+    assert_eq!(store.footing(room, ben.id).await.unwrap().muted_until, Some(until), "whether they belong or not");
+    store.add_member(room, ben.id, Role::Member, Time::now()).await.unwrap();
+    store.mute_member(room, ben.id, None, None).await.unwrap();
+    assert_eq!(store.footing(room, ben.id).await.unwrap().muted_until, None);
     ban(None).await.unwrap();
     assert!(store.readmit(room, ben.id).await.unwrap() && !store.readmit(room, ben.id).await.unwrap());
     assert_eq!(store.membership(room, ben.id).await.unwrap(), Membership::None);

@@ -2,7 +2,7 @@
 
 use parlor::domain::message::{Author, Content, ContentType, Mentions};
 use parlor::domain::search::Query;
-use parlor::domain::{RoomId, Time, Visibility};
+use parlor::domain::{Role, RoomId, Time, Visibility};
 use parlor::store::{EditOf, NewMessage, Sender, Sought, Store};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -16,6 +16,7 @@ on_both_databases!(
     edits_and_deletions_are_followed,
     pages_go_back_without_a_gap,
     nothing_that_is_written_is_an_operator,
+    a_ban_that_is_over_hides_nothing,
 );
 
 struct Library {
@@ -174,5 +175,17 @@ async fn nothing_that_is_written_is_an_operator(database: Database) {
         let query = Query::parse(text).map(|query| query.terms).unwrap_or_default();
         let sought = Sought { rooms: vec![library.room], terms: query, ..Sought::default() };
         assert!(library.store.search(&sought, i64::MAX, 50).await.unwrap().is_some(), "{text:?}");
+    }
+}
+
+async fn a_ban_that_is_over_hides_nothing(database: Database) {
+    let (store, _events, ada, room) = house(&database).await;
+    let ben = person(&store, "ben").await;
+    let rooms = async || store.searched_rooms(ben.id, 10).await.unwrap().into_iter().map(|it| it.0).collect::<Vec<_>>();
+    let now = Time::now();
+    for (until, found) in [(now.after(std::time::Duration::from_secs(60)), vec![]), (now, vec![room])] {
+        store.ban_member(room, ben.id, ada.id, None, now, Some(until)).await.unwrap();
+        store.add_member(room, ben.id, Role::Member, now).await.unwrap();
+        assert_eq!(rooms().await, found);
     }
 }

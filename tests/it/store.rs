@@ -118,7 +118,7 @@ pub(crate) async fn send(
 ) -> (MessageId, Position) {
     let message = message(room, sender, client_id, text);
     match store.send_message(message.clone(), None).await.unwrap() {
-        Committed::Fresh(position) => (message.id, position),
+        Committed::Fresh(position, _) => (message.id, position),
         Committed::Already(_) => panic!("{client_id} is new"),
     }
 }
@@ -174,7 +174,7 @@ async fn sending_again_changes_nothing(database: Database) {
         tries.spawn(async move { store.send_message(message, None).await.unwrap() });
     }
     let tries = tries.join_all().await;
-    assert_eq!(tries.iter().filter(|it| matches!(it, Committed::Fresh(_))).count(), 1);
+    assert_eq!(tries.iter().filter(|it| matches!(it, Committed::Fresh(..))).count(), 1);
 
     let offset = recover(&store, room, None).await.position.offset;
     assert_eq!(offset, 4, "sent, edited, ben's, once");
@@ -238,7 +238,7 @@ async fn a_bad_row_fails_alone(database: Database) {
         sends.spawn(async move { store.send_message(message, None).await });
     }
     let answers = sends.join_all().await;
-    assert_eq!(answers.iter().filter(|it| matches!(it, Ok(Committed::Fresh(_)))).count(), 90);
+    assert_eq!(answers.iter().filter(|it| matches!(it, Ok(Committed::Fresh(..)))).count(), 90);
     assert_eq!(answers.iter().filter(|it| matches!(it, Err(Refusal::Internal(_)))).count(), 10);
     assert_eq!(recover(&store, room, None).await.position.offset, 90);
     let elsewhere = message(RoomId::new(), &ada, "c", "hello");
@@ -251,7 +251,7 @@ async fn only_the_author_edits_and_deletes(database: Database) {
     let (id, _) = send(&store, room, &ada, "c-1", "hello").await;
     let edit_by = |by: UserId, text: &str| store.edit_message(room, edit(id, by, text), None);
     assert_eq!(edit_by(ben.id, "mine").await, Err(Refusal::NotFound));
-    let Committed::Fresh(position) = edit_by(ada.id, "hullo").await.unwrap() else { panic!("an edit is an event") };
+    let Committed::Fresh(position, _) = edit_by(ada.id, "hullo").await.unwrap() else { panic!("an edit is an event") };
     assert_eq!(position.offset, 2);
     let message = store.message(room, id).await.unwrap().unwrap();
     assert_eq!(message.content.text, "hullo");
@@ -261,7 +261,7 @@ async fn only_the_author_edits_and_deletes(database: Database) {
 
     let delete = |by: UserId, anybodys| store.delete_message(room, id, by, anybodys, None);
     assert_eq!(delete(ben.id, false).await, Err(Refusal::NotFound));
-    assert!(matches!(delete(ben.id, true).await, Ok(Committed::Fresh(Position { offset: 3, .. }))));
+    assert!(matches!(delete(ben.id, true).await, Ok(Committed::Fresh(Position { offset: 3, .. }, _))));
     assert_eq!(delete(ada.id, false).await, Ok(Committed::Already(None)));
     assert_eq!(
         store.edit_message(room, edit(id, ada.id, "back"), None).await,
@@ -418,7 +418,7 @@ async fn members_have_roles_and_the_removed_stay_out(database: Database) {
     for _ in 0..2 {
         store.add_member(room, ben.id, Role::Member, Time::now()).await.unwrap();
     }
-    assert!(matches!(set(Role::Moderator).await, Ok(Committed::Fresh(Position { offset: 1, .. }))));
+    assert!(matches!(set(Role::Moderator).await, Ok(Committed::Fresh(Position { offset: 1, .. }, _))));
     let told = events.recv().await.unwrap().fact;
     assert_eq!(told, Fact::MemberRole { user: ben.id, role: Role::Moderator });
     store.add_member(room, ben.id, Role::Member, Time::now()).await.unwrap();
@@ -459,7 +459,7 @@ async fn a_text_deleted_at_once_is_told_no_more(database: Database) {
             store.edit_message(room, edit(id, ada.id, "a secret still"), None),
             store.delete_message(room, id, ada.id, false, None)
         );
-        assert!(matches!(deleted, Ok(Committed::Fresh(_))) && matches!(edited, Ok(_) | Err(Refusal::NotFound)));
+        assert!(matches!(deleted, Ok(Committed::Fresh(..))) && matches!(edited, Ok(_) | Err(Refusal::NotFound)));
     }
     let found = recover(&store, room, None).await;
     let all = recover(&store, room, Some(Position { offset: 0, ..found.position })).await.missed;

@@ -67,3 +67,24 @@ async fn what_concerns_one_session_or_one_person_reaches_nobody_else() {
     house.hub.leave(&stranger.session, house.room);
     assert_eq!(fan.lock().unwrap().people(), 0);
 }
+
+#[tokio::test]
+async fn who_is_put_out_while_they_come_in_hears_nothing_of_what_came_after() {
+    let house = House::new();
+    let user = UserId::new();
+    let (mut ada, mut ben) = (house.hub.open(caller(user), None), house.hub.open(caller(UserId::new()), None));
+    house.join(&ben, 0).await;
+    frame(&mut ben).await;
+    let found = house.found(0, None);
+    let enter = async {
+        house.bus.publish(&Event::to_user(house.room, user, Fact::Removed { reason: None }));
+        house.publish(house.message(1, None)).await;
+        assert_eq!(offset(&mut ben).await, 1);
+        Ok(found)
+    };
+    house.hub.join(&ada.session.clone(), None, house.room, enter).await.unwrap();
+    assert_eq!(frame(&mut ada).await["type"], "room_state");
+    assert_eq!(frame(&mut ada).await["type"], "removed");
+    house.hub.reply(&ada.session, ServerFrame::ok(None));
+    assert_eq!(frame(&mut ada).await["type"], "ok");
+}

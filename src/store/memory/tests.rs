@@ -37,7 +37,7 @@ impl House {
     async fn said(&self, sender: &Author, client_id: &str, text: &str) -> (MessageId, Position) {
         let new = self.new_message(sender, client_id, text);
         match self.change(Change::Send(Box::new(new.clone()))).await {
-            Ok(Committed::Fresh(position)) => (new.id, position),
+            Ok(Committed::Fresh(position, _)) => (new.id, position),
             other => panic!("{client_id} is new, not {other:?}"),
         }
     }
@@ -200,7 +200,7 @@ async fn many_at_once_leave_in_the_order_of_their_offsets() {
         let new = house.new_message(&house.ada, &format!("c-{}", number % 20), "hello");
         senders.spawn(async move { memory.change(room, None, &Change::Send(Box::new(new))).await.unwrap().unwrap() });
     }
-    let fresh = senders.join_all().await.iter().filter(|it| matches!(it, Committed::Fresh(_))).count();
+    let fresh = senders.join_all().await.iter().filter(|it| matches!(it, Committed::Fresh(..))).count();
     assert_eq!(fresh, 20, "each client id once");
     for offset in 1..=20 {
         assert_eq!(house.told.recv().await.unwrap().position.unwrap().offset, offset);
