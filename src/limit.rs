@@ -2,6 +2,7 @@
 //!
 //! One number per key, changed under one lock: no window edges, no lost updates. Every refusal says when to try again.
 
+mod cells;
 mod shared;
 
 use std::{
@@ -462,32 +463,6 @@ impl Rule {
             Rule::Preview => "preview",
             Rule::Frame => "frame",
             Rule::Request => "request",
-        }
-    }
-}
-
-impl Rate {
-    /// The generic cell rate algorithm (ITU-T I.371): `due_ns` is when the key is at rest again. Gives its next value, or
-    /// how long to wait.
-    fn take_each(self, period_ns: u64, due_ns: u64, now_ns: u64) -> Result<u64, u64> {
-        if self.per_minute == 0 || self.burst == 0 {
-            return Err(period_ns);
-        }
-        Self::spaced(period_ns / u64::from(self.per_minute), self.burst, due_ns, now_ns)
-    }
-
-    #[cfg(test)]
-    fn take(self, due_ns: u64, now_ns: u64) -> Result<u64, u64> {
-        self.take_each(MINUTE_NS, due_ns, now_ns)
-    }
-
-    /// The same, by the time between two.
-    fn spaced(each_ns: u64, burst: u32, due_ns: u64, now_ns: u64) -> Result<u64, u64> {
-        let ahead_ns = each_ns * u64::from(burst - 1);
-        let due_ns = due_ns.max(now_ns);
-        match (due_ns - now_ns).checked_sub(ahead_ns) {
-            None | Some(0) => Ok(due_ns + each_ns),
-            Some(wait_ns) => Err(wait_ns),
         }
     }
 }

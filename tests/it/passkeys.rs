@@ -159,7 +159,7 @@ async fn a_passkey_is_forgotten_by_whoever_has_shown_it() {
     let path = format!("/auth/passkeys/{}", list["passkeys"][0]["passkeyId"].as_str().unwrap());
     let forget =
         async |who: &Person, password: &str| who.ask(Method::DELETE, &path, Some(json!({"password": password}))).await;
-    forget(&before, PASSWORD).await.refused(403, "mfa_required");
+    forget(&before, PASSWORD).await.refused(401, "token_invalid");
     forget(&ada, "wrong wrong").await.refused(401, "bad_credentials");
     forget(&ada, PASSWORD).await.expect(StatusCode::NO_CONTENT);
     server.anonymous().post("/auth/login", plain).await.expect(StatusCode::OK);
