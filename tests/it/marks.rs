@@ -40,14 +40,16 @@ impl Group {
     /// The data of a frame about a message of this room.
     fn about(&self, message: &str, more: Value) -> Value {
         let mut data = json!({"roomId": self.room, "messageId": message});
-        let more = more.as_object().expect("more fields").clone();
+        let Value::Object(more) = more else { panic!("more fields: {more}") };
         data.as_object_mut().expect("it is one").extend(more);
         data
     }
 
     /// The data of a message with that content.
     fn written(&self, client_id: &str, content: Value) -> Value {
-        json!({"roomId": self.room, "clientId": client_id, "content": content})
+        let mut data = json!({"roomId": self.room, "clientId": client_id});
+        data["content"] = content;
+        data
     }
 }
 
