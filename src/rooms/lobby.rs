@@ -107,10 +107,9 @@ impl Lobby {
         let is_open = self.rooms.contains_key(&id);
         let room = self.rooms.entry(id).or_insert_with(|| LiveRoom::new(record));
         let is_elsewhere = self.elsewhere.is_in(id, user.id);
-        if !room.people.contains_key(&user.id) && !is_elsewhere {
-            if room.people.len() + self.elsewhere.number_besides(id, Some(room)) >= limit as usize {
-                return Err(Refusal::RoomFull { limit });
-            }
+        let is_new = !room.people.contains_key(&user.id) && !is_elsewhere;
+        if is_new && room.people.len() + self.elsewhere.number_besides(id, Some(room)) >= limit as usize {
+            return Err(Refusal::RoomFull { limit });
         }
         if !is_open {
             self.calls.insert(call, id);
