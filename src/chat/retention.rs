@@ -21,7 +21,7 @@ impl Chat {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(count, "messages were deleted that their rooms keep no longer"),
                 Err(refusal) => {
-                    tracing::warn!(why = ?refusal, "messages that rooms keep no longer could not be deleted")
+                    tracing::warn!(why = ?refusal, "messages that rooms keep no longer could not be deleted");
                 }
             }
         }
