@@ -78,6 +78,10 @@ async fn who_is_put_out_while_they_come_in_hears_nothing_of_what_came_after() {
     let found = house.found(0, None);
     let enter = async {
         house.bus.publish(&Event::to_user(house.room, user, Fact::Removed { reason: None }));
+        // Messages have a lane of their own: this one is sent when the hub has heard of the removal.
+        let fact = Fact::Typing { user: UserId::new(), nickname: "mark".to_owned(), typing: true };
+        house.bus.publish(&Event::ephemeral(house.room, fact));
+        assert_eq!(typed(&mut ben).await, "mark");
         house.publish(house.message(1, None)).await;
         assert_eq!(offset(&mut ben).await, 1);
         Ok(found)
