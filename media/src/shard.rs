@@ -143,7 +143,7 @@ pub struct Shard {
     /// Tracks with packets of this tick, and the next receiver of the last of them.
     pub(crate) dirty: Agenda,
     pub(crate) cursor: usize,
-    /// Per place of a peer, until when a tick has nothing to do for it. Whatever happens to a peer ends that.
+    /// Per place of a peer, until when a tick has nothing to do for it. A packet from it, a command for it and new slots end that.
     pub(crate) calm_until_us: Vec<u64>,
     /// Peers for whose lines something waits, and when they are looked at next.
     pub(crate) pacing: Agenda,
