@@ -26,7 +26,7 @@ export interface Server {
   url: string;
   /** The administrator's link; a restart prints another one. */
   adminLink: () => string;
-  /** Another way to the same server, which the test can break. */
+  /** Another way to the same server, which the test can break. It stays open as long as the server: pages outlive their test. */
   line: () => Promise<Line>;
   /** What it wrote so far, for a failed test's report. */
   output: () => string;
@@ -59,7 +59,6 @@ export interface Line {
   /** Lets nothing more through from the server; what the client says still arrives. */
   deafen: () => void;
   mend: () => void;
-  close: () => Promise<void>;
 }
 
 export async function startServer({ policy, sampleEveryMs, relay }: Settings = {}): Promise<Server> {
@@ -99,6 +98,7 @@ export async function startServer({ policy, sampleEveryMs, relay }: Settings = {
   };
 
   let child = await start();
+  const lines: OpenLine[] = [];
   return {
     url: `http://localhost:${port}`,
     adminLink: () => {
@@ -107,20 +107,29 @@ export async function startServer({ policy, sampleEveryMs, relay }: Settings = {
       if (!last) throw new Error(`the server printed no administrator's link:\n${output}`);
       return last;
     },
-    line: () => openLine(port),
+    line: async () => {
+      const line = await openLine(port);
+      lines.push(line);
+      return line;
+    },
     output: () => output,
     restart: async () => {
       await end(child);
       child = await start();
     },
     stop: async () => {
+      for (const line of lines) await line.close();
       await end(child);
       rmSync(data, { recursive: true, force: true });
     },
   };
 }
 
-async function openLine(port: number): Promise<Line> {
+interface OpenLine extends Line {
+  close: () => Promise<void>;
+}
+
+async function openLine(port: number): Promise<OpenLine> {
   const open = new Set<Socket>();
   let state: "whole" | "cut" | "deaf" = "whole";
   const proxy = createServer((client) => {

@@ -66,5 +66,4 @@ test("two Chromium whose addresses change stay in the call", async ({ server, pe
   await seeAndHearEachOther(people);
   await expect(ada.tile("bob")).toHaveCount(1);
   await expect(bob.tile("ada")).toHaveCount(1);
-  await way.close();
 });

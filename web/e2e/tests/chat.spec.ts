@@ -47,7 +47,6 @@ test("chat survives a lost socket without loss or double, and the seat in the ca
   });
   // A browser says of a refused connection in the console what it is; that is this test's doing.
   ada.complaints.length = 0;
-  await line.close();
 });
 
 test("one's own messages can be edited and deleted; who comes later reads the last fifty", async ({
