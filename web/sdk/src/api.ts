@@ -1,4 +1,5 @@
 import { ParlorError } from "./errors.js";
+import type { Guests } from "./guests.js";
 import type { Message, Room, SiteRole, User } from "./proto.js";
 import { type Riddle, solve } from "./riddle.js";
 
@@ -60,10 +61,21 @@ export interface NewReport {
   description?: string;
 }
 
+/** A login that ended because a token of it came twice: somebody else may have had it. */
+export interface ReusedLogin {
+  /** What its device said of itself, in words; null: nothing. */
+  device: string | null;
+  at: string;
+}
+
 interface Tokens {
   accessToken: string;
   expiresInS: number;
   user: User;
+  /** Null when it is in the cookie. */
+  refreshToken: string | null;
+  withheldRole?: SiteRole;
+  reusedLogins?: ReusedLogin[];
 }
 
 /** An access token is renewed this long before it ends, so that no request is sent with one that expires on the way. */
@@ -82,11 +94,19 @@ export class Api {
   #renewAt = 0;
   #refreshing: Promise<User | null> | null = null;
   #banned: Banned | null = null;
+  #reused: ReusedLogin[] = [];
+  #endedBy: string | null = null;
+  readonly #guests: Guests | null;
 
-  /** `base` is the server's origin, `""` for the page's own. */
-  constructor(base = "", fetcher: typeof fetch = (input, init) => globalThis.fetch(input, init)) {
+  /** `base` is the server's origin, `""` for the page's own; `guests` keeps those that this device has beside the cookie's. */
+  constructor(
+    base = "",
+    fetcher: typeof fetch = (input, init) => globalThis.fetch(input, init),
+    guests: Guests | null = null,
+  ) {
     this.#base = base;
     this.#fetch = fetcher;
+    this.#guests = guests;
   }
 
   get user(): User | null {
@@ -98,6 +118,28 @@ export class Api {
     if (this.#tokens) this.#tokens = { ...this.#tokens, user: { ...this.#tokens.user, role } };
   }
 
+  /** The role on the site that rests until this login has passed a second factor. */
+  get withheldRole(): SiteRole | null {
+    return this.#tokens?.withheldRole ?? null;
+  }
+
+  /** Why the server gave up our login, as a code; null while it holds, or when there was none. */
+  get endedBy(): string | null {
+    return this.#endedBy;
+  }
+
+  /** Logins of ours that ended because a token came twice. They are told once, so they are taken once. */
+  takeReused(): ReusedLogin[] {
+    const reused = this.#reused;
+    this.#reused = [];
+    return reused;
+  }
+
+  /** We are called otherwise, or are something else, from now on; the access token stays. */
+  setUser(user: User): void {
+    if (this.#tokens) this.#tokens = { ...this.#tokens, user };
+  }
+
   /** The ban that the server last refused us for; null once it lets us in. */
   get banned(): Banned | null {
     return this.#banned;
@@ -105,7 +147,21 @@ export class Api {
 
   /** Enters as an anonymous user. Throws `underage` for someone under 18. */
   async enter(entry: Entry): Promise<User> {
-    return this.#keep(await this.#proven<Tokens>("/auth/anonymous", { ...entry, cookie: true }));
+    return this.signIn("/auth/anonymous", { ...entry });
+  }
+
+  /** Enters as one more guest of this device; the login in the cookie stays for the other tabs. */
+  async enterBeside(entry: Entry): Promise<User> {
+    const tokens = await this.#proven<Tokens>("/auth/anonymous", { ...entry, cookie: false });
+    this.#guests?.add(tokens.user, tokens.refreshToken ?? "");
+    return this.#keep(tokens);
+  }
+
+  /** Any way in that answers with tokens: the refresh token goes into the cookie, and this tab goes on as whom it belongs to. */
+  async signIn(path: string, body: object): Promise<User> {
+    const tokens = await this.#proven<Tokens>(path, { ...body, cookie: true });
+    this.#guests?.goOnAs(null);
+    return this.#keep(tokens);
   }
 
   /** Takes up the session of the cookie; null when there is none. */
@@ -130,8 +186,37 @@ export class Api {
   /** Ends the session. The cookie says which, even when the access token is over. */
   async leave(): Promise<void> {
     const token = this.#tokens?.accessToken ?? null;
+    const guest = this.#guests?.current ?? null;
+    this.forget();
+    if (guest) await this.#endByToken(guest.refreshToken);
+    else await this.#send("DELETE", "/auth/logout", undefined, token);
+  }
+
+  /** The login is over, and the server knows. */
+  forget(): void {
     this.#tokens = null;
-    await this.#send("DELETE", "/auth/logout", undefined, token);
+    const guest = this.#guests?.current;
+    if (guest) this.#guests?.remove(guest.id);
+    else this.#guests?.setMain(null);
+  }
+
+  /** Ends a guest of this device who is not the one of this tab. */
+  async endGuest(userId: string): Promise<void> {
+    const guest = this.#guests?.find(userId);
+    if (!guest) return;
+    this.#guests?.remove(userId);
+    await this.#endByToken(guest.refreshToken);
+  }
+
+  // Without the cookie: the server would end the login in it as well.
+  async #endByToken(refreshToken: string): Promise<void> {
+    await this.#fetch(`${this.#base}/api/v1/auth/logout`, {
+      method: "DELETE",
+      headers: { "content-type": "application/json" },
+      credentials: "omit",
+      keepalive: true,
+      body: JSON.stringify({ refreshToken }),
+    });
   }
 
   /** Redeems the administrator's link. The access token stays; the user behind it has a new role. */
@@ -184,8 +269,32 @@ export class Api {
   }
 
   /** Any other REST call of the one who is signed in: `path` is what follows `/api/v1`. */
-  request<T>(method: string, path: string, body?: unknown): Promise<T> {
-    return this.#authorized((token) => this.#send<T>(method, path, body, token));
+  request<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<T> {
+    return this.#authorized((token) => this.#send<T>(method, path, body, token, headers));
+  }
+
+  /** A call whose body or answer is not JSON; a refusal is thrown all the same. */
+  raw(
+    method: string,
+    path: string,
+    { headers, ...rest }: { headers?: Record<string, string>; body?: Blob; signal?: AbortSignal } = {},
+  ): Promise<Response> {
+    return this.#authorized(async (token) => {
+      const authorization: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+      const response = await this.#fetch(`${this.#base}/api/v1${path}`, {
+        method,
+        headers: { accept: "application/json", ...headers, ...authorization },
+        credentials: "same-origin",
+        ...rest,
+      });
+      if (!response.ok) throw await refusal(response);
+      return response;
+    });
   }
 
   /** The whole address of a path on the server. */
@@ -201,6 +310,10 @@ export class Api {
   #keep(tokens: Tokens): User {
     this.#tokens = tokens;
     this.#banned = null;
+    this.#endedBy = null;
+    this.#reused.push(...(tokens.reusedLogins ?? []));
+    if (this.#guests?.current) this.#guests.renew(tokens.user, tokens.refreshToken);
+    else this.#guests?.setMain(tokens.user);
     this.#renewAt = Date.now() + tokens.expiresInS * 1000 - RENEW_BEFORE_MS;
     return tokens.user;
   }
@@ -210,10 +323,14 @@ export class Api {
   async #refresh(): Promise<User | null> {
     const work = async () => {
       try {
-        return this.#keep(await this.#post<Tokens>("/auth/refresh", undefined));
+        // Read under the lock: another tab may have changed it for the next one.
+        const guest = this.#guests?.current;
+        const body = guest ? { refreshToken: guest.refreshToken } : undefined;
+        return this.#keep(await this.#post<Tokens>("/auth/refresh", body));
       } catch (error) {
         if (!(error instanceof ParlorError) || PASSING.includes(error.code)) throw error;
-        this.#tokens = null;
+        this.#endedBy = error.code;
+        this.forget();
         return null;
       }
     };
@@ -248,14 +365,26 @@ export class Api {
     return this.#send<T>("POST", path, body, null);
   }
 
-  async #send<T>(method: string, path: string, body: unknown, token: string | null): Promise<T> {
-    const response = await this.#fetched(method, path, body, token);
+  async #send<T>(
+    method: string,
+    path: string,
+    body: unknown,
+    token: string | null,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<T> {
+    const response = await this.#fetched(method, path, body, token, more);
     const text = await response.text();
     return (text === "" ? undefined : JSON.parse(text)) as T;
   }
 
-  async #fetched(method: string, path: string, body: unknown, token: string | null): Promise<Response> {
-    const headers: Record<string, string> = { accept: "application/json" };
+  async #fetched(
+    method: string,
+    path: string,
+    body: unknown,
+    token: string | null,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
+    const headers: Record<string, string> = { accept: "application/json", ...more };
     if (body !== undefined) headers["content-type"] = "application/json";
     if (token) headers.authorization = `Bearer ${token}`;
     const response = await this.#fetch(`${this.#base}/api/v1${path}`, {

@@ -1,4 +1,25 @@
 export {
+  type Account,
+  Accounts,
+  type AgeLevel,
+  type DirectFrom,
+  type Earned,
+  type Login,
+  type Me,
+  type MfaWanted,
+  type NewAccount,
+  type Passkey,
+  type PresenceOfMe,
+  type Receipt,
+  type Registration,
+  type SecondFactor,
+  type SignedReceipt,
+  secondFactorOf,
+  type TotpWanted,
+  type Wish,
+} from "./accounts.js";
+export { Acts } from "./acts.js";
+export {
   Api,
   type Banned,
   type Block,
@@ -9,13 +30,29 @@ export {
   type NewRoom,
   REPORT_REASONS,
   type ReportReason,
+  type ReusedLogin,
 } from "./api.js";
+export {
+  Archive,
+  type Found,
+  type FoundPage,
+  type MessagePage,
+  type SearchOptions,
+  search,
+  type Version,
+  type Which,
+} from "./archive.js";
 export { backoffMs } from "./backoff.js";
 export { Call, type CallOptions } from "./call.js";
+export { type Declining, type DirectFrom, DirectMessages, type DirectRequest } from "./direct.js";
 export { Emitter } from "./emitter.js";
 export { type PictureCodec, SHARE_PLANS, type ShareMode } from "./encodings.js";
 export { ConnectionLost, ParlorError } from "./errors.js";
+export { type Guest, Guests } from "./guests.js";
 export { type CallOver, type Held, type Hosted, Hosting, NO_CONTROLS } from "./hosting.js";
+export { Inbox, type InboxSnapshot } from "./inbox.js";
+export { type Invite, Invites, type JoinRequest, type NewInvite } from "./invites.js";
+export { Marks } from "./marks.js";
 export {
   IDLE,
   type Match,
@@ -27,6 +64,7 @@ export {
   type Wishes,
 } from "./match.js";
 export { Matcher, type MatcherEvents } from "./matcher.js";
+export { type Belonging, Members, type Outcast } from "./members.js";
 export {
   type Act,
   type Ban,
@@ -47,8 +85,19 @@ export {
   type ReviewCase,
   type SamplingStatus,
 } from "./moderation.js";
-export { type Entry, type EntryState, OUTBOX_LIMIT } from "./outbox.js";
+export { type Entry, type EntryState, OUTBOX_LIMIT, type Unsent } from "./outbox.js";
+export { Pages } from "./pages.js";
 export { Parlor, type ParlorOptions } from "./parlor.js";
+export { createPasskey, havePasskeys, showPasskey } from "./passkeys.js";
+export {
+  ACTIONS,
+  type Action,
+  may,
+  outranks,
+  ROLES,
+  rolesToGive,
+  type Standing,
+} from "./permissions.js";
 export type * from "./proto.js";
 export { CLOSE_ACTIONS, CloseCode } from "./proto.js";
 export {
@@ -59,6 +108,7 @@ export {
   qualityHistory,
   qualityOf,
 } from "./quality.js";
+export { calls } from "./reading.js";
 export { type RecordingNow, recordingAfter } from "./recording.js";
 export {
   type Composition,
@@ -68,8 +118,21 @@ export {
   type RecordingState,
   Recordings,
 } from "./recordings.js";
-export { Room, type RoomEvents, type RoomSnapshot, type RoomState } from "./room.js";
+export { Ringing, type RingingSnapshot } from "./ringing.js";
+export { Room, type RoomEvents } from "./room.js";
+export {
+  type Earned,
+  type MadeKind,
+  type MyRoom,
+  type Page,
+  type RoomChange,
+  Rooms,
+  type RoomsWanted,
+  type RoomToMake,
+  type SeenRoom,
+} from "./rooms.js";
 export type { Keep } from "./shelf.js";
+export type { OpenThread, RoomSnapshot, RoomState } from "./shown.js";
 export { SlotMap } from "./slots.js";
 export {
   type AudioSlot,
@@ -88,4 +151,6 @@ export {
 export { type Position, Stream, type Verdict } from "./stream.js";
 export { type NewStreamKey, type StreamKey, StreamKeys, type StreamKind } from "./streaming.js";
 export type { TileOptions } from "./tile.js";
+export { Upload, type UploadEvents, type UploadSnapshot, type UploadState } from "./upload.js";
 export { viewOf } from "./view.js";
+export type { Writing } from "./writing.js";
