@@ -121,7 +121,6 @@ export {
 export { Ringing, type RingingSnapshot } from "./ringing.js";
 export { Room, type RoomEvents } from "./room.js";
 export {
-  type Earned,
   type MadeKind,
   type MyRoom,
   type Page,

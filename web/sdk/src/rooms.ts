@@ -64,15 +64,6 @@ export interface RoomsWanted {
   limit?: number;
 }
 
-/** What one has shown of oneself. */
-export interface Earned {
-  level: Trust;
-  ageDays: number;
-  messages: number;
-  /** What is missing for the next level; null: there is none. */
-  next: { level: Trust; days: number; messages: number; cleanAt: string | null } | null;
-}
-
 /** Rooms that people make: finding, making, changing and ending them. Refusals are `ParlorError`s with words for people. */
 export class Rooms {
   readonly #api: Api;
@@ -136,10 +127,6 @@ export class Rooms {
   /** Deletes it with all that is in it. Throws `conflict` while it has recordings. */
   async delete(roomId: string): Promise<void> {
     await this.#api.request<void>("DELETE", of(roomId));
-  }
-
-  trust(): Promise<Earned> {
-    return this.#api.request("GET", "/users/me/trust");
   }
 }
 
