@@ -70,7 +70,7 @@ export async function startServer({ policy, sampleEveryMs, relay }: Settings = {
     ...process.env,
     PARLOR_LISTEN: `${HOST}:${port}`,
     PARLOR_DATA_DIR: data,
-    PARLOR_WEB_DIR: join(root, "web/app/dist"),
+    PARLOR_WEB_DIR: process.env.PARLOR_WEB_DIR ?? join(root, "web/app/dist"),
     // scripts/networks chooses the ports that it closes.
     PARLOR_MEDIA_PORT: process.env.PARLOR_MEDIA_PORT ?? String(await freeUdpPorts(2)),
     PARLOR_ANNOUNCED_ADDRESS: hostAddress(),

@@ -2,8 +2,6 @@ export {
   type Account,
   Accounts,
   type AgeLevel,
-  type DirectFrom,
-  type Earned,
   type Login,
   type Me,
   type MfaWanted,

@@ -112,6 +112,11 @@ export class Socket extends Emitter<SocketEvents> {
     } else if (this.#state === "open") this.#ping();
   }
 
+  /** Logs in once more on the open socket: what the login may do has changed. */
+  renewLogin(): void {
+    if (this.#state === "open") void this.#renew(PONG_WITHIN_MS);
+  }
+
   close(): void {
     this.#wanted = false;
     this.#resumeToken = null;
