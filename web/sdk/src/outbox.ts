@@ -1,5 +1,5 @@
 import type { ParlorError } from "./errors.js";
-import type { Author, Content, Message } from "./proto.js";
+import type { Forward, Message } from "./proto.js";
 import type { Shelf } from "./shelf.js";
 
 export type EntryState = "sent" | "sending" | "failed";
@@ -9,9 +9,21 @@ export interface Entry {
   key: string;
   message: Message;
   state: EntryState;
-  /** Why it could not be sent, for people. */
+  /** Why it could not be sent, or has to wait, for people. */
   error: string | null;
+  /** Why, for programs. */
+  code: string | null;
+  /** When it goes by itself, in milliseconds since 1970; null: at once, or not at all. */
+  waitsUntil: number | null;
 }
+
+/** A message that is on its way, with what the server's own does not have. */
+export type Unsent = Message & {
+  /** The message that it says again. */
+  forward?: Forward;
+  /** After how many seconds it deletes itself. */
+  expiresInS?: number;
+};
 
 /** Messages of one room that may wait to be sent. Beyond, what is written stays with its author. */
 export const OUTBOX_LIMIT = 100;
@@ -20,9 +32,9 @@ export const OUTBOX_LIMIT = 100;
 export class Outbox {
   readonly #entries = new Map<string, Entry>();
   readonly #settled = new Map<string, () => void>();
-  readonly #shelf: Shelf<Message[]> | null;
+  readonly #shelf: Shelf<Unsent[]> | null;
 
-  constructor(shelf: Shelf<Message[]> | null = null) {
+  constructor(shelf: Shelf<Unsent[]> | null = null) {
     this.#shelf = shelf;
     // Whether these have arrived is not known: they are sent again under their old ids, which is harmless.
     for (const message of shelf?.read() ?? []) {
@@ -40,7 +52,7 @@ export class Outbox {
   }
 
   /** Null when too many wait already. */
-  add(message: Message): Entry | null {
+  add(message: Unsent): Entry | null {
     if (this.#entries.size >= OUTBOX_LIMIT) return null;
     const entry = this.#put(message);
     this.#keep();
@@ -61,13 +73,21 @@ export class Outbox {
   /** The text stays, for its author to send again, to change or to drop. */
   fail(clientId: string, error: ParlorError): void {
     const entry = this.#entries.get(clientId);
-    if (entry) this.#entries.set(clientId, { ...entry, state: "failed", error: error.message });
+    const why = { error: error.message, code: error.code, waitsUntil: null };
+    if (entry) this.#entries.set(clientId, { ...entry, state: "failed", ...why });
+  }
+
+  /** It has to wait, and goes by itself then. */
+  hold(clientId: string, error: ParlorError, until: number): void {
+    const entry = this.#entries.get(clientId);
+    const why = { error: error.message, code: error.code, waitsUntil: until };
+    if (entry) this.#entries.set(clientId, { ...entry, ...why });
   }
 
   retry(clientId: string): Entry | null {
     const entry = this.#entries.get(clientId);
     if (!entry) return null;
-    const again: Entry = { ...entry, state: "sending", error: null };
+    const again: Entry = { ...entry, state: "sending", error: null, code: null, waitsUntil: null };
     this.#entries.set(clientId, again);
     return again;
   }
@@ -76,8 +96,8 @@ export class Outbox {
     this.#remove(clientId);
   }
 
-  #put(message: Message): Entry {
-    const entry: Entry = { key: keyOf(message), message, state: "sending", error: null };
+  #put(message: Unsent): Entry {
+    const entry: Entry = { ...sentEntry(message), state: "sending" };
     this.#entries.set(message.clientId, entry);
     return entry;
   }
@@ -95,25 +115,9 @@ export class Outbox {
   }
 }
 
-/** The echo of a message before the server has it: it has the client's id in place of the server's. */
-export function echo(
-  roomId: string,
-  sender: Author,
-  clientId: string,
-  content: Content,
-  replyTo: string | null = null,
-): Message {
-  return {
-    id: clientId,
-    roomId,
-    sender,
-    clientId,
-    content,
-    replyTo,
-    createdAt: new Date().toISOString(),
-    editedAt: null,
-    deleted: false,
-  };
+/** A message that the server has. */
+export function sentEntry(message: Message): Entry {
+  return { key: keyOf(message), message, state: "sent", error: null, code: null, waitsUntil: null };
 }
 
 /** One key for the echo and for the message that takes its place. */

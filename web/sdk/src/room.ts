@@ -1,34 +1,25 @@
+import { Acts } from "./acts.js";
 import type { Api } from "./api.js";
+import { Archive } from "./archive.js";
 import { Emitter } from "./emitter.js";
 import { ConnectionLost, type ParlorError } from "./errors.js";
-import { type Entry, echo, keyOf, newClientId, Outbox } from "./outbox.js";
-import type { Call, Member, Message, Role, Room as RoomInfo, ServerFrame, Typist, User } from "./proto.js";
+import { Marks } from "./marks.js";
+import { type Entry, newClientId, Outbox, type Unsent } from "./outbox.js";
+import { Pages } from "./pages.js";
+import type { Call, Message, Role, ServerFrame, Typist, Unread, User } from "./proto.js";
+import { counted, type Reading, readTo, toldOf, UNREAD } from "./reading.js";
 import { ANSWER_WITHIN_MS, Sending, within } from "./sending.js";
 import { type Keep, Shelf } from "./shelf.js";
+import { Drawing, type RoomSnapshot, type RoomState } from "./shown.js";
 import { expectType, type FrameOf, type Socket } from "./socket.js";
 import { Stream } from "./stream.js";
-
-/** `waiting`: a host lets people in one by one, and has not let us in yet. */
-export type RoomState = "idle" | "joining" | "waiting" | "joined" | "left" | "removed" | "refused";
-
-/** All that a page shows of a room. A new object at each change, so that it can be compared by identity. */
-export interface RoomSnapshot {
-  state: RoomState;
-  info: RoomInfo | null;
-  role: Role;
-  members: Member[];
-  /** The history and, last, what is on its way. */
-  messages: Entry[];
-  /** There may be older messages than the first one here. */
-  hasOlder: boolean;
-  /** Nicknames of those who write at the moment. */
-  typing: string[];
-  /** Why the server refused the room, or removed us from it. */
-  reason: { code: string; message: string } | null;
-}
+import { applied, EMPTY, entered, known, type Timeline } from "./timeline.js";
+import { echoOf, newContentOf, type Writing } from "./writing.js";
 
 export interface RoomEvents {
   change: RoomSnapshot;
+  /** A durable event of the room, after it was applied. */
+  event: ServerFrame;
   /** Frames of this room's call, in the order they came. */
   call: ServerFrame;
   /** A message of ours was refused; its text stays in `messages`, as failed, until `retry` or `discard`. */
@@ -41,11 +32,21 @@ export interface RoomEvents {
 const TYPING_MS = 5_000;
 /** Our own typing is told again at most this often. */
 const TYPING_EVERY_MS = 3_000;
-const PAGE = 50;
+/** Rooms where people are told how far others have read. */
+const WITH_RECEIPTS: readonly string[] = ["dm", "groupDm", "group"];
 
 /** One room: its members and messages, kept in step with the server over lost sockets. */
 export class Room extends Emitter<RoomEvents> {
   readonly id: string;
+  /** What the server keeps of it, over REST. */
+  readonly archive: Archive;
+  /** What one has put to its messages oneself. */
+  readonly marks: Marks;
+  /** Its history. */
+  readonly pages: Pages;
+  /** What one does to its messages and members. */
+  readonly acts: Acts;
+  readonly #drawing = new Drawing();
   readonly #socket: Socket;
   readonly #api: Api;
   readonly #stream = new Stream();
@@ -56,12 +57,10 @@ export class Room extends Emitter<RoomEvents> {
   readonly #typing = new Map<string, { nickname: string; timer: ReturnType<typeof setTimeout> }>();
   #outbox = new Outbox();
   #draft: string;
-  #messages: Message[] = [];
-  #members = new Map<string, Member>();
+  #timeline: Timeline = EMPTY;
+  #reading: Reading = UNREAD;
+  #mutedUntil: string | null = null;
   #state: RoomState = "idle";
-  #info: RoomInfo | null = null;
-  #role: Role = "member";
-  #hasOlder = false;
   #reason: RoomSnapshot["reason"] = null;
   #me: User | null = null;
   #typedAt = 0;
@@ -74,6 +73,10 @@ export class Room extends Emitter<RoomEvents> {
     this.id = id;
     this.#socket = socket;
     this.#api = api;
+    this.archive = new Archive(api, id);
+    this.marks = new Marks(this.archive, () => this.#changed());
+    this.pages = new Pages(this.archive, this.#view());
+    this.acts = new Acts(id, socket, this.marks);
     this.#keep = keep;
     this.#drafts = keep && new Shelf(keep, "draft", id);
     this.#draft = this.#drafts?.read() ?? "";
@@ -107,7 +110,9 @@ export class Room extends Emitter<RoomEvents> {
   get mayPublish(): boolean {
     const hosts: readonly Role[] = ["moderator", "admin", "owner"];
     return (
-      this.#info?.kind !== "live" || hosts.includes(this.#role) || (this.#me?.role ?? "member") !== "member"
+      this.#timeline.info?.kind !== "live" ||
+      hosts.includes(this.#timeline.role) ||
+      (this.#me?.role ?? "member") !== "member"
     );
   }
 
@@ -143,20 +148,37 @@ export class Room extends Emitter<RoomEvents> {
     this.#drafts?.write(text === "" ? null : text);
   }
 
+  /** What is being written in a thread. */
+  draftOf(threadId: string): string {
+    return this.#shelfOf(threadId)?.read() ?? "";
+  }
+
+  keepDraft(threadId: string, text: string): void {
+    this.#shelfOf(threadId)?.write(text === "" ? null : text);
+  }
+
   /**
    * Shows the message at once, and sends it now or when the socket is back. Gives the message's client id, or null when too many
    * wait already: then the text stays as the draft.
    */
-  send(text: string, replyTo: string | null = null): string | null {
+  send(what: string | Writing, replyTo: string | null = null): string | null {
+    const writing = typeof what === "string" ? { text: what, replyTo } : what;
     const me = this.#me;
     const clientId = newClientId();
-    const sender = me && { id: me.id, nickname: me.nickname };
-    const entry = sender && this.#outbox.add(echo(this.id, sender, clientId, { text }, replyTo));
-    this.draft = entry ? "" : text;
+    const entry = me && this.#outbox.add(echoOf(this.id, me, clientId, writing));
+    if (!writing.threadId) this.draft = entry ? "" : (writing.text ?? "");
     if (!entry) return null;
     this.#typedAt = 0;
     this.#changed();
     void this.#sending.flush();
+    return clientId;
+  }
+
+  /** Says a message of any room again here. */
+  forward(message: Message): string | null {
+    const draft = this.draft;
+    const clientId = this.send({ forward: message });
+    this.draft = draft;
     return clientId;
   }
 
@@ -171,20 +193,19 @@ export class Room extends Emitter<RoomEvents> {
     this.#changed();
   }
 
-  async edit(messageId: string, text: string): Promise<void> {
-    await this.#socket.request("edit_message", { roomId: this.id, messageId, content: { text } });
+  /** Says up to where one has read; nothing is sent when that is known. */
+  markRead(messageId: string): void {
+    const { unread } = this.#reading;
+    if (!unread || (unread.readUpTo !== null && unread.readUpTo >= messageId)) return;
+    if (this.#state !== "joined") return;
+    this.#reading = readTo(this.#reading, messageId);
+    this.#changed();
+    this.#socket.request("mark_read", { roomId: this.id, messageId }).catch(() => undefined);
   }
 
-  async delete(messageId: string): Promise<void> {
-    await this.#socket.request("delete_message", { roomId: this.id, messageId });
-  }
-
-  async removeMember(userId: string, reason: string): Promise<void> {
-    await this.#socket.request("remove_member", { roomId: this.id, userId, reason });
-  }
-
-  async setRole(userId: string, role: Role): Promise<void> {
-    await this.#socket.request("set_member_role", { roomId: this.id, userId, role });
+  /** That message and all after it count again. */
+  async markUnread(messageId: string): Promise<void> {
+    await this.#socket.request("mark_unread", { roomId: this.id, messageId });
   }
 
   /** To be called at each key: tells the others at most every 3 s. */
@@ -195,16 +216,9 @@ export class Room extends Emitter<RoomEvents> {
     this.#socket.send("typing", { roomId: this.id, typing: true });
   }
 
-  /** Fetches a page of older messages. */
-  async older(): Promise<void> {
-    const first = this.#messages[0];
-    if (!first) return;
-    const page = await this.#api.messages(this.id, first.id, PAGE);
-    if (this.#messages[0] !== first) return;
-    this.#hasOlder = page.length === PAGE;
-    for (const message of page) this.#acknowledge(message);
-    this.#messages = [...page.reverse(), ...this.#messages];
-    this.#changed();
+  /** A message, if it is loaded. */
+  message(messageId: string): Message | null {
+    return known(this.#timeline, messageId);
   }
 
   async #join(resumed: boolean): Promise<void> {
@@ -238,20 +252,37 @@ export class Room extends Emitter<RoomEvents> {
 
   #enter({ data, epoch, offset }: FrameOf<"room_state">, resumed: boolean): void {
     this.#state = "joined";
-    this.#info = data.room;
-    this.#role = data.you.role;
-    this.#members = new Map(data.members.map((member) => [member.userId, member]));
+    this.#timeline = entered(this.#timeline, data);
     // Recovered: the missed events follow, one by one, from where we stand.
     if (data.recovered !== true) {
       this.#stream.reset(epoch !== undefined && offset !== undefined ? { epoch, offset } : null);
-      this.#messages = data.messages;
-      // What strangers write is never stored: there is no history to page back through.
-      this.#hasOlder = data.messages.length === PAGE && data.room.kind !== "match";
       for (const message of data.messages) this.#acknowledge(message);
     }
+    this.#count(data.unread ?? null, data.recovered === true);
+    if (WITH_RECEIPTS.includes(data.room.kind)) void this.#askReceipts();
     this.#changed();
     this.emit("state", { call: data.call, resumed });
     void this.#sending.flush();
+  }
+
+  /** What follows a recovered state is counted as it comes; it is asked for only when something was read elsewhere meanwhile. */
+  #count(unread: Unread | null, recovered: boolean): void {
+    const before = this.#reading.unread;
+    if (!recovered || !before || !unread) this.#reading = { ...this.#reading, unread };
+    else if (before.readUpTo !== unread.readUpTo)
+      this.archive.unread().then(
+        (told) => {
+          this.#reading = { ...this.#reading, unread: told };
+          this.#changed();
+        },
+        () => undefined,
+      );
+  }
+
+  async #askReceipts(): Promise<void> {
+    const told = await this.archive.receipts().catch(() => []);
+    this.#reading = toldOf(this.#reading, told);
+    this.#changed();
   }
 
   #receive(frame: ServerFrame): void {
@@ -291,55 +322,44 @@ export class Room extends Emitter<RoomEvents> {
   #advance(frame: ServerFrame, epoch: string, offset: number): void {
     if (this.#state !== "joined") return;
     const verdict = this.#stream.accept(epoch, offset);
-    if (verdict === "apply") this.#apply(frame);
-    else if (verdict === "gap") void this.#join(true);
+    if (verdict === "apply") {
+      this.#apply(frame);
+      this.emit("event", frame);
+    }
+    if (verdict === "gap") void this.#join(true);
   }
 
   #apply(frame: ServerFrame): void {
+    const { me, timeline, reading } = { me: this.#me, timeline: this.#timeline, reading: this.#reading };
+    const doomed = frame.type === "message_deleted" ? known(timeline, frame.data.messageId) : null;
+    this.#timeline = applied(timeline, frame, me);
+    this.#reading = counted(reading, frame, me, doomed);
+    this.pages.follow(frame);
+    const isMine = me !== null && this.marks.follow(frame, me.id);
+    const isElse = this.#notice(frame);
+    if (isMine || isElse || this.#timeline !== timeline || this.#reading !== reading) this.#changed();
+  }
+
+  /** What is neither of the timeline nor of reading; true when something was. */
+  #notice(frame: ServerFrame): boolean {
     switch (frame.type) {
-      case "new_message": {
-        const { message } = frame.data;
-        this.#acknowledge(message);
-        this.#quiet(message.sender.id);
-        if (!this.#messages.some(({ id }) => id === message.id))
-          this.#messages = [...this.#messages, message];
-        break;
-      }
-      case "message_edited": {
-        const { message } = frame.data;
-        this.#messages = this.#messages.map((old) => (old.id === message.id ? message : old));
-        break;
-      }
-      case "message_deleted": {
-        const { messageId } = frame.data;
-        this.#messages = this.#messages.map((old) =>
-          old.id === messageId ? { ...old, deleted: true, content: { text: "" } } : old,
-        );
-        break;
-      }
+      case "new_message":
+        this.#acknowledge(frame.data.message);
+        this.#quiet(frame.data.message.sender.id);
+        return true;
       case "typing":
         this.#types(frame.data);
-        break;
-      case "member_joined": {
-        const { member } = frame.data;
-        this.#members.set(member.userId, member);
-        break;
-      }
+        return true;
       case "member_left":
-        this.#members.delete(frame.data.userId);
         this.#quiet(frame.data.userId);
-        break;
-      case "member_role": {
-        const { userId, role } = frame.data;
-        const member = this.#members.get(userId);
-        if (member) this.#members.set(userId, { ...member, role });
-        if (userId === this.#me?.id) this.#role = role;
-        break;
-      }
+        return true;
+      case "member_muted":
+        if (frame.data.userId !== this.#me?.id) return false;
+        this.#mutedUntil = frame.data.until;
+        return true;
       default:
-        return;
+        return false;
     }
-    this.#changed();
   }
 
   #acknowledge(message: Message): boolean {
@@ -391,7 +411,13 @@ export class Room extends Emitter<RoomEvents> {
       },
       isOpen: () => this.#state === "joined",
       send: (entry) => this.#deliver(entry),
+      held: ({ message: { clientId } }, error, pauseMs) => {
+        this.#outbox.hold(clientId, error, Date.now() + pauseMs);
+        this.#changed();
+      },
       refused: ({ message: { clientId } }, error) => {
+        const { until } = error.detail;
+        if (error.code === "muted" && typeof until === "string") this.#mutedUntil = until;
         this.#changed();
         this.emit("refused", { clientId, error });
       },
@@ -400,8 +426,15 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   async #deliver({ message }: Entry): Promise<void> {
-    const { clientId, content, replyTo } = message;
-    const asked = this.#socket.request("send_message", { roomId: this.id, clientId, content, replyTo });
+    const { clientId, replyTo, forward, expiresInS } = message as Unsent;
+    const asked = this.#socket.request("send_message", {
+      roomId: this.id,
+      clientId,
+      content: forward ? {} : newContentOf(message.content),
+      replyTo,
+      ...(forward ? { forward } : {}),
+      ...(expiresInS ? { expiresInS } : {}),
+    });
     // The event itself settles it, whichever way it comes.
     const answer = await within(Promise.race([asked, this.#outbox.settled(clientId)]), ANSWER_WITHIN_MS);
     // Nobody waits for it any more, but it may still be refused, as when the socket is lost.
@@ -415,19 +448,33 @@ export class Room extends Emitter<RoomEvents> {
     this.emit("change", this.snapshot);
   }
 
-  #take(): RoomSnapshot {
-    const sent = this.#messages.map(
-      (message): Entry => ({ key: keyOf(message), message, state: "sent", error: null }),
-    );
-    const keys = new Set(sent.map(({ key }) => key));
+  #shelfOf(threadId: string): Shelf<string> | null {
+    return this.#keep && new Shelf(this.#keep, "draft", this.id, threadId);
+  }
+
+  /** Where pages of history are put. */
+  #view(): { timeline: Timeline } {
+    const room = this;
     return {
+      get timeline() {
+        return room.#timeline;
+      },
+      set timeline(timeline: Timeline) {
+        room.#timeline = timeline;
+        for (const message of timeline.latest.messages) room.#acknowledge(message);
+        room.#changed();
+      },
+    };
+  }
+
+  #take(): RoomSnapshot {
+    return {
+      ...this.#drawing.of(this.#timeline, this.#outbox.entries),
       state: this.#state,
-      info: this.#info,
-      role: this.#role,
-      members: [...this.#members.values()],
-      messages: [...sent, ...this.#outbox.entries.filter(({ key }) => !keys.has(key))],
-      hasOlder: this.#hasOlder,
       typing: [...this.#typing.values()].map(({ nickname }) => nickname),
+      unread: this.#reading.unread,
+      receipts: [...this.#reading.receipts.values()],
+      mutedUntil: this.#mutedUntil,
       reason: this.#reason,
     };
   }

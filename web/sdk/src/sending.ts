@@ -18,6 +18,8 @@ export interface Way {
   send: (entry: Entry) => Promise<void>;
   /** A message was refused for good; it stays, as failed. */
   refused: (entry: Entry, error: ParlorError) => void;
+  /** A message has to wait before it is tried again. */
+  held?: (entry: Entry, error: ParlorError, pauseMs: number) => void;
   /** The room does not know us any more. */
   outside: () => void;
   random?: (() => number) | undefined;
@@ -51,6 +53,7 @@ export class Sending {
           if (error.code === "not_in_room") return this.#way.outside();
           const pause = this.#pause(error, tries++);
           if (pause !== null) {
+            this.#way.held?.(entry, error, pause);
             await wait(pause);
             continue;
           }

@@ -49,7 +49,7 @@ export function People({ room, call, snapshot, onProblem }: PeopleProps) {
                   participant={participant}
                   rights={rights}
                   onMute={(trackId, muted) => act(call.muteTrack(trackId, muted))}
-                  onRole={(next) => act(room.setRole(member.userId, next))}
+                  onRole={(next) => act(room.acts.setRole(member.userId, next))}
                   onRemove={() => setRemoving(member)}
                 />
               )}
@@ -186,7 +186,7 @@ function RemoveDialog({ room, member, onClose }: { room: Room; member: Member; o
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     try {
-      await room.removeMember(member.userId, reason);
+      await room.acts.removeMember(member.userId, reason);
       onClose();
     } catch (error) {
       setProblem(sentence(error));

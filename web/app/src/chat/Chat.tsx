@@ -51,7 +51,7 @@ export function Chat({ room }: { room: Room }) {
         className="min-h-0 flex-1 overflow-y-auto px-3 py-2 -outline-offset-3"
         data-testid="log"
       >
-        {hasOlder ? <Older onClick={() => void act(() => log.hold(() => room.older()))} /> : null}
+        {hasOlder ? <Older onClick={() => void act(() => log.hold(() => room.pages.older()))} /> : null}
         {messages.length === 0 ? <p className="py-8 text-center text-soft">{t("chat.empty")}</p> : null}
         <ol>
           {messages.map((entry, index) => (
@@ -61,8 +61,8 @@ export function Chat({ room }: { room: Room }) {
               first={startsGroup(entry, messages[index - 1])}
               mine={entry.message.sender.id === room.me?.id}
               mayDelete={keepsOrder(role, room.me?.role ?? "member")}
-              onEdit={(text) => act(() => room.edit(entry.message.id, text))}
-              onDelete={() => act(() => room.delete(entry.message.id))}
+              onEdit={(text) => act(() => room.acts.edit(entry.message.id, text))}
+              onDelete={() => act(() => room.acts.delete(entry.message.id))}
               onReport={() => report(aboutMessage(entry))}
               onRetry={() => room.retry(entry.message.clientId)}
               onDiscard={() => room.discard(entry.message.clientId)}
