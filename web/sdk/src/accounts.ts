@@ -1,7 +1,7 @@
 import type { Api, Entry } from "./api.js";
 import { ParlorError } from "./errors.js";
 import { type Asked, createPasskey, showPasskey } from "./passkeys.js";
-import type { Shown, SiteRole, Status, User } from "./proto.js";
+import type { Shown, SiteRole, Status, Trust, User } from "./proto.js";
 import type { Socket } from "./socket.js";
 
 /** A name, a password, and where letters go. */
@@ -103,6 +103,15 @@ export interface SignedReceipt {
   signed: string;
   signature: string;
   publicKey: string;
+}
+
+/** What somebody has earned, and what is missing for more. */
+export interface Earned {
+  level: Trust;
+  ageDays: number;
+  messages: number;
+  /** Null at the highest level. */
+  next: { level: Trust; days: number; messages: number; cleanAt: string | null } | null;
 }
 
 /** As what you want to be seen. `online` leaves it to your devices. */
@@ -246,6 +255,11 @@ export class Accounts {
     const receipt = await this.#api.request<SignedReceipt>("DELETE", "/auth/me", again);
     this.#api.forget();
     return receipt;
+  }
+
+  /** What we have earned. */
+  trust(): Promise<Earned> {
+    return this.#api.request<Earned>("GET", "/users/me/trust");
   }
 
   presence(): Promise<PresenceOfMe> {

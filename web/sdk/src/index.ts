@@ -2,6 +2,7 @@ export {
   type Account,
   Accounts,
   type AgeLevel,
+  type Earned,
   type Login,
   type Me,
   type MfaWanted,
