@@ -1,5 +1,7 @@
 //! Tables `room_streams` and `events`: the durable stream of each room.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
@@ -95,19 +97,46 @@ async fn missed_events(
     rows.into_iter().map(event).collect::<Result<_, Error>>().map(Some)
 }
 
-/// Takes the room's stream for this transaction: nobody else appends until it ends. `None`: no such room.
-pub(super) async fn lock_stream(tx: &mut Tx, room: RoomId) -> Result<Option<Position>, sqlx::Error> {
-    const SQL: &str =
-        "update room_streams set last_offset = last_offset where room_id = $1 returning epoch, last_offset";
-    let row: Option<StreamRow> = on_tx!(tx, db => sqlx::query_as(SQL).bind(room.as_uuid()).fetch_optional(db))?;
-    Ok(row.map(|it| Position { epoch: Epoch::from_uuid(it.epoch), offset: it.last_offset.cast_unsigned() }))
+/// Takes the streams of these rooms for this transaction: nobody else appends until it ends. A room that is not there is left out. Rows are
+/// locked in the order of their ids, so that the writers of two nodes never wait for each other in a circle; SQLite has one writer.
+pub(super) async fn lock_streams(
+    tx: &mut Tx,
+    rooms: &BTreeSet<RoomId>,
+) -> Result<BTreeMap<RoomId, Position>, sqlx::Error> {
+    const SQL: &str = "select room_id, epoch, last_offset from room_streams where room_id in (";
+    let end = match tx {
+        Tx::Sqlite(_) => ")",
+        Tx::Postgres(_) => ") order by room_id for no key update",
+    };
+    let rows: Vec<(Uuid, Uuid, i64)> = on_tx!(tx, db => {
+        let mut query = QueryBuilder::new(SQL);
+        let mut ids = query.separated(", ");
+        for room in rooms {
+            ids.push_bind(room.as_uuid());
+        }
+        query.push(end);
+        async move { query.build_query_as().fetch_all(db).await }
+    })?;
+    let locked = rows.into_iter().map(|(room, epoch, last)| {
+        let last = Position { epoch: Epoch::from_uuid(epoch), offset: last.cast_unsigned() };
+        (RoomId::from_uuid(room), last)
+    });
+    Ok(locked.collect())
 }
 
-/// Says up to where the stream goes now.
-pub(super) async fn advance_stream(tx: &mut Tx, room: RoomId, last: Position) -> Result<(), sqlx::Error> {
-    const SQL: &str = "update room_streams set last_offset = $2 where room_id = $1";
-    execute!(tx, sqlx::query(SQL).bind(room.as_uuid()).bind(last.offset.cast_signed()))?;
-    Ok(())
+/// Says up to where these streams go now.
+pub(super) async fn advance_streams(tx: &mut Tx, last: &BTreeMap<RoomId, Position>) -> Result<(), sqlx::Error> {
+    if last.is_empty() {
+        return Ok(());
+    }
+    on_tx!(tx, db => {
+        let mut query = QueryBuilder::new("with moved (id, place) as (");
+        query.push_values(last, |mut row, (room, at)| {
+            row.push_bind(room.as_uuid()).push_bind(at.offset.cast_signed());
+        });
+        query.push(") update room_streams set last_offset = moved.place from moved where room_id = moved.id");
+        async move { query.build().execute(db).await.map(|_| ()) }
+    })
 }
 
 /// Appends events that have their positions.

@@ -3,7 +3,7 @@
 //! While one transaction waits for the disk, the next ones queue up and then go as one: alone, a message waits for nobody;
 //! under load, hundreds share one commit. A row that the database refuses fails alone: its batch is repeated one by one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -14,7 +14,7 @@ use super::{
     house::HouseChange,
     messages::{insert_messages, known_messages},
     pool::{Pool, Tx},
-    streams::{advance_stream, insert_events, is_stored, lock_stream},
+    streams::{advance_streams, insert_events, is_stored, lock_streams},
     users::count_messages,
 };
 use crate::domain::{
@@ -345,20 +345,11 @@ async fn commit(pool: &Pool, jobs: &[Job]) -> Result<Batch, Failure> {
 }
 
 async fn apply_all(tx: &mut Tx, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
-    // Rooms are locked in the order of their ids, so that the writers of two nodes never wait for each other in a circle.
-    let mut streams: BTreeMap<RoomId, (Position, bool)> = BTreeMap::new();
-    let mut rooms: Vec<RoomId> = jobs.iter().map(|job| job.room).collect();
-    rooms.sort_unstable();
-    rooms.dedup();
-    for room in rooms {
-        if let Some(last) = lock_stream(tx, room).await? {
-            streams.insert(room, (last, false));
-        }
-    }
+    let mut streams = lock_streams(tx, &jobs.iter().map(|job| job.room).collect()).await?;
     let mut sends = Sends::of(tx, jobs).await?;
     let (mut answers, mut events) = (Vec::with_capacity(jobs.len()), Vec::<Event>::with_capacity(jobs.len()));
     for job in jobs {
-        let Some((last, changed)) = streams.get_mut(&job.room) else {
+        let Some(last) = streams.get_mut(&job.room) else {
             answers.push(Err(Refusal::NotFound));
             continue;
         };
@@ -377,7 +368,6 @@ async fn apply_all(tx: &mut Tx, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
                 continue;
             }
         };
-        *changed = true;
         // The answer is the place of what was asked for; what came of it follows.
         let taken = match &fact {
             Fact::MessageSent(message) => message.content.attachments.clone(),
@@ -395,9 +385,9 @@ async fn apply_all(tx: &mut Tx, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
     count_messages(tx, &sends.new).await?;
     insert_events(tx, &events).await?;
     super::search::follow(tx, &events).await?;
-    for (room, (last, _)) in streams.iter().filter(|(_, (_, changed))| *changed) {
-        advance_stream(tx, *room, *last).await?;
-    }
+    let told: BTreeSet<RoomId> = events.iter().map(|event| event.room).collect();
+    streams.retain(|room, _| told.contains(room));
+    advance_streams(tx, &streams).await?;
     Ok(Batch { answers, events })
 }
 
