@@ -1,8 +1,18 @@
-import { type Banned, bannedOf, CloseCode, Parlor, type User, type UserEntry } from "@parlor/sdk";
+import {
+  type Banned,
+  bannedOf,
+  CloseCode,
+  Parlor,
+  type ReusedLogin,
+  type SignedReceipt,
+  type User,
+  type UserEntry,
+} from "@parlor/sdk";
+import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 
 /** The one client of the page. */
-export const parlor = new Parlor();
+export const parlor = new Parlor({ keep: localStorage, tab: sessionStorage });
 
 interface Session {
   status: "loading" | "out" | "in";
@@ -13,6 +23,18 @@ interface Session {
   banned: Banned | null;
   /** The user wants to try again. */
   forgetBan: () => void;
+  /** Why the server ended the login of this page, as a code; null: it did not, or one has read it. */
+  signedOut: string | null;
+  /** Logins that ended because a token of theirs came twice, until one has read it. */
+  reused: ReusedLogin[];
+  forgetReused: () => void;
+  /** Of what was deleted just now, until one goes on. */
+  receipt: SignedReceipt | null;
+  forgetReceipt: () => void;
+  /** Somebody has come in by an account, or is called otherwise now. */
+  accept: (user: User) => void;
+  /** Everything of theirs is deleted. */
+  erased: (receipt: SignedReceipt) => void;
   enter: (entry: UserEntry) => Promise<void>;
   claim: (secret: string) => Promise<void>;
   leave: () => Promise<void>;
@@ -24,25 +46,39 @@ const Context = createContext<Session | null>(null);
 const ENTERED = "parlor.entered";
 
 export function SessionProvider({ children }: { children: ReactNode }) {
+  const queries = useQueryClient();
   const [user, setUser] = useState<User | null>(null);
   const [status, setStatus] = useState<Session["status"]>(() =>
-    localStorage.getItem(ENTERED) ? "loading" : "out",
+    localStorage.getItem(ENTERED) || parlor.guests?.current ? "loading" : "out",
   );
   const [ended, setEnded] = useState<number | null>(null);
   const [banned, setBanned] = useState<Banned | null>(null);
+  const [signedOut, setSignedOut] = useState<string | null>(null);
+  const [reused, setReused] = useState<ReusedLogin[]>([]);
+  const [receipt, setReceipt] = useState<SignedReceipt | null>(null);
 
-  const become = useCallback((next: User | null) => {
-    setBanned(next ? null : parlor.api.banned);
-    setUser(next);
-    setStatus(next ? "in" : "out");
-    if (next) {
-      localStorage.setItem(ENTERED, "1");
-      parlor.socket.connect();
-    } else {
-      localStorage.removeItem(ENTERED);
-      parlor.socket.close();
-    }
-  }, []);
+  const become = useCallback(
+    (next: User | null) => {
+      setBanned(next ? null : parlor.api.banned);
+      setUser(next);
+      setStatus(next ? "in" : "out");
+      setSignedOut(next ? null : parlor.api.endedBy);
+      if (next) {
+        const told = parlor.api.takeReused();
+        if (told.length > 0) setReused((before) => [...before, ...told]);
+        setReceipt(null);
+        localStorage.setItem(ENTERED, "1");
+        parlor.socket.connect();
+      } else {
+        // A guest of this tab alone is gone; the cookie may hold somebody still.
+        if (!parlor.guests?.main) localStorage.removeItem(ENTERED);
+        parlor.socket.close();
+        // The next one is to see nothing of what this one saw.
+        queries.clear();
+      }
+    },
+    [queries],
+  );
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -58,10 +94,17 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       if (left) setEnded(CloseCode.Removed);
       else become(null);
     };
-    if (localStorage.getItem(ENTERED) && !parlor.api.user) void restore();
+    const known = localStorage.getItem(ENTERED) || parlor.guests?.current;
+    if (known && !parlor.api.user) void restore();
     const offs = [
       parlor.socket.on("authenticated", (event) => setUser(event.user)),
       parlor.socket.on("siteRole", (role) => setUser((before) => before && { ...before, role })),
+      parlor.socket.on("frame", (frame) => {
+        if (frame.type === "login_reused")
+          setReused((before) => [...before, { ...frame.data, at: new Date().toISOString() }]);
+        // The login was renewed on the open socket: a role that rested may hold now.
+        if (frame.type === "authenticated") setUser(frame.data.user);
+      }),
       parlor.socket.on("stopped", ({ code }) => {
         if (code === CloseCode.Unauthenticated) become(null);
         else if (code === CloseCode.Removed) void farewell();
@@ -85,7 +128,17 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       user,
       ended,
       banned,
+      signedOut,
+      reused,
+      receipt,
       forgetBan: () => setBanned(null),
+      forgetReused: () => setReused([]),
+      forgetReceipt: () => setReceipt(null),
+      accept: become,
+      erased: (done) => {
+        become(null);
+        setReceipt(done);
+      },
       enter: async (entry) => {
         try {
           become(await parlor.api.enter(entry));
@@ -98,12 +151,16 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         become(await parlor.api.claim(secret));
       },
       leave: async () => {
+        const beside = parlor.guests?.current;
+        const left = parlor.api.leave().catch(() => undefined);
         become(null);
         // Whether the server hears of it or not, this page is signed out.
-        await parlor.api.leave().catch(() => undefined);
+        await left;
+        // Without this guest the tab goes on as whom the cookie knows.
+        if (beside && parlor.guests?.main) location.assign("/");
       },
     }),
-    [status, user, ended, banned, become],
+    [status, user, ended, banned, signedOut, reused, receipt, become],
   );
   return <Context value={session}>{children}</Context>;
 }

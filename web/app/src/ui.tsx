@@ -1,6 +1,6 @@
 import { X } from "lucide-react";
 import { Tooltip } from "radix-ui";
-import { type ComponentProps, type ReactNode, useEffect, useId, useRef } from "react";
+import { type ComponentProps, createContext, type ReactNode, use, useEffect, useId, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 
@@ -156,9 +156,16 @@ export function Spinner() {
   );
 }
 
+/** What stands at the end of every page's header, and what is said above every page. */
+export const PageEnds = createContext<{ header: ReactNode; banner: ReactNode }>({
+  header: null,
+  banner: null,
+});
+
 /** The frame of every page but the call. */
 export function Page({ title, children, aside }: { title: string; children: ReactNode; aside?: ReactNode }) {
   const { t } = useTranslation();
+  const { header, banner } = use(PageEnds);
   useTitle(title);
   return (
     <div className="flex min-h-full flex-col">
@@ -168,9 +175,13 @@ export function Page({ title, children, aside }: { title: string; children: Reac
             <img src="/icon.svg" alt="" className="size-8" />
             {t("app.name")}
           </Link>
-          {aside}
+          <div className="flex items-center gap-2">
+            {aside}
+            {header}
+          </div>
         </div>
       </header>
+      {banner}
       <main id="content" className="mx-auto w-full max-w-4xl flex-1 px-4 py-6 sm:py-10">
         {children}
       </main>

@@ -172,7 +172,11 @@ export class Accounts {
   async upgrade(wanted: NewAccount): Promise<User> {
     const user = await this.#api.request<User>("POST", "/auth/upgrade", wanted);
     this.#api.setUser(user);
-    return user;
+    if (!this.#api.isBeside) return user;
+    // An account's token is not for a page to keep: into the cookie with a login of its own, and the other one ends.
+    const again = await this.logIn(wanted.username, wanted.password);
+    await this.#api.endGuest(user.id);
+    return again;
   }
 
   /** All other logins end. */

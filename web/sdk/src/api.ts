@@ -123,6 +123,11 @@ export class Api {
     return this.#tokens?.withheldRole ?? null;
   }
 
+  /** This tab goes on as a guest beside the cookie's login. */
+  get isBeside(): boolean {
+    return Boolean(this.#guests?.current);
+  }
+
   /** Why the server gave up our login, as a code; null while it holds, or when there was none. */
   get endedBy(): string | null {
     return this.#endedBy;

@@ -211,6 +211,31 @@ test("a guest who leaves goes alone: the cookie stays with the other one", async
   expect(guests.main?.nickname).toBe("Ada");
 });
 
+test("a guest beside the cookie's who gets an account moves into the cookie", async () => {
+  const bob = { id: "bob", nickname: "Bob", role: "member" };
+  const {
+    api,
+    guests,
+    accounts: mine,
+    asked,
+  } = await accounts({
+    "POST /auth/anonymous": [
+      () => json(tokens("Ada"), 201),
+      () => json(tokens("Bob", { refreshToken: "b1" }), 201),
+    ],
+    "POST /auth/upgrade": () => json(bob),
+    "POST /auth/login": () => json(tokens("Bob")),
+    "DELETE /auth/logout": nothing,
+  });
+  await api.enter(ADA);
+  await api.enterBeside({ ...ADA, nickname: "bob" });
+  await mine.upgrade({ username: "Bob", password: "correct horse" });
+  expect(guests.all).toEqual([]);
+  expect(guests.main?.id).toBe("bob");
+  expect(api.user?.id).toBe("bob");
+  expect(asked.at(-1)?.body).toEqual({ refreshToken: "b1" });
+});
+
 test("a guest whose login is over is forgotten, and why is known", async () => {
   const device = keep();
   const tab = keep();

@@ -1,121 +1,95 @@
-import type { UserEntry } from "@parlor/sdk";
 import { MessageSquare, Shuffle, UserRoundX, Video } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { Tabs } from "radix-ui";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { sentence } from "../errors.ts";
-import { useSession } from "../session.tsx";
-import { Alert, Button, Field, Page } from "../ui.tsx";
+import { CreateAccount } from "../account/CreateAccount.tsx";
+import { EnterAsGuest } from "../account/EnterAsGuest.tsx";
+import { GoOnAs } from "../account/GoOnAs.tsx";
+import { ReceiptNotice } from "../account/ReceiptNotice.tsx";
+import { SignIn } from "../account/SignIn.tsx";
+import { parlor, useSession } from "../session.tsx";
+import { Page } from "../ui.tsx";
 import { BannedNotice } from "./BannedNotice.tsx";
 
-type Problem = "nickname" | "birthYear" | "adult";
+const WAYS = ["guest", "signIn", "create"] as const;
 
 /** The door: shown in place of any page that needs a name. */
 export function Enter() {
   const { t } = useTranslation();
-  const { banned, forgetBan } = useSession();
+  const { banned, forgetBan, receipt } = useSession();
   return (
     <Page title={t("enter.title")}>
-      <div className="grid items-center gap-8 lg:grid-cols-2 lg:gap-16">
+      <div className="grid items-start gap-8 lg:grid-cols-2 lg:gap-16">
         <Welcome />
-        {banned ? <BannedNotice banned={banned} onRetry={forgetBan} /> : <EnterForm />}
+        {receipt ? (
+          <ReceiptNotice signed={receipt} />
+        ) : banned ? (
+          <BannedNotice banned={banned} onRetry={forgetBan} />
+        ) : (
+          <Door />
+        )}
       </div>
     </Page>
   );
 }
 
-function check({ nickname, birthYear, adult }: UserEntry): Problem | null {
-  if (!/^[a-zA-Z0-9_-]{2,50}$/.test(nickname)) return "nickname";
-  if (birthYear < 1900 || birthYear > new Date().getFullYear()) return "birthYear";
-  return adult ? null : "adult";
-}
-
-function EnterForm() {
+function Door() {
   const { t } = useTranslation();
-  const { enter } = useSession();
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [refusal, setRefusal] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
-
-  const submit = async (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const form = event.currentTarget;
-    const fields = new FormData(form);
-    const entry: UserEntry = {
-      nickname: String(fields.get("nickname")).trim(),
-      birthYear: Number(fields.get("birthYear")),
-      adult: fields.has("adult"),
-    };
-    const found = check(entry);
-    setProblem(found);
-    setRefusal(null);
-    if (found) {
-      form.querySelector<HTMLInputElement>(`[name=${found}]`)?.focus();
-      return;
-    }
-    setBusy(true);
-    try {
-      await enter(entry);
-    } catch (error) {
-      setRefusal(sentence(error));
-      setBusy(false);
-    }
-  };
-
+  const { enter, signedOut } = useSession();
+  const [way, setWay] = useState<string>("guest");
+  const main = parlor.guests?.main ?? null;
   return (
-    <form
-      noValidate
-      onSubmit={submit}
-      className="grid gap-5 rounded-2xl border border-line bg-surface p-5 shadow-sm sm:p-6"
-    >
-      <h2 className="text-xl font-semibold">{t("enter.title")}</h2>
-      <Field
-        label={t("enter.nickname")}
-        hint={t("enter.nicknameHint")}
-        error={problem === "nickname" ? t("enter.badNickname") : undefined}
-        name="nickname"
-        autoComplete="nickname"
-        autoCapitalize="off"
-        spellCheck={false}
-        maxLength={50}
-        data-testid="nickname"
-      />
-      <Field
-        label={t("enter.birthYear")}
-        error={problem === "birthYear" ? t("enter.badYear") : undefined}
-        name="birthYear"
-        inputMode="numeric"
-        autoComplete="bday-year"
-        maxLength={4}
-        data-testid="birth-year"
-      />
-      <Adult wrong={problem === "adult"} />
-      {refusal ? <Alert>{refusal}</Alert> : null}
-      <Button type="submit" disabled={busy} data-testid="enter">
-        {t("enter.submit")}
-      </Button>
-    </form>
+    <div className="grid gap-4">
+      {signedOut ? <SignedOut code={signedOut} /> : null}
+      <section className="rounded-2xl border border-line bg-surface p-5 shadow-sm sm:p-6">
+        <h2 className="mb-4 text-xl font-semibold">{t("enter.title")}</h2>
+        <GoOnAs />
+        <Tabs.Root value={way} onValueChange={setWay}>
+          <Tabs.List
+            aria-label={t("account.ways")}
+            className="mb-5 grid grid-cols-3 gap-1 rounded-xl bg-sunken p-1"
+          >
+            {WAYS.map((it) => (
+              <Tabs.Trigger
+                key={it}
+                value={it}
+                className="min-h-11 rounded-lg px-1 text-sm font-semibold text-soft hover:text-ink data-[state=active]:bg-surface data-[state=active]:text-ink data-[state=active]:shadow-sm sm:text-base"
+                data-testid={`way-${it}`}
+              >
+                {t(`account.way.${it}`)}
+              </Tabs.Trigger>
+            ))}
+          </Tabs.List>
+          {main ? (
+            <p className="mb-4 text-sm text-soft">{t("account.replaces", { name: main.nickname })}</p>
+          ) : null}
+          <Tabs.Content value="guest">
+            <EnterAsGuest hint={t("account.guestHint")} enter={enter} />
+          </Tabs.Content>
+          <Tabs.Content value="signIn">
+            <SignIn />
+          </Tabs.Content>
+          <Tabs.Content value="create">
+            <CreateAccount />
+          </Tabs.Content>
+        </Tabs.Root>
+      </section>
+    </div>
   );
 }
 
-function Adult({ wrong }: { wrong: boolean }) {
+/** Why one stands before the door again. */
+function SignedOut({ code }: { code: string }) {
   const { t } = useTranslation();
   return (
-    <div>
-      <label className="flex min-h-11 items-center gap-3">
-        <input
-          type="checkbox"
-          name="adult"
-          className="size-6 accent-accent"
-          aria-describedby={wrong ? "adult-note" : undefined}
-          data-testid="adult"
-        />
-        {t("enter.adult")}
-      </label>
-      {wrong ? (
-        <p id="adult-note" className="text-sm text-danger-ink">
-          {t("enter.needAdult")}
-        </p>
-      ) : null}
+    <div
+      role="alert"
+      className="rounded-2xl bg-warn-ground px-5 py-4 text-warn-ink"
+      data-testid="signed-out"
+      data-code={code}
+    >
+      <p className="font-semibold">{t("account.signedOut.title")}</p>
+      <p>{t(`account.signedOut.${code === "token_reused" ? "reused" : "ended"}`)}</p>
     </div>
   );
 }
@@ -129,7 +103,7 @@ function Welcome() {
     { icon: UserRoundX, text: t("enter.pointAnonymous") },
   ];
   return (
-    <div>
+    <div className="lg:pt-8">
       <h1 className="text-4xl font-bold tracking-tight sm:text-5xl">{t("app.tagline")}</h1>
       <ul className="mt-6 hidden gap-3 text-lg text-soft sm:grid">
         {points.map(({ icon: Icon, text }) => (
