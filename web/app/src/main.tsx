@@ -2,14 +2,17 @@ import "./app.css";
 import "./i18n.ts";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { Tooltip } from "radix-ui";
-import { StrictMode } from "react";
+import { type ComponentType, StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { createBrowserRouter } from "react-router";
+import { createBrowserRouter, Navigate } from "react-router";
 import { RouterProvider } from "react-router/dom";
+import { AccountMenu } from "./account/AccountMenu.tsx";
+import { Banners } from "./account/Banners.tsx";
+import { Frame } from "./hub/Frame.tsx";
 import { Home } from "./pages/Home.tsx";
 import { Broken, NotFound } from "./pages/NotFound.tsx";
 import { SessionProvider } from "./session.tsx";
-import { Spinner } from "./ui.tsx";
+import { PageEnds, Spinner } from "./ui.tsx";
 
 const queries = new QueryClient({
   defaultOptions: { queries: { retry: 1, staleTime: 5_000 } },
@@ -17,6 +20,8 @@ const queries = new QueryClient({
 
 // The call's code is fetched when a room is opened, not on the way in.
 const room = async () => ({ Component: (await import("./pages/RoomPage.tsx")).RoomPage });
+const roomCall = async () => ({ Component: (await import("./ringing/RoomCall.tsx")).RoomCall });
+const about = async () => ({ Component: (await import("./rooms/Manage.tsx")).Manage });
 const claim = async () => ({ Component: (await import("./pages/Claim.tsx")).Claim });
 const match = async () => ({ Component: (await import("./match/MatchPage.tsx")).MatchPage });
 const recordings = async () => ({
@@ -24,18 +29,48 @@ const recordings = async () => ({
 });
 const review = async () => ({ Component: (await import("./review/ReviewPage.tsx")).ReviewPage });
 
+const settings = async () => ({ Component: (await import("./settings/SettingsPage.tsx")).SettingsPage });
+
+const page = (path: string, lazy: () => Promise<{ Component: ComponentType }>) => ({
+  path,
+  lazy,
+  hydrateFallbackElement: <Spinner />,
+  errorElement: <Broken />,
+});
+
 const router = createBrowserRouter([
-  { path: "/", element: <Home />, errorElement: <Broken /> },
-  { path: "/r/:roomId", lazy: room, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
-  { path: "/claim/:secret", lazy: claim, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
-  { path: "/match", lazy: match, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
-  { path: "/recordings", lazy: recordings, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
-  { path: "/review/*", lazy: review, hydrateFallbackElement: <Spinner />, errorElement: <Broken /> },
-  { path: "*", element: <NotFound /> },
+  {
+    element: <Frame />,
+    children: [
+      { path: "/", element: <Home />, errorElement: <Broken /> },
+      page("/r/:roomId", room),
+      page("/r/:roomId/call", roomCall),
+      page("/r/:roomId/about", about),
+      page("/rooms", async () => ({ Component: (await import("./rooms/Directory.tsx")).Directory })),
+      page("/invite/:code", async () => ({ Component: (await import("./rooms/InvitePage.tsx")).InvitePage })),
+      page("/messages", async () => ({ Component: (await import("./direct/Messages.tsx")).Messages })),
+      page("/messages/requests", async () => ({
+        Component: (await import("./direct/Requests.tsx")).Requests,
+      })),
+      page("/blocked", async () => ({ Component: (await import("./direct/Blocked.tsx")).Blocked })),
+      page("/u/:userId", async () => ({ Component: (await import("./direct/PersonPage.tsx")).PersonPage })),
+      page("/calls", async () => ({ Component: (await import("./ringing/Calls.tsx")).Calls })),
+      page("/claim/:secret", claim),
+      page("/match", match),
+      page("/recordings", recordings),
+      page("/settings/:section?", settings),
+      { path: "/account", element: <Navigate to="/settings" replace /> },
+      page("/review/*", review),
+      { path: "*", element: <NotFound /> },
+    ],
+  },
 ]);
 
 // A page taken out of the browser's cache left its call when it went in.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+/** What every page shows of the one who looks at it. */
+const ENDS = { header: <AccountMenu />, banner: <Banners /> };
 
 const root = document.getElementById("root");
 if (root) {
@@ -44,7 +79,9 @@ if (root) {
       <QueryClientProvider client={queries}>
         <SessionProvider>
           <Tooltip.Provider delayDuration={400}>
-            <RouterProvider router={router} />
+            <PageEnds value={ENDS}>
+              <RouterProvider router={router} />
+            </PageEnds>
           </Tooltip.Provider>
         </SessionProvider>
       </QueryClientProvider>

@@ -58,6 +58,11 @@ export class LocalMedia extends Emitter<{ change: Capture }> {
     return this.#capture;
   }
 
+  /** The camera stays off when this opens: a call by voice. It can be switched on later. */
+  withoutCamera(): void {
+    this.#set({ cameraOn: false });
+  }
+
   /** Opens camera and microphone; with one of them missing, the other. */
   async open(): Promise<void> {
     this.#closed = false;

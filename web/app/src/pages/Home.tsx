@@ -1,12 +1,15 @@
-import type { ListedRoom } from "@parlor/sdk";
 import { useQuery } from "@tanstack/react-query";
-import { CircleDot, LogOut, Plus, RefreshCw, ShieldCheck, Shuffle, Users } from "lucide-react";
+import { CircleDot, Plus, RefreshCw, ShieldCheck, Shuffle } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
+import { useMedia } from "../call/hooks.ts";
 import { sentence } from "../errors.ts";
+import { Hub } from "../hub/Hub.tsx";
+import { RoomList } from "../hub/RoomList.tsx";
+import { RoomCards } from "../rooms/RoomCards.tsx";
 import { parlor, useSession } from "../session.tsx";
-import { Alert, Button, IconButton, Page, Spinner } from "../ui.tsx";
+import { Alert, Button, IconButton, Spinner } from "../ui.tsx";
 import { CreateRoom } from "./CreateRoom.tsx";
 import { Enter } from "./Enter.tsx";
 
@@ -18,30 +21,24 @@ export function Home() {
 
 function Rooms() {
   const { t } = useTranslation();
-  const { user, leave } = useSession();
+  const { user } = useSession();
   const [creating, setCreating] = useState(false);
+  const wide = useMedia("(min-width: 56rem)");
   const { data, error, isPending, refetch, isFetching } = useQuery({
     queryKey: ["rooms"],
-    queryFn: () => parlor.api.rooms(),
+    queryFn: () => parlor.rooms.find(),
     refetchInterval: 15_000,
   });
-  const rooms = data?.filter(({ kind }) => kind === "call") ?? [];
+  const rooms = data?.items ?? [];
 
   return (
-    <Page
-      title={t("home.title")}
-      aside={
-        <div className="flex items-center gap-2">
-          <span className="max-w-40 truncate text-soft sm:max-w-none">
-            {t("home.hello", { name: user?.nickname })}
-          </span>
-          <IconButton label={t("home.leave")} onClick={() => void leave()} data-testid="sign-out">
-            <LogOut aria-hidden className="size-5" />
-          </IconButton>
-        </div>
-      }
-    >
+    <Hub title={t("home.title")}>
       <Sections reviews={user?.role !== "member"} />
+      {wide ? null : (
+        <nav aria-label={t("inbox.mine")} className="mb-8 rounded-2xl border border-line bg-surface p-2">
+          <RoomList />
+        </nav>
+      )}
       <div className="mb-5 flex flex-wrap items-center gap-2">
         <h1 className="mr-auto text-3xl font-bold">{t("home.title")}</h1>
         <IconButton label={t("home.refresh")} onClick={() => void refetch()} disabled={isFetching}>
@@ -59,13 +56,9 @@ function Rooms() {
           {t("home.empty")}
         </p>
       ) : null}
-      <ul className="grid grid-cols-1 gap-3 sm:grid-cols-2">
-        {rooms.map((room) => (
-          <RoomItem key={room.id} room={room} />
-        ))}
-      </ul>
+      <RoomCards rooms={rooms} />
       {creating ? <CreateRoom onClose={() => setCreating(false)} /> : null}
-    </Page>
+    </Hub>
   );
 }
 
@@ -108,35 +101,5 @@ function SectionLink({ to, testId, children }: { to: string; testId: string; chi
     >
       {children}
     </Link>
-  );
-}
-
-function RoomItem({ room }: { room: ListedRoom }) {
-  const { t, i18n } = useTranslation();
-  const opened = new Intl.DateTimeFormat(i18n.language, { dateStyle: "medium", timeStyle: "short" });
-  return (
-    <li
-      className="flex items-center gap-3 rounded-2xl border border-line bg-surface p-4 shadow-sm"
-      data-testid="room"
-    >
-      <div className="min-w-0 flex-1">
-        <h2 className="truncate font-semibold">{room.name}</h2>
-        <p className="flex flex-wrap items-center gap-x-2 text-sm text-soft">
-          <span className="inline-flex items-center gap-1">
-            <Users aria-hidden className="size-4" />
-            {t("home.people", { count: room.online })}
-          </span>
-          <span>{t("home.since", { when: opened.format(new Date(room.createdAt)) })}</span>
-        </p>
-      </div>
-      <Link
-        to={`/r/${room.id}`}
-        aria-label={t("home.joinRoom", { name: room.name })}
-        className="inline-flex min-h-11 items-center rounded-xl border border-line px-4 font-semibold text-accent hover:bg-sunken"
-        data-testid="room-join"
-      >
-        {t("home.join")}
-      </Link>
-    </li>
   );
 }
