@@ -98,6 +98,8 @@ export {
   type Standing,
 } from "./permissions.js";
 export type * from "./proto.js";
+/** What the server says of a room; `Room` is the one that one is in. */
+export type { Room as RoomInfo } from "./proto.js";
 export { CLOSE_ACTIONS, CloseCode } from "./proto.js";
 export {
   type QualityFlow,
@@ -151,4 +153,4 @@ export { type NewStreamKey, type StreamKey, StreamKeys, type StreamKind } from "
 export type { TileOptions } from "./tile.js";
 export { Upload, type UploadEvents, type UploadSnapshot, type UploadState } from "./upload.js";
 export { viewOf } from "./view.js";
-export type { Writing } from "./writing.js";
+export { forwardTo, type Writing } from "./writing.js";

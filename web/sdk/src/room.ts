@@ -51,12 +51,12 @@ export class Room extends Emitter<RoomEvents> {
   readonly #api: Api;
   readonly #stream = new Stream();
   readonly #keep: Keep | null;
-  readonly #drafts: Shelf<string> | null;
+  #drafts: Shelf<string> | null = null;
   readonly #sending: Sending;
   readonly #off: (() => void)[];
   readonly #typing = new Map<string, { nickname: string; timer: ReturnType<typeof setTimeout> }>();
   #outbox = new Outbox();
-  #draft: string;
+  #draft = "";
   #timeline: Timeline = EMPTY;
   #reading: Reading = UNREAD;
   #mutedUntil: string | null = null;
@@ -78,8 +78,6 @@ export class Room extends Emitter<RoomEvents> {
     this.pages = new Pages(this.archive, this.#view());
     this.acts = new Acts(id, socket, this.marks);
     this.#keep = keep;
-    this.#drafts = keep && new Shelf(keep, "draft", id);
-    this.#draft = this.#drafts?.read() ?? "";
     this.#sending = this.#sender();
     this.#become(api.user);
     this.#off = [
@@ -400,6 +398,8 @@ export class Room extends Emitter<RoomEvents> {
     this.#me = user;
     if (!user || user.id === was?.id || !this.#keep) return;
     this.#outbox = new Outbox(new Shelf(this.#keep, "outbox", user.id, this.id));
+    this.#drafts = new Shelf(this.#keep, "draft", user.id, this.id);
+    this.#draft = this.#drafts.read() ?? "";
     this.#snapshot = null;
   }
 
@@ -449,7 +449,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #shelfOf(threadId: string): Shelf<string> | null {
-    return this.#keep && new Shelf(this.#keep, "draft", this.id, threadId);
+    return this.#keep && this.#me && new Shelf(this.#keep, "draft", this.#me.id, this.id, threadId);
   }
 
   /** Where pages of history are put. */

@@ -1,4 +1,5 @@
-import type { Unsent } from "./outbox.js";
+import type { Api } from "./api.js";
+import { newClientId, type Unsent } from "./outbox.js";
 import type { Attachment, Content, Mentions, Message, NewContent, NewPoll, User } from "./proto.js";
 
 /** What somebody writes. */
@@ -86,4 +87,12 @@ function asked({ question, options, multiple = false, closesAt = null }: NewPoll
 function forwarded({ content, sender, createdAt }: Message): Content {
   const forwardedFrom = content.forwardedFrom ?? { sender, createdAt, roomId: null, messageId: null };
   return { text: content.text, forwardedFrom };
+}
+
+/** Says a message again in another room, over REST: one need not be there, but has to belong to it. */
+export function forwardTo(api: Api, roomId: string, { roomId: from, id }: Message): Promise<Message> {
+  return api.request("POST", `/rooms/${encodeURIComponent(roomId)}/messages`, {
+    clientId: newClientId(),
+    forward: { roomId: from, messageId: id },
+  });
 }

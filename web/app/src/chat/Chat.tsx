@@ -1,228 +1,399 @@
-import type { Entry, Room } from "@parlor/sdk";
-import { ArrowDown, SendHorizontal } from "lucide-react";
+import type { Entry, Message, Room } from "@parlor/sdk";
+import { MessagesSquare, Pin, Search } from "lucide-react";
 import {
-  type FormEvent,
-  type KeyboardEvent,
+  type DragEvent,
+  type ReactNode,
+  type Ref,
   useCallback,
   useEffect,
-  useLayoutEffect,
+  useMemo,
   useRef,
   useState,
 } from "react";
 import { useTranslation } from "react-i18next";
-import { useRoom } from "../call/hooks.ts";
-import { keepsOrder } from "../call/rights.ts";
+import { useRoom, useSize, useSocketState } from "../call/hooks.ts";
+import { keepsOrder as keeps, rank } from "../call/rights.ts";
 import { sentence } from "../errors.ts";
-import { type ReportTarget, useSafety } from "../safety/Safety.tsx";
-import { Alert, Button, IconButton } from "../ui.tsx";
-import { MessageItem } from "./MessageItem.tsx";
+import { useBlocks } from "../safety/blocks.ts";
+import { Alert, IconButton } from "../ui.tsx";
+import { Composer, type ComposerHandle } from "./Composer.tsx";
+import { Dialogs } from "./Dialogs.tsx";
+import { Log } from "./Log.tsx";
+import { Panel } from "./Panel.tsx";
+import { PinsPanel } from "./PinsPanel.tsx";
+import { SearchPanel } from "./SearchPanel.tsx";
+import { ThreadList, ThreadView } from "./ThreadsPanel.tsx";
+import { canEdit } from "./Toolbar.tsx";
+import { useNewest, useUnreadFrom } from "./unread.ts";
+import { type ChatDialog, ChatProvider, type ChatView } from "./view.ts";
+import { whenOf } from "./when.ts";
 
-/** The server's limits for a message, in Unicode scalars: in a call, and between strangers. */
-const LONGEST = 4_000;
-const LONGEST_MATCH = 1_000;
-/** Closer to the end than this, in CSS pixels, the log follows new messages. */
-const AT_END = 48;
+/** What stands beside the messages; an open thread comes first. */
+type Beside = { kind: "search"; text: string; nonce: number } | { kind: "pins" } | { kind: "threads" } | null;
 
-export function Chat({ room }: { room: Room }) {
+/** With so much room, in CSS pixels, panels stand beside the messages. */
+const BESIDE = 860;
+
+interface ChatProps {
+  room: Room;
+  /** It has the whole page: panels stand beside the messages. */
+  wide?: boolean;
+  /** At the left of its bar: what the page says of the room. */
+  title?: ReactNode;
+  /** At the right of its bar. */
+  tools?: ReactNode;
+  /** A message to go to at first. */
+  at?: string | null;
+}
+
+/** The messages of a room that has been joined, and all that one can do with them. It needs a `Safety` around it. */
+export function Chat({ room, wide = false, title, tools, at = null }: ChatProps) {
   const { t } = useTranslation();
-  const { report } = useSafety();
-  const { messages, hasOlder, typing, role, info } = useRoom(room);
-  const [problem, setProblem] = useState<string | null>(null);
-  const log = useLog(messages.at(-1)?.key);
-  const act = async (work: () => Promise<void>) => {
-    setProblem(null);
+  const snapshot = useRoom(room);
+  const [beside, setBeside] = useState<Beside>(null);
+  const [dialog, setDialog] = useState<ChatDialog | null>(null);
+  const [told, setTold] = useState<{ problem: boolean; text: string } | null>(null);
+  const [target, setTarget] = useState<{ id: string } | null>(null);
+  const [replyTo, setReplyTo] = useState<Message | null>(null);
+  const [editing, setEditing] = useState<string | null>(null);
+  const composer = useRef<ComposerHandle>(null);
+  const [frame, setFrame] = useState<HTMLElement | null>(null);
+  const hasRoom = useSize(frame).width >= BESIDE && wide;
+  const newest = useNewest(room, snapshot);
+  const { thread, messages } = snapshot;
+
+  const act = useCallback(async (work: () => Promise<unknown>) => {
+    setTold(null);
     try {
       await work();
     } catch (error) {
-      setProblem(sentence(error));
+      setTold({ problem: true, text: sentence(error) });
     }
+  }, []);
+  const jump = useCallback(
+    (id: string) => {
+      void act(async () => {
+        await room.pages.visit(id);
+        setTarget({ id });
+      });
+      if (!hasRoom) {
+        setBeside(null);
+        room.pages.closeThread();
+      }
+    },
+    [act, room, hasRoom],
+  );
+  const view = useView(room, { act, jump, show: setDialog, search: (text) => search(text) });
+  const search = (text: string) => {
+    room.pages.closeThread();
+    setBeside({ kind: "search", text, nonce: Date.now() });
   };
+  const toggle = (kind: "pins" | "threads") => {
+    room.pages.closeThread();
+    setBeside(beside?.kind === kind && !thread ? null : { kind });
+  };
+  const reply = (message: Message) => {
+    setReplyTo(message);
+    composer.current?.focus();
+  };
+  const editLast = () => {
+    const last = messages.findLast(({ message, state }) => state === "sent" && isMine(message, view.myId));
+    if (last) setEditing(last.message.id);
+  };
+  const finishEdit = (id: string | null) => {
+    setEditing(id);
+    if (id === null) composer.current?.focus();
+  };
+  const isJoined = snapshot.state === "joined";
+  useEffect(() => {
+    if (at && isJoined) jump(at);
+  }, [at, isJoined, jump]);
+  useEffect(() => {
+    if (!told || told.problem) return;
+    const timer = setTimeout(() => setTold(null), 5_000);
+    return () => clearTimeout(timer);
+  }, [told]);
 
   return (
-    <div className="relative flex min-h-0 flex-1 flex-col">
-      <div
-        ref={log.ref}
-        role="log"
-        aria-label={t("chat.log")}
-        aria-live="polite"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and must do so by keyboard too.
-        tabIndex={0}
-        onScroll={log.onScroll}
-        className="min-h-0 flex-1 overflow-y-auto px-3 py-2 -outline-offset-3"
-        data-testid="log"
-      >
-        {hasOlder ? <Older onClick={() => void act(() => log.hold(() => room.pages.older()))} /> : null}
-        {messages.length === 0 ? <p className="py-8 text-center text-soft">{t("chat.empty")}</p> : null}
-        <ol>
-          {messages.map((entry, index) => (
-            <MessageItem
-              key={entry.key}
-              entry={entry}
-              first={startsGroup(entry, messages[index - 1])}
-              mine={entry.message.sender.id === room.me?.id}
-              mayDelete={keepsOrder(role, room.me?.role ?? "member")}
-              onEdit={(text) => act(() => room.acts.edit(entry.message.id, text))}
-              onDelete={() => act(() => room.acts.delete(entry.message.id))}
-              onReport={() => report(aboutMessage(entry))}
-              onRetry={() => room.retry(entry.message.clientId)}
-              onDiscard={() => room.discard(entry.message.clientId)}
+    <ChatProvider value={view}>
+      <Dropping ref={setFrame} onFiles={(files) => composer.current?.attach(files)} enabled={view.mayWrite}>
+        <div className="relative flex min-h-0 min-w-0 flex-1 flex-col">
+          <Bar
+            title={title}
+            tools={tools}
+            beside={beside?.kind ?? null}
+            onToggle={toggle}
+            onSearch={() => search("")}
+          />
+          <Log
+            entries={messages}
+            hasOlder={snapshot.hasOlder}
+            hasNewer={snapshot.hasNewer}
+            target={target}
+            unreadFrom={useUnreadFrom(snapshot, view.myId)}
+            editing={editing}
+            onEdit={finishEdit}
+            onReply={reply}
+            onTakeBack={(text) => composer.current?.write(text)}
+            onOlder={useCallback(() => act(() => room.pages.older()), [act, room])}
+            onNewer={useCallback(() => act(() => room.pages.newer()), [act, room])}
+            onNewest={() => room.pages.newest()}
+            onAtEnd={newest.setAtEnd}
+          />
+          <Typing names={snapshot.typing} />
+          {told ? (
+            <div className="px-3 pb-2">
+              {told.problem ? <Alert>{told.text}</Alert> : <p role="status">{told.text}</p>}
+            </div>
+          ) : null}
+          <Writing view={view}>
+            <Composer
+              ref={composer}
+              placeholder={t("chat.write")}
+              replyTo={replyTo}
+              onReplied={() => setReplyTo(null)}
+              onEditLast={editLast}
+              onSent={() => room.pages.newest()}
             />
-          ))}
-        </ol>
-      </div>
-      {log.behind ? <Newest onClick={log.toEnd} /> : null}
-      <p aria-live="polite" className="h-6 shrink-0 truncate px-4 text-sm text-soft">
-        {typing.length > 0 ? t("chat.typing", { count: typing.length, names: typing.join(", ") }) : ""}
-      </p>
-      {problem ? (
-        <div className="px-3 pb-2">
-          <Alert>{problem}</Alert>
+          </Writing>
+          {hasRoom ? null : (
+            <Aside beside={beside} onClose={() => setBeside(null)} view={view} isBeside={false} />
+          )}
         </div>
-      ) : null}
-      <Composer
-        longest={info?.kind === "match" ? LONGEST_MATCH : LONGEST}
-        onTyping={() => room.typing()}
-        onSend={(text) => room.send(text)}
+        {hasRoom ? <Aside beside={beside} onClose={() => setBeside(null)} view={view} isBeside /> : null}
+      </Dropping>
+      <Dialogs
+        open={dialog}
+        onClose={() => setDialog(null)}
+        onNotice={(text) => setTold({ problem: false, text })}
       />
+    </ChatProvider>
+  );
+}
+
+function isMine(message: Message, myId: string): boolean {
+  return message.sender.id === myId && !message.deleted && message.content.text !== "" && canEdit(message);
+}
+
+/** What all parts share. */
+function useView(
+  room: Room,
+  { act, jump, show, search }: Pick<ChatView, "act" | "jump" | "show" | "search">,
+): ChatView {
+  const snapshot = useRoom(room);
+  const { blocks } = useBlocks();
+  const { role, info, members, messages, mutedUntil } = snapshot;
+  const me = room.me;
+  const names = useMemo(() => namesOf(messages, members), [messages, members]);
+  const blocked = useMemo(() => new Set(blocks.map(({ userId }) => userId)), [blocks]);
+  const isModerator = rank(role) >= rank("moderator");
+  const isMuted = mutedUntil !== null && Date.parse(mutedUntil) > Date.now();
+  const mayPost = rank(role) >= rank(info?.settings?.permits?.post ?? "member");
+  return {
+    room,
+    snapshot,
+    myId: me?.id ?? "",
+    myName: me?.nickname ?? "",
+    keepsOrder: keeps(role, me?.role ?? "member"),
+    pins: isModerator,
+    mayWrite: mayPost && !isMuted && !info?.archivedAt,
+    names,
+    blocked,
+    act,
+    jump,
+    openThread: (rootId) => void act(() => room.pages.openThread(rootId)),
+    search,
+    show,
+  };
+}
+
+function namesOf(entries: readonly Entry[], members: readonly { userId: string; nickname: string }[]) {
+  const names = new Map(entries.map(({ message: { sender } }) => [sender.id, sender.nickname]));
+  for (const { userId, nickname } of members) names.set(userId, nickname);
+  return names;
+}
+
+interface BarProps {
+  title: ReactNode;
+  tools: ReactNode;
+  beside: string | null;
+  onToggle: (kind: "pins" | "threads") => void;
+  onSearch: () => void;
+}
+
+function Bar({ title, tools, beside, onToggle, onSearch }: BarProps) {
+  const { t } = useTranslation();
+  const button = (kind: string) => (beside === kind ? "bg-tint! text-accent!" : "");
+  return (
+    <div className="flex min-h-12 shrink-0 items-center border-b border-line bg-surface pr-1 pl-3">
+      <div className="flex min-w-0 flex-1 items-center">{title ?? <OnlineCount />}</div>
+      <IconButton
+        label={t("chat.search.open")}
+        className={button("search")}
+        onClick={onSearch}
+        data-testid="open-search"
+      >
+        <Search aria-hidden className="size-5" />
+      </IconButton>
+      <IconButton
+        label={t("chat.pins.open")}
+        className={button("pins")}
+        onClick={() => onToggle("pins")}
+        data-testid="open-pins"
+      >
+        <Pin aria-hidden className="size-5" />
+      </IconButton>
+      <IconButton
+        label={t("chat.threads.open")}
+        className={button("threads")}
+        onClick={() => onToggle("threads")}
+        data-testid="open-threads"
+      >
+        <MessagesSquare aria-hidden className="size-5" />
+      </IconButton>
+      {tools}
     </div>
   );
 }
 
-function aboutMessage({ message: { id, roomId, sender } }: Entry): ReportTarget {
-  return { userId: sender.id, nickname: sender.nickname, roomId, messageId: id };
-}
-
-/** A log follows new messages while it is at its end, and stays where it is while somebody reads further up. */
-function useLog(last: string | undefined) {
-  const ref = useRef<HTMLDivElement>(null);
-  const following = useRef(true);
-  const [behind, setBehind] = useState(false);
-
-  const toEnd = useCallback(() => {
-    const element = ref.current;
-    if (element) element.scrollTop = element.scrollHeight;
-  }, []);
-
-  useLayoutEffect(() => {
-    if (following.current) toEnd();
-    else if (last) setBehind(true);
-  }, [last, toEnd]);
-
-  const onScroll = () => {
-    const element = ref.current;
-    if (!element) return;
-    following.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END;
-    if (following.current) setBehind(false);
-  };
-
-  /** Adds to the top, and keeps what is read in its place. */
-  const hold = async (work: () => Promise<void>) => {
-    const element = ref.current;
-    const below = element ? element.scrollHeight - element.scrollTop : 0;
-    following.current = false;
-    await work();
-    requestAnimationFrame(() => element?.scrollTo({ top: element.scrollHeight - below }));
-  };
-
-  return { ref, behind, toEnd, onScroll, hold };
-}
-
-function Older({ onClick }: { onClick: () => void }) {
+function OnlineCount() {
   const { t } = useTranslation();
+  return <span className="sr-only">{t("chat.title")}</span>;
+}
+
+/** What stands beside the messages, or over them. */
+function Aside({
+  beside,
+  onClose,
+  view,
+  isBeside,
+}: {
+  beside: Beside;
+  onClose: () => void;
+  view: ChatView;
+  isBeside: boolean;
+}) {
+  const { t } = useTranslation();
+  const { thread } = view.snapshot;
+  if (thread) {
+    const name = thread.root?.sender.nickname;
+    return (
+      <Panel
+        title={name ? t("chat.threads.of", { name }) : t("chat.threads.one")}
+        beside={isBeside}
+        onClose={() => view.room.pages.closeThread()}
+      >
+        <ThreadView key={thread.rootId} thread={thread} />
+      </Panel>
+    );
+  }
+  if (!beside) return null;
   return (
-    <Button tone="quiet" className="w-full text-accent!" onClick={onClick} data-testid="older">
-      {t("chat.older")}
-    </Button>
+    <Panel title={t(`chat.${beside.kind}.title`)} beside={isBeside} onClose={onClose}>
+      {beside.kind === "search" ? (
+        <SearchPanel key={beside.nonce} initial={beside.text} />
+      ) : beside.kind === "pins" ? (
+        <PinsPanel />
+      ) : (
+        <ThreadList />
+      )}
+    </Panel>
   );
 }
 
-function Newest({ onClick }: { onClick: () => void }) {
+function Typing({ names }: { names: string[] }) {
   const { t } = useTranslation();
+  const text =
+    names.length > 3
+      ? t("chat.typingMany")
+      : names.length > 0
+        ? t("chat.typing", { count: names.length, names: names.join(", ") })
+        : "";
   return (
-    <Button
-      tone="plain"
-      className="absolute bottom-24 left-1/2 -translate-x-1/2 rounded-full shadow-lg"
-      onClick={onClick}
-      data-testid="newest"
+    <p aria-live="polite" className="h-6 shrink-0 truncate px-4 text-sm text-soft" data-testid="typing">
+      {text}
+    </p>
+  );
+}
+
+/** Where one writes, or why one cannot. */
+function Writing({ view: { snapshot, mayWrite }, children }: { view: ChatView; children: ReactNode }) {
+  const { t, i18n } = useTranslation();
+  const socket = useSocketState();
+  const { info, mutedUntil, role } = snapshot;
+  const post = info?.settings?.permits?.post ?? "member";
+  const slow = info?.settings?.slowModeS ?? 0;
+  if (!mayWrite) {
+    const why = info?.archivedAt
+      ? t("chat.archived")
+      : post !== "member" && rank(role) < rank(post)
+        ? t(`chat.mayNotPost.${post}`)
+        : t("chat.muted", { when: mutedUntil ? whenOf(mutedUntil, i18n.language) : "" });
+    return (
+      <p
+        role="status"
+        className="m-3 mt-0 rounded-xl bg-sunken px-3 py-2.5 text-center text-soft"
+        data-testid="may-not-write"
+      >
+        {why}
+      </p>
+    );
+  }
+  const note =
+    socket !== "open"
+      ? t("chat.offline")
+      : slow > 0 && role === "member"
+        ? t("chat.slowMode", { time: t("chat.seconds", { count: slow }) })
+        : null;
+  return (
+    <>
+      {children}
+      {note ? <p className="-mt-2 px-4 pb-2 text-xs text-soft">{note}</p> : null}
+    </>
+  );
+}
+
+/** Takes files that are dropped anywhere on the chat. */
+function Dropping({
+  ref,
+  onFiles,
+  enabled,
+  children,
+}: {
+  ref: Ref<HTMLDivElement>;
+  onFiles: (files: File[]) => void;
+  enabled: boolean;
+  children: ReactNode;
+}) {
+  const { t } = useTranslation();
+  const [isOver, setOver] = useState(false);
+  const hasFiles = (event: DragEvent) => enabled && event.dataTransfer.types.includes("Files");
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: files can be chosen by keyboard too, from the menu.
+    <div
+      ref={ref}
+      className="relative flex min-h-0 min-w-0 flex-1"
+      onDragOver={(event) => {
+        if (!hasFiles(event)) return;
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={(event) =>
+        event.currentTarget.contains(event.relatedTarget as Node | null) || setOver(false)
+      }
+      onDrop={(event) => {
+        if (!hasFiles(event)) return;
+        event.preventDefault();
+        setOver(false);
+        onFiles([...event.dataTransfer.files]);
+      }}
     >
-      <ArrowDown aria-hidden className="size-4" />
-      {t("chat.newest")}
-    </Button>
-  );
-}
-
-interface ComposerProps {
-  longest: number;
-  onTyping: () => void;
-  onSend: (text: string) => void;
-}
-
-function Composer({ longest, onTyping, onSend }: ComposerProps) {
-  const { t } = useTranslation();
-  const [text, setText] = useState("");
-  const over = [...text.normalize("NFC")].length - longest;
-  const field = useRef<HTMLTextAreaElement>(null);
-
-  // The field grows with its text, up to some lines.
-  useEffect(() => {
-    const element = field.current;
-    if (!element) return;
-    element.style.height = "auto";
-    if (text) element.style.height = `${element.scrollHeight + 2}px`;
-  }, [text]);
-
-  const submit = (event?: FormEvent) => {
-    event?.preventDefault();
-    if (!text.trim() || over > 0) return;
-    onSend(text.trim());
-    setText("");
-    field.current?.focus();
-  };
-
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
-    event.preventDefault();
-    submit();
-  };
-
-  return (
-    <form onSubmit={submit} className="shrink-0 px-3 pb-3">
-      {over > 0 ? (
-        <p role="status" className="pb-1 text-sm text-danger-ink">
-          {t("chat.tooLong", { count: over })}
-        </p>
+      {children}
+      {isOver ? (
+        <div className="pointer-events-none absolute inset-2 z-30 grid place-items-center rounded-2xl border-2 border-accent border-dashed bg-surface/90 text-lg font-semibold text-accent">
+          {t("chat.files.drop")}
+        </div>
       ) : null}
-      <div className="flex items-end gap-2">
-        <textarea
-          ref={field}
-          rows={1}
-          aria-label={t("chat.write")}
-          placeholder={t("chat.write")}
-          className="field max-h-32 resize-none"
-          value={text}
-          onChange={(event) => {
-            setText(event.target.value);
-            if (event.target.value) onTyping();
-          }}
-          onKeyDown={onKeyDown}
-          data-testid="message-text"
-        />
-        <IconButton
-          type="submit"
-          tone="accent"
-          label={t("chat.send")}
-          disabled={!text.trim() || over > 0}
-          data-testid="send"
-        >
-          <SendHorizontal aria-hidden className="size-5" />
-        </IconButton>
-      </div>
-    </form>
+    </div>
   );
-}
-
-/** Messages of one author within five minutes stand under one name. */
-function startsGroup(entry: Entry, before: Entry | undefined): boolean {
-  if (!before || before.message.sender.id !== entry.message.sender.id) return true;
-  return Date.parse(entry.message.createdAt) - Date.parse(before.message.createdAt) > 5 * 60_000;
 }

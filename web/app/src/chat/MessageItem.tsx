@@ -1,189 +1,316 @@
 import type { Entry, Message } from "@parlor/sdk";
-import { Flag, Pencil, Trash2 } from "lucide-react";
-import { type FormEvent, type KeyboardEvent, useState } from "react";
+import { Hourglass, MessagesSquare, Pin } from "lucide-react";
+import { type KeyboardEvent, type Ref, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Button, IconButton } from "../ui.tsx";
+import { useSecondsLeft } from "../clock.ts";
+import { Button } from "../ui.tsx";
+import { Attachments } from "./Attachments.tsx";
+import { Avatar } from "./Avatar.tsx";
+import { Editor } from "./Editor.tsx";
+import { PollView } from "./PollView.tsx";
+import { ForwardedFrom, Quote } from "./Quote.tsx";
+import { Reactions } from "./Reactions.tsx";
+import { RichText } from "./RichText.tsx";
+import { canEdit, Toolbar } from "./Toolbar.tsx";
+import { useChat } from "./view.ts";
+import { clockOf, spanText, whenOf } from "./when.ts";
 
 interface MessageItemProps {
+  ref?: Ref<HTMLDivElement>;
   entry: Entry;
   /** The first of a group: it names the author. */
   first: boolean;
-  mine: boolean;
-  mayDelete: boolean;
-  onEdit: (text: string) => Promise<void>;
-  onDelete: () => Promise<void>;
-  onReport: () => void;
-  onRetry: () => void;
-  onDiscard: () => void;
+  seenBy?: readonly string[];
+  /** Somebody has just come here. */
+  marked?: boolean;
+  inThread?: boolean;
+  editing: boolean;
+  onEdit: (messageId: string | null) => void;
+  onReply: (message: Message) => void;
+  /** The text of a refused message, to be changed. */
+  onTakeBack: (text: string) => void;
 }
 
-export function MessageItem({
-  entry,
-  first,
-  mine,
-  mayDelete,
-  onEdit,
-  onDelete,
-  onReport,
-  onRetry,
-  onDiscard,
-}: MessageItemProps) {
-  const { t } = useTranslation();
-  const [editing, setEditing] = useState(false);
-  const { message, state, error } = entry;
-  const settled = state === "sent" && !message.deleted;
+export function MessageItem(props: MessageItemProps) {
+  const { entry, first, seenBy = [], marked = false, inThread = false, editing, onEdit, onReply } = props;
+  const { myId, myName, blocked } = useChat();
+  const { message, state } = entry;
+  const [isNear, setNear] = useState(false);
+  const [isOpen, setOpen] = useState(false);
+  const [isShown, setShown] = useState(false);
+  const isMine = message.sender.id === myId;
+  const isSettled = state === "sent" && !message.deleted;
+  const isHidden = blocked.has(message.sender.id) && !isShown;
+  const callsMe = !isMine && isCalled(message, myId);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "r" && isSettled) onReply(message);
+    else if (event.key === "e" && isSettled && isMine && canEdit(message)) onEdit(message.id);
+    else return;
+    event.preventDefault();
+  };
   return (
-    <li
-      className={`group relative rounded-lg px-2 py-0.5 focus-within:bg-sunken hover:bg-sunken ${first ? "mt-3" : ""} ${mine ? "" : "pointer-coarse:min-h-11"} ${mine ? "" : mayDelete ? "pointer-coarse:pr-24" : "pointer-coarse:pr-12"}`}
+    // biome-ignore lint/a11y/noStaticElementInteractions: the keys are short cuts of the buttons that it shows.
+    <div
+      ref={props.ref}
+      tabIndex={-1}
+      onMouseEnter={() => setNear(true)}
+      onMouseLeave={() => setNear(false)}
+      onFocus={() => setNear(true)}
+      onBlur={(event) => event.currentTarget.contains(event.relatedTarget) || setNear(false)}
+      onKeyDown={onKeyDown}
+      className={`@container group relative flex gap-3 py-0.5 pr-3 pl-3 -outline-offset-3 motion-safe:transition-colors ${first ? "mt-3" : ""} ${
+        marked || callsMe ? "bg-warn-ground/60" : isNear ? "bg-sunken/70" : ""
+      } ${callsMe ? "shadow-[inset_3px_0_0_var(--color-warn-ink)]" : ""}`}
       data-testid="message"
       data-state={state}
+      data-id={message.id}
+      data-marked={marked || undefined}
     >
-      {first ? <Byline message={message} mine={mine} /> : null}
-      {editing ? (
-        <Editor
-          text={message.content.text}
-          onCancel={() => setEditing(false)}
-          onSave={async (text) => {
-            await onEdit(text);
-            setEditing(false);
-          }}
-        />
-      ) : (
-        <Text message={message} sending={state === "sending"} />
-      )}
-      {state === "failed" ? (
-        <div className="flex flex-wrap items-center gap-2 text-sm text-danger-ink">
-          <span role="alert">{error}</span>
-          <Button tone="plain" onClick={onRetry} data-testid="retry">
-            {t("chat.retry")}
-          </Button>
-          <Button tone="quiet" onClick={onDiscard} data-testid="discard">
-            {t("chat.discard")}
-          </Button>
-        </div>
-      ) : null}
-      {settled && !editing ? (
-        <Actions
-          onEdit={mine ? () => setEditing(true) : null}
-          onDelete={mine || mayDelete ? () => void onDelete() : null}
-          onReport={mine ? null : onReport}
+      <Margin message={message} first={first} />
+      <div className="min-w-0 flex-1">
+        {message.replyTo && !message.deleted ? <Quote messageId={message.replyTo} /> : null}
+        {first ? <Byline message={message} isMine={isMine} /> : null}
+        {isHidden ? (
+          <Hidden onShow={() => setShown(true)} />
+        ) : editing && isSettled ? (
+          <Edited message={message} onDone={() => onEdit(null)} />
+        ) : (
+          <Body message={message} sending={state === "sending"} inThread={inThread} />
+        )}
+        {state === "sent" ? null : <Fate {...props} />}
+        <Seen ids={seenBy} others={isMine || seenBy.length > 0} />
+      </div>
+      {isSettled && !editing && !isHidden && (isNear || isOpen) ? (
+        <Toolbar
+          message={message}
+          inThread={inThread}
+          onEdit={() => onEdit(message.id)}
+          onReply={() => onReply(message)}
+          onOpenChange={setOpen}
         />
       ) : null}
-    </li>
-  );
-}
-
-function Byline({ message, mine }: { message: Message; mine: boolean }) {
-  const { i18n } = useTranslation();
-  const clock = new Intl.DateTimeFormat(i18n.language, { timeStyle: "short" });
-  return (
-    <p className="flex items-baseline gap-2">
-      <span className={`truncate font-semibold ${mine ? "text-accent" : ""}`}>{message.sender.nickname}</span>
-      <time dateTime={message.createdAt} className="shrink-0 text-xs text-soft">
-        {clock.format(new Date(message.createdAt))}
-      </time>
-    </p>
-  );
-}
-
-function Text({ message, sending }: { message: Message; sending: boolean }) {
-  const { t } = useTranslation();
-  if (message.deleted) {
-    return (
-      <p>
-        <em className="text-soft">{t("chat.deleted")}</em>
-      </p>
-    );
-  }
-  return (
-    <p className={`whitespace-pre-wrap wrap-anywhere ${sending ? "text-soft" : ""}`}>
-      <span data-testid="text">{message.content.text}</span>
-      {message.editedAt ? <span className="ml-2 text-xs text-soft">({t("chat.edited")})</span> : null}
-      {sending ? <span className="ml-2 text-xs">{t("chat.sending")}</span> : null}
-    </p>
-  );
-}
-
-/** Shown when the message is pointed at or has the focus; always where there is nothing to point with. */
-function Actions({
-  onEdit,
-  onDelete,
-  onReport,
-}: {
-  onEdit: (() => void) | null;
-  onDelete: (() => void) | null;
-  onReport: (() => void) | null;
-}) {
-  const { t } = useTranslation();
-  return (
-    <div
-      className={`absolute -top-4 right-1 flex rounded-xl border border-line bg-surface opacity-0 shadow-sm group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:border-0 pointer-coarse:bg-transparent pointer-coarse:opacity-100 pointer-coarse:shadow-none ${onEdit ? "pointer-coarse:static pointer-coarse:w-fit" : "pointer-coarse:top-0"}`}
-    >
-      {onEdit ? (
-        <IconButton label={t("chat.edit")} onClick={onEdit} data-testid="edit">
-          <Pencil aria-hidden className="size-4" />
-        </IconButton>
-      ) : null}
-      {onDelete ? (
-        <IconButton label={t("chat.delete")} onClick={onDelete} data-testid="delete">
-          <Trash2 aria-hidden className="size-4" />
-        </IconButton>
-      ) : null}
-      {onReport ? (
-        <IconButton label={t("safety.reportMessage")} onClick={onReport} data-testid="report-message">
-          <Flag aria-hidden className="size-4" />
-        </IconButton>
-      ) : null}
+      {callsMe ? <span className="sr-only">{`@${myName}`}</span> : null}
     </div>
   );
 }
 
-function Editor({
-  text,
-  onSave,
-  onCancel,
-}: {
-  text: string;
-  onSave: (text: string) => Promise<void>;
-  onCancel: () => void;
-}) {
-  const { t } = useTranslation();
-  const [draft, setDraft] = useState(text);
-  const save = (event?: FormEvent) => {
-    event?.preventDefault();
-    if (draft.trim() && draft.trim() !== text) void onSave(draft.trim());
-    else onCancel();
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      onCancel();
-    } else if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
-      event.preventDefault();
-      save();
-    }
-  };
+function isCalled({ content: { mentions }, deleted }: Message, myId: string): boolean {
+  return !deleted && Boolean(mentions && (mentions.here || mentions.room || mentions.users?.includes(myId)));
+}
+
+/** Beside the words: who wrote them, or, further down in a group, when. */
+function Margin({ message, first }: { message: Message; first: boolean }) {
+  const { i18n } = useTranslation();
   return (
-    <form onSubmit={save} className="grid gap-2 py-1">
-      <textarea
-        // biome-ignore lint/a11y/noAutofocus: the user has just asked to edit this.
-        autoFocus
-        rows={2}
-        aria-label={t("chat.editing")}
-        className="field"
-        value={draft}
-        onChange={(event) => setDraft(event.target.value)}
-        onKeyDown={onKeyDown}
-        data-testid="edit-text"
-      />
-      <div className="flex gap-2">
-        <Button type="submit" data-testid="save">
-          {t("chat.save")}
-        </Button>
-        <Button tone="plain" onClick={onCancel}>
-          {t("common.cancel")}
-        </Button>
+    <div className="w-9 shrink-0">
+      {first ? (
+        <div className={message.replyTo && !message.deleted ? "pt-6.5" : "pt-0.5"}>
+          <Avatar id={message.sender.id} name={message.sender.nickname} />
+        </div>
+      ) : (
+        <time
+          dateTime={message.createdAt}
+          className="block pt-1 text-center text-[0.65rem] leading-4 text-soft opacity-0 group-hover:opacity-100"
+        >
+          {clockOf(message.createdAt, i18n.language).replace(/\s?[AP]M/i, "")}
+        </time>
+      )}
+    </div>
+  );
+}
+
+function Byline({ message, isMine }: { message: Message; isMine: boolean }) {
+  const { t, i18n } = useTranslation();
+  return (
+    <p className="flex items-baseline gap-2 leading-6">
+      <span className={`truncate font-semibold ${isMine ? "text-accent" : ""}`}>
+        {message.sender.nickname}
+      </span>
+      <time
+        dateTime={message.createdAt}
+        title={whenOf(message.createdAt, i18n.language)}
+        className="shrink-0 text-xs text-soft"
+      >
+        {clockOf(message.createdAt, i18n.language)}
+      </time>
+      {message.pinnedAt ? (
+        <span className="inline-flex items-center gap-1 text-xs text-soft">
+          <Pin aria-hidden className="size-3" />
+          {t("chat.pinnedMark")}
+        </span>
+      ) : null}
+    </p>
+  );
+}
+
+function Body({ message, sending, inThread }: { message: Message; sending: boolean; inThread: boolean }) {
+  const { t } = useTranslation();
+  const { content, thread } = message;
+  if (message.deleted) {
+    return (
+      <>
+        <p>
+          <em className="text-soft">{t("chat.deleted")}</em>
+        </p>
+        {thread && !inThread ? <ThreadLink message={message} /> : null}
+      </>
+    );
+  }
+  return (
+    <>
+      <ForwardedFrom message={message} />
+      {content.text && !content.poll ? (
+        <p
+          className={`whitespace-pre-wrap wrap-anywhere ${sending ? "text-soft" : ""} ${content.forwardedFrom ? "border-l-2 border-line pl-2" : ""}`}
+        >
+          <RichText message={message} />
+          {message.editedAt ? <span className="ml-2 text-xs text-soft">({t("chat.edited")})</span> : null}
+        </p>
+      ) : null}
+      {content.poll ? <PollView message={message} poll={content.poll} /> : null}
+      <Attachments message={message} />
+      {message.expiresAt ? <Fuse at={message.expiresAt} /> : null}
+      <Reactions message={message} />
+      {thread && !inThread ? <ThreadLink message={message} /> : null}
+    </>
+  );
+}
+
+function Edited({ message, onDone }: { message: Message; onDone: () => void }) {
+  const { room, act } = useChat();
+  return (
+    <Editor
+      text={message.content.text}
+      onCancel={onDone}
+      onSave={(text) =>
+        act(async () => {
+          await room.acts.edit(message.id, text);
+          onDone();
+        })
+      }
+    />
+  );
+}
+
+function Hidden({ onShow }: { onShow: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <p className="text-soft italic">
+      {t("chat.blockedMessage")}{" "}
+      <button type="button" className="text-accent underline underline-offset-2" onClick={onShow}>
+        {t("chat.show")}
+      </button>
+    </p>
+  );
+}
+
+/** It deletes itself: how long it has left. */
+function Fuse({ at }: { at: string }) {
+  const { t } = useTranslation();
+  const left = useSecondsLeft(Date.parse(at));
+  return (
+    <p className="inline-flex items-center gap-1 text-xs text-soft tabular-nums" data-testid="fuse">
+      <Hourglass aria-hidden className="size-3" />
+      {t("chat.goesIn", { time: spanText(left ?? 0) })}
+    </p>
+  );
+}
+
+function ThreadLink({ message }: { message: Message }) {
+  const { t, i18n } = useTranslation();
+  const { openThread } = useChat();
+  const { thread } = message;
+  if (!thread) return null;
+  return (
+    <button
+      type="button"
+      onClick={() => openThread(message.id)}
+      className="mt-1 inline-flex min-h-8 max-w-full items-center gap-2 rounded-lg border border-line bg-surface px-2 text-sm hover:border-accent pointer-coarse:min-h-11"
+      data-testid="thread-link"
+    >
+      <MessagesSquare aria-hidden className="size-4 shrink-0 text-accent" />
+      <span className="font-semibold text-accent">
+        {t("chat.threads.replies", { count: thread.replies })}
+      </span>
+      {thread.lastReplyAt ? (
+        <span className="truncate text-soft">
+          {t("chat.threads.last", { when: whenOf(thread.lastReplyAt, i18n.language) })}
+        </span>
+      ) : null}
+    </button>
+  );
+}
+
+/** What is with a message that the server does not have: on its way, waiting, or refused. The text stays. */
+function Fate({ entry: { message, state, error, waitsUntil }, onTakeBack }: MessageItemProps) {
+  const { t } = useTranslation();
+  const { room } = useChat();
+  const left = useSecondsLeft(waitsUntil);
+  const { clientId } = message;
+  const discard = (
+    <Button
+      tone="quiet"
+      className="min-h-9 px-3 text-sm"
+      onClick={() => room.discard(clientId)}
+      data-testid="discard"
+    >
+      {t("chat.discard")}
+    </Button>
+  );
+  if (state === "sending") {
+    if (left === null || left === 0) return <p className="text-xs text-soft">{t("chat.sending")}</p>;
+    return (
+      <div className="flex flex-wrap items-center gap-x-2 text-sm text-warn-ink" data-testid="waits">
+        <span role="status">{t("chat.waits", { time: spanText(left), reason: error ?? "" })}</span>
+        {discard}
       </div>
-    </form>
+    );
+  }
+  return (
+    <div className="flex flex-wrap items-center gap-1 text-sm text-danger-ink">
+      <span role="alert" className="mr-1">
+        {error}
+      </span>
+      <Button
+        tone="plain"
+        className="min-h-9 px-3 text-sm"
+        onClick={() => room.retry(clientId)}
+        data-testid="retry"
+      >
+        {t("chat.retry")}
+      </Button>
+      {message.content.text ? (
+        <Button
+          tone="plain"
+          className="min-h-9 px-3 text-sm"
+          onClick={() => {
+            onTakeBack(message.content.text);
+            room.discard(clientId);
+          }}
+        >
+          {t("chat.takeBack")}
+        </Button>
+      ) : null}
+      {discard}
+    </div>
+  );
+}
+
+/** Who has read up to here. */
+function Seen({ ids, others }: { ids: readonly string[]; others: boolean }) {
+  const { t } = useTranslation();
+  const { names } = useChat();
+  if (ids.length === 0 || !others) return null;
+  const known = ids.map((id) => names.get(id) ?? "?");
+  const text = t("chat.seenBy", { names: known.join(", ") });
+  return (
+    <p className="mt-0.5 flex items-center justify-end gap-0.5" title={text} data-testid="seen">
+      <span className="sr-only">{text}</span>
+      {ids.slice(0, 5).map((id, index) => (
+        <Avatar key={id} id={id} name={known[index] ?? "?"} small />
+      ))}
+      {ids.length > 5 ? <span className="text-xs text-soft">+{ids.length - 5}</span> : null}
+    </p>
   );
 }

@@ -1,0 +1,39 @@
+import { X } from "lucide-react";
+import type { ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import { IconButton } from "../ui.tsx";
+
+interface PanelProps {
+  title: string;
+  /** Beside the messages, where there is room for both; else over them. */
+  beside: boolean;
+  onClose: () => void;
+  children: ReactNode;
+}
+
+/** What stands beside the messages: a thread, the pins, what was searched. */
+export function Panel({ title, beside, onClose, children }: PanelProps) {
+  const { t } = useTranslation();
+  return (
+    <section
+      aria-label={title}
+      onKeyDown={(event) => {
+        if (event.key !== "Escape" || event.defaultPrevented) return;
+        // Around the chat there may be a panel that closes on Escape too.
+        event.preventDefault();
+        event.stopPropagation();
+        onClose();
+      }}
+      className={`flex min-h-0 flex-col border-line bg-surface ${beside ? "w-96 shrink-0 border-l" : "absolute inset-0 z-20"}`}
+      data-testid="chat-panel"
+    >
+      <div className="flex min-h-12 shrink-0 items-center justify-between border-b border-line pl-4">
+        <h3 className="truncate font-semibold">{title}</h3>
+        <IconButton label={t("common.close")} onClick={onClose} data-testid="close-chat-panel">
+          <X aria-hidden className="size-5" />
+        </IconButton>
+      </div>
+      {children}
+    </section>
+  );
+}
