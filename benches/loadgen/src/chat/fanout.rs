@@ -202,7 +202,8 @@ impl Place {
         let window = options.window();
         signal.runtime.block_on(async {
             let mut tasks: Vec<JoinHandle<anyhow::Result<()>>> = Vec::new();
-            for number in 0..PEOPLE {
+            // Who writes comes last: nobody comes into a room where as much is said as it bears.
+            for number in (WRITERS..PEOPLE).chain(0..WRITERS) {
                 let line = place.line(number).await.with_context(|| format!("person {number}"))?;
                 let (place, heard) = (place.clone(), heard.clone());
                 tasks.push(if number < WRITERS {
