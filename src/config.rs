@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
-use crate::{auth, files, hub, limit, matching, moderation, nodes, previews, recording, rooms, sfu, store};
+use crate::{auth, clusters, domain::feature::{Feature, Features}, files, hub, limit, matching, moderation, nodes, previews, recording, rooms, sfu, store, webhooks};
 
 /// Bytes of the secret that signs tokens.
 pub const SECRET_BYTES: usize = 32;
@@ -47,6 +47,8 @@ pub struct Config {
     pub models_dir: PathBuf,
     /// What is to happen when the classifier sees something (TOML). Unset: the default, see `moderation::Policy`.
     pub policy_file: Option<PathBuf>,
+    /// The clusters of this deployment (TOML), see `docs/clusters.md`. Unset: there is one, to which everybody belongs.
+    pub clusters_file: Option<PathBuf>,
     /// Certificate chain (PEM), read again when it changes.
     pub tls_cert: Option<PathBuf>,
     /// The certificate's private key (PEM), read again when it changes.
@@ -68,6 +70,10 @@ pub struct Config {
     /// What the log says: `info`, `debug`, or directives such as `warn,parlor=debug`; in front of it, `json:` or `pretty:`
     /// picks the form (otherwise: pretty on a terminal, JSON elsewhere).
     pub log: String,
+    /// What this deployment offers: each feature is on or off, and off for every cluster if it is off here.
+    pub features: Features,
+    /// Where addresses are.
+    pub geo: clusters::Geo,
     /// Limits of the HTTP side.
     pub http: Http,
     /// Where files are kept.
@@ -86,6 +92,8 @@ pub struct Config {
     pub moderation: moderation::Config,
     /// What links lead to.
     pub previews: previews::Config,
+    /// Who else is told of what happens in rooms.
+    pub webhooks: webhooks::Config,
     /// Recordings of calls.
     pub recording: recording::Config,
     /// What several nodes tell each other.
@@ -115,6 +123,7 @@ impl Default for Config {
             sample_every_ms: 5_000,
             models_dir: "models".into(),
             policy_file: None,
+            clusters_file: None,
             tls_cert: None,
             tls_key: None,
             tls: Tls::default(),
@@ -123,6 +132,8 @@ impl Default for Config {
             metrics_from: Vec::new(),
             limit_exempt: Vec::new(),
             log: "info".into(),
+            features: Features::default(),
+            geo: clusters::Geo::default(),
             http: Http::default(),
             files: files::Config::default(),
             auth: auth::Config::default(),
@@ -132,6 +143,7 @@ impl Default for Config {
             rooms: rooms::Config::default(),
             moderation: moderation::Config::default(),
             previews: previews::Config::default(),
+            webhooks: webhooks::Config::default(),
             recording: recording::Config::default(),
             nodes: nodes::Config::default(),
             sfu: sfu::Config::default(),
@@ -308,6 +320,25 @@ impl Config {
         }
         let path = url.strip_prefix("sqlite:").unwrap_or(&url);
         Some(path.strip_prefix("//").unwrap_or(path).into())
+    }
+
+    /// What this deployment offers, with what other settings switch off.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        let off = [
+            (Feature::Recording, self.recording.enabled),
+            (Feature::Files, self.files.uploads),
+            (Feature::Previews, self.previews.enabled),
+        ];
+        off.into_iter().filter(|(_, on)| !on).fold(self.features, |all, (feature, _)| all.with(feature, false))
+    }
+
+    /// The clusters of this deployment.
+    ///
+    /// # Errors
+    /// When their file, or the database of countries, cannot be used.
+    pub fn clusters(&self) -> Result<clusters::Clusters, clusters::Error> {
+        clusters::Clusters::open(self.clusters_file.as_deref(), &self.geo, self.features())
     }
 
     /// The settings of logins, with the addresses that many people share.

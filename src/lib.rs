@@ -6,12 +6,14 @@ pub mod auth;
 pub mod bus;
 pub mod chat;
 pub mod check;
+pub mod clusters;
 pub mod config;
 pub mod doctor;
 pub mod domain;
 mod figures;
 pub mod files;
 pub mod hub;
+pub mod import;
 pub mod limit;
 pub mod matching;
 pub mod metrics;
@@ -25,24 +27,27 @@ pub mod recording;
 pub mod rooms;
 pub mod sfu;
 pub mod store;
+pub mod webhooks;
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use attachments::Attachments;
 use auth::Auth;
 use bus::Bus;
 use chat::{Chat, Reading};
+use clusters::Clusters;
 use config::{Config, SECRET_BYTES};
 use domain::{NodeId, peer::PeerWord};
 use files::Files;
@@ -50,7 +55,7 @@ use hub::Hub;
 use limit::Limits;
 use matching::Matching;
 use moderation::{Moderation, Policy};
-use nodes::Nodes;
+use nodes::{Neighbours, Nodes};
 use parlor_turn::{Directory, TurnServer};
 use presence::Presence;
 use previews::Previews;
@@ -58,6 +63,7 @@ use recording::Recordings;
 use rooms::Rooms;
 use sfu::{CallEvent, Sfu, Taps};
 use store::Store;
+use webhooks::Webhooks;
 
 /// How often logins that ended, and addresses of yesterday, are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -75,6 +81,7 @@ pub struct Running {
     recordings: Recordings,
     attachments: Attachments,
     moderation: Moderation,
+    webhooks: Webhooks,
     sfu: Sfu,
     figures: JoinHandle<()>,
 }
@@ -88,6 +95,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     config.turn.check()?;
     open_files::raise(&config);
     let policy = Policy::read(config.policy_file.as_deref())?;
+    let clusters = config.clusters()?;
     let recorder = figures::recorder();
     make_folder(&config.data_dir)?;
     let listener = TcpListener::bind(config.listen).await;
@@ -98,11 +106,18 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let (sfu, call_events, taps) = Sfu::start(config.media_port, &config.announced_address, &config.sfu())
         .context("media cannot be served (PARLOR_MEDIA_PORT)")?;
     let Taps { samples, recorded } = taps;
-    let core = Core::start(core_config(&config, secret.clone()), sfu.clone(), call_events).await?;
+    let core = Core::start(core_config(&config, &clusters, secret.clone()), sfu.clone(), call_events).await?;
     let moderation = start_moderation(&config, policy, &core, files.clone(), sfu.clone(), samples)?;
     let previews = Previews::new(config.previews.clone(), core.limits.clone())?;
     let attachments = start_attachments(&config, &core, files.clone())?;
     let recordings = start_recordings(&config, &core, files, sfu.clone(), recorded, &secret)?;
+    let ground = webhooks::Ground {
+        store: core.store.clone(),
+        rooms: core.rooms.clone(),
+        node: core.bus.node(),
+        wake: core.written.clone(),
+    };
+    let webhooks = Webhooks::start(config.webhooks.clone(), ground, &secret)?;
     let (turn, ice) = start_turn(&config, &sfu, &secret)?;
     let figures = tokio::spawn(figures::keep_reading(sfu.clone(), turn, recorder.clone()));
 
@@ -112,6 +127,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let Core { auth, rooms, chat, matching, hub, limits, .. } = &core;
     let app = api::App {
         config,
+        clusters,
         auth: auth.clone(),
         rooms: rooms.clone(),
         chat: chat.clone(),
@@ -121,8 +137,10 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
         recordings: recordings.clone(),
         attachments: attachments.clone(),
         previews,
+        webhooks: webhooks.clone(),
         moderation: moderation.clone(),
         hub: hub.clone(),
+        neighbours: core.neighbours.clone(),
         limits: limits.clone(),
         ice,
         media: sfu.candidates().clone(),
@@ -130,7 +148,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     };
     let served = api::serve(app, listener)?;
     tracing::info!(%address, media_ports = ?sfu.ports(), "serving");
-    Ok(Running { address, page_url, admin_link, served, core, recordings, attachments, moderation, sfu, figures })
+    Ok(Running { address, page_url, admin_link, served, core, recordings, attachments, moderation, webhooks, sfu, figures })
 }
 
 /// The addresses of this machine's interfaces now; none when the system does not say them.
@@ -205,17 +223,17 @@ fn start_recordings(
         .with_context(|| format!("the folder of recordings {} cannot be used", folder.display()))
 }
 
-fn core_config(config: &Config, secret: Vec<u8>) -> CoreConfig {
+fn core_config(config: &Config, clusters: &Clusters, secret: Vec<u8>) -> CoreConfig {
     CoreConfig {
         store: config.store(),
-        auth: config.auth(),
+        auth: auth::Config { clusters: clusters.clone(), ..config.auth() },
         limit: config.limits(),
         matching: config.matching.clone(),
         redis_url: config.redis_url.clone(),
         nodes: config.nodes.clone(),
         address: config.listen.to_string(),
         hub: config.hub.clone(),
-        rooms: config.rooms(),
+        rooms: rooms::Config { clusters: clusters.clone(), ..config.rooms() },
         secret,
     }
 }
@@ -229,12 +247,13 @@ impl Running {
 
     /// Stops in order: clients are told, requests are answered, what was acknowledged is in the database anyway.
     pub async fn stop(self) {
-        let Self { served, core, recordings, attachments, moderation, sfu, figures, .. } = self;
+        let Self { served, core, recordings, attachments, moderation, webhooks, sfu, figures, .. } = self;
         // First, so that everybody is still told; then together, so that nobody waits for files.
         recordings.stop_all().await;
         tokio::join!(recordings.stop(), served.stop());
         attachments.stop().await;
         moderation.stop().await;
+        webhooks.stop();
         figures.abort();
         // It waits for threads.
         tokio::task::spawn_blocking(move || sfu.stop()).await.ok();
@@ -285,8 +304,12 @@ pub struct Core {
     pub hub: Hub,
     /// How fast they may.
     pub limits: Limits,
+    /// What is done on other nodes, should there be any.
+    pub neighbours: Option<Neighbours>,
     store: Store,
     bus: Bus,
+    /// Told of each commit.
+    written: Arc<Notify>,
     nodes: Nodes,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -317,9 +340,12 @@ impl Core {
         let matching =
             Matching::open(config.matching, store.clone(), bus.clone(), rooms.clone(), limits.clone()).await?;
         let carrier = bus.clone();
+        let written = Arc::new(Notify::new());
+        let wakes = written.clone();
         let carry = async move {
             while let Some(event) = committed.recv().await {
                 carrier.publish_durable(event).await;
+                wakes.notify_one();
             }
         };
         let follow_logins = {
@@ -349,17 +375,21 @@ impl Core {
         let (to_rooms, sessions_of_rooms) = mpsc::unbounded_channel();
         let (to_matching, sessions_of_matching) = mpsc::unbounded_channel();
         let (to_presence, sessions_of_presence) = mpsc::unbounded_channel();
+        let neighbours = Neighbours::new(store.clone(), bus.clone(), hub.clone(), rooms.clone());
+        let (to_neighbours, sessions_of_neighbours) = mpsc::unbounded_channel();
+        let (apart, words_apart) = mpsc::unbounded_channel();
         let tell_sessions = async move {
             while let Some(change) = sessions.recv().await {
                 // Whoever is gone needs nothing.
                 let _ = to_rooms.send(change);
                 let _ = to_matching.send(change);
                 let _ = to_presence.send(change);
+                let _ = to_neighbours.send(change);
             }
         };
         let follow = rooms.clone().follow(sessions_of_rooms, calls);
         let follow_strangers = matching.clone().follow(sessions_of_matching, rooms.leavings());
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(carry),
             tokio::spawn(tell_sessions),
             tokio::spawn(follow),
@@ -367,8 +397,10 @@ impl Core {
             tokio::spawn(rooms.clone().tend_streams()),
             tokio::spawn(chat.clone().keep_time()),
             tokio::spawn(chat.clone().keep_retention()),
+            tokio::spawn(reading.clone().index_all()),
             tokio::spawn(rooms.clone().tend_rings()),
             tokio::spawn(follow_strangers),
+            tokio::spawn(matching.clone().follow_nodes(words_apart)),
             tokio::spawn(follow_logins),
             tokio::spawn(sweep),
         ];
@@ -379,9 +411,12 @@ impl Core {
             rooms: rooms.clone(),
             limits: limits.clone(),
             presence: presence.clone(),
+            neighbours: neighbours.clone(),
+            apart,
         };
+        tasks.extend(neighbours.clone().map(|them| tokio::spawn(them.follow(sessions_of_neighbours))));
         let nodes = Nodes::start(&config.nodes, config.address, ground);
-        Ok(Self { auth, rooms, chat, reading, presence, matching, hub, limits, store, bus, nodes, tasks })
+        Ok(Self { auth, rooms, chat, reading, presence, matching, hub, limits, neighbours, store, bus, written, nodes, tasks })
     }
 
     /// Writes what is still queued and closes the store. The edge has told the clients before, by [`Hub::go_away`].

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use parlor::check::Finding;
 use parlor::config::{Config, Loaded};
 use parlor::doctor::Trust;
+use parlor::domain::RoomId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -44,9 +45,39 @@ enum Command {
         #[arg(long, conflicts_with = "insecure")]
         ca: Option<PathBuf>,
     },
+    /// Takes over people and chat logs of SafeStream. A line of JSON tells of each that is left out, and why; a second run changes nothing.
+    Import {
+        #[command(subcommand)]
+        what: Import,
+    },
     /// Prints the description of the REST interface (OpenAPI 3.1, JSON).
     #[command(hide = true)]
     Openapi,
+}
+
+/// What is taken over.
+#[derive(Subcommand)]
+enum Import {
+    /// Accounts, with their passwords' hashes.
+    Users {
+        /// A `users.json`.
+        file: PathBuf,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Chat logs, into one room.
+    Messages {
+        /// JSONL files, oldest first.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The room's id.
+        #[arg(long)]
+        room: RoomId,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// The exit code of `doctor` when some ways are open and others are not; 2 is what the parser of arguments says.
@@ -96,6 +127,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
         Command::Doctor { url, insecure, ca } => doctor(&url, &trust(insecure, ca.as_deref())?).await,
+        Command::Import { what } => {
+            start_log(&config.log)?;
+            let out = &mut io::stdout().lock();
+            match what {
+                Import::Users { file, dry_run } => parlor::import::users(&config, &file, dry_run, out).await?,
+                Import::Messages { files, room, dry_run } => {
+                    parlor::import::messages(&config, room, &files, dry_run, out).await?
+                }
+            };
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Openapi => {
             println!("{}", parlor::api::openapi());
             Ok(ExitCode::SUCCESS)

@@ -92,6 +92,8 @@ metrics! {
     TRACKS_UNSAMPLED = Gauge "parlor_tracks_unsampled" [] "Tracks of which nobody knows what they show.";
     UPLOADS = Counter "parlor_uploads_total" ["state"] "Files that people sent, by what they came to: begun (uploading), all there (scanning), clean, infected or failed.";
     PREVIEWS = Counter "parlor_previews_total" ["result"] "Links asked about: found, nothing to say of them (nothing), remembered (known), or too many at a time (busy).";
+    WEBHOOKS_SENT = Counter "parlor_webhooks_sent_total" ["result"] "Tries to tell a webhook of an event: arrived, failed, refused for good (gone), and events that were given up (dead).";
+    WEBHOOK_SECONDS = Histogram "parlor_webhook_seconds" [] "Time that receivers of webhooks took, in seconds.";
     CASES = Counter "parlor_cases_total" ["source"] "Cases that began, by who brought them.";
     MODERATION_DEGRADED = Gauge "parlor_moderation_degraded" [] "1 while not everything is looked at, else 0.";
     MATCH_WAITING = Gauge "parlor_match_waiting" ["mode"] "People who search for a stranger.";

@@ -12,7 +12,9 @@ use axum::response::Response;
 use super::Shared;
 use super::client::Client;
 use super::error::Error;
+use super::scopes;
 use crate::auth::Access;
+use crate::domain::api_key::API_KEY_PREFIX;
 use crate::domain::{Caller, Refusal};
 use crate::limit::Rule;
 use crate::proto::ErrorCode;
@@ -71,6 +73,7 @@ impl Known {
             return Err(Refusal::Unauthenticated.into());
         };
         let access = verify(token, client, shared).await?;
+        scopes::permit(parts, &access)?;
         shared.limits.check(Rule::Request, &access.caller)?;
         if let Some(resting) = parts.extensions.get::<Resting>().filter(|_| access.withheld.is_some()) {
             resting.0.store(true, Ordering::Relaxed);
@@ -92,6 +95,10 @@ impl Resting {
 
 /// What a token proves. Limits come before the database: forged tokens count for their address, true ones for their owner.
 pub(crate) async fn verify(token: &str, client: &Client, shared: &Shared) -> Result<Access, Refusal> {
+    if token.starts_with(API_KEY_PREFIX) {
+        // It says of itself whose it is only once it is looked up: it counts for its address until then.
+        return shared.auth.verify(token, client.address).await;
+    }
     match shared.auth.claimed(token) {
         Ok(user) => shared.limits.check_user(Rule::Frame, user, client.address)?,
         Err(refusal) => {

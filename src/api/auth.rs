@@ -14,7 +14,7 @@ use super::client::Client;
 use super::error::{Body, Error, Problem};
 use crate::auth::{Entered, Entry, Whence};
 use crate::domain::account::{Proof, ProofChallenge};
-use crate::domain::{Refusal, SiteRole, Time, User};
+use crate::domain::{Refusal, Scope, SiteRole, Time, User};
 
 /// Carries the refresh token for pages: HttpOnly, so that no script sees it; SameSite=Strict and the path, so that it goes to
 /// our REST calls from our own pages alone.
@@ -64,6 +64,19 @@ pub(crate) struct Tokens {
     /// Logins of yours that ended because a token of theirs came twice: somebody else may have had it. Told once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reused_logins: Vec<ReusedLogin>,
+    /// Three or more codes were wrong since the last login: somebody may know the password. Told once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrong_codes: Option<WrongCodesTold>,
+}
+
+/// Codes that were wrong.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WrongCodesTold {
+    /// How many.
+    count: u64,
+    /// When the last was tried.
+    last_at: Time,
 }
 
 /// A login that ended because a token came twice.
@@ -93,6 +106,7 @@ pub(crate) struct Ticket {
 
 /// The secret of the administrator's link.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ClaimSecret)]
 pub(crate) struct Claim {
     /// What follows `/claim/` in the link.
     secret: String,
@@ -163,7 +177,10 @@ pub(crate) async fn logout(
     }
     if let Some(token) = bearer(&parts) {
         match verify(token, &client, &shared).await {
-            Ok(access) => shared.auth.logout(&access).await?,
+            Ok(access) => {
+                access.permit(Scope::Account)?;
+                shared.auth.logout(&access).await?;
+            }
             Err(Refusal::TokenInvalid | Refusal::TokenExpired | Refusal::TokenReused | Refusal::Banned { .. }) => {}
             Err(refusal) => return Err(refusal.into()),
         }
@@ -199,15 +216,16 @@ pub(crate) struct Claimed {
 
 /// Answers with the pair, its refresh token in the body or in the cookie.
 pub(super) fn hand_out(entered: Entered, by_cookie: bool, jar: CookieJar, client: &Client) -> Response {
-    let Entered { access_token, expires_in_s, refresh_token, refresh_expires_in_s, device, user, withheld, reused } =
-        entered;
+    let Entered { access_token, expires_in_s, refresh_token, refresh_expires_in_s, device, user, .. } = entered;
+    let Entered { withheld, reused, wrong_codes, .. } = entered;
     let reused_logins = reused.into_iter().map(|it| ReusedLogin { device: it.device_name, at: it.at }).collect();
+    let wrong_codes = wrong_codes.map(|it| WrongCodesTold { count: it.count, last_at: it.last_at });
     let (jar, refresh_token) = if by_cookie {
         (jar.add(cookie(COOKIE, refresh_token, refresh_expires_in_s, client)), None)
     } else {
         (jar, Some(refresh_token))
     };
-    let tokens = Tokens { access_token, expires_in_s, refresh_token, user, withheld_role: withheld, reused_logins };
+    let tokens = Tokens { access_token, expires_in_s, refresh_token, user, withheld_role: withheld, reused_logins, wrong_codes };
     let mut response = (jar, Json(tokens)).into_response();
     let device = device.map(|device| cookie(DEVICE_COOKIE, device, DEVICE_LIVES_S, client).to_string());
     if let Some(Ok(device)) = device.map(HeaderValue::try_from) {
@@ -223,7 +241,7 @@ pub(super) fn device_of(jar: &CookieJar) -> Option<String> {
 
 /// From where somebody comes.
 pub(super) fn whence<'a>(client: &'a Client, device: Option<&'a str>) -> Whence<'a> {
-    Whence { address: client.address, device, agent: client.agent.as_deref() }
+    Whence { address: client.address, device, agent: client.agent.as_deref(), host: client.host.as_deref() }
 }
 
 fn cookie(name: &'static str, value: String, lives_s: u64, client: &Client) -> Cookie<'static> {

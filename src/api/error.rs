@@ -114,6 +114,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::Denied
         | ErrorCode::MfaRequired
         | ErrorCode::ProofRequired
+        | ErrorCode::ScopeMissing
         | ErrorCode::Muted
         | ErrorCode::TrustTooLow
         | ErrorCode::AgeUnverified
@@ -126,6 +127,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::Banned => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::InviteOver => StatusCode::GONE,
+        ErrorCode::GeoBlocked => StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS,
         ErrorCode::RoomFull
         | ErrorCode::RoomLocked
         | ErrorCode::RoomArchived
@@ -135,11 +137,13 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::NotInMatch
         | ErrorCode::TooMany
         | ErrorCode::Conflict
+        | ErrorCode::IdempotencyInProgress
         | ErrorCode::UsernameTaken
         | ErrorCode::RecordingConsent => StatusCode::CONFLICT,
         ErrorCode::MessageTooLong
         | ErrorCode::MessageEmpty
         | ErrorCode::PasswordWeak
+        | ErrorCode::IdempotencyMismatch
         | ErrorCode::BadSdp
         | ErrorCode::NoIce
         | ErrorCode::NoFingerprint
@@ -152,7 +156,9 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
-        ErrorCode::CallUnavailable | ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::CallUnavailable | ErrorCode::Unavailable | ErrorCode::NodeUnavailable => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         ErrorCode::FfmpegMissing => StatusCode::NOT_IMPLEMENTED,
         ErrorCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorCode::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -281,6 +287,7 @@ mod tests {
             C::MfaRequired,
             C::ProofRequired,
             C::Forbidden,
+            C::ScopeMissing,
             C::Muted,
             C::TrustTooLow,
             C::AgeUnverified,
@@ -291,6 +298,7 @@ mod tests {
             C::InviteOver,
             C::NotFound,
             C::Underage,
+            C::GeoBlocked,
             C::RoomFull,
             C::RoomLocked,
             C::Waiting,
@@ -306,6 +314,8 @@ mod tests {
             C::MessageEmpty,
             C::RequestPending,
             C::Conflict,
+            C::IdempotencyMismatch,
+            C::IdempotencyInProgress,
             C::RateLimited,
             C::TooLarge,
             C::MethodNotAllowed,
@@ -326,6 +336,7 @@ mod tests {
             C::DiskFull,
             C::FfmpegMissing,
             C::Unavailable,
+            C::NodeUnavailable,
             C::RangeNotSatisfiable,
             C::Internal,
         ];

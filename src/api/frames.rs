@@ -9,10 +9,11 @@ use super::Shared;
 use super::access::verify;
 use super::client::Client;
 use super::error::body_of;
+use super::scopes;
 use super::writing::answer_to;
 use super::ws::{PING_EVERY, code_of};
 use crate::auth::Access;
-use crate::domain::{Position, Refusal, Session, Time, ring::RingAct};
+use crate::domain::{Position, Refusal, Scope, Session, Time, api_key::Scopes, ring::RingAct};
 use crate::hub::{Opened, Outbox};
 use crate::limit::Rule;
 use crate::metrics::FRAMES_IN;
@@ -20,7 +21,7 @@ use crate::proto::{
     Authenticate, Authenticated, ClientBody, ClientFrame, CloseCode, Empty, JoinRoom, ServerBody, ServerFrame,
     TokenExpiring,
 };
-use crate::rooms::Offer;
+use crate::rooms::{FoundCall, Offer};
 
 /// How long before its end a client is asked for a new token.
 const ASK_BEFORE: Duration = Duration::from_secs(60);
@@ -34,6 +35,10 @@ pub(super) struct Conversation {
     pub(super) session: Arc<Session>,
     resume_token: String,
     token: Token,
+    /// What a key is for that opened it.
+    scopes: Option<Scopes>,
+    /// Whether the socket is at another node: what it asks for is done here.
+    pub(super) is_guest: bool,
 }
 
 /// When the access token ends, on tokio's clock.
@@ -65,11 +70,19 @@ impl Conversation {
         id: Option<String>,
         resume: Option<&str>,
     ) -> (Self, Outbox) {
-        let token = Token::of(&access);
+        let (token, scopes) = (Token::of(&access), access.scopes);
         let Opened { session, outbox, resume_token, resumed } = shared.hub.open(access.caller, resume);
-        let talk = Self { shared, client, session, resume_token, token };
+        let talk = Self { shared, client, session, resume_token, token, scopes, is_guest: false };
         talk.greet(id, resumed);
         (talk, outbox)
+    }
+
+    /// What is done here for a session of another node.
+    pub(super) fn of_guest(shared: Shared, session: Arc<Session>) -> Self {
+        // Its own node knows its token, and how the client came.
+        let (client, token) = (Client::of_guest(&session.caller), Token { ends: Instant::now(), asked: true });
+        // What a key is for was asked there.
+        Self { shared, client, session, resume_token: String::new(), token, scopes: None, is_guest: true }
     }
 
     /// Closes the session again if its login ended while it was opened: who ended it has not found it.
@@ -154,8 +167,8 @@ impl Conversation {
         let renews = matches!(body, ClientBody::Authenticate(_));
         let result = match body {
             ClientBody::Authenticate(renewal) => self.renew(renewal, id.clone()).await.map(|()| None),
-            body => match self.count(Rule::Frame) {
-                Ok(()) => self.answer(body, id.clone()).await,
+            body => match self.count(Rule::Frame).and_then(|()| self.permit(&body)) {
+                Ok(()) => self.answer_anywhere(body, id.clone()).await,
                 Err(refusal) => Err(refusal),
             },
         };
@@ -180,7 +193,8 @@ impl Conversation {
         if access.caller.user.id != self.session.caller.user.id {
             return Err(Refusal::TokenInvalid);
         }
-        self.token = Token::of(&access);
+        access.permit(Scope::MessagesRead)?;
+        (self.token, self.scopes) = (Token::of(&access), access.scopes);
         self.session = self.shared.hub.renew(&self.session, access.caller);
         let role = self.shared.auth.confirm(&self.session.caller).await?;
         self.shared.hub.confirm(&self.session, role);
@@ -191,7 +205,7 @@ impl Conversation {
     }
 
     /// One verb per frame. `None`: the reply comes as an event that carries the request's id, or none is due.
-    async fn answer(&self, body: ClientBody, id: Option<String>) -> Result<Option<ServerFrame>, Refusal> {
+    pub(super) async fn answer(&self, body: ClientBody, id: Option<String>) -> Result<Option<ServerFrame>, Refusal> {
         let (rooms, chat) = (&self.shared.rooms, &self.shared.chat);
         let seat = |room| rooms.seat(&self.session, room);
         match body {
@@ -293,15 +307,34 @@ impl Conversation {
     }
 
     async fn join(&self, join: JoinRoom, id: Option<String>) -> Result<(), Refusal> {
+        self.join_by(join, id, None).await
+    }
+
+    /// Comes into a room. `found`: its call lives on another node, which lets the session in.
+    pub(super) async fn join_by(
+        &self,
+        join: JoinRoom,
+        id: Option<String>,
+        found: Option<FoundCall>,
+    ) -> Result<(), Refusal> {
         let JoinRoom { room_id, epoch, offset } = join;
         let since = epoch.zip(offset).map(|(epoch, offset)| Position { epoch, offset });
         let enter = async {
-            let mut entered = self.shared.rooms.enter(Arc::clone(&self.session), room_id, since).await?;
+            let mut entered =
+                self.shared.rooms.enter_by(Arc::clone(&self.session), room_id, since, found).await?;
             // Not worth a refusal: the room is entered, and the client can ask.
             entered.unread = self.shared.reading.unread(room_id, self.session.caller.user.id).await.ok().flatten();
             Ok(entered)
         };
         self.shared.hub.join(&self.session, id, room_id, enter).await
+    }
+
+    /// Refuses what the key is not for that opened this socket.
+    fn permit(&self, body: &ClientBody) -> Result<(), Refusal> {
+        match (self.scopes, scopes::of_frame(body)) {
+            (Some(scopes), Some(scope)) if !scopes.has(scope) => Err(Refusal::ScopeMissing { scope }),
+            _ => Ok(()),
+        }
     }
 
     fn count(&self, rule: Rule) -> Result<(), Refusal> {

@@ -1,17 +1,22 @@
 //! The edge: the only module that knows HTTP and WebSocket. A file per resource; handlers parse, call a verb, and answer.
 
+mod abroad;
 mod access;
 mod accounts;
+mod answers;
+mod api_keys;
 mod auth;
 mod bans;
 mod blocks;
 mod calls;
 mod client;
+mod clusters;
 mod cursor;
 mod direct;
 mod download;
 mod erasure;
 mod error;
+mod etags;
 mod files;
 mod form;
 mod frames;
@@ -26,15 +31,18 @@ mod matching;
 mod members;
 mod messages;
 mod moderation;
+mod once;
 mod openapi;
 mod pages;
 mod passkeys;
 mod presence;
 mod previews;
 mod recordings;
+mod relay;
 mod reports;
 mod ringing;
 mod rooms;
+mod scopes;
 mod search;
 mod second;
 mod sessions;
@@ -44,6 +52,7 @@ mod tls;
 mod tus;
 mod unread;
 mod uploads;
+mod webhooks;
 mod webrtc;
 mod whip;
 mod writing;
@@ -71,6 +80,7 @@ use uuid::Uuid;
 use crate::attachments::Attachments;
 use crate::auth::Auth;
 use crate::chat::{Chat, Reading};
+use crate::clusters::Clusters;
 use crate::config::Config;
 use crate::domain::Refusal;
 use crate::hub::Hub;
@@ -78,10 +88,12 @@ use crate::limit::Limits;
 use crate::matching::Matching;
 use crate::metrics::{HTTP_REQUESTS, HTTP_SECONDS};
 use crate::moderation::Moderation;
+use crate::nodes::Neighbours;
 use crate::presence::Presence;
 use crate::previews::Previews;
 use crate::recording::Recordings;
 use crate::rooms::Rooms;
+use crate::webhooks::Webhooks;
 
 pub use openapi::document as openapi;
 pub use tls::{Files as TlsFiles, TlsError, relay_tls};
@@ -99,6 +111,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct App {
     /// The settings.
     pub config: Config,
+    /// Which cluster a host belongs to.
+    pub clusters: Clusters,
     /// Logins.
     pub auth: Auth,
     /// Rooms and their calls.
@@ -115,12 +129,16 @@ pub struct App {
     pub previews: Previews,
     /// Files of messages.
     pub attachments: Attachments,
+    /// Who else is told of what happens in rooms.
+    pub webhooks: Webhooks,
     /// Strangers.
     pub matching: Matching,
     /// The review desk.
     pub moderation: Moderation,
     /// The sockets of this node.
     pub hub: Hub,
+    /// What is done on other nodes, should there be any.
+    pub neighbours: Option<Neighbours>,
     /// Rates.
     pub limits: Limits,
     /// STUN and TURN servers, as clients are told.
@@ -165,7 +183,9 @@ pub fn serve(app: App, listener: TcpListener) -> anyhow::Result<Served> {
     let drain = Duration::from_millis(http.drain_ms);
     let places = listen::Places::new(&app.config);
     let shared = Shared { app: Arc::new(app), sockets: sockets.clone(), stop: stop.clone(), readiness: Arc::default() };
-    let accepting = tokio::spawn(listen::serve(listener, tls, router(shared), places, http, stop.clone()));
+    let router = router(shared.clone());
+    abroad::serve(&shared, &router);
+    let accepting = tokio::spawn(listen::serve(listener, tls, router, places, http, stop.clone()));
     Ok(Served { address, hub: HubOfServed(hub), stop, sockets, drain, accepting })
 }
 
@@ -213,8 +233,11 @@ fn router(shared: Shared) -> Router {
     let is_no_file =
         |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| !headers.contains_key(ACCEPT_RANGES);
     let worth_it = DefaultPredicate::new().and(is_no_file);
+    let once = once::Creates::of(&document);
+    let rest = rest.layer(middleware::from_fn_with_state((shared.clone(), once), once::once));
     let rest = rest.layer(DefaultBodyLimit::max(MAX_BODY)).layer(CompressionLayer::new().compress_when(worth_it));
     let pages = pages::router(&shared.config.web_dir).layer(CompressionLayer::new());
+    let rest = rest.layer(middleware::from_fn_with_state(shared.clone(), relay::answer));
     Router::new()
         .merge(rest)
         .merge(openapi::page(document))

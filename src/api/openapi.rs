@@ -11,10 +11,11 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Shared, accounts, auth, bans, blocks, calls, direct, download, erasure, files, health, hosting, invites, keeping,
-    marks, members, messages, moderation, passkeys, presence, previews, recordings, reports, rooms, search, second,
-    sessions, settings, stream_keys, unread, uploads, webrtc, whip,
+    Shared, accounts, answers, api_keys, auth, bans, blocks, calls, clusters, direct, download, erasure, files, health,
+    hosting, invites, keeping, marks, members, messages, moderation, passkeys, presence, previews, recordings, reports,
+    rooms, search, second, sessions, settings, stream_keys, unread, uploads, webhooks, webrtc, whip,
 };
+use crate::domain::SessionId;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,8 +25,11 @@ use super::{
             in UTC, ids are UUIDv7. Calls and live events need the WebSocket at `/ws`: see `docs/protocol.md`."
     ),
     modifiers(&Bearer),
+    // It stands in paths alone.
+    components(schemas(SessionId)),
     tags(
         (name = "auth", description = "Entering, staying and leaving"),
+        (name = "clusters", description = "Whose place this is, and what it offers"),
         (name = "rooms", description = "Places to meet"),
         (name = "messages", description = "What was written"),
         (name = "reading", description = "What you have read, searching it, and who is there"),
@@ -37,6 +41,7 @@ use super::{
         (name = "streams", description = "Publishing and watching by HTTP: WHIP (RFC 9725) and WHEP, and the keys for programs"),
         (name = "recordings", description = "Recording calls, and what came of it"),
         (name = "moderation", description = "Keeping order on the site"),
+        (name = "programs", description = "Keys, bots and webhooks: what programs act by, and what they are told"),
         (name = "operate", description = "For operators"),
     )
 )]
@@ -57,7 +62,8 @@ impl Modify for Bearer {
 /// The routes of REST with their description. `/api` is the same as `/api/v1`.
 pub(super) fn router() -> (Router<Shared>, Document) {
     let described = OpenApiRouter::with_openapi(Head::openapi()).nest("/api/v1", rest()).merge(operate());
-    let (versioned, document) = described.split_for_parts();
+    let (versioned, mut document) = described.split_for_parts();
+    answers::spell_out(&mut document);
     let (unversioned, _) = OpenApiRouter::new().nest("/api", rest()).split_for_parts();
     (versioned.merge(unversioned), document)
 }
@@ -89,6 +95,14 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(sessions::list, sessions::end_others))
         .routes(routes!(sessions::end))
         .routes(routes!(auth::claim))
+        .routes(routes!(api_keys::create, api_keys::list))
+        .routes(routes!(api_keys::revoke))
+        .routes(routes!(api_keys::create_bot, api_keys::list_bots))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(rooms::list, rooms::create))
         .routes(routes!(rooms::mine))
         .routes(routes!(rooms::categories))
@@ -170,6 +184,8 @@ fn rest() -> OpenApiRouter<Shared> {
         .routes(routes!(webrtc::ice_servers))
         .routes(routes!(webrtc::candidates))
         .routes(routes!(previews::show))
+        .routes(routes!(clusters::features))
+        .routes(routes!(clusters::cluster))
         .routes(routes!(uploads::create))
         .routes(routes!(uploads::show, uploads::offset, uploads::append, uploads::give_up))
         .routes(routes!(files::file))

@@ -18,6 +18,7 @@ use super::access::{Known, bearer, verify};
 use super::client::Client;
 use super::error::{Error, Path, Problem};
 use super::form::{self, AtFile, FORM_BYTES};
+use super::scopes;
 use super::tus;
 use crate::attachments::{Arriving, Broken, Progress, Wanted};
 use crate::domain::attachment::Attachment;
@@ -196,6 +197,7 @@ pub(super) async fn known_by(rule: Rule, parts: &mut Parts, shared: &Shared) -> 
     let Ok(client) = Client::from_request_parts(parts, shared).await;
     let Some(token) = bearer(parts) else { return Known::of(parts, &client, shared).await };
     let access = verify(token, &client, shared).await?;
+    scopes::permit(parts, &access)?;
     shared.limits.check(rule, &access.caller)?;
     Ok(Known(access))
 }

@@ -26,7 +26,7 @@ use super::error::{Error, Query, body_of};
 use super::frames::{Conversation, Next};
 use super::listen::Place;
 use crate::auth::Access;
-use crate::domain::Refusal;
+use crate::domain::{Refusal, Scope};
 use crate::hub::{Outbox, Outgoing};
 use crate::metrics::{FRAMES_IN, SOCKETS_CLOSED};
 use crate::proto::{
@@ -151,7 +151,9 @@ impl Refused {
 pub(super) fn code_of(refusal: &Refusal) -> CloseCode {
     match refusal {
         Refusal::TokenExpired => CloseCode::TokenExpired,
-        Refusal::TokenInvalid | Refusal::TokenReused | Refusal::Unauthenticated => CloseCode::Unauthenticated,
+        Refusal::TokenInvalid | Refusal::TokenReused | Refusal::Unauthenticated | Refusal::ScopeMissing { .. } => {
+            CloseCode::Unauthenticated
+        }
         Refusal::Banned { .. } => CloseCode::Removed,
         // The login may be good: the database does not answer, or there are too many at once. Try again.
         _ => CloseCode::Internal,
@@ -186,6 +188,8 @@ async fn log_in(sink: &mut Sink, stream: &mut Stream, shared: &Shared, client: &
             Ok(ClientFrame { id, body: ClientBody::Authenticate(Authenticate { token, resume }) }) => {
                 metrics::counter!(FRAMES_IN, "type" => "authenticate").increment(1);
                 let access = verify(&token, client, shared).await;
+                // Whoever has a socket is told what others write.
+                let access = access.and_then(|access| access.permit(Scope::MessagesRead).map(|()| access));
                 let access = access.map_err(|refusal| Refused::because(&refusal, id.clone()))?;
                 return Ok(Login { access, id, resume });
             }

@@ -73,18 +73,20 @@ impl Auth {
     /// Makes an account for somebody new.
     ///
     /// # Errors
-    /// `rate_limited`, `proof_required`, `underage` (nothing is stored then), `bad_request` (`username`, `email`, `birthYear`),
+    /// `rate_limited`, `not_found` (no cluster at this host), `geo_blocked`, `proof_required`, `underage` (nothing is stored then), `bad_request` (`username`, `email`, `birthYear`),
     /// `password_weak`, `username_taken`, `banned`, `unavailable`, `internal`.
     pub async fn register(&self, new: NewPassword, entry: Entry, from: Whence<'_>) -> Result<Entered, Refusal> {
         self.0.limits.check_address(Rule::Register, from.address)?;
         let now = Time::now();
-        entry.check_age(now)?;
+        let cluster = self.cluster_to_enter(from)?;
+        entry.check_age(now, cluster.min_age)?;
         let username = Username::parse(&new.username)?;
         self.refuse_banned(from, now).await?;
         self.admit(from.address, entry.proof.as_ref()).await?;
         let id = UserId::new();
         self.keep_account(id, &username, &new, false).await?;
-        let user = User { id, nickname: username.as_str().to_owned(), role: SiteRole::Member };
+        self.0.store.assign_cluster(id, &cluster.id).await?;
+        let user = User { id, nickname: username.as_str().to_owned(), role: SiteRole::Member, bot: false };
         self.begin_login(user, true, false, from).await
     }
 
@@ -107,12 +109,13 @@ impl Auth {
     /// Logs in. The same time passes for a name that nobody has.
     ///
     /// # Errors
-    /// `rate_limited` (by name and address together, and by address), `proof_required` (also of whoever wants a name that many try), `bad_credentials`, `mfa_required` (with a ticket), `banned`,
+    /// `rate_limited` (by name and address together, and by address), `not_found` (no cluster at this host), `geo_blocked`, `proof_required` (also of whoever wants a name that many try), `bad_credentials`, `mfa_required` (with a ticket), `banned`,
     /// `unavailable`, `internal`.
     pub async fn log_in(&self, said: Credentials, from: Whence<'_>) -> Result<Entered, Refusal> {
         let key = Username::parse(&said.username).map(|name| name.key()).unwrap_or_default();
         let here = format!("{key} from {}", network(from.address));
         self.0.limits.check_user(Rule::Login, stand_in(&here), from.address)?;
+        self.cluster_to_enter(from)?;
         self.admit_login(from.address, said.proof.as_ref()).await?;
         self.admit_name(stand_in(&key), from.address, said.proof.as_ref()).await?;
         let account = if key.is_empty() { None } else { self.0.store.account_of_name(&key).await? };
@@ -126,6 +129,7 @@ impl Auth {
             self.rehash(&account, &said.password).await?;
         }
         let person = self.0.store.user(account.user).await?.ok_or(Refusal::BadCredentials)?;
+        self.refuse_elsewhere(&person, from)?;
         self.refuse_banned_person(account.user, from, Time::now()).await?;
         let methods = self.methods(&account).await?;
         if methods.is_empty() {

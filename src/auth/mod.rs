@@ -3,6 +3,7 @@
 
 mod accounts;
 mod agent;
+mod api_keys;
 mod bans;
 mod claim;
 mod erasure;
@@ -10,6 +11,7 @@ mod export;
 mod jwt;
 mod keys;
 mod logins;
+mod once;
 mod passkeys;
 mod passwords;
 mod pending;
@@ -27,27 +29,31 @@ use ring::{
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use crate::clusters::Clusters;
 use crate::domain::{
     Caller, FamilyId, LoginChange, Refusal, SiteRole, Time, User, UserId,
     account::Proof,
+    api_key::{API_KEY_PREFIX, Scopes},
     user::{Nickname, Username},
 };
 use crate::limit::{Limits, Rule};
 use crate::store::{Idle, Login, Redeemed, Reuse, Store};
 pub use accounts::{AccountView, Credentials, NewPassword, Profile};
+pub use api_keys::{BOTS_LIMIT, NewApiKey};
 use bans::Addresses;
 pub use bans::{LIST_LIMIT, NewBan, Whence};
 pub use erasure::{Again, Deleted, Kept, Receipt, SignedReceipt};
 use jwt::Tokens;
 use keys::Keys;
 use passkeys::Asked;
+pub use once::{Begun, Once};
 pub use passkeys::{Ceremony, PasskeyView, Site};
 use passwords::Passwords;
 use pending::Pending;
 pub use proof::AskProof;
 use proof::Suspects;
-pub use second::TotpSecret;
 use second::Waiting;
+pub use second::{TotpSecret, WrongCodes};
 use tickets::Tickets;
 
 /// How long a login waits for its second factor, and a browser's answer for its challenge.
@@ -78,6 +84,9 @@ pub struct Config {
     /// Addresses that many people share, so that no ban binds them (`PARLOR_TRUSTED_PROXIES`, `PARLOR_LIMIT_EXEMPT`).
     #[serde(skip)]
     pub shared: Vec<IpNet>,
+    /// To which cluster whoever enters comes (`PARLOR_CLUSTERS_FILE`).
+    #[serde(skip)]
+    pub clusters: Clusters,
 }
 
 impl Default for Config {
@@ -93,6 +102,7 @@ impl Default for Config {
             proof_max_number: 100_000,
             ticket_s: 60,
             shared: Vec::new(),
+            clusters: Clusters::default(),
         }
     }
 }
@@ -117,6 +127,7 @@ struct Inner {
     ask_proof: AskProof,
     proof_max_number: u64,
     identities_per_device: u64,
+    clusters: Clusters,
     require_mfa: bool,
     access_life: Duration,
     idle: Idle,
@@ -154,6 +165,8 @@ pub struct Entered {
     pub withheld: Option<SiteRole>,
     /// Logins of theirs that ended because a token came twice, of which they are told now.
     pub reused: Vec<Reuse>,
+    /// Codes that were wrong since the last login, if they are many: somebody may know the password.
+    pub wrong_codes: Option<WrongCodes>,
 }
 
 /// What an access token proves.
@@ -167,6 +180,8 @@ pub struct Access {
     pub second_factor: bool,
     /// The role on the site that rests until it has.
     pub withheld: Option<SiteRole>,
+    /// What a key is for; `None`: no key came, but a person.
+    pub scopes: Option<Scopes>,
 }
 
 impl Auth {
@@ -194,6 +209,7 @@ impl Auth {
             ask_proof: config.ask_proof,
             proof_max_number: config.proof_max_number,
             identities_per_device: config.identities_per_device,
+            clusters: config.clusters.clone(),
             require_mfa: config.require_mfa,
             access_life: Duration::from_secs(config.access_token_s),
             idle: Idle {
@@ -207,12 +223,13 @@ impl Auth {
     /// Lets somebody in without an account.
     ///
     /// # Errors
-    /// `rate_limited`, `underage` (nothing is stored then), `bad_request` (`nickname`, `birthYear`), `banned`, `proof_required`,
+    /// `rate_limited`, `not_found` (no cluster at this host), `geo_blocked`, `underage` (nothing is stored then), `bad_request` (`nickname`, `birthYear`), `banned`, `proof_required`,
     /// `username_taken` (the name of an account), `too_many` (identities of this device), `internal`.
     pub async fn enter_anonymous(&self, entry: Entry, from: Whence<'_>) -> Result<Entered, Refusal> {
         self.0.limits.check_address(Rule::Register, from.address)?;
         let now = Time::now();
-        entry.check_age(now)?;
+        let cluster = self.cluster_to_enter(from)?;
+        entry.check_age(now, cluster.min_age)?;
         let nickname = Nickname::parse(&entry.nickname)?;
         self.refuse_banned(from, now).await?;
         self.admit(from.address, entry.proof.as_ref()).await?;
@@ -230,8 +247,9 @@ impl Auth {
                 });
             }
         }
-        let user = User { id: UserId::new(), nickname: nickname.as_str().to_owned(), role: SiteRole::Member };
+        let user = User { id: UserId::new(), nickname: nickname.as_str().to_owned(), role: SiteRole::Member, bot: false };
         self.0.store.create_user(user.id, &nickname, user.role, now).await?;
+        self.0.store.assign_cluster(user.id, &cluster.id).await?;
         self.begin_login(user, false, false, from).await
     }
 
@@ -270,6 +288,9 @@ impl Auth {
     /// # Errors
     /// `token_invalid`, `token_expired`, `banned`, `internal`.
     pub async fn verify(&self, access_token: &str, from: IpAddr) -> Result<Access, Refusal> {
+        if access_token.starts_with(API_KEY_PREFIX) {
+            return self.verify_key(access_token, from).await;
+        }
         let claims = self.0.tokens.read(access_token)?;
         self.access(claims.sub, claims.sid, Time::from_ms(claims.exp.saturating_mul(1000)), from).await
     }
@@ -314,8 +335,9 @@ impl Auth {
     /// # Errors
     /// `token_invalid` (unknown, used or too old), `banned`, `internal`.
     pub async fn redeem(&self, ticket: &str, from: IpAddr) -> Result<Access, Refusal> {
-        let access = self.0.tickets.take(ticket).ok_or(Refusal::TokenInvalid)?;
-        self.access(access.caller.user.id, access.caller.family, access.expires_at, from).await
+        let Access { caller, expires_at, scopes, .. } = self.0.tickets.take(ticket).ok_or(Refusal::TokenInvalid)?;
+        let access = self.access(caller.user.id, caller.family, expires_at, from).await?;
+        Ok(Access { scopes, ..access })
     }
 
     /// Looks once more whether a login holds, now that something is open by it: whoever ended it meanwhile has either closed that or
@@ -337,6 +359,7 @@ impl Auth {
     pub async fn sweep(&self) -> Result<u64, Refusal> {
         let now = Time::now();
         let forgotten = self.0.store.forget_addresses(now).await? + self.0.store.sweep_proofs(now).await?;
+        let forgotten = forgotten + self.sweep_wanted(now).await?;
         let swept = self.0.store.sweep_families(now).await?;
         let ended = swept.len() as u64;
         for family in swept {
@@ -344,6 +367,7 @@ impl Auth {
             self.changed(LoginChange::Revoked(family));
         }
         self.finish_erasures(now).await?;
+        self.sweep_once(now).await?;
         Ok(ended + forgotten)
     }
 
@@ -357,8 +381,10 @@ impl Auth {
         match self.0.store.login(family).await? {
             Some(Login { person, is_account, second_factor }) if person.user.id == user => {
                 let (user, withheld) = self.acting(person.user, is_account, second_factor);
-                let caller = Caller { user, known_since: person.known_since, family, address };
-                Ok(Access { caller, expires_at, second_factor, withheld })
+                // Its cluster may have gone from the operator's file.
+                let cluster = self.0.clusters.of(&person.cluster).ok_or(Refusal::TokenInvalid)?.tenant();
+                let caller = Caller { user, known_since: person.known_since, family, address, cluster };
+                Ok(Access { caller, expires_at, second_factor, withheld, scopes: None })
             }
             Some(_) => Err(Refusal::TokenInvalid),
             None => Err(self.refusal_of_login(family).await),
@@ -380,6 +406,7 @@ impl Auth {
             user,
             withheld: None,
             reused: Vec::new(),
+            wrong_codes: None,
         }
     }
 }

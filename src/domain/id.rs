@@ -100,6 +100,12 @@ ids! {
     MatchId;
     /// A key with which a program publishes into a room, or watches it.
     StreamKeyId;
+    /// A key with which a program acts in somebody's name. It is a login, and this is its id as well.
+    ApiKeyId;
+    /// Where events of rooms are sent to.
+    WebhookId;
+    /// An event that did not arrive there.
+    DeliveryId;
     /// A passkey of an account.
     PasskeyId;
     /// A link into a room.

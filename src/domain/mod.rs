@@ -4,15 +4,18 @@
 //! table of events and on the bus.
 
 pub mod account;
+pub mod api_key;
 pub mod attachment;
 pub mod ban;
 pub mod call;
 pub mod case;
+pub mod cluster;
 pub mod controls;
 pub mod deed;
 pub mod direct;
 pub mod event;
 pub mod evidence;
+pub mod feature;
 mod id;
 pub mod invite;
 pub mod matching;
@@ -34,15 +37,17 @@ pub mod stream;
 mod time;
 pub mod trust;
 pub mod user;
+pub mod webhook;
 pub mod words;
 
+pub use api_key::Scope;
 pub use call::{CallRecording, TrackSource, View};
 pub use controls::{Controls, Door, HostAct, Waiter, Waiting, Whom};
 pub use deed::{Deed, LogEntry};
 pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
 pub use id::{
-    BanId, CallId, CaseId, EvidenceId, FamilyId, FileId, InviteId, LogId, MatchId, MessageId, NodeId, ParticipantId,
-    PasskeyId, RecordingId, ReportId, RoomId, SessionId, StreamKeyId, TicketId, TrackId, UserId,
+    ApiKeyId, BanId, CallId, CaseId, DeliveryId, EvidenceId, FamilyId, FileId, InviteId, LogId, MatchId, MessageId, NodeId, ParticipantId,
+    PasskeyId, RecordingId, ReportId, RoomId, SessionId, StreamKeyId, TicketId, TrackId, UserId, WebhookId,
 };
 pub use message::Message;
 pub use notice::{Addressee, Notice, Told};

@@ -1,5 +1,5 @@
 use super::{
-    Action, Time,
+    Action, Scope, Time,
     account::{MfaTicket, ProofChallenge},
     case::Taken,
     trust::{Earned, Trust},
@@ -59,6 +59,12 @@ pub enum Refusal {
         /// What.
         action: Action,
     },
+    /// The key that came along is not for this.
+    #[error("This key may not do that: it lacks the scope {}.", scope.as_str())]
+    ScopeMissing {
+        /// What it lacks.
+        scope: Scope,
+    },
     /// They have no voice in this room for now.
     #[error("You are muted in this room for now.")]
     Muted {
@@ -100,6 +106,15 @@ pub enum Refusal {
     /// Under 18, or no attestation.
     #[error("You must be 18 or older to enter.")]
     Underage,
+    /// Younger than their cluster asks for.
+    #[error("You must be {years} or older to enter here.")]
+    TooYoung {
+        /// How old one has to be.
+        years: u8,
+    },
+    /// The operator lets nobody in from where they are.
+    #[error("This place cannot be entered from the country that you are in.")]
+    GeoBlocked,
     /// A moderator of the site keeps them out.
     #[error("You are banned from this server. The reason: {reason}")]
     Banned {
@@ -175,6 +190,12 @@ pub enum Refusal {
         /// How many may be.
         limit: u32,
     },
+    /// Something else was asked under the same `Idempotency-Key`.
+    #[error("Something else was asked for under this Idempotency-Key. Take another one.")]
+    OnceMismatch,
+    /// The same request is being done right now.
+    #[error("The same request is being done right now. Ask again in a moment.")]
+    OnceInProgress,
     /// Nobody has accepted their message request yet.
     #[error("Wait until this is accepted: a request has up to {limit} messages, of text alone.")]
     RequestPending {
@@ -256,6 +277,12 @@ pub enum Refusal {
     Unavailable {
         /// Which part, as a sentence begins with it.
         what: &'static str,
+    },
+    /// What this needs lives on another node, which does not answer now.
+    #[error("A part of this server cannot be reached right now. Try again in {}.", seconds(*retry_after_ms))]
+    NodeUnavailable {
+        /// When to try again, in milliseconds from now.
+        retry_after_ms: u64,
     },
     /// Nothing of what was asked for lies within the file.
     #[error("The file is shorter than that: it has {size_bytes} bytes.")]

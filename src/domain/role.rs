@@ -157,6 +157,10 @@ pub enum Action {
     VerifyAge,
     /// Give a role on the site.
     SetSiteRole,
+    /// Say where a room's events are sent to; for all rooms, outside of any.
+    Webhooks,
+    /// Make bots, and keys for them.
+    ManageBots,
 }
 
 /// Per action: the least role in the room, and the least role on the site, that allows it. Either is enough.
@@ -214,6 +218,8 @@ const TABLE: &[(Action, Option<Role>, Option<SiteRole>)] = {
         (Ban, None, SITE),
         (VerifyAge, None, SITE),
         (SetSiteRole, None, TOP),
+        (Webhooks, OWNER, TOP),
+        (ManageBots, None, TOP),
     ]
 };
 
@@ -421,7 +427,7 @@ mod tests {
         let mut named: Vec<_> = Action::all().collect();
         named.sort_by_key(|action| *action as u32);
         assert!(named.windows(2).all(|pair| pair[0] as u32 + 1 == pair[1] as u32), "{named:?}");
-        assert_eq!(named.last(), Some(&Action::SetSiteRole), "the last of the enum");
+        assert_eq!(named.last(), Some(&Action::ManageBots), "the last of the enum");
     }
 
     #[test]

@@ -18,6 +18,16 @@ pub struct User {
     pub nickname: String,
     /// What they may do on the whole site.
     pub role: SiteRole,
+    /// A program, not a person. Left out of those who are none.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[schema(required = false)]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub bot: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A name a person may go by: 2–50 characters of `a-z A-Z 0-9 _ -`.

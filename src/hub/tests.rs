@@ -84,8 +84,8 @@ impl House {
 }
 
 fn caller(user: UserId) -> Caller {
-    let user = User { id: user, nickname: "ada".to_owned(), role: SiteRole::Member };
-    Caller { user, known_since: Time::now(), family: FamilyId::new(), address: [127, 0, 0, 1].into() }
+    let user = User { id: user, nickname: "ada".to_owned(), role: SiteRole::Member, bot: false };
+    Caller { user, known_since: Time::now(), family: FamilyId::new(), address: [127, 0, 0, 1].into(), cluster: Default::default() }
 }
 
 async fn bytes(opened: &mut Opened) -> Bytes {

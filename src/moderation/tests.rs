@@ -144,10 +144,10 @@ impl House {
     }
 
     async fn caller(&self, name: &str, role: SiteRole) -> Caller {
-        let user = User { id: UserId::new(), nickname: name.to_owned(), role };
+        let user = User { id: UserId::new(), nickname: name.to_owned(), role, bot: false };
         let nickname = Nickname::parse(name).unwrap();
         self.core.store.create_user(user.id, &nickname, user.role, Time::now()).await.unwrap();
-        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: LOCALHOST }
+        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: LOCALHOST, cluster: Default::default() }
     }
 
     async fn moderator(&self, name: &str) -> Caller {

@@ -6,6 +6,8 @@
 mod address;
 mod page;
 
+pub(crate) use address::is_public;
+
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +22,7 @@ use reqwest::{Client, Url};
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::domain::{Caller, Refusal};
+use crate::domain::{Caller, Refusal, feature::Feature};
 use crate::limit::{Limits, Rule};
 use crate::metrics::PREVIEWS;
 
@@ -59,7 +61,7 @@ impl Default for Config {
 }
 
 /// A list, or one line with commas: an environment variable has no lists.
-fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
+pub(crate) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum List {
@@ -127,6 +129,7 @@ impl Previews {
         if !self.0.config.enabled {
             return Err(Refusal::FeatureOff { feature: "previews" });
         }
+        caller.demand(Feature::Previews)?;
         let asked = Url::parse(url).ok().filter(|_| url.len() <= page::URL_LIMIT).and_then(|url| self.may_ask(url));
         let asked = asked
             .ok_or_else(|| Refusal::bad_request("url", "This is no address of a page on the web (http or https)."))?;
@@ -248,17 +251,25 @@ fn is_usual(url: &Url) -> bool {
     matches!(url.port_or_known_default(), Some(80 | 443))
 }
 
-fn is_own(address: IpAddr, own: &[IpNet]) -> bool {
+/// Whether an address is of one of these networks.
+pub(crate) fn is_own(address: IpAddr, own: &[IpNet]) -> bool {
     let address = address.to_canonical();
     own.iter().any(|network| network.contains(&address))
 }
 
 /// Resolves names to addresses that may be asked, and to nothing else. What it gives is what is connected to: there is no second
 /// answer that could be another.
-struct Checked {
+pub(crate) struct Checked {
     /// Whether public addresses may be asked.
     is_public: bool,
     own: Vec<IpNet>,
+}
+
+impl Checked {
+    /// Resolves to public addresses, if that is wanted, and to those of these networks.
+    pub(crate) fn new(is_public: bool, own: Vec<IpNet>) -> Self {
+        Self { is_public, own }
+    }
 }
 
 impl Resolve for Checked {
@@ -285,8 +296,8 @@ mod tests {
     use crate::limit;
 
     fn caller() -> Caller {
-        let user = User { id: UserId::new(), nickname: "ada".to_owned(), role: SiteRole::Member };
-        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: Ipv4Addr::LOCALHOST.into() }
+        let user = User { id: UserId::new(), nickname: "ada".to_owned(), role: SiteRole::Member, bot: false };
+        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: Ipv4Addr::LOCALHOST.into(), cluster: Default::default() }
     }
 
     #[tokio::test]

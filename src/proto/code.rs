@@ -5,6 +5,9 @@ use crate::domain::{Refusal, case::Taken};
 
 pub use super::close::{CloseAction, CloseCode};
 
+/// How long to wait until a request that goes on is done, in milliseconds: most take less.
+const ONCE_AGAIN_MS: u64 = 1_000;
+
 /// What went wrong, for programs. A code never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -38,6 +41,8 @@ pub enum ErrorCode {
     ProofRequired,
     /// The role does not allow it; `detail.action`.
     Forbidden,
+    /// The key lacks a scope; `detail.scope`.
+    ScopeMissing,
     /// You have no voice in the room for now; `detail.until`.
     Muted,
     /// You have not shown enough of yourself; `detail.needed`, `detail.have`.
@@ -58,6 +63,8 @@ pub enum ErrorCode {
     NotFound,
     /// Under 18, or no attestation.
     Underage,
+    /// Nobody comes in from that country.
+    GeoBlocked,
     /// The room has no free seat; `detail.limit`.
     RoomFull,
     /// A host lets nobody new in.
@@ -90,6 +97,10 @@ pub enum ErrorCode {
     TooMany,
     /// The same `clientId` was used with other content.
     Conflict,
+    /// Something else was asked under the same `Idempotency-Key`.
+    IdempotencyMismatch,
+    /// The same request is being done right now; ask again after `retryAfterMs`.
+    IdempotencyInProgress,
     /// Wait `retryAfterMs`.
     RateLimited,
     /// A body or a frame over its limit.
@@ -130,6 +141,8 @@ pub enum ErrorCode {
     FfmpegMissing,
     /// A part that this needs does not answer now; try again.
     Unavailable,
+    /// What this needs lives on another node, which does not answer now: try again after `retryAfterMs`.
+    NodeUnavailable,
     /// The file is shorter; `detail.sizeBytes`.
     RangeNotSatisfiable,
     /// No such match, or it is over.
@@ -184,6 +197,7 @@ impl From<&Refusal> for ErrorCode {
             Refusal::MfaRequired { .. } => Self::MfaRequired,
             Refusal::ProofRequired { .. } => Self::ProofRequired,
             Refusal::Forbidden { .. } => Self::Forbidden,
+            Refusal::ScopeMissing { .. } => Self::ScopeMissing,
             Refusal::Muted { .. } => Self::Muted,
             Refusal::TrustTooLow { .. } => Self::TrustTooLow,
             Refusal::AgeUnverified => Self::AgeUnverified,
@@ -194,7 +208,8 @@ impl From<&Refusal> for ErrorCode {
             Refusal::InviteOver => Self::InviteOver,
             Refusal::Outdated => Self::PreconditionFailed,
             Refusal::NotFound => Self::NotFound,
-            Refusal::Underage => Self::Underage,
+            Refusal::Underage | Refusal::TooYoung { .. } => Self::Underage,
+            Refusal::GeoBlocked => Self::GeoBlocked,
             Refusal::RoomFull { .. } | Refusal::WaitingRoomFull { .. } => Self::RoomFull,
             Refusal::RoomLocked => Self::RoomLocked,
             Refusal::Waiting => Self::Waiting,
@@ -211,6 +226,8 @@ impl From<&Refusal> for ErrorCode {
             Refusal::TooMany { .. } => Self::TooMany,
             Refusal::RequestPending { .. } => Self::RequestPending,
             Refusal::Conflict | Refusal::Taken(_) | Refusal::CaseTaken { .. } => Self::Conflict,
+            Refusal::OnceMismatch => Self::IdempotencyMismatch,
+            Refusal::OnceInProgress => Self::IdempotencyInProgress,
             Refusal::RateLimited { .. } => Self::RateLimited,
             Refusal::BadSdp(_) => Self::BadSdp,
             Refusal::NoIce => Self::NoIce,
@@ -227,6 +244,7 @@ impl From<&Refusal> for ErrorCode {
             Refusal::DiskFull => Self::DiskFull,
             Refusal::FfmpegMissing => Self::FfmpegMissing,
             Refusal::Unavailable { .. } | Refusal::Crowded { .. } => Self::Unavailable,
+            Refusal::NodeUnavailable { .. } => Self::NodeUnavailable,
             Refusal::RangeNotSatisfiable { .. } => Self::RangeNotSatisfiable,
             Refusal::NotInMatch => Self::NotInMatch,
             Refusal::Internal(_) => Self::Internal,
@@ -240,6 +258,7 @@ impl From<&Refusal> for ErrorBody {
         match refusal {
             Refusal::BadRequest { field, .. } => body.with("field", *field),
             Refusal::Forbidden { action } => body.with("action", json!(action)),
+            Refusal::ScopeMissing { scope } => body.with("scope", scope.as_str()),
             Refusal::MfaRequired { ticket: Some(it) } => {
                 let body = body.with("ticket", it.ticket.as_str()).with("methods", json!(it.methods));
                 body.with("expiresInS", it.expires_in_s)
@@ -255,6 +274,7 @@ impl From<&Refusal> for ErrorBody {
                 Taken::Decided(decision) => body.with("decision", json!(decision)),
             },
             Refusal::FeatureOff { feature } => body.with("feature", *feature),
+            Refusal::TooYoung { years } => body.with("minAge", *years),
             Refusal::TooLarge { limit_bytes } => body.with("limitBytes", *limit_bytes),
             Refusal::QuotaFull { what, limit } => body.with("what", *what).with("limit", *limit),
             Refusal::TypeNotTaken { media_type } => body.with("mediaType", *media_type),
@@ -263,11 +283,14 @@ impl From<&Refusal> for ErrorBody {
                 body.with("limit", *limit)
             }
             Refusal::TooMany { limit, .. } => body.with("limit", *limit),
+            Refusal::OnceInProgress => Self { retry_after_ms: Some(ONCE_AGAIN_MS), ..body },
             Refusal::MessageTooLong { limit, length } => body.with("limit", *limit).with("length", *length),
             Refusal::RateLimited { limit, retry_after_ms } => {
                 Self { retry_after_ms: Some(*retry_after_ms), ..body.with("limit", *limit) }
             }
-            Refusal::Crowded { retry_after_ms: ms } | Refusal::Denied { retry_after_ms: ms } => {
+            Refusal::Crowded { retry_after_ms: ms }
+            | Refusal::Denied { retry_after_ms: ms }
+            | Refusal::NodeUnavailable { retry_after_ms: ms } => {
                 Self { retry_after_ms: Some(*ms), ..body }
             }
             _ => body,
@@ -315,6 +338,7 @@ mod tests {
             Refusal::MfaRequired { ticket: Some(Box::new(mfa_ticket())) },
             Refusal::ProofRequired { challenge: Box::new(riddle()) },
             Refusal::Forbidden { action: Action::RemoveMember },
+            Refusal::ScopeMissing { scope: crate::domain::Scope::MessagesWrite },
             Refusal::Muted { until: Time::from_ms(0) },
             Refusal::TrustTooLow { needed: Trust::Established, earned: Earned::default() },
             Refusal::AgeUnverified,
@@ -326,6 +350,8 @@ mod tests {
             Refusal::Outdated,
             Refusal::NotFound,
             Refusal::Underage,
+            Refusal::TooYoung { years: 21 },
+            Refusal::GeoBlocked,
             Refusal::RoomFull { limit: 50 },
             Refusal::RoomLocked,
             Refusal::Waiting,
@@ -341,6 +367,8 @@ mod tests {
             Refusal::MessageEmpty,
             Refusal::RequestPending { limit: 5 },
             Refusal::Conflict,
+            Refusal::OnceMismatch,
+            Refusal::OnceInProgress,
             Refusal::RateLimited { limit: "message", retry_after_ms: 2_500 },
             Refusal::BadSdp("line 3".to_owned()),
             Refusal::NoIce,
@@ -362,6 +390,7 @@ mod tests {
             Refusal::RangeNotSatisfiable { size_bytes: 1_000 },
             Refusal::NotInMatch,
             Refusal::Crowded { retry_after_ms: 2_000 },
+            Refusal::NodeUnavailable { retry_after_ms: 1_000 },
             Refusal::Internal("disk on fire".to_owned()),
         ];
         let bodies: Vec<_> = refusals.iter().map(|it| serde_json::to_string(&ErrorBody::from(it)).unwrap()).collect();

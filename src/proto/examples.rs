@@ -10,8 +10,10 @@ use crate::domain::{
         Answer, AnsweredTrack, Call, CallRecording, EndReason, Participant, ParticipantState, RecordingPhase, Slot,
         SlotKind, Speaker, StopReason, Track, TrackSource,
     },
+    case::Named,
     controls::{MutedAll, Waiter, Waiting},
     direct::{Direct, DirectMessage, DirectPerson},
+    invite::JoinRequest,
     matching::{
         MatchEnd, MatchEnded, MatchFound, MatchMode, MatchNews, MatchReady, MatchSearching, MatchStage, MatchTimeout,
         Stranger,
@@ -26,7 +28,7 @@ use crate::domain::{
 };
 
 /// Types that a server's frame may have.
-const TYPES: usize = 56;
+const TYPES: usize = 58;
 
 /// The n-th id of these examples, of whatever kind is wanted.
 fn id<T: From<u128>>(number: u128) -> T {
@@ -221,7 +223,7 @@ fn events() -> Vec<Event> {
 fn replies() -> Vec<ServerFrame> {
     let request = || Some("7".to_owned());
     let reply = |body| ServerFrame::reply(request(), body);
-    let user = User { id: id(2), nickname: "ada".to_owned(), role: SiteRole::Member };
+    let user = User { id: id(2), nickname: "ada".to_owned(), role: SiteRole::Member, bot: false };
     let authenticated = Authenticated {
         user,
         session_id: id(3),
@@ -299,10 +301,13 @@ fn notices() -> Vec<Notice> {
         Notice::to_user(id(2), Told::Banned { reason: "spam".to_owned(), until: None }),
         Notice::to_user(id(2), Told::RecordingComposed { recording: id(20), composed }),
         Notice::to_user(id(2), Told::LoginReused { device: Some("Firefox on Linux".to_owned()) }),
+        Notice::to_user(id(2), Told::CodesGuessed { count: 3 }),
         Notice::to_user(id(2), Told::File(Box::new(attachment()))),
         Notice::to_user(id(2), Told::SiteRole { role: SiteRole::Moderator }),
         Notice::to_session(id(3), Told::Admitted { room: id(1) }),
         Notice::to_session(id(3), Told::Denied { room: id(1), retry_after_ms: 60_000 }),
+        Notice::to_user(id(2), Told::JoinRequest { room: id(1), request: Box::new(asking()) }),
+        Notice::to_user(id(2), Told::JoinAnswered { room: id(1), user: id(8), by: id(2), lets_in: true }),
         Notice::to_user(id(2), Told::Unread(unread())),
         Notice::to_user(id(2), Told::Presence(shown())),
         news(MatchNews::Searching(Some("7".to_owned()), searching)),
@@ -316,6 +321,11 @@ fn notices() -> Vec<Notice> {
         Notice::to_user(id(8), Told::CallInvite(Box::new(invite()))),
         Notice::to_user(id(2), Told::CallRing(Box::new(ringing()))),
     ]
+}
+
+fn asking() -> JoinRequest {
+    let user = Named { user_id: id(8), nickname: "bob".to_owned() };
+    JoinRequest { user, note: Some("It is me, bob".to_owned()), created_at: at() }
 }
 
 fn direct() -> Direct {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Store,
-    messages::MessageRow,
+    messages::{Extra, MessageRow},
     pool::{execute, execute_now, on_pool, on_tx},
     streams::empty_events,
     writer::Written,
@@ -25,13 +25,50 @@ const THEIRS: &[&str] = &[
     "delete from join_requests where user_id = $1",
     "delete from invites where created_by = $1",
     "delete from mutes where user_id = $1",
+    "delete from families where id in (select id from api_keys where user_id = $1)",
+    "delete from webhooks where created_by = $1",
     "delete from refresh_tokens where family_id in (select id from families where user_id = $1)",
     "update recording_files set nickname = 'deleted' where user_id = $1 and nickname is not null",
-    "update reports set reporter_nickname = 'deleted' where reporter_id = $1",
+    "update reports set reporter_nickname = 'deleted', description = null where reporter_id = $1",
+    "delete from calls where initiator_id = $1",
+    "delete from call_people where user_id = $1",
+    "delete from requests_once where user_id = $1",
+    "delete from told_of where user_id = $1",
     "update cases set nickname = 'deleted' where user_id = $1",
     "update users set direct_from = 'nobody', message_count = 0 where id = $1",
     "update direct_people set standing = 'left', invited_by = null where user_id = $1 \
         and room_id in (select room_id from direct_rooms where user_a is null)",
+];
+/// Where an id without a name stays, because what it stands in is others' or has an end of its own; a receipt names all of them.
+pub const ID_STAYS: &[&str] = &[
+    "bans.banned_by",
+    "bans.lifted_by",
+    "bans.user_id",
+    "cases.claimed_by",
+    "cases.decided_by",
+    "cases.user_id",
+    "direct_people.user_id",
+    "direct_rooms.user_a",
+    "direct_rooms.user_b",
+    "events.body",
+    "evidence",
+    "families.user_id",
+    "matches.ended_by",
+    "matches.user_a",
+    "matches.user_b",
+    "messages.deleted_by",
+    "messages.extra",
+    "messages.sender_id",
+    "moderation_log",
+    "recording_files.user_id",
+    "recordings.composed_by",
+    "recordings.started_by",
+    "removals.removed_by",
+    "removals.user_id",
+    "reports.reporter_id",
+    "reports.user_id",
+    "rooms.created_by",
+    "users.id",
 ];
 /// Marks that are taken back between two looks.
 const MARKS: u32 = 100;
@@ -80,11 +117,22 @@ pub struct OwnRoom {
 }
 
 #[derive(FromRow)]
-struct OwnRow {
+pub(super) struct OwnRow {
     id: Uuid,
     room_id: Uuid,
     text: String,
     created_at: i64,
+}
+
+impl From<OwnRow> for OwnMessage {
+    fn from(row: OwnRow) -> Self {
+        Self {
+            id: MessageId::from_uuid(row.id),
+            room: RoomId::from_uuid(row.room_id),
+            text: row.text,
+            at: Time::from_ms(row.created_at),
+        }
+    }
 }
 
 #[derive(FromRow)]
@@ -226,13 +274,20 @@ impl Store {
         let after = after.map_or(Uuid::nil(), MessageId::as_uuid);
         let rows: Vec<OwnRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
             .bind(user.as_uuid()).bind(after).bind(i64::from(limit)).fetch_all(db))?;
-        let message = |row: OwnRow| OwnMessage {
-            id: MessageId::from_uuid(row.id),
-            room: RoomId::from_uuid(row.room_id),
-            text: row.text,
-            at: Time::from_ms(row.created_at),
-        };
-        Ok(rows.into_iter().map(message).collect())
+        Ok(rows.into_iter().map(OwnMessage::from).collect())
+    }
+
+    /// What somebody has written and is not deleted, the oldest first, behind one of them; without what the server has told of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn written_by(&self, user: UserId, after: Option<MessageId>, limit: u32) -> Result<Vec<Message>, Error> {
+        const SQL: &str = "select * from messages where sender_id = $1 and id > $2 and deleted_at is null \
+            and content_type <> 'system' order by id limit $3";
+        let after = after.map_or(Uuid::nil(), MessageId::as_uuid);
+        let rows: Vec<MessageRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
+            .bind(user.as_uuid()).bind(after).bind(i64::from(limit)).fetch_all(db))?;
+        Ok(rows.into_iter().map(Message::from).collect())
     }
 
     /// Overwrites what is kept of somebody's deleted messages for those who judge them: all that they say and have said, and the name. What a case rests on has a copy
@@ -250,6 +305,36 @@ impl Store {
         execute!(&mut tx, sqlx::query(SQL).bind(user.as_uuid()).bind(&[0_u8; 32][..]).bind(NOBODY))?;
         tx.commit().await?;
         self.empty_events_of(user).await
+    }
+
+    /// Takes somebody's name out of what others have said again of theirs, which stays: it is the others' word. Where it came from is
+    /// told no more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unname_forwards(&self, user: UserId) -> Result<(), Error> {
+        const SQL: &str = "select * from messages where extra like $1 and id > $2 order by id limit $3";
+        const UPDATE: &str = "update messages set extra = $2 where id = $1";
+        let pattern = format!("%forwarded_from%{user}%");
+        let mut after = Uuid::nil();
+        loop {
+            let mut tx = self.write.begin().await?;
+            let rows: Vec<MessageRow> = on_tx!(&mut tx, db => sqlx::query_as(SQL)
+                .bind(&pattern).bind(after).bind(i64::from(MARKS)).fetch_all(db))?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.id;
+            for mut row in rows {
+                let mut extra: Extra =
+                    row.extra.as_deref().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
+                let Some(from) = extra.forwarded_from.as_mut().filter(|from| from.sender.id == user) else { continue };
+                NOBODY.clone_into(&mut from.sender.nickname);
+                (from.room_id, from.message_id) = (None, None);
+                row.extra = extra.stored();
+                execute!(&mut tx, sqlx::query(UPDATE).bind(row.id).bind(row.extra.as_deref()))?;
+                empty_events(&mut tx, &Message::from(row)).await?;
+            }
+            tx.commit().await?;
+        }
     }
 
     /// Takes somebody's name out of the events that told their messages, which are deleted by now.

@@ -17,7 +17,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn login(&self, id: FamilyId) -> Result<Option<Login>, Error> {
-        const SQL: &str = "select u.id as user_id, u.nickname, u.site_role, u.created_at, \
+        const SQL: &str = "select u.id as user_id, u.nickname, u.site_role, u.created_at, u.bot, u.cluster_id, \
             a.user_id is not null as is_account, f.second_factor_at is not null as second_factor \
             from families f join users u on u.id = f.user_id left join accounts a on a.user_id = u.id \
             where f.id = $1 and f.revoked_at is null";
@@ -69,7 +69,8 @@ impl Store {
     /// When the database fails.
     pub async fn logins(&self, user: UserId, now: Time, limit: u32) -> Result<Vec<LoginRecord>, Error> {
         const SQL: &str = "select id, device_name, created_at, last_used_at, second_factor_at from families \
-            where user_id = $1 and revoked_at is null and expires_at > $2 order by id desc limit $3";
+            where user_id = $1 and revoked_at is null and expires_at > $2 \
+            and not exists (select 1 from api_keys k where k.id = families.id) order by id desc limit $3";
         let rows: Vec<RecordRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
             .bind(user.as_uuid()).bind(now.as_ms()).bind(i64::from(limit)).fetch_all(db))?;
         Ok(rows.into_iter().map(LoginRecord::from).collect())

@@ -4,7 +4,9 @@
 //! order of the offsets.
 
 mod accounts;
+mod api_keys;
 mod attachments;
+mod backfill;
 mod bans;
 mod blocks;
 mod calls;
@@ -26,6 +28,7 @@ mod memory;
 mod messages;
 mod modlog;
 mod nodes;
+mod once;
 mod passkeys;
 mod pieces;
 mod polls;
@@ -40,11 +43,15 @@ mod rooms;
 mod search;
 mod stream_keys;
 mod streams;
+mod subjects;
 mod users;
 mod versions;
+mod webhook_deliveries;
+mod webhooks;
 mod writer;
 
 pub use accounts::{Account, NewAccount};
+pub use api_keys::API_KEYS;
 pub use attachments::{NewUpload, Quota, Reserved, Seen};
 pub use bans::{ADDRESS_KEPT, Bound, NewBan, Reached};
 pub use blocks::{BLOCKS, Block};
@@ -52,7 +59,7 @@ pub use cases::{CaseKey, NewCase, NewDecision};
 pub use changes::PINS;
 pub use direct::Invited;
 pub use directory::{After, Belonging, Outcast, Wanted};
-pub use erasure::{Belongings, OwnMessage, OwnRoom};
+pub use erasure::{Belongings, ID_STAYS, OwnMessage, OwnRoom};
 pub use evidence::Found;
 pub use families::{Idle, Login, LoginRecord, Redeemed, Refreshed, Reuse, Trace};
 pub use house::Pin;
@@ -60,6 +67,7 @@ pub use invites::{Accepted, Asked, INVITES};
 pub use matches::{Ending, Meeting};
 pub use members::{Footing, Membership};
 pub use messages::{NewMessage, Stretch};
+pub use once::{ONCE, OnceFound, OnceRow};
 pub use passkeys::{PASSKEYS, PasskeyRecord};
 pub use presence::Kept;
 pub use reactions::REACTION_KINDS;
@@ -71,6 +79,7 @@ pub use search::{FoundAt, Sender, Sought};
 pub use stream_keys::STREAM_KEYS;
 pub use streams::{RESUME_LIMIT, Recovery, STATE_MESSAGES};
 pub use users::Person;
+pub use webhooks::{Due, SealedWebhook, WEBHOOKS};
 pub use writer::{Committed, EditOf, Written};
 
 use serde::Deserialize;
@@ -182,6 +191,19 @@ pub async fn reach(config: &Config) -> Result<(), Error> {
     pool.close().await;
     answer?;
     Ok(())
+}
+
+/// How many people belong to each cluster. Changes nothing and creates nothing.
+///
+/// # Errors
+/// When the database cannot be reached, or is of an older version.
+pub async fn people_of_clusters(config: &Config) -> Result<Vec<(String, u64)>, Error> {
+    const SQL: &str = "select cluster_id, count(*) from users where erased_at is null group by cluster_id order by 1";
+    let pool = pool::connect_to_read(config).await?;
+    let rows: Result<Vec<(String, i64)>, sqlx::Error> =
+        pool::on_pool!(&pool, db => sqlx::query_as(SQL).fetch_all(db));
+    pool.close().await;
+    Ok(rows?.into_iter().map(|(id, count)| (id, u64::try_from(count).unwrap_or(0))).collect())
 }
 
 /// Brings the tables up to date and does nothing else.

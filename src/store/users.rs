@@ -9,7 +9,7 @@ use super::{
     Error, NewMessage, Store,
     pool::{Tx, execute_now, on_pool, on_tx},
 };
-use crate::domain::{SiteRole, Time, User, UserId, user::Nickname};
+use crate::domain::{RoomId, SiteRole, Time, User, UserId, cluster::ClusterId, user::Nickname};
 
 /// A person, and since when the server knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Person {
     pub user: User,
     /// Since when.
     pub known_since: Time,
+    /// The cluster that they belong to.
+    pub cluster: ClusterId,
 }
 
 #[derive(FromRow)]
@@ -26,6 +28,10 @@ pub(super) struct PersonRow {
     nickname: String,
     site_role: String,
     created_at: i64,
+    /// Not asked for where nobody is told.
+    #[sqlx(default)]
+    bot: bool,
+    cluster_id: String,
 }
 
 impl TryFrom<PersonRow> for Person {
@@ -33,8 +39,9 @@ impl TryFrom<PersonRow> for Person {
 
     fn try_from(row: PersonRow) -> Result<Self, Error> {
         let role = SiteRole::parse(&row.site_role).ok_or(Error::Unreadable(row.site_role))?;
-        let user = User { id: UserId::from_uuid(row.user_id), nickname: row.nickname, role };
-        Ok(Self { user, known_since: Time::from_ms(row.created_at) })
+        let user = User { id: UserId::from_uuid(row.user_id), nickname: row.nickname, role, bot: row.bot };
+        let cluster = ClusterId::parse(&row.cluster_id).ok_or(Error::Unreadable(row.cluster_id))?;
+        Ok(Self { user, known_since: Time::from_ms(row.created_at), cluster })
     }
 }
 
@@ -57,10 +64,41 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn user(&self, id: UserId) -> Result<Option<Person>, Error> {
-        const SQL: &str = "select id as user_id, nickname, site_role, created_at from users where id = $1";
+        const SQL: &str = "select id as user_id, nickname, site_role, created_at, bot, cluster_id from users where id = $1";
         let row: Option<PersonRow> =
             on_pool!(&self.read, db => sqlx::query_as(SQL).bind(id.as_uuid()).fetch_optional(db))?;
         row.map(Person::try_from).transpose()
+    }
+
+    /// Makes somebody new one of a cluster's people. Before anything is theirs: what they make belongs to it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn assign_cluster(&self, id: UserId, cluster: &ClusterId) -> Result<(), Error> {
+        const SQL: &str = "update users set cluster_id = $2 where id = $1";
+        execute_now!(&self.write, sqlx::query(SQL).bind(id.as_uuid()).bind(cluster.as_str()))?;
+        Ok(())
+    }
+
+    /// The cluster of a room: that of whoever made it. `None`: no such room.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cluster_of_room(&self, room: RoomId) -> Result<Option<ClusterId>, Error> {
+        const SQL: &str = "select u.cluster_id from rooms r join users u on u.id = r.created_by where r.id = $1";
+        let id: Option<String> =
+            on_pool!(&self.read, db => sqlx::query_scalar(SQL).bind(room.as_uuid()).fetch_optional(db))?;
+        id.map(|id| ClusterId::parse(&id).ok_or(Error::Unreadable(id))).transpose()
+    }
+
+    /// Whether somebody has had everything deleted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_erased(&self, id: UserId) -> Result<bool, Error> {
+        const SQL: &str = "select count(*) from users where id = $1 and erased_at is not null";
+        let count: i64 = on_pool!(&self.read, db => sqlx::query_scalar(SQL).bind(id.as_uuid()).fetch_one(db))?;
+        Ok(count > 0)
     }
 
     /// Gives a person a role on the site. `false`: no such person.

@@ -311,7 +311,7 @@ async fn one_person_takes_part_from_three_places() {
 fn an_offer_that_is_refused_leaves_nothing_unknown_behind() {
     let mut seats = crate::rooms::call::CallSeats::default();
     let (session, user) = (SessionId::new(), UserId::new());
-    let user = User { id: user, nickname: "ada".to_owned(), role: SiteRole::Member };
+    let user = User { id: user, nickname: "ada".to_owned(), role: SiteRole::Member, bot: false };
     let of = |mid: &str, source| OfferedSource { mid: mid.to_owned(), source };
     let begins = |_, _| crate::rooms::call::Beginning { held: None, muted: false, cleared: true };
     let newcomer = crate::rooms::call::Newcomer { session, user: &user, key: None, sends: true };

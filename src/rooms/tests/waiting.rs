@@ -151,7 +151,7 @@ async fn the_removed_are_out_with_all_their_tabs_and_wait_again() {
 fn a_waiting_room_holds_so_many() {
     let (mut hosted, now) = (Hosted::default(), std::time::Instant::now());
     hosted.set_waiting_room(true, std::iter::empty());
-    let user = |name: &str| User { id: UserId::new(), nickname: name.to_owned(), role: SiteRole::Member };
+    let user = |name: &str| User { id: UserId::new(), nickname: name.to_owned(), role: SiteRole::Member, bot: false };
     for _ in 0..WAITING_LIMIT {
         hosted.knock(&user("guest"), SessionId::new(), now).unwrap();
     }
@@ -169,7 +169,7 @@ fn a_waiting_room_holds_so_many() {
 fn a_flood_of_knocks_is_slowed_down() {
     let (mut hosted, begun) = (Hosted::default(), std::time::Instant::now());
     hosted.set_waiting_room(true, std::iter::empty());
-    let user = User { id: UserId::new(), nickname: "guest".to_owned(), role: SiteRole::Member };
+    let user = User { id: UserId::new(), nickname: "guest".to_owned(), role: SiteRole::Member, bot: false };
     // Somebody who comes and goes as fast as the wire bears it.
     let knock = |hosted: &mut Hosted, now| {
         let session = SessionId::new();

@@ -366,6 +366,15 @@ export type CallType = "voice" | "video";
 export type ClientBody = { "type": "authenticate", "data": Authenticate } | { "type": "ping" } | { "type": "join_room", "data": JoinRoom } | { "type": "leave_room", "data": InRoom } | { "type": "send_message", "data": SendMessage } | { "type": "edit_message", "data": EditMessage } | { "type": "delete_message", "data": DeleteMessage } | { "type": "react", "data": React } | { "type": "vote", "data": Vote } | { "type": "pin_message", "data": PinMessage } | { "type": "lock_thread", "data": LockThread } | { "type": "typing", "data": Typing } | { "type": "remove_member", "data": RemoveMember } | { "type": "set_member_role", "data": SetMemberRole } | { "type": "call.offer", "data": CallOffer } | { "type": "call.ready", "data": InRoom } | { "type": "view", "data": ViewTracks } | { "type": "call.mute", "data": MuteTrack } | { "type": "call.mute_track", "data": MuteTrack } | { "type": "call.leave", "data": InRoom } | { "type": "call.mute_all", "data": MuteAll } | { "type": "call.disable", "data": Disable } | { "type": "call.spotlight", "data": Spotlight } | { "type": "call.lock", "data": Lock } | { "type": "call.waiting_room", "data": WaitingRoom } | { "type": "call.admit", "data": Admit } | { "type": "call.deny", "data": Deny } | { "type": "call.remove", "data": RemoveFromCall } | { "type": "call.end", "data": InRoom } | { "type": "start_call", "data": StartCall } | { "type": "call.accept", "data": OfCall } | { "type": "call.decline", "data": OfCall } | { "type": "call.cancel", "data": OfCall } | { "type": "match.start", "data": MatchStart } | { "type": "match.confirm", "data": MatchConfirm } | { "type": "match.next", "data": Empty } | { "type": "match.stop", "data": Empty } | { "type": "mark_read", "data": MarkRead } | { "type": "mark_unread", "data": MarkRead } | { "type": "presence", "data": ShowPresence };
 
 /**
+ * Data of `codes_guessed`.
+ */
+export type CodesGuessed = {
+/**
+ * How many were wrong since the last login.
+ */
+count: number, };
+
+/**
  * How far the making of one file of all has come.
  */
 export type ComposedState = "queued" | "running" | "done" | "failed" | "cancelled";
@@ -652,7 +661,7 @@ detail: Record<string, unknown>, };
 /**
  * What went wrong, for programs. A code never changes its meaning.
  */
-export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "bad_credentials" | "username_taken" | "password_weak" | "mfa_required" | "proof_required" | "forbidden" | "muted" | "trust_too_low" | "age_unverified" | "room_archived" | "pin_required" | "pin_wrong" | "approval_required" | "invite_over" | "not_found" | "underage" | "room_full" | "room_locked" | "waiting" | "denied" | "muted_by_host" | "disabled_by_host" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "request_pending" | "thread_locked" | "too_many" | "conflict" | "rate_limited" | "too_large" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "precondition_failed" | "precondition_required" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "quota_full" | "disk_full" | "ffmpeg_missing" | "unavailable" | "range_not_satisfiable" | "not_in_match" | "internal";
+export type ErrorCode = "bad_json" | "bad_frame" | "unknown_type" | "bad_request" | "unauthenticated" | "token_invalid" | "token_expired" | "token_reused" | "bad_credentials" | "username_taken" | "password_weak" | "mfa_required" | "proof_required" | "forbidden" | "scope_missing" | "muted" | "trust_too_low" | "age_unverified" | "room_archived" | "pin_required" | "pin_wrong" | "approval_required" | "invite_over" | "not_found" | "underage" | "geo_blocked" | "room_full" | "room_locked" | "waiting" | "denied" | "muted_by_host" | "disabled_by_host" | "room_private" | "removed" | "not_in_room" | "not_in_call" | "message_too_long" | "message_empty" | "request_pending" | "thread_locked" | "too_many" | "conflict" | "idempotency_mismatch" | "idempotency_in_progress" | "rate_limited" | "too_large" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "precondition_failed" | "precondition_required" | "bad_sdp" | "no_ice" | "no_fingerprint" | "too_many_media" | "unsupported_codecs" | "call_unavailable" | "recording_consent" | "banned" | "feature_off" | "quota_full" | "disk_full" | "ffmpeg_missing" | "unavailable" | "node_unavailable" | "range_not_satisfiable" | "not_in_match" | "internal";
 
 /**
  * One file of a recording.
@@ -771,6 +780,49 @@ export type InRoom = {
  * Which.
  */
 roomId: RoomId, };
+
+/**
+ * Data of `join_answered`.
+ */
+export type JoinAnswered = {
+/**
+ * Who asked.
+ */
+userId: UserId,
+/**
+ * Who answered.
+ */
+by: UserId,
+/**
+ * Whether they are let in.
+ */
+letsIn: boolean, };
+
+/**
+ * Data of `join_request`.
+ */
+export type JoinAsked = {
+/**
+ * Who asks, and with what words.
+ */
+request: JoinRequest, };
+
+/**
+ * Somebody who asks to be let in.
+ */
+export type JoinRequest = {
+/**
+ * Who.
+ */
+user: Named,
+/**
+ * What they say.
+ */
+note: string | null,
+/**
+ * Since when.
+ */
+createdAt: Time, };
 
 /**
  * Data of `join_room`.
@@ -1214,6 +1266,19 @@ export type MutedAll = {
  * Whether they may open their own microphone again.
  */
 mayUnmute: boolean, };
+
+/**
+ * Somebody, by the name they have or had.
+ */
+export type Named = {
+/**
+ * Who.
+ */
+userId: UserId,
+/**
+ * Their name.
+ */
+nickname: string, };
 
 /**
  * A file that is to come with a message.
@@ -1944,7 +2009,7 @@ offset?: number,
 /**
  * The id of the request that it answers.
  */
-id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "site_role", "data": SiteRoleChanged } | { "type": "login_reused", "data": LoginReused } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "reaction", "data": Reaction } | { "type": "message_pinned", "data": MessagePinned } | { "type": "poll_voted", "data": PollVoted } | { "type": "thread_changed", "data": ThreadChanged } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "member_muted", "data": MemberMuted } | { "type": "room_updated", "data": RoomUpdated } | { "type": "room_owner", "data": RoomOwner } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "call.layers", "data": Layers } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.quality", "data": QualityChanged } | { "type": "call.speakers", "data": Speakers } | { "type": "call.viewers", "data": Viewers } | { "type": "call.ended", "data": CallEnded } | { "type": "call.controls", "data": ControlsChanged } | { "type": "call.waiting", "data": Waiting } | { "type": "call.admitted", "data": Empty } | { "type": "call.denied", "data": Denied } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "dm_room", "data": Direct } | { "type": "dm_message", "data": DirectMessage } | { "type": "block", "data": BlockChanged } | { "type": "call_invite", "data": CallInvite } | { "type": "call.ring", "data": CallRecord } | { "type": "file.checked", "data": Attachment } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "unread", "data": Unread } | { "type": "receipts", "data": Receipts } | { "type": "presence", "data": Shown } | { "type": "go_away", "data": GoAway });
+id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "site_role", "data": SiteRoleChanged } | { "type": "login_reused", "data": LoginReused } | { "type": "codes_guessed", "data": CodesGuessed } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "reaction", "data": Reaction } | { "type": "message_pinned", "data": MessagePinned } | { "type": "poll_voted", "data": PollVoted } | { "type": "thread_changed", "data": ThreadChanged } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "member_muted", "data": MemberMuted } | { "type": "room_updated", "data": RoomUpdated } | { "type": "room_owner", "data": RoomOwner } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "call.layers", "data": Layers } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.quality", "data": QualityChanged } | { "type": "call.speakers", "data": Speakers } | { "type": "call.viewers", "data": Viewers } | { "type": "call.ended", "data": CallEnded } | { "type": "call.controls", "data": ControlsChanged } | { "type": "call.waiting", "data": Waiting } | { "type": "call.admitted", "data": Empty } | { "type": "call.denied", "data": Denied } | { "type": "join_request", "data": JoinAsked } | { "type": "join_answered", "data": JoinAnswered } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "dm_room", "data": Direct } | { "type": "dm_message", "data": DirectMessage } | { "type": "block", "data": BlockChanged } | { "type": "call_invite", "data": CallInvite } | { "type": "call.ring", "data": CallRecord } | { "type": "file.checked", "data": Attachment } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "unread", "data": Unread } | { "type": "receipts", "data": Receipts } | { "type": "presence", "data": Shown } | { "type": "go_away", "data": GoAway });
 
 /**
  * One socket's session; it outlives the socket by the time that a seat is kept.
@@ -2186,7 +2251,27 @@ nickname: string, };
 /**
  * What happened, as the server says it in a message of its own. The message's sender is who did it.
  */
-export type System = { "kind": "joined" } | { "kind": "left" } | { "kind": "roleChanged",
+export type System = { "kind": "joined" } | { "kind": "left" } | { "kind": "added",
+/**
+ * Who.
+ */
+user: Author, } | { "kind": "kicked",
+/**
+ * Who.
+ */
+user: Author, } | { "kind": "banned",
+/**
+ * Who.
+ */
+user: Author, } | { "kind": "ownerChanged",
+/**
+ * Whose.
+ */
+user: Author, } | { "kind": "renamed",
+/**
+ * The name; empty: none.
+ */
+name: string, } | { "kind": "roleChanged",
 /**
  * Who.
  */
@@ -2198,7 +2283,31 @@ role: Role, } | { "kind": "pinned",
 /**
  * Which.
  */
-messageId: MessageId, };
+messageId: MessageId, } | { "kind": "callStarted",
+/**
+ * The call, as its record has it.
+ */
+callId: CallId,
+/**
+ * With what it began.
+ */
+type: CallType, } | { "kind": "callEnded",
+/**
+ * The call, as its record has it.
+ */
+callId: CallId,
+/**
+ * With what it began.
+ */
+type: CallType,
+/**
+ * What came of it.
+ */
+outcome: CallOutcome,
+/**
+ * From the first answer to the end, in seconds; 0: nobody answered.
+ */
+durationS: number, };
 
 /**
  * The thread that begins with a message.
@@ -2393,7 +2502,11 @@ nickname: string,
 /**
  * What they may do on the whole site.
  */
-role: SiteRole, };
+role: SiteRole,
+/**
+ * A program, not a person. Left out of those who are none.
+ */
+bot?: boolean, };
 
 /**
  * A person, for as long as the server knows them.
