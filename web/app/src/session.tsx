@@ -9,7 +9,16 @@ import {
   type UserEntry,
 } from "@parlor/sdk";
 import { useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import {
+  createContext,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 
 /** The one client of the page. */
 export const parlor = new Parlor({ keep: localStorage, tab: sessionStorage });
@@ -57,9 +66,12 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const [reused, setReused] = useState<ReusedLogin[]>([]);
   const [receipt, setReceipt] = useState<SignedReceipt | null>(null);
 
+  const who = useRef<string | null>(null);
+
   const become = useCallback(
     (next: User | null) => {
       setBanned(next ? null : parlor.api.banned);
+      who.current = next?.id ?? null;
       setUser(next);
       setStatus(next ? "in" : "out");
       setSignedOut(next ? null : parlor.api.endedBy);
@@ -103,7 +115,13 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         if (frame.type === "login_reused")
           setReused((before) => [...before, { ...frame.data, at: new Date().toISOString() }]);
         // The login was renewed on the open socket: a role that rested may hold now.
-        if (frame.type === "authenticated") setUser(frame.data.user);
+        if (frame.type === "authenticated") {
+          // Another tab has come in as somebody else: nothing of the one before may stay in this one.
+          const before = who.current;
+          who.current = frame.data.user.id;
+          if (before && before !== frame.data.user.id) location.reload();
+          else setUser(frame.data.user);
+        }
       }),
       parlor.socket.on("stopped", ({ code }) => {
         if (code === CloseCode.Unauthenticated) become(null);

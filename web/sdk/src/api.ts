@@ -328,6 +328,13 @@ export class Api {
   async #refresh(): Promise<User | null> {
     const work = async () => {
       try {
+        // Never somebody else without a word: whoever was ended in another tab is out in this one.
+        if (this.#guests?.isGone) {
+          this.#tokens = null;
+          this.#endedBy = "token_invalid";
+          this.#guests.goOnAs(null);
+          return null;
+        }
         // Read under the lock: another tab may have changed it for the next one.
         const guest = this.#guests?.current;
         const body = guest ? { refreshToken: guest.refreshToken } : undefined;

@@ -39,6 +39,12 @@ export class Guests {
     return (id && this.find(id)) || null;
   }
 
+  /** This tab went on as a guest whom another tab has ended meanwhile. */
+  get isGone(): boolean {
+    const id = this.#current.read();
+    return id !== null && this.find(id) === null;
+  }
+
   /** Whose login the cookie holds, as far as is known. */
   get main(): Main | null {
     return this.#main.read();

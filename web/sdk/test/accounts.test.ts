@@ -304,3 +304,15 @@ test("a passkey that somebody thinks better of is a refusal, not a broken networ
   });
   await expect(mine.logInByPasskey()).rejects.toMatchObject({ code: "passkey_cancelled" });
 });
+
+test("a tab whose guest was ended in another one is nobody, not the cookie's login", async () => {
+  const device = keep();
+  const tab = keep();
+  new Guests(device, tab).add({ id: "bob", nickname: "bob", role: "member" }, "b1");
+  new Guests(device, keep()).remove("bob");
+  const { api, asked } = server({ "POST /auth/refresh": () => json(tokens("Ada")) }, device, tab);
+  await expect(api.restore()).resolves.toBeNull();
+  expect(api.endedBy).toBe("token_invalid");
+  expect(asked).toEqual([]);
+  expect((await api.restore())?.nickname).toBe("Ada");
+});

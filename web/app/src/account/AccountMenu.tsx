@@ -12,8 +12,15 @@ import { trustText } from "./words.ts";
 
 export const STATUSES = ["online", "away", "busy", "invisible"] as const;
 
-/** Who one is here, and what one can do about it. `wide`: with the name beside the picture on every page width. */
-export function AccountMenu({ wide = false }: { wide?: boolean }) {
+interface AccountMenuProps {
+  /** With the name beside the picture on every page width; without one, the picture alone on a narrow page. */
+  wide?: boolean;
+  /** Nothing in it leads away: in a call one would lose it. */
+  staying?: boolean;
+}
+
+/** Who one is here, and what one can do about it. */
+export function AccountMenu({ wide = false, staying = false }: AccountMenuProps) {
   const { t } = useTranslation();
   const { status, user, leave } = useSession();
   const presence = usePresence();
@@ -57,20 +64,24 @@ export function AccountMenu({ wide = false }: { wide?: boolean }) {
               {t("account.upgrade")}
             </DropdownMenu.Item>
           ) : null}
-          <DropdownMenu.Item className={`${MENU_ITEM} gap-3`} asChild>
-            <Link to="/settings" data-testid="go-settings">
-              <Settings aria-hidden className="size-5 text-soft" />
-              {t("account.settings")}
-            </Link>
-          </DropdownMenu.Item>
-          <DropdownMenu.Item
-            className={`${MENU_ITEM} gap-3`}
-            onSelect={() => void leave()}
-            data-testid="sign-out"
-          >
-            <LogOut aria-hidden className="size-5 text-soft" />
-            {t("account.signOut")}
-          </DropdownMenu.Item>
+          {staying ? null : (
+            <>
+              <DropdownMenu.Item className={`${MENU_ITEM} gap-3`} asChild>
+                <Link to="/settings" data-testid="go-settings">
+                  <Settings aria-hidden className="size-5 text-soft" />
+                  {t("account.settings")}
+                </Link>
+              </DropdownMenu.Item>
+              <DropdownMenu.Item
+                className={`${MENU_ITEM} gap-3`}
+                onSelect={() => void leave()}
+                data-testid="sign-out"
+              >
+                <LogOut aria-hidden className="size-5 text-soft" />
+                {t("account.signOut")}
+              </DropdownMenu.Item>
+            </>
+          )}
         </DropdownMenu.Content>
       </DropdownMenu.Root>
       {upgrading ? <UpgradeDialog onClose={() => setUpgrading(false)} /> : null}

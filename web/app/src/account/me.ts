@@ -1,13 +1,15 @@
 import type { Earned, Me, PresenceOfMe, Status } from "@parlor/sdk";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { parlor, useSession } from "../session.tsx";
 
 /** What the server knows of oneself, shared by the menu and the settings. */
 export function useMe(): Me | undefined {
   const { user } = useSession();
   const enabled = user !== null;
-  return useQuery({ queryKey: ["me", user?.id, user?.role], queryFn: () => parlor.accounts.me(), enabled })
-    .data;
+  const queryFn = () => parlor.accounts.me();
+  // Another role asks anew; until the answer is there, what was known stands.
+  const queryKey = ["me", user?.id, user?.role];
+  return useQuery({ queryKey, queryFn, enabled, placeholderData: keepPreviousData }).data;
 }
 
 export function usePresence(): PresenceOfMe | undefined {

@@ -2,6 +2,7 @@ import type { Call, Quality } from "@parlor/sdk";
 import { Link2, X } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { AccountMenu } from "../account/AccountMenu.tsx";
 import { Chat } from "../chat/Chat.tsx";
 import { sentence } from "../errors.ts";
 import type { Ending } from "../pages/RoomPage.tsx";
@@ -181,6 +182,7 @@ function TopBar({ name, notice, mark, record, onNotice }: TopBarProps) {
       <IconButton label={t("call.copyLink")} onClick={() => void copyLink()} data-testid="copy-link">
         <Link2 aria-hidden className="size-5" />
       </IconButton>
+      <AccountMenu staying />
     </header>
   );
 }

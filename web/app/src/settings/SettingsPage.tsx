@@ -1,7 +1,7 @@
 import { DatabaseBackup, EyeOff, type LucideIcon, ShieldCheck, UserRound, UsersRound } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { NavLink, useParams } from "react-router";
+import { Navigate, NavLink, useParams } from "react-router";
 import { Enter } from "../pages/Enter.tsx";
 import { NotFound } from "../pages/NotFound.tsx";
 import { useSession } from "../session.tsx";
@@ -26,9 +26,10 @@ const SECTIONS: { name: Name; icon: LucideIcon; content: () => ReactNode }[] = [
 export function SettingsPage() {
   const { t } = useTranslation();
   const { status, user } = useSession();
-  const { section = "profile" } = useParams();
+  const { section } = useParams();
   if (status === "loading") return <Spinner />;
   if (status === "out") return <Enter />;
+  if (!section) return <Navigate to="/settings/profile" replace />;
   const chosen = SECTIONS.find(({ name }) => name === section);
   if (!chosen) return <NotFound />;
   const Content = chosen.content;
@@ -41,8 +42,7 @@ export function SettingsPage() {
             {SECTIONS.map(({ name, icon: Icon }) => (
               <li key={name}>
                 <NavLink
-                  to={name === "profile" ? "/settings" : `/settings/${name}`}
-                  end
+                  to={`/settings/${name}`}
                   className="flex min-h-11 items-center gap-3 rounded-xl border border-line bg-surface px-3 font-medium hover:bg-sunken aria-[current=page]:border-accent aria-[current=page]:bg-tint md:border-transparent md:bg-transparent md:aria-[current=page]:border-transparent"
                   data-testid={`section-${name}`}
                 >
