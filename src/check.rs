@@ -58,6 +58,7 @@ pub async fn findings(config: &Config) -> Vec<Finding> {
     found.extend(certificate(config));
     found.extend(cameras(config));
     found.extend(policy(config));
+    found.extend(clusters(config).await);
     found.extend(model(config).await);
     found.extend(media_ports(config));
     found.extend(announced(config));
@@ -213,6 +214,29 @@ fn policy(config: &Config) -> Option<Finding> {
     let error = Policy::read(config.policy_file.as_deref()).err()?;
     let text = error.to_string();
     wrong(format!("{} (PARLOR_POLICY_FILE).", text.trim_end().trim_end_matches('.')))
+}
+
+/// People whose cluster is gone cannot come in any more.
+async fn clusters(config: &Config) -> Option<Finding> {
+    let clusters = match config.clusters() {
+        Ok(clusters) => clusters,
+        Err(error) => return wrong(format!("{}.", error.to_string().trim_end().trim_end_matches('.'))),
+    };
+    if clusters.lack_countries() {
+        return hint(
+            "A cluster lets people in by country, but PARLOR_GEO__DATABASE names no database of countries: everybody's is unknown.",
+        );
+    }
+    // Where there is no database yet nobody is lost.
+    if config.sqlite_file().is_some_and(|file| !file.exists()) {
+        return None;
+    }
+    let people = store::people_of_clusters(&config.store()).await.ok()?;
+    let lost = people.into_iter().find(|(id, _)| !clusters.all().any(|cluster| cluster.id.as_str() == id))?;
+    hint(format!(
+        "{} people belong to the cluster \"{}\", which is not in PARLOR_CLUSTERS_FILE: they cannot come in until it is.",
+        lost.1, lost.0
+    ))
 }
 
 /// Without a classifier calls go on, and nobody looks at them.

@@ -9,6 +9,7 @@ mod mending;
 mod outbox;
 #[cfg(test)]
 mod tests;
+mod visits;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,6 +25,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 pub use outbox::{Outbox, Outgoing};
+pub use visits::Visit;
 
 use crate::bus::{News, Subscription};
 use crate::domain::{
@@ -89,6 +91,8 @@ struct Live {
     resume_token: String,
     rooms: HashSet<RoomId>,
     over: Arc<AtomicBool>,
+    /// Whether its socket is at another node.
+    is_guest: bool,
 }
 
 /// A session for a new socket.
@@ -271,6 +275,7 @@ impl Hub {
             LoginChange::Reused { user, device } => {
                 self.notify(&Notice::to_user(*user, Told::LoginReused { device: device.clone() }));
             }
+            LoginChange::Guessed { user, count } => self.notify(&Notice::to_user(*user, Told::CodesGuessed { count: *count })),
             // Their sockets go with their logins.
             LoginChange::Reached(_) => {}
             LoginChange::SiteRole(user, role) => {
@@ -337,7 +342,8 @@ impl Hub {
 
     /// Tells every client to come back later, each at another time, and closes the sockets after that.
     pub fn go_away(&self, reason: &str) {
-        let lanes: Vec<Lane> = self.sessions().all.values().filter_map(|live| live.lane.clone()).collect();
+        let at_home = |live: &&Live| !live.is_guest;
+        let lanes: Vec<Lane> = self.sessions().all.values().filter(at_home).filter_map(|it| it.lane.clone()).collect();
         // Five milliseconds for each: a node that starts takes 200 logins a second without trouble.
         let spread_ms = (lanes.len() as u64 * 5).clamp(1_000, 30_000);
         for (number, lane) in lanes.iter().enumerate() {
@@ -434,6 +440,7 @@ impl Live {
             resume_token: String::new(),
             rooms: HashSet::new(),
             over: Arc::default(),
+            is_guest: false,
         }
     }
 }
@@ -466,7 +473,7 @@ impl Sessions {
 
     /// The sockets that a notice goes to.
     fn lanes_to(&self, to: Addressee) -> Vec<Lane> {
-        let lane = |id: &SessionId| self.all.get(id)?.lane.clone();
+        let lane = |id: &SessionId| self.all.get(id).filter(|live| !live.is_guest)?.lane.clone();
         match to {
             Addressee::Session(session) => lane(&session).into_iter().collect(),
             Addressee::User(user) => self.of_users.get(&user).into_iter().flatten().filter_map(lane).collect(),

@@ -3,6 +3,7 @@
 //! `docs/protocol.md` is the prose to it. The types for TypeScript (`web/sdk/src/proto.ts`) are generated from here; a test
 //! fails when they differ, and `UPDATE_PROTO=1 cargo test --lib proto` writes them.
 
+mod asking;
 mod call;
 mod client;
 mod close;
@@ -20,6 +21,7 @@ mod told;
 #[cfg(test)]
 mod typescript;
 
+pub use asking::{JoinAnswered, JoinAsked};
 pub use call::{Layers, QualityChanged, Slots, Speakers, TrackStopped};
 pub use client::{
     Authenticate, BadFrame, CallOffer, ClientBody, ClientFrame, InRoom, JoinRoom, MuteTrack, RemoveMember,
@@ -38,7 +40,7 @@ pub use reading::{MarkRead, Receipts, ShowPresence};
 pub use recording::{RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
 pub use ringing::{BlockChanged, OfCall, StartCall};
 pub use server::{
-    Authenticated, CallEnded, Empty, GoAway, Left, LoginReused, MemberChanged, MemberMuted, ParticipantBody,
+    Authenticated, CallEnded, CodesGuessed, Empty, GoAway, Left, LoginReused, MemberChanged, MemberMuted, ParticipantBody,
     ParticipantLeft, Removed, RoleChanged, RoomOwner, RoomState, RoomUpdated, ServerBody, ServerFrame, SiteRoleChanged,
     TokenExpiring, Typist, Viewers, You,
 };

@@ -78,6 +78,17 @@ pub(crate) struct Passkey {
     last_used_at: Option<Time>,
 }
 
+/// A passkey that was just made.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AddedPasskey {
+    #[serde(flatten)]
+    passkey: Passkey,
+    /// With the first second factor: each of them logs in once, should the device be lost. They are told now and never again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recovery_codes: Vec<String>,
+}
+
 /// Your passkeys.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PasskeyList {
@@ -115,17 +126,18 @@ pub(crate) async fn want(
 
 /// Keep the passkey that a browser made.
 #[utoipa::path(post, path = "/auth/passkeys", tag = "auth", security(("bearer" = [])), request_body = NewPasskey,
-    responses((status = 201, body = Passkey), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 201, body = AddedPasskey), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn add(
     State(shared): State<Shared>,
     client: Client,
     known: Known,
     Body(new): Body<NewPasskey>,
-) -> Result<(StatusCode, Json<Passkey>), Error> {
+) -> Result<(StatusCode, Json<AddedPasskey>), Error> {
     let NewPasskey { challenge_id, name, credential } = new;
     let site = client.site(&shared.config);
-    let added = shared.auth.add_passkey(known.caller(), &challenge_id, &name, credential, &site).await?;
-    Ok((StatusCode::CREATED, Json(added.into())))
+    let (added, recovery_codes) =
+        shared.auth.add_passkey(known.caller(), &challenge_id, &name, credential, &site).await?;
+    Ok((StatusCode::CREATED, Json(AddedPasskey { passkey: added.into(), recovery_codes })))
 }
 
 /// Forget a passkey.

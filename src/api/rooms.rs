@@ -10,7 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::access::Known;
 use super::error::{Body, Error, Path, Problem, Query};
-use super::settings::{Change, tagged};
+use super::etags::tagged;
+use super::settings::Change;
 use crate::domain::{CallId, Role, Room, RoomId, RoomKind, Visibility};
 use crate::rooms::{Listed, NewRoom, Wanted};
 
@@ -45,6 +46,7 @@ pub(crate) struct Entry {
 
 /// A room, and how many are inside.
 #[derive(Serialize, ToSchema)]
+#[schema(as = SeenRoom)]
 pub(crate) struct Seen {
     #[serde(flatten)]
     room: Room,
@@ -153,13 +155,13 @@ pub(crate) async fn create(
     responses((status = 200, body = RoomPage), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn list(
     State(shared): State<Shared>,
-    _: Known,
+    known: Known,
     Query(which): Query<WhichRooms>,
 ) -> Result<Json<RoomPage>, Error> {
     let WhichRooms { query, category, kind, cursor, before, limit } = which;
     let limit = limit.unwrap_or(PAGE);
     let wanted = Wanted { query, category, kind, before: cursor.or(before) };
-    let rooms = shared.rooms.directory(wanted, limit).await?;
+    let rooms = shared.rooms.directory(known.caller(), wanted, limit).await?;
     let next = rooms.last().filter(|_| rooms.len() >= limit as usize).map(|it| it.room.id);
     Ok(Json(RoomPage { rooms: rooms.into_iter().map(Seen::from).collect(), next }))
 }

@@ -29,6 +29,7 @@ use crate::bus::Bus;
 use crate::domain::{
     Caller, Notice, Refusal,
     attachment::{Attachment, AttachmentKind, AttachmentRecord, AttachmentState},
+    feature::Feature,
     notice::Told,
 };
 use crate::files::{self, Files};
@@ -157,6 +158,7 @@ impl Attachments {
         if !config.uploads {
             return Err(Refusal::FeatureOff { feature: "files" });
         }
+        caller.demand(Feature::Files)?;
         let is_for_all = config.anonymous_kinds.iter().any(|it| it == kind.as_str());
         if is_for_all || self.0.ground.store.account(caller.user.id).await?.is_some() {
             return Ok(());

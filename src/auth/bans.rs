@@ -45,6 +45,8 @@ pub struct Whence<'a> {
     pub device: Option<&'a str>,
     /// What the device says of itself (`User-Agent`).
     pub agent: Option<&'a str>,
+    /// The host that they ask for: it says to which cluster they come.
+    pub host: Option<&'a str>,
 }
 
 /// Turns addresses into what may be kept of them: a keyed hash, from which nobody finds the address without the server's secret.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Access, Auth};
 use crate::domain::{LoginChange, Refusal, Role, Time, UserId};
 use crate::limit::Rule;
-use crate::store::Belongings;
+use crate::store::{Belongings, ID_STAYS};
 
 /// Messages that are deleted in one go.
 const BATCH: u32 = 200;
@@ -27,6 +27,7 @@ pub struct Again {
 /// What was deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DeletionReceipt)]
 pub struct Receipt {
     /// Which.
     #[schema(value_type = String, format = Uuid)]
@@ -79,6 +80,10 @@ pub struct Kept {
     pub ended_logins: u64,
     /// When the last of them is deleted; `null`: there is none.
     pub ended_logins_until: Option<Time>,
+    /// Where the id stays, without a name, as `table.column`: messages that others see were there, rooms that others are in, what others
+    /// have forwarded, who met whom (until its usual end), and what moderation decided.
+    #[schema(value_type = Vec<String>)]
+    pub id_in: Vec<&'static str>,
 }
 
 /// A receipt that can be verified.
@@ -156,6 +161,7 @@ impl Auth {
             store.erase_belongings(user).await?;
         // What was on its way to the disk when the logins ended.
         let messages = messages + self.erase_messages(user).await?;
+        store.unname_forwards(user).await?;
         let (evidence, evidence_until) = store.evidence_about(user).await?;
         let deleted_at = Time::now();
         store.end_erasure(user, deleted_at).await?;
@@ -173,7 +179,8 @@ impl Auth {
             rooms_archived,
         };
         let (ended_logins, ended_logins_until) = store.ended_logins_of(user).await?;
-        let kept = Kept { evidence, evidence_until, ended_logins, ended_logins_until };
+        let id_in = ID_STAYS.to_vec();
+        let kept = Kept { evidence, evidence_until, ended_logins, ended_logins_until, id_in };
         Ok(Receipt { receipt_id: Uuid::now_v7(), user_id: user, deleted_at, deleted, kept })
     }
 
@@ -193,8 +200,25 @@ impl Auth {
                 }
             }
         }
+        self.erase_tales(user).await?;
         self.0.store.empty_messages(user).await?;
         Ok(count)
+    }
+
+    /// Deletes what the server has told of them: it names them.
+    async fn erase_tales(&self, user: UserId) -> Result<(), Refusal> {
+        let mut after = None;
+        loop {
+            let batch = self.0.store.messages_about(user, after, BATCH).await?;
+            let Some(last) = batch.last() else { return Ok(()) };
+            after = Some(last.id);
+            for message in &batch {
+                match self.0.store.expire_message(message.room, message.id, user).await {
+                    Ok(_) | Err(Refusal::NotFound) => {}
+                    Err(refusal) => return Err(refusal),
+                }
+            }
+        }
     }
 
     /// Gives rooms that they own to who comes next, and puts away those where nobody does. How many of each.

@@ -3,11 +3,12 @@
 use super::{Auth, Entered, Entry, Whence, agent::device_name, hash_of, is_secret, new_secret};
 use crate::domain::{
     Action, Caller, FamilyId, LoginChange, Refusal, SiteRole, Time, User, UserId, can,
+    cluster::Cluster,
     deed::{Deed, LogEntry},
     user::AgeLevel,
     user::is_adult,
 };
-use crate::store::{LoginRecord, Trace};
+use crate::store::{LoginRecord, Person, Trace};
 
 /// Nobody alive is older.
 const OLDEST_YEARS: i16 = 120;
@@ -16,9 +17,12 @@ const LISTED: u32 = 100;
 
 impl Entry {
     /// Refuses whoever is too young, or cannot be so old.
-    pub(super) fn check_age(&self, now: Time) -> Result<(), Refusal> {
+    pub(super) fn check_age(&self, now: Time, min_age: u8) -> Result<(), Refusal> {
         if !self.adult || !is_adult(self.birth_year, now.year()) {
             return Err(Refusal::Underage);
+        }
+        if i32::from(now.year()) - i32::from(self.birth_year) < i32::from(min_age) {
+            return Err(Refusal::TooYoung { years: min_age });
         }
         if self.birth_year < now.year() - OLDEST_YEARS {
             return Err(Refusal::bad_request("birthYear", "This year of birth cannot be right."));
@@ -28,6 +32,22 @@ impl Entry {
 }
 
 impl Auth {
+    /// The cluster that somebody comes to, if it lets them in from there.
+    ///
+    /// # Errors
+    /// `not_found` (no cluster at this host), `geo_blocked`.
+    pub(super) fn cluster_to_enter(&self, from: Whence<'_>) -> Result<&Cluster, Refusal> {
+        let cluster = self.0.clusters.at(from.host).ok_or(Refusal::NotFound)?;
+        self.0.clusters.check_country(cluster, from.address)?;
+        Ok(cluster)
+    }
+
+    /// Refuses (`bad_credentials`) somebody at the door of another cluster: their name is nobody's there.
+    pub(super) fn refuse_elsewhere(&self, person: &Person, from: Whence<'_>) -> Result<(), Refusal> {
+        let cluster = self.cluster_to_enter(from)?;
+        if person.cluster == cluster.id { Ok(()) } else { Err(Refusal::BadCredentials) }
+    }
+
     /// Somebody's logins that hold, the latest first, up to 100.
     ///
     /// # Errors
@@ -104,8 +124,15 @@ impl Auth {
             return Err(refusal);
         }
         let reused = if is_account { store.take_reuses(user.id, now).await? } else { Vec::new() };
+        let wrong_codes = if is_account { self.wrong_codes(user.id).await? } else { None };
         let (user, withheld) = self.acting(user, is_account, second_factor);
-        Ok(Entered { device: Some(device), reused, withheld, ..self.entered(user, family, refresh_token, is_account) })
+        Ok(Entered {
+            device: Some(device),
+            reused,
+            wrong_codes,
+            withheld,
+            ..self.entered(user, family, refresh_token, is_account)
+        })
     }
 
     /// What somebody is on the site by this login, and what rests until it has passed a second factor. People without an account are

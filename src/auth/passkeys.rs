@@ -8,7 +8,7 @@ use webauthn_rs::prelude::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Access, Auth, Entered, Whence};
+use super::{Access, Auth, Entered, Whence, second::recovery_codes};
 use crate::domain::{Caller, PasskeyId, Refusal, Time, UserId};
 use crate::limit::Rule;
 use crate::store::{PASSKEYS, PasskeyRecord};
@@ -68,7 +68,8 @@ impl Auth {
         Ok(Ceremony { challenge_id, options })
     }
 
-    /// Keeps the passkey that a browser made. This login has shown a second factor by it; with the first one, the others end.
+    /// Keeps the passkey that a browser made. This login has shown a second factor by it; with the first one, the others end, and it
+    /// comes with recovery codes, which nobody sees again.
     ///
     /// # Errors
     /// `rate_limited`, `token_invalid` (the challenge), `bad_credentials`, `bad_request` (`name`, `credential`), `conflict` (it is known),
@@ -80,7 +81,7 @@ impl Auth {
         name: &str,
         credential: Value,
         site: &Site,
-    ) -> Result<PasskeyView, Refusal> {
+    ) -> Result<(PasskeyView, Vec<String>), Refusal> {
         self.0.limits.check_user(Rule::Login, caller.user.id, caller.address)?;
         let name = name.trim();
         if !(1..=NAME_LIMIT).contains(&name.chars().count()) || name.contains('\0') {
@@ -116,7 +117,14 @@ impl Auth {
         if is_first {
             self.end_logins(user, Some(caller.family), now).await?;
         }
-        Ok(record)
+        let mut codes = Vec::new();
+        if is_first {
+            // The device may be lost as an app may.
+            let hashes;
+            (codes, hashes) = recovery_codes();
+            self.0.store.replace_recovery_codes(user, &hashes).await?;
+        }
+        Ok((record, codes))
     }
 
     /// Somebody's passkeys, the oldest first.
@@ -199,6 +207,7 @@ impl Auth {
         passkey.update_credential(&result);
         self.0.store.used_passkey(used.id, &as_json(&passkey)?.to_string(), Time::now()).await?;
         let person = self.0.store.user(user).await?.ok_or(Refusal::BadCredentials)?;
+        self.refuse_elsewhere(&person, from)?;
         self.refuse_banned_person(user, from, Time::now()).await?;
         self.begin_login(person.user, true, true, from).await
     }

@@ -7,7 +7,7 @@ use totp_rs::{Builder, Secret, Totp};
 
 use super::{Access, Auth, Entered, Whence, hash_of};
 use crate::domain::{
-    Caller, Refusal, Time, UserId,
+    Caller, LoginChange, Refusal, Time, UserId,
     account::{MfaTicket, SecondFactor},
 };
 use crate::limit::Rule;
@@ -19,6 +19,11 @@ const SECRET_BYTES: usize = 20;
 const RECOVERY_CODES: usize = 10;
 /// Wrong codes on one ticket; then the password is asked for again.
 const TRIES: u8 = 5;
+/// How long a secret waits for its first code, in milliseconds: long enough to find the phone.
+const WANTED_FOR_MS: i64 = 10 * 60 * 1000;
+/// Wrong codes since the last login of which the account's owner is told: who knows the password and guesses at the rest is hardly
+/// them. Fewer are slips.
+const TELLING: u64 = 3;
 /// Who issues the codes, as apps show it.
 const ISSUER: &str = "Parlor";
 
@@ -27,6 +32,15 @@ const ISSUER: &str = "Parlor";
 pub(super) struct Waiting {
     pub(super) user: UserId,
     pub(super) tries: u8,
+}
+
+/// Wrong codes since the last login, of which the account's owner is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongCodes {
+    /// How many.
+    pub count: u64,
+    /// When the last was tried.
+    pub last_at: Time,
 }
 
 /// What an app needs to make codes.
@@ -54,6 +68,7 @@ impl Auth {
             return Err(refusal);
         }
         let person = self.0.store.user(account.user).await?.ok_or(Refusal::TokenInvalid)?;
+        self.refuse_elsewhere(&person, from)?;
         self.refuse_banned_person(account.user, from, Time::now()).await?;
         self.begin_login(person.user, true, true, from).await
     }
@@ -68,7 +83,7 @@ impl Auth {
         Ok(self.0.store.pass_second_factor(caller.family, Time::now()).await?)
     }
 
-    /// A secret for an app. Codes are in force once the first is shown.
+    /// A secret for an app. Codes are in force once the first is shown, within ten minutes.
     ///
     /// # Errors
     /// `rate_limited`, `bad_credentials`, `not_found` (no account), `mfa_required`, `conflict` (codes are in force), `internal`.
@@ -76,7 +91,8 @@ impl Auth {
         let account = self.account_to_change(access, password).await?;
         let mut secret = [0; SECRET_BYTES];
         SystemRandom::new().fill(&mut secret).expect("the operating system has randomness");
-        if !self.0.store.want_totp(account.user, &self.0.keys.seal(account.user, &secret)).await? {
+        let sealed = self.0.keys.seal(account.user, &secret);
+        if !self.0.store.want_totp(account.user, &sealed, Time::now()).await? {
             return Err(Refusal::Taken("Codes are in force already."));
         }
         let secret = Secret::from(secret.to_vec()).to_base32();
@@ -89,7 +105,7 @@ impl Auth {
     /// factor, end.
     ///
     /// # Errors
-    /// `rate_limited`, `bad_credentials`, `mfa_required`, `not_found` (no account, or no secret was asked for), `conflict`, `internal`.
+    /// `rate_limited`, `bad_credentials`, `mfa_required`, `not_found` (no account, or no secret was asked for in the last ten minutes), `conflict`, `internal`.
     pub async fn begin_totp(&self, access: &Access, code: &str) -> Result<Vec<String>, Refusal> {
         let caller = &access.caller;
         let account = self.0.store.account(caller.user.id).await?.ok_or(Refusal::NotFound)?;
@@ -98,10 +114,14 @@ impl Auth {
         if !access.second_factor && !is_first {
             return Err(Refusal::MfaRequired { ticket: None });
         }
-        let step = self.step_of(&account, code)?.ok_or(Refusal::BadCredentials)?;
-        let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
-        let hashes: Vec<_> = codes.iter().map(|code| hash_of(code)).collect();
         let now = Time::now();
+        let is_over = |at: Time| at.as_ms() + WANTED_FOR_MS <= now.as_ms();
+        if account.totp_since.is_none() && account.totp_wanted_at.is_none_or(is_over) {
+            // Nobody asked, or too long ago: who finds the secret on a screen later has no use for it.
+            return Err(Refusal::NotFound);
+        }
+        let step = self.step_of(&account, code)?.ok_or(Refusal::BadCredentials)?;
+        let (codes, hashes) = recovery_codes();
         if !self.0.store.begin_totp(account.user, step, &hashes, now).await? {
             return Err(Refusal::Taken("Codes are in force already."));
         }
@@ -162,7 +182,22 @@ impl Auth {
             return Ok(());
         }
         self.suspect(from);
+        let count = self.0.store.count_wrong_code(account.user, Time::now()).await?;
+        if count > 0 && count.is_multiple_of(TELLING) {
+            self.changed(LoginChange::Guessed { user: account.user, count });
+        }
         Err(Refusal::BadCredentials)
+    }
+
+    /// Wrong codes since the last login, if they are more than slips. Told once.
+    pub(super) async fn wrong_codes(&self, user: UserId) -> Result<Option<WrongCodes>, Refusal> {
+        let wrong = self.0.store.take_wrong_codes(user).await?;
+        Ok(wrong.filter(|(count, _)| *count >= TELLING).map(|(count, last_at)| WrongCodes { count, last_at }))
+    }
+
+    /// Forgets secrets whose codes nobody put in force in time. How many.
+    pub(super) async fn sweep_wanted(&self, now: Time) -> Result<u64, Refusal> {
+        Ok(self.0.store.sweep_wanted_totp(Time::from_ms(now.as_ms() - WANTED_FOR_MS)).await?)
     }
 
     /// The account, for somebody who may change by what it is entered: they know the password, and where there is a second factor,
@@ -186,6 +221,13 @@ impl Auth {
 
 fn totp(secret: Vec<u8>) -> Result<Totp, Refusal> {
     Builder::new().with_secret(secret).build().map_err(|error| Refusal::Internal(error.to_string()))
+}
+
+/// Fresh recovery codes, and what the database keeps of them.
+pub(super) fn recovery_codes() -> (Vec<String>, Vec<Vec<u8>>) {
+    let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
+    let hashes = codes.iter().map(|code| hash_of(code)).collect();
+    (codes, hashes)
 }
 
 /// 80 random bits in hexadecimal: too many to be guessed, few enough to be written down.

@@ -6,6 +6,7 @@ use super::{emoji, hashtags, text};
 use crate::domain::{
     Action, FileId, Refusal, Seat, Time,
     attachment::ATTACHMENTS_LIMIT,
+    feature::Feature,
     message::{Content, ContentType, Mentions, NewContent, NewPoll, Poll, PollOption},
 };
 
@@ -32,6 +33,7 @@ pub(super) fn checked(new: NewContent, seat: &Seat) -> Result<(Content, Vec<File
     }
     if !files.is_empty() {
         seat.permit(Action::Upload)?;
+        seat.session.caller.demand(Feature::Files)?;
         check_files(&files)?;
     }
     let poll = poll.map(asked).transpose()?;

@@ -198,17 +198,19 @@ impl Chat {
         Ok(record.is_some_and(|record| record.room.visibility == Visibility::Public))
     }
 
-    /// Gives a message of one's own another text. [`Sent::Again`]: it says that already.
+    /// Gives a message of one's own another text. [`Sent::Again`]: it says that already. `seen`: when it was changed last, as its
+    /// author saw it; `None`: whenever that was.
     ///
     /// # Errors
     /// `forbidden` (also who may not write here now), `muted`, `room_archived`, `trust_too_low`, `rate_limited`, `bad_request`
     /// (`content…`, `messageId`: it was forwarded), `message_empty`, `message_too_long`, `thread_locked`, `not_found` (no such
-    /// message, deleted, or somebody else's), `internal`.
+    /// message, deleted, or somebody else's), `precondition_failed` (it was changed since it was seen), `internal`.
     pub async fn edit(
         &self,
         seat: &Seat,
         message: MessageId,
         new: NewContent,
+        seen: Option<Option<Time>>,
         request: Option<String>,
     ) -> Result<Option<Message>, Refusal> {
         seat.permit(Action::SendMessage)?;
@@ -219,7 +221,7 @@ impl Chat {
         let is_blank = new.text.trim().is_empty();
         let text = if is_blank { String::new() } else { text::checked(&new.text, seat.kind)? };
         let mentions = content::called(new.mentions, seat)?;
-        let edit = EditOf { message, by: seat.user().id, hashtags: hashtags::of(&text), text, mentions };
+        let edit = EditOf { message, by: seat.user().id, hashtags: hashtags::of(&text), text, mentions, seen };
         match self.0.store.edit_message(seat.room, edit, Some(origin(seat, request))).await? {
             Committed::Fresh(..) => Ok(None),
             Committed::Already(message) => Ok(message.map(|it| *it)),
@@ -280,9 +282,11 @@ impl Chat {
             Membership::None => None,
         };
         if !can(Standing { room: role, ..caller.standing() }, Action::ReadHistory) {
-            let hidden = record.room.visibility == Visibility::Private;
+            let hidden = record.room.visibility == Visibility::Private
+                || self.0.store.cluster_of_room(room).await?.is_none_or(|cluster| cluster != caller.cluster.id);
             return Err(if hidden { Refusal::NotFound } else { Refusal::NotInRoom });
         }
+        caller.cluster.features.demand_kind(record.room.kind)?;
         if self.0.store.is_too_young(&record.room, &caller.user).await? {
             return Err(Refusal::AgeUnverified);
         }

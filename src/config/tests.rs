@@ -52,6 +52,20 @@ fn media_over_tcp_is_on_the_number_of_the_first_udp_port_unless_told_otherwise()
 }
 
 #[test]
+fn features_are_switched_one_by_one() {
+    let environment = [("PARLOR_FEATURES__DIRECT_MESSAGES", "false"), ("PARLOR_RECORDING__ENABLED", "false")];
+    let config = read(&environment, Some("[features]\nvideo = false\n")).unwrap().config;
+    let off: Vec<_> = Feature::ALL.into_iter().filter(|it| !config.features().is_on(*it)).collect();
+    // Previews are off unless they are switched on by their own setting; the last three this version does not have.
+    let [gifts, tips, encryption] = Feature::UNBUILT;
+    let told =
+        [Feature::Video, Feature::Recording, gifts, tips, encryption, Feature::DirectMessages, Feature::Previews];
+    assert_eq!(off, told);
+    assert!(read(&[("PARLOR_FEATURES__VIDEOS", "false")], None).is_err());
+    assert!(read(&[("PARLOR_FEATURES__GIFTS", "true")], None).unwrap().config.clusters().is_err());
+}
+
+#[test]
 fn tls_is_off_or_self_signed() {
     assert_eq!(read(&[("PARLOR_TLS", "self-signed")], None).unwrap().config.tls, Tls::SelfSigned);
     assert_eq!(read(&[("PARLOR_TLS", "off")], None).unwrap().config.tls, Tls::Off);

@@ -6,6 +6,7 @@ use super::{
     RecordingId, RoomId, SessionId, SiteRole, Time, UserId,
     attachment::Attachment,
     direct::{Direct, DirectMessage},
+    invite::JoinRequest,
     matching::MatchNews,
     presence::Shown,
     reading::Unread,
@@ -47,6 +48,11 @@ pub enum Told {
         /// What its device said of itself, in words.
         device: Option<String>,
     },
+    /// Codes for their account were wrong so often since its last login: somebody may know the password.
+    CodesGuessed {
+        /// How often.
+        count: u64,
+    },
     /// How far the composed file is that they asked for.
     RecordingComposed {
         /// Of which recording.
@@ -72,6 +78,24 @@ pub enum Told {
         room: RoomId,
         /// When they may knock again, in milliseconds from now.
         retry_after_ms: u64,
+    },
+    /// Somebody asks to be let into a room; they are one of those who decide.
+    JoinRequest {
+        /// Where.
+        room: RoomId,
+        /// Who, and with what words.
+        request: Box<JoinRequest>,
+    },
+    /// Such a request is answered.
+    JoinAnswered {
+        /// Where.
+        room: RoomId,
+        /// Who asked.
+        user: UserId,
+        /// Who answered.
+        by: UserId,
+        /// Whether they are let in.
+        lets_in: bool,
     },
     /// What they have not read in a room, changed by another device of theirs.
     Unread(Unread),

@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, FamilyId, Refusal, Role, RoomId, RoomKind, Rules, SessionId, SiteRole, Standing, Time, User, UserId,
+    cluster::Tenant,
+    feature::Feature,
     permit,
     trust::{Earned, Trust},
 };
 
 /// Somebody who asks for something, as the token proved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// Who.
     pub user: User,
@@ -25,6 +27,9 @@ pub struct Caller {
     pub family: FamilyId,
     /// From where they ask, as the edge saw it.
     pub address: IpAddr,
+    /// What their cluster means for what they ask for.
+    #[serde(default)]
+    pub cluster: Tenant,
 }
 
 /// A socket's session.
@@ -63,7 +68,7 @@ pub struct Seat {
 }
 
 /// What became of a session whose socket changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SessionChange {
     /// The socket is gone; the session waits for another.
     Lost(SessionId),
@@ -73,10 +78,26 @@ pub enum SessionChange {
     Ended(SessionId),
 }
 
+impl SessionChange {
+    /// Whose session it was.
+    pub fn session(self) -> SessionId {
+        let (Self::Lost(session) | Self::Resumed(session) | Self::Ended(session)) = self;
+        session
+    }
+}
+
 impl Caller {
     /// Their standing outside of any room.
     pub fn standing(&self) -> Standing {
         Standing::of(None, self.user.role)
+    }
+
+    /// Refuses (`feature_off`) what their cluster does not offer.
+    ///
+    /// # Errors
+    /// `feature_off`.
+    pub fn demand(&self, feature: Feature) -> Result<(), Refusal> {
+        self.cluster.features.demand(feature)
     }
 }
 
@@ -102,6 +123,13 @@ pub enum LoginChange {
         user: UserId,
         /// What the device said of itself, in words.
         device: Option<String>,
+    },
+    /// Codes for somebody's account were wrong so often since its last login, the third time and each third time after that.
+    Guessed {
+        /// Whose.
+        user: UserId,
+        /// How often.
+        count: u64,
     },
     /// Somebody has another role on the site.
     SiteRole(UserId, SiteRole),

@@ -7,7 +7,7 @@
 //! symmetric, so the stricter of the two stages decides. Who names no language, or no interests, has no wish there, and
 //! accepts and is accepted by all.
 //!
-//! **Who never meets.** Oneself; who blocked the other, either way; one's last partners; another mode, age band or trust.
+//! **Who never meets.** Oneself; who blocked the other, either way; one's last partners; another mode, age band, cluster or trust.
 //!
 //! **In what order.** The oldest that may have found somebody searches first. It takes whoever shares most interests with it among
 //! the oldest few of each of its interests, and the oldest otherwise. The few bound only the preference: if anybody at all
@@ -86,6 +86,8 @@ pub struct Ticket {
     pub mode: MatchMode,
     /// Whom they may meet, by age.
     pub band: AgeBand,
+    /// Of which cluster they are, by its number: clusters do not mix.
+    pub cluster: u16,
     /// Whether they only meet others of whom the same is true.
     pub low_trust: bool,
     /// The language they insist on for a while; `None`: they do not.

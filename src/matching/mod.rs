@@ -22,7 +22,9 @@ use tokio::time::Instant;
 use crate::bus::Bus;
 use crate::domain::{
     Action, Caller, MatchId, Refusal, Session, Time, UserId, can,
+    feature::Feature,
     matching::{MatchEnd, MatchEnded, MatchNews},
+    peer::PeerWord,
 };
 use crate::limit::{Limits, Rule};
 use crate::rooms::Rooms;
@@ -136,7 +138,7 @@ impl Matching {
         let (caller, user) = (&session.caller, user_of(session));
         self.permit(caller)?;
         let wishes = Wishes::parse(wanted)?;
-        let standing = self.standing(user).await?;
+        let standing = self.standing(&session.caller).await?;
         let mut desk = self.desk();
         if session.is_over() {
             // Its end has been told already, and would not be told again.
@@ -173,7 +175,7 @@ impl Matching {
         let user = user_of(session);
         let meeting = self.desk().meeting_of(session).ok_or(Refusal::NotInMatch)?;
         self.permit(&session.caller)?;
-        let standing = self.standing(user).await?;
+        let standing = self.standing(&session.caller).await?;
         let mut desk = self.desk();
         if desk.meeting_of(session) != Some(meeting) {
             return Err(Refusal::NotInMatch);
@@ -234,6 +236,11 @@ impl Matching {
 
     /// Somebody reported somebody else: should the two be in a match, it is over.
     pub fn reported(&self, by: UserId, target: UserId) {
+        self.0.bus.tell_nodes(|| PeerWord::Apart { by, whom: target, blocked: false });
+        self.part_reported(by, target);
+    }
+
+    fn part_reported(&self, by: UserId, target: UserId) {
         let mut desk = self.desk();
         if let Some(id) = desk.meeting_between(by, target) {
             self.part(&mut desk, id, by, Act::Reported, After::Stops);
@@ -255,6 +262,7 @@ impl Matching {
         if !can(caller.standing(), Action::MeetStrangers) {
             return Err(Refusal::Forbidden { action: Action::MeetStrangers });
         }
+        caller.demand(Feature::Matching)?;
         if !self.0.limits.are_not_for(caller) {
             self.desk().skips.check(caller.user.id, self.now_ms())?;
         }
@@ -262,12 +270,12 @@ impl Matching {
     }
 
     /// What the server knows of somebody. Nothing of it comes from them.
-    async fn standing(&self, user: UserId) -> Result<Standing, Refusal> {
-        let store = &self.0.store;
+    async fn standing(&self, caller: &Caller) -> Result<Standing, Refusal> {
+        let (store, user) = (&self.0.store, caller.user.id);
         let band = store.age_band(user).await?.ok_or(Refusal::NotFound)?;
         let low_trust = store.has_low_trust(user, Time::now()).await?;
         let blocked = store.blocked_either_way(user).await?.into_iter().collect();
-        Ok(Standing { band, low_trust, blocked })
+        Ok(Standing { band, cluster: caller.cluster.number, low_trust, blocked })
     }
 
     /// Milliseconds of a clock that does not go back. It begins late enough that what was half an hour ago has a time on it.

@@ -44,6 +44,7 @@ pub(super) struct Wishes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) band: AgeBand,
+    pub(super) cluster: u16,
     pub(super) low_trust: bool,
     pub(super) blocked: HashSet<UserId>,
 }
@@ -68,12 +69,13 @@ impl Wishes {
 
     /// A search for it.
     pub(super) fn ticket(&self, id: TicketId, user: UserId, standing: &Standing) -> Ticket {
-        let Standing { band, low_trust, blocked } = standing.clone();
+        let Standing { band, cluster, low_trust, blocked } = standing.clone();
         Ticket {
             id,
             user,
             mode: self.mode,
             band,
+            cluster,
             low_trust,
             language: self.language,
             interests: self.interests.clone(),

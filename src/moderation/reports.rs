@@ -11,6 +11,7 @@ use super::watch::Order;
 use crate::domain::case::{CaseSource, Named, Place, ReportReason, TargetKind};
 use crate::domain::{
     Action, Caller, CaseId, Message, MessageId, Refusal, ReportId, RoomId, SiteRole, Time, TrackSource, UserId, can,
+    feature::Feature,
 };
 use crate::limit::Rule;
 use crate::store::{CaseKey, Filed, Membership, NewCase, NewReport, Reputation, STATE_MESSAGES};
@@ -65,6 +66,7 @@ impl Moderation {
         if !can(caller.standing(), Action::Report) {
             return Err(Refusal::Forbidden { action: Action::Report });
         }
+        caller.demand(Feature::Moderation)?;
         if !complaint.reason.is_critical() {
             self.0.limits.check(Rule::Report, caller)?;
         }

@@ -28,7 +28,7 @@ use crate::domain::{
 };
 
 /// Types that a server's frame may have.
-const TYPES: usize = 58;
+const TYPES: usize = 59;
 
 /// The n-th id of these examples, of whatever kind is wanted.
 fn id<T: From<u128>>(number: u128) -> T {

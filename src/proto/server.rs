@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockChanged, ControlsChanged, Deleted, Denied, ErrorBody, Layers, MessageBody, MessagePinned, PollVoted,
+    BlockChanged, ControlsChanged, Deleted, Denied, ErrorBody, JoinAnswered, JoinAsked, Layers, MessageBody, MessagePinned, PollVoted,
     QualityChanged, Reaction, Receipts, RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped,
     Slots, Speakers, ThreadChanged, TrackStopped,
 };
@@ -59,6 +59,9 @@ pub enum ServerBody {
     /// A token of another login of yours came twice: that login is over, and somebody may have had it.
     #[serde(rename = "login_reused")]
     LoginReused(LoginReused),
+    /// Codes for your account were wrong, again and again: somebody may know the password.
+    #[serde(rename = "codes_guessed")]
+    CodesGuessed(CodesGuessed),
     /// The access token expires soon.
     #[serde(rename = "token_expiring")]
     TokenExpiring(TokenExpiring),
@@ -161,6 +164,12 @@ pub enum ServerBody {
     /// You are not let in.
     #[serde(rename = "call.denied")]
     CallDenied(Denied),
+    /// To those who decide: somebody asks to be let into the room.
+    #[serde(rename = "join_request")]
+    JoinRequest(JoinAsked),
+    /// To those who decide: somebody has answered such a request.
+    #[serde(rename = "join_answered")]
+    JoinAnswered(JoinAnswered),
     /// The call will be recorded; nothing is written yet.
     #[serde(rename = "recording.starting")]
     RecordingStarting(RecordingStarting),
@@ -251,6 +260,16 @@ pub struct Authenticated {
 pub struct LoginReused {
     /// What that login's device said of itself, in words.
     pub device: Option<String>,
+}
+
+/// Data of `codes_guessed`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct CodesGuessed {
+    /// How many were wrong since the last login.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub count: u64,
 }
 
 /// Data of `site_role`.

@@ -18,6 +18,7 @@ impl From<&Notice> for ServerFrame {
         match notice.told.clone() {
             Told::Banned { reason, until } => Self::error(None, &Refusal::Banned { reason, until }),
             Told::LoginReused { device } => Self::new(ServerBody::LoginReused(LoginReused { device })),
+            Told::CodesGuessed { count } => Self::new(ServerBody::CodesGuessed(CodesGuessed { count })),
             Told::RecordingComposed { recording: recording_id, composed } => {
                 Self::new(ServerBody::RecordingComposed(RecordingComposed { recording_id, composed }))
             }
@@ -26,6 +27,12 @@ impl From<&Notice> for ServerFrame {
             Told::Admitted { room } => Self::new(ServerBody::CallAdmitted(Empty {})).in_room(room),
             Told::Denied { room, retry_after_ms } => {
                 Self::new(ServerBody::CallDenied(Denied { retry_after_ms })).in_room(room)
+            }
+            Told::JoinRequest { room, request } => {
+                Self::new(ServerBody::JoinRequest(JoinAsked { request: *request })).in_room(room)
+            }
+            Told::JoinAnswered { room, user: user_id, by, lets_in } => {
+                Self::new(ServerBody::JoinAnswered(JoinAnswered { user_id, by, lets_in })).in_room(room)
             }
             Told::Unread(unread) => Self::new(ServerBody::Unread(unread)),
             Told::Presence(shown) => Self::new(ServerBody::Presence(shown)),

@@ -13,6 +13,7 @@ use crate::domain::{
     UserId, Visibility,
     call::RecordingPhase,
     deed::Deed,
+    feature::Feature,
     recording::{Recording, RecordingState, RecordingStop},
 };
 use crate::store::Membership;
@@ -122,6 +123,7 @@ impl Recordings {
         if !self.0.config.enabled {
             return Err(Refusal::FeatureOff { feature: "recording" });
         }
+        caller.demand(Feature::Recording)?;
         let room = self.0.ground.store.room_of_call(call).await?.ok_or(Refusal::NotFound)?.room;
         let right = self.permit(caller, &room).await?;
         if room.archived_at.is_some() {

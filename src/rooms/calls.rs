@@ -70,6 +70,7 @@ impl Rooms {
     /// Answers an offer that was found to be in order.
     pub(super) async fn answer(&self, seat: &Seat, offer: Offer, request: Option<String>) -> Result<Answer, Refusal> {
         let Offer { sdp, sources, accepts_recording } = offer;
+        seat.session.caller.cluster.features.demand_sources(&sources)?;
         let (call, participant, offered) = self.begin_call(seat, &sources, accepts_recording)?;
         let answer = self.0.sfu.offer(call, participant, sdp, offered.clone()).await;
         self.take_answer(seat, Answered { call, participant, sources, offered, answer }, request)

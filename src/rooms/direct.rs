@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
-use super::{Rooms, to_its_end};
+use super::{Rooms, telling::author, to_its_end};
 use crate::domain::{
     Action, CallId, Caller, Door, Notice, Refusal, Room, RoomId, RoomKind, Time, Told, Trust, UserId, Visibility, can,
     direct::{Direct, DirectFrom, DirectRequest, DirectStanding, REQUEST_MESSAGES, Stirred},
+    feature::Feature,
+    message::System,
     peer::PeerWord,
     room::LeftReason,
 };
@@ -123,6 +125,12 @@ impl Rooms {
             if store.add_to_direct(room, new, GROUP_LIMIT, Time::now()).await?.is_none() {
                 return Err(Refusal::bad_request("userId", format!("A group has up to {GROUP_LIMIT} people.")));
             }
+            // Who is asked first says so by joining.
+            if standing == DirectStanding::Accepted
+                && let Some(user) = self.author(other).await?
+            {
+                self.tell(room, RoomKind::GroupDm, author(&caller.user), System::Added { user }).await;
+            }
             self.tell_group(room).await?;
         }
         self.direct(caller, room).await
@@ -133,8 +141,12 @@ impl Rooms {
     /// # Errors
     /// `bad_request` (`roomId`: a dm has no name; `name`), `not_found`, `internal`.
     pub async fn rename_group(&self, caller: &Caller, room: RoomId, name: &str) -> Result<Direct, Refusal> {
-        self.group(caller, room).await?;
-        self.0.store.rename_direct(room, &checked_name(name)?).await?;
+        let former = self.group(caller, room).await?.room.name;
+        let name = checked_name(name)?;
+        self.0.store.rename_direct(room, &name).await?;
+        if name != former {
+            self.tell(room, RoomKind::GroupDm, author(&caller.user), System::Renamed { name }).await;
+        }
         self.tell_group(room).await?;
         self.direct(caller, room).await
     }
@@ -145,11 +157,15 @@ impl Rooms {
     /// `bad_request` (`roomId`: a dm), `not_found`, `internal`.
     pub async fn leave_group(&self, caller: &Caller, room: RoomId) -> Result<(), Refusal> {
         self.group(caller, room).await?;
-        let (rooms, user) = (self.clone(), caller.user.id);
+        let (rooms, user, by) = (self.clone(), caller.user.id, author(&caller.user));
         to_its_end(async move {
             let from = [DirectStanding::Accepted];
-            rooms.0.store.set_direct_standing(room, user, &from, DirectStanding::Left, Time::now()).await?;
+            let left = DirectStanding::Left;
+            let has_left = rooms.0.store.set_direct_standing(room, user, &from, left, Time::now()).await?;
             rooms.take_seats(room, user);
+            if has_left {
+                rooms.tell_of_member(room, RoomKind::GroupDm, by, System::Left).await;
+            }
             rooms.tell_group(room).await
         })
         .await
@@ -314,6 +330,7 @@ impl Rooms {
         if !can(caller.standing(), Action::CreateRoom) {
             return Err(Refusal::Forbidden { action: Action::CreateRoom });
         }
+        caller.demand(Feature::DirectMessages)?;
         self.0.limits.check(Rule::CreateRoom, caller)
     }
 
@@ -360,6 +377,10 @@ impl Rooms {
         let accepted = DirectStanding::Accepted;
         let is_new = self.0.store.set_direct_standing(room, user, from, accepted, Time::now()).await?;
         if is_new {
+            let kind = self.0.store.room(room).await?.map(|record| record.room.kind);
+            if let Some((kind, by)) = kind.zip(self.author(user).await?) {
+                self.tell_of_member(room, kind, by, System::Joined).await;
+            }
             self.tell_group(room).await?;
         }
         Ok(is_new)
@@ -393,6 +414,7 @@ impl Rooms {
         after: Option<Stirred>,
         limit: u32,
     ) -> Result<(Vec<Stirred>, Option<Stirred>), Refusal> {
+        caller.demand(Feature::DirectMessages)?;
         if !(1..=DIRECTS_LIMIT).contains(&limit) {
             return Err(Refusal::bad_request("limit", format!("A page has 1 to {DIRECTS_LIMIT} conversations.")));
         }

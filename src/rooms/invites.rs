@@ -5,11 +5,12 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 
-use super::{Listed, Rooms, pins, settings::check_limit};
+use super::{LIST_LIMIT, Listed, Rooms, pins, settings::check_limit, telling::author};
 use crate::domain::{
     Action, Caller, InviteId, Notice, Refusal, Role, RoomId, Seat, Time, Told, UserId, Visibility, can,
     case::Named,
     invite::{Invite, JoinRequest},
+    message::System,
 };
 use crate::limit::Rule;
 use crate::store::{Accepted, After, Asked, INVITES, Membership, RoomRecord};
@@ -39,8 +40,8 @@ impl Rooms {
     pub async fn join_by(&self, caller: &Caller, room: RoomId, pin: Option<&str>) -> Result<Listed, Refusal> {
         self.0.limits.check(Rule::JoinRoom, caller)?;
         let (record, role, is_new) = self.admit_by(caller, room, Key::Pin(pin)).await?;
-        if is_new {
-            self.0.store.add_member(room, caller.user.id, role, Time::now()).await?;
+        if is_new && self.0.store.add_member(room, caller.user.id, role, Time::now()).await? {
+            self.tell_of_member(room, record.room.kind, author(&caller.user), System::Joined).await;
         }
         let members = self.0.store.member_count(room).await?;
         Ok(self.lobby().listed(record.room, members))
@@ -62,6 +63,7 @@ impl Rooms {
         key: Key<'_>,
     ) -> Result<(RoomRecord, Role, bool), Refusal> {
         let record = self.record(id).await?;
+        self.check_cluster(caller, &record.room).await?;
         let is_known = match self.0.store.membership(id, caller.user.id).await? {
             Membership::Removed => return Err(Refusal::Removed),
             Membership::Member(role) => Some(role),
@@ -176,8 +178,14 @@ impl Rooms {
             return Err(Refusal::NotFound);
         };
         let (record, _, is_new) = self.admit_by(caller, room, Key::Invited).await?;
-        if is_new && self.0.store.accept_invite(&hash, room, caller.user.id, Time::now()).await? == Accepted::Over {
-            return Err(Refusal::InviteOver);
+        if is_new {
+            match self.0.store.accept_invite(&hash, room, caller.user.id, Time::now()).await? {
+                Accepted::Over => return Err(Refusal::InviteOver),
+                Accepted::Already => {}
+                Accepted::Joined => {
+                    self.tell_of_member(room, record.room.kind, author(&caller.user), System::Joined).await;
+                }
+            }
         }
         let members = self.0.store.member_count(room).await?;
         Ok(self.lobby().listed(record.room, members))
@@ -208,11 +216,28 @@ impl Rooms {
         let now = Time::now();
         let again = Time::from_ms(now.as_ms() - AGAIN_MS);
         match self.0.store.ask_to_join(room, caller.user.id, note.as_deref(), now, again).await? {
-            Asked::Waits => Ok(()),
+            Asked::Waits => {
+                let user = Named { user_id: caller.user.id, nickname: caller.user.nickname.clone() };
+                let request = Box::new(JoinRequest { user, note, created_at: now });
+                self.tell_keepers(room, &Told::JoinRequest { room, request }).await;
+                Ok(())
+            }
             Asked::Denied(at) => {
                 let wait_ms = at.as_ms() + AGAIN_MS - now.as_ms();
                 Err(Refusal::Denied { retry_after_ms: u64::try_from(wait_ms).unwrap_or(0) })
             }
+        }
+    }
+
+    /// Tells those who keep order in a room, wherever they are. Who is not told sees it in the list of requests.
+    async fn tell_keepers(&self, room: RoomId, told: &Told) {
+        match self.0.store.keepers(room, None, LIST_LIMIT).await {
+            Ok(keepers) => {
+                for keeper in keepers {
+                    self.0.bus.notify(&Notice::to_user(keeper.user, told.clone()));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "those who keep order could not be told"),
         }
     }
 
@@ -238,12 +263,20 @@ impl Rooms {
     pub async fn answer_request(&self, seat: &Seat, user: UserId, lets_in: bool) -> Result<(), Refusal> {
         seat.permit(Action::AnswerRequests)?;
         let room = seat.room;
-        if lets_in && self.0.store.membership(room, user).await? == Membership::Removed {
+        let was = self.0.store.membership(room, user).await?;
+        if lets_in && was == Membership::Removed {
             return Err(Refusal::NotFound);
         }
         if !self.0.store.answer_request(room, user, lets_in, Time::now()).await? {
             return Err(Refusal::NotFound);
         }
+        if lets_in
+            && was == Membership::None
+            && let Some(by) = self.author(user).await?
+        {
+            self.tell_of_member(room, seat.kind, by, System::Joined).await;
+        }
+        self.tell_keepers(room, &Told::JoinAnswered { room, user, by: seat.user().id, lets_in }).await;
         let retry_after_ms = u64::try_from(AGAIN_MS).unwrap_or(u64::MAX);
         let told = if lets_in { Told::Admitted { room } } else { Told::Denied { room, retry_after_ms } };
         self.0.bus.notify(&Notice::to_user(user, told));

@@ -143,7 +143,9 @@ impl Rooms {
         }
         let maker = self.0.store.user(key.created_by.user_id).await?.ok_or(Refusal::TokenInvalid)?;
         // No login is behind it: a family that nobody can revoke.
-        let caller = Caller { user: maker.user, known_since: maker.known_since, family: FamilyId::new(), address };
+        let cluster = self.0.config.clusters.of(&maker.cluster).ok_or(Refusal::TokenInvalid)?.tenant();
+        let (user, known_since, family) = (maker.user, maker.known_since, FamilyId::new());
+        let caller = Caller { user, known_since, family, address, cluster };
         let streamer = Streamer { caller, key: Some(key) };
         self.confirm(&streamer).await?;
         Ok(streamer)

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Rooms, to_its_end};
+use super::{Rooms, telling::author, to_its_end};
 use crate::domain::{
     Action, Caller, Event, Fact, Member, Refusal, Role, RoomId, Seat, Session, SiteRole, Standing, Time, UserId,
-    Visibility, peer::PeerWord, room::LeftReason,
+    Visibility, message::System, peer::PeerWord, room::LeftReason,
 };
 use crate::store::{Footing, Membership};
 
@@ -19,6 +19,7 @@ impl Rooms {
     /// `not_found` (no such room, or a private one of others), `removed`, `not_in_room`, `age_unverified`, `waiting`, `internal`.
     pub async fn visit(&self, caller: &Caller, room: RoomId) -> Result<Seat, Refusal> {
         let record = self.record(room).await?;
+        self.check_cluster(caller, &record.room).await?;
         let role = match self.0.store.membership(room, caller.user.id).await? {
             Membership::Removed => return Err(Refusal::Removed),
             Membership::Member(role) => Some(role),
@@ -51,18 +52,24 @@ impl Rooms {
     /// # Errors
     /// `not_found` (no such room, or a private one of others), `removed`, `internal`.
     pub async fn quit(&self, caller: &Caller, room: RoomId) -> Result<(), Refusal> {
-        if self.visible(caller, room).await?.room.kind.is_direct() {
+        let kind = self.visible(caller, room).await?.room.kind;
+        if kind.is_direct() {
             return self.leave_group(caller, room).await;
         }
-        let (rooms, user) = (self.clone(), caller.user.id);
+        let (rooms, user, by) = (self.clone(), caller.user.id, author(&caller.user));
         to_its_end(async move {
-            rooms.0.store.end_membership(room, user).await?;
-            let mut lobby = rooms.lobby();
-            rooms.ring_no_more(room, user);
-            for session in lobby.sessions_of(room, user) {
-                rooms.rise_in(&mut lobby, session, room, LeftReason::Left);
+            let has_left = rooms.0.store.end_membership(room, user).await?;
+            {
+                let mut lobby = rooms.lobby();
+                rooms.ring_no_more(room, user);
+                for session in lobby.sessions_of(room, user) {
+                    rooms.rise_in(&mut lobby, session, room, LeftReason::Left);
+                }
+                rooms.0.bus.tell_nodes(|| PeerWord::PutOut { room, user, reason: LeftReason::Left });
             }
-            rooms.0.bus.tell_nodes(|| PeerWord::PutOut { room, user, reason: LeftReason::Left });
+            if has_left {
+                rooms.tell_of_member(room, kind, by, System::Left).await;
+            }
             Ok(())
         })
         .await
@@ -131,15 +138,21 @@ impl Rooms {
         if !seat.standing().outranks(Standing::of(Some(role), SiteRole::Member)) {
             return Err(Refusal::Forbidden { action: ACTION });
         }
-        let (rooms, room) = (self.clone(), seat.room);
+        let (rooms, room, kind, by) = (self.clone(), seat.room, seat.kind, author(seat.user()));
+        let is_new = self.0.store.membership(room, user).await? != Membership::Member(role);
         to_its_end(async move {
             rooms.0.store.set_member_role(room, user, role, None).await?;
-            let mut lobby = rooms.lobby();
-            lobby.role_changes += 1;
-            rooms.0.bus.tell_nodes(|| PeerWord::Role { room, user });
-            if let Some(presence) = lobby.rooms.get_mut(&room).and_then(|room| room.people.get_mut(&user)) {
-                presence.set_role(role);
-                rooms.role_has_changed(&mut lobby, room, user);
+            {
+                let mut lobby = rooms.lobby();
+                lobby.role_changes += 1;
+                rooms.0.bus.tell_nodes(|| PeerWord::Role { room, user });
+                if let Some(presence) = lobby.rooms.get_mut(&room).and_then(|room| room.people.get_mut(&user)) {
+                    presence.set_role(role);
+                    rooms.role_has_changed(&mut lobby, room, user);
+                }
+            }
+            if is_new && let Some(user) = rooms.author(user).await? {
+                rooms.tell(room, kind, by, System::RoleChanged { user, role }).await;
             }
             Ok(())
         })

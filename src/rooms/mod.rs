@@ -25,8 +25,10 @@ mod seats;
 mod settings;
 mod strangers;
 mod streams;
+mod telling;
 #[cfg(test)]
 mod tests;
+mod visiting;
 mod waiting;
 mod watched;
 
@@ -36,6 +38,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::bus::Bus;
+use crate::clusters::Clusters;
 use crate::domain::{
     CallId, Caller, Door, Refusal, Role, Room, RoomId, RoomKind, SessionChange, Visibility, call::Call,
 };
@@ -54,6 +57,7 @@ pub use rung::CALLS_LIMIT;
 pub use settings::RoomChange;
 pub use strangers::Leaving;
 pub use streams::{STREAM_OFFER_LIMIT, StreamOffer, StreamPlace, Streaming};
+pub use visiting::FoundCall;
 pub use watched::Published;
 
 /// The longest name of a room, in characters.
@@ -78,6 +82,9 @@ pub struct Config {
     /// Whether the server looks at pictures (`PARLOR_SAMPLE_EVERY_MS`). If not, strangers' pictures wait for nothing.
     #[serde(skip)]
     pub sampled: bool,
+    /// Whose rooms they are (`PARLOR_CLUSTERS_FILE`).
+    #[serde(skip)]
+    pub clusters: Clusters,
 }
 
 impl Default for Config {
@@ -89,6 +96,7 @@ impl Default for Config {
             calls_per_hour: 10,
             categories: categories(),
             sampled: true,
+            clusters: Clusters::default(),
         }
     }
 }
@@ -236,12 +244,23 @@ impl Rooms {
     /// The room, if this person may see it, and what they are in it.
     async fn found(&self, caller: &Caller, room: RoomId) -> Result<(RoomRecord, Option<Role>), Refusal> {
         let record = self.record(room).await?;
+        self.check_cluster(caller, &record.room).await?;
         match self.0.store.membership(room, caller.user.id).await? {
             Membership::Removed => Err(Refusal::Removed),
             Membership::None if record.room.visibility == Visibility::Private => Err(Refusal::NotFound),
             Membership::None => Ok((record, None)),
             Membership::Member(role) => Ok((record, Some(role))),
         }
+    }
+
+    /// Refuses (`not_found`, `feature_off`) a room that is not there for people of the caller's cluster.
+    async fn check_cluster(&self, caller: &Caller, room: &Room) -> Result<(), Refusal> {
+        let cluster = if self.0.config.clusters.are_named() {
+            self.0.store.cluster_of_room(room.id).await?.ok_or(Refusal::NotFound)?
+        } else {
+            caller.cluster.id.clone()
+        };
+        caller.cluster.admit(caller.user.role, &cluster, room.kind, room.settings.content_level)
     }
 
     /// The room, the role that this person has or would have in it, and whether they are new to it.

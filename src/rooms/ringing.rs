@@ -3,7 +3,7 @@
 //! What rings is in memory, on the node that took the call; the record is kept as it changes. Whoever comes back on another socket is
 //! told all that still rings for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::{
 use crate::bus::Bus;
 use crate::domain::{
     Action, CallId, Caller, Notice, Refusal, RoomId, RoomKind, Session, SessionId, Time, Told, UserId,
+    feature::Feature,
     message::Author,
     ring::{CallRecord, CallType, RingState, Rung},
 };
@@ -111,6 +112,7 @@ impl Rooms {
         let record = self.record(calling.room).await?;
         self.check_pair(&record, caller.user.id).await?;
         seat.permit(Action::JoinCall)?;
+        caller.demand(if calling.kind == CallType::Video { Feature::Video } else { Feature::Voice })?;
         let whom = self.whom_to_ring(caller, &record, calling.participants).await?;
         self.check_hourly(caller).await?;
         let mut hidden = Vec::new();
@@ -252,10 +254,12 @@ impl Rooms {
         let to_keep = rings.to_keep.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut to_keep) = to_keep else { return };
         let keep = async {
+            let mut started = HashSet::new();
             while let Some((record, room_call)) = to_keep.recv().await {
                 if let Err(error) = self.0.store.keep_call(&record, room_call, Time::now()).await {
                     tracing::error!(%error, "the record of a call could not be kept");
                 }
+                self.tell_of_call(&record, &mut started).await;
             }
         };
         let time = async {
@@ -292,7 +296,9 @@ impl Rooms {
             let calls: Vec<_> = self.0.rings.all().keys().copied().collect();
             let done = async {
                 store.calls_seen(&calls, Time::now()).await?;
-                store.end_lost_calls(ago(LOST_AFTER), Time::now()).await?;
+                for record in store.end_lost_calls(ago(LOST_AFTER), Time::now()).await? {
+                    self.tell_of_call(&record, &mut HashSet::new()).await;
+                }
                 store.sweep_calls(ago(KEPT)).await
             };
             if let Err(error) = done.await {

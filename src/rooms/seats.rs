@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::{
     Rooms,
     lobby::{Lobby, Risen},
+    visiting::FoundCall,
+    telling::author,
 };
 use crate::domain::{
     Event, Fact, LoginChange, Origin, Position, Refusal, Role, RoomId, Seat, Session, SessionChange, SessionId,
     SiteRole, Time, UserId,
+    message::System,
     peer::PeerWord,
     room::{Entered, LeftReason},
 };
@@ -22,20 +25,40 @@ impl Rooms {
     /// # Errors
     /// `rate_limited`, `not_found`, `room_private`, `room_full`, `room_locked`, `waiting`, `denied`, `removed`, `internal`.
     pub async fn enter(&self, session: Arc<Session>, id: RoomId, known: Option<Position>) -> Result<Entered, Refusal> {
+        self.enter_by(session, id, known, None).await
+    }
+
+    /// The same. `found`: the room's call lives on another node, which lets the session in.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub async fn enter_by(
+        &self,
+        session: Arc<Session>,
+        id: RoomId,
+        known: Option<Position>,
+        found: Option<FoundCall>,
+    ) -> Result<Entered, Refusal> {
         let caller = &session.caller;
         self.0.limits.check(Rule::JoinRoom, caller)?;
         let (record, role, is_new) = self.admit(caller, id).await?;
-        self.knock(&mut self.lobby(), &session, &record, role)?;
-        if is_new {
-            self.0.store.add_member(id, caller.user.id, role, Time::now()).await?;
+        let knocks = found.is_none();
+        if knocks {
+            self.knock(&mut self.lobby(), &session, &record, role)?;
+        }
+        if is_new && self.0.store.add_member(id, caller.user.id, role, Time::now()).await? {
+            self.tell_of_member(id, record.room.kind, author(&caller.user), System::Joined).await;
         }
         let had_seat = self.lobby().seat(&session, id).is_some();
-        self.sit(&session, record, role)?;
-        let found = self.find(&session, id, known).await;
-        if found.is_err() && !had_seat {
+        self.sit(&session, record, role, knocks)?;
+        let entered = self.find(&session, id, known).await;
+        if entered.is_err() && !had_seat {
             self.rise(session.id, id, LeftReason::Left);
         }
-        found
+        match (entered, found) {
+            (Ok(entered), Some(FoundCall { call, then })) => Ok(Entered { call: Some(call), then, ..entered }),
+            (entered, _) => entered,
+        }
     }
 
     /// Gives a session's seat up.
@@ -57,9 +80,11 @@ impl Rooms {
         self.lobby().seat(session, room).ok_or(Refusal::NotInRoom)
     }
 
-    fn sit(&self, session: &Session, record: RoomRecord, role: Role) -> Result<(), Refusal> {
+    pub(super) fn sit(&self, session: &Session, record: RoomRecord, role: Role, knocks: bool) -> Result<(), Refusal> {
         let mut lobby = self.lobby();
-        self.knock(&mut lobby, session, &record, role)?;
+        if knocks {
+            self.knock(&mut lobby, session, &record, role)?;
+        }
         lobby.lost.remove(&session.id);
         self.take_seat(&mut lobby, session, record, role)
     }
@@ -100,14 +125,7 @@ impl Rooms {
         let seat = lobby.seat(session, id).ok_or(Refusal::Removed)?;
         let role = seat.role.ok_or(Refusal::Removed)?;
         let room = lobby.rooms.get(&id).ok_or(Refusal::Removed)?;
-        // Slots are told when they change, and stops when they begin; whoever comes back needs them all.
-        let own = room.call.joined.iter().find(|it| it.session == session.id);
-        let orders = lobby.orders.get(&room.record.call);
-        let is_host = room.is_host(user);
-        let stops = orders.zip(own).into_iter().flat_map(|(orders, own)| orders.stops(&own.participant, is_host));
-        let waiting = orders.and_then(|orders| orders.hosted.all_waiting()).filter(|_| is_host);
-        let then = room.call.slots_of(session.id).map(Fact::CallSlots).into_iter().chain(stops);
-        let then = then.chain(waiting.map(Fact::CallWaiting));
+        let then = lobby.told_alone(id, room.record.call, session.id, room.is_host(user));
         let stay = room.people.get(&user).ok_or(Refusal::Removed)?.stay;
         Ok(Entered {
             room: room.record.room.clone(),
@@ -121,7 +139,7 @@ impl Rooms {
             missed: recovery.missed,
             unread: None,
             stay,
-            then: then.map(|fact| Event::to_session(id, session.id, fact)).collect(),
+            then,
         })
     }
 
@@ -231,7 +249,7 @@ impl Rooms {
                 self.end_streams(&mut lobby, LeftReason::Removed, |stream| stream.is_of_login(*family));
             }
             // The login's end is told for itself.
-            LoginChange::Reused { .. } => {}
+            LoginChange::Reused { .. } | LoginChange::Guessed { .. } => {}
             LoginChange::Reached(user) => {
                 let mut lobby = self.lobby();
                 self.end_streams(&mut lobby, LeftReason::Removed, |stream| stream.is_by_key_of(*user));

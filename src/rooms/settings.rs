@@ -1,9 +1,10 @@
 //! What the owners of a room settle: making it, changing it, giving it away, putting it away, deleting it.
 
-use super::{LIST_LIMIT, Listed, NAME_LIMIT, NewRoom, Rooms, lobby::Lobby, pins, to_its_end};
+use super::{LIST_LIMIT, Listed, NAME_LIMIT, NewRoom, Rooms, lobby::Lobby, pins, telling::author, to_its_end};
 use crate::domain::{
     Action, CallId, Caller, ContentLevel, Door, Event, Fact, Refusal, Retention, Role, Room, RoomId, RoomKind, Seat,
-    SiteRole, Time, Trust, UserId, Visibility, can, peer::PeerWord, room::LeftReason, trust::Earned, user::AgeLevel,
+    SiteRole, Time, Trust, UserId, Visibility, can, message::System, peer::PeerWord, room::LeftReason, trust::Earned,
+    user::AgeLevel,
 };
 use crate::limit::Rule;
 use crate::store::{Membership, Pin, RoomRecord, Wanted};
@@ -73,6 +74,7 @@ impl Rooms {
             let why = "Rooms of the kinds \"group\", \"forum\", \"broadcast\", \"live\" and \"call\" can be made.";
             return Err(Refusal::bad_request("kind", why));
         }
+        caller.cluster.features.demand_kind(new.kind)?;
         if new.kind == RoomKind::Forum {
             self.demand_trust(caller, Trust::Established).await?;
         }
@@ -107,12 +109,16 @@ impl Rooms {
         if room.revision != revision {
             return Err(Refusal::Outdated);
         }
+        let former = room.name.clone();
         let pin = self.apply(&seat.session.caller, &mut room, change).await?;
-        let rooms = self.clone();
-        let id = seat.room;
+        let (rooms, id, by) = (self.clone(), seat.room, author(seat.user()));
         to_its_end(async move {
             rooms.0.store.settle_room(room, pin, None).await?;
-            rooms.reread(id).await
+            let room = rooms.reread(id).await?;
+            if room.name != former {
+                rooms.tell(id, room.kind, by, System::Renamed { name: room.name.clone() }).await;
+            }
+            Ok(room)
         })
         .await
     }
@@ -154,7 +160,15 @@ impl Rooms {
             Membership::Member(_) => {}
             _ => return Err(Refusal::NotFound),
         }
-        self.give(seat.room, to).await
+        let (rooms, room, kind, by) = (self.clone(), seat.room, seat.kind, author(seat.user()));
+        to_its_end(async move {
+            rooms.give(room, to).await?;
+            if let Some(user) = rooms.author(to).await? {
+                rooms.tell(room, kind, by, System::OwnerChanged { user }).await;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes a room with all that is in it. Whoever is there is put out.
@@ -193,7 +207,7 @@ impl Rooms {
     ///
     /// # Errors
     /// `bad_request` (`limit`, `query`), `internal`.
-    pub async fn directory(&self, wanted: Wanted, limit: u32) -> Result<Vec<Listed>, Refusal> {
+    pub async fn directory(&self, caller: &Caller, wanted: Wanted, limit: u32) -> Result<Vec<Listed>, Refusal> {
         check_limit(limit)?;
         if wanted.query.as_ref().is_some_and(|text| text.chars().count() > QUERY_LIMIT || text.contains('\0')) {
             let why = format!("What is looked for has up to {QUERY_LIMIT} characters.");
@@ -203,7 +217,8 @@ impl Rooms {
         if wanted.category.as_ref().is_some_and(|it| !self.0.config.categories.contains(it)) {
             return Ok(Vec::new());
         }
-        let found = self.0.store.directory(&Wanted { query, ..wanted }, limit).await?;
+        let (named, wanted) = (self.0.config.clusters.are_named(), Wanted { query, ..wanted });
+        let found = self.0.store.directory_of(&caller.cluster, named, &wanted, limit).await?;
         let lobby = self.lobby();
         Ok(found.into_iter().map(|(room, members)| lobby.listed(room, members)).collect())
     }
@@ -395,6 +410,10 @@ impl Rooms {
             room.settings.category = category;
         }
         if let Some(level) = change.content_level {
+            if !caller.cluster.shows(level) {
+                let most = caller.cluster.max_content_level.as_str();
+                return Err(Refusal::bad_request("contentLevel", format!("Rooms here go up to the level {most}.")));
+            }
             if level.is_for_adults() && self.0.store.age_level(caller.user.id).await? < Some(AgeLevel::Verified) {
                 let why = "Rooms of this level are for those whose age is verified, and made by them.";
                 return Err(Refusal::bad_request("contentLevel", why));

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Store,
-    pool::{Tx, execute, execute_now, on_pool},
+    pool::{Tx, execute, execute_now, on_pool, on_tx},
 };
 use crate::domain::{
     SiteRole, Time, UserId,
@@ -29,6 +29,8 @@ pub struct Account {
     pub totp_secret: Option<Vec<u8>>,
     /// Since when codes are in force.
     pub totp_since: Option<Time>,
+    /// When the secret was asked for, if its codes are not in force yet.
+    pub totp_wanted_at: Option<Time>,
 }
 
 /// An account that is to be kept.
@@ -56,6 +58,7 @@ struct AccountRow {
     created_at: i64,
     totp_secret: Option<Vec<u8>>,
     totp_since: Option<i64>,
+    totp_wanted_at: Option<i64>,
 }
 
 impl From<AccountRow> for Account {
@@ -68,6 +71,7 @@ impl From<AccountRow> for Account {
             created_at: Time::from_ms(row.created_at),
             totp_secret: row.totp_secret,
             totp_since: row.totp_since.map(Time::from_ms),
+            totp_wanted_at: row.totp_wanted_at.map(Time::from_ms),
         }
     }
 }
@@ -139,10 +143,58 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn want_totp(&self, user: UserId, sealed: &[u8]) -> Result<bool, Error> {
-        const SQL: &str =
-            "update accounts set totp_secret = $2, totp_step = 0 where user_id = $1 and totp_since is null";
-        Ok(execute_now!(&self.write, sqlx::query(SQL).bind(user.as_uuid()).bind(sealed))? > 0)
+    pub async fn want_totp(&self, user: UserId, sealed: &[u8], at: Time) -> Result<bool, Error> {
+        const SQL: &str = "update accounts set totp_secret = $2, totp_step = 0, totp_wanted_at = $3 \
+            where user_id = $1 and totp_since is null";
+        Ok(execute_now!(&self.write, sqlx::query(SQL).bind(user.as_uuid()).bind(sealed).bind(at.as_ms()))? > 0)
+    }
+
+    /// Forgets secrets that were asked for before then and whose codes nobody put in force. How many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sweep_wanted_totp(&self, before: Time) -> Result<u64, Error> {
+        const SQL: &str = "update accounts set totp_secret = null, totp_wanted_at = null \
+            where totp_since is null and totp_secret is not null and coalesce(totp_wanted_at, 0) < $1";
+        Ok(execute_now!(&self.write, sqlx::query(SQL).bind(before.as_ms()))?)
+    }
+
+    /// Counts a wrong code. How many there have been since the last login.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_wrong_code(&self, user: UserId, at: Time) -> Result<u64, Error> {
+        const SQL: &str = "update accounts set wrong_codes = wrong_codes + 1, wrong_code_at = $2 where user_id = $1 \
+            returning wrong_codes";
+        let count: Option<i64> = on_pool!(&self.write, db => sqlx::query_scalar(SQL)
+            .bind(user.as_uuid()).bind(at.as_ms()).fetch_optional(db))?;
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+    }
+
+    /// How many wrong codes there have been since the last login, and when the last was; from now on there are none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_wrong_codes(&self, user: UserId) -> Result<Option<(u64, Time)>, Error> {
+        const SQL: &str = "select wrong_codes, wrong_code_at from accounts where user_id = $1 and wrong_codes > 0";
+        const TAKE: &str = "update accounts set wrong_codes = 0, wrong_code_at = null where user_id = $1";
+        let mut tx = self.write.begin().await?;
+        let row: Option<(i64, Option<i64>)> =
+            on_tx!(&mut tx, db => sqlx::query_as(SQL).bind(user.as_uuid()).fetch_optional(db))?;
+        let Some((count, at)) = row else { return Ok(None) };
+        execute!(&mut tx, sqlx::query(TAKE).bind(user.as_uuid()))?;
+        tx.commit().await?;
+        Ok(Some((u64::try_from(count).unwrap_or(0), Time::from_ms(at.unwrap_or(0)))))
+    }
+
+    /// Puts fresh recovery codes in the place of those that there were.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn replace_recovery_codes(&self, user: UserId, hashes: &[Vec<u8>]) -> Result<(), Error> {
+        let mut tx = self.write.begin().await?;
+        replace_codes(&mut tx, user, hashes).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Puts the codes in force, whose code of `step` was shown, with the hashes of fresh recovery codes. `false`: they are.
@@ -150,7 +202,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn begin_totp(&self, user: UserId, step: u64, hashes: &[Vec<u8>], at: Time) -> Result<bool, Error> {
-        const SQL: &str = "update accounts set totp_since = $3, totp_step = $2 \
+        const SQL: &str = "update accounts set totp_since = $3, totp_step = $2, totp_wanted_at = null \
             where user_id = $1 and totp_since is null and totp_secret is not null";
         let mut tx = self.write.begin().await?;
         let begun = execute!(&mut tx, sqlx::query(SQL).bind(user.as_uuid()).bind(as_step(step)).bind(at.as_ms()))?;

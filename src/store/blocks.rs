@@ -78,16 +78,17 @@ impl Store {
         Ok(rows.into_iter().map(block).collect())
     }
 
-    /// Whether one of the two blocks the other.
+    /// Whether one of the two blocks the other. People of two clusters are to each other as if they did.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn are_blocked(&self, one: UserId, other: UserId) -> Result<bool, Error> {
-        const SQL: &str = "select count(*) from blocks \
-            where user_id = $1 and blocked_id = $2 or user_id = $2 and blocked_id = $1";
-        let count: i64 = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
+        const SQL: &str = "select case when exists (select 1 from blocks \
+            where user_id = $1 and blocked_id = $2 or user_id = $2 and blocked_id = $1) \
+            or (select count(distinct cluster_id) from users where id in ($1, $2)) > 1 then 1 else 0 end";
+        let are: i32 = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
             .bind(one.as_uuid()).bind(other.as_uuid()).fetch_one(db))?;
-        Ok(count > 0)
+        Ok(are > 0)
     }
 
     /// The members of a room between whom and somebody there is a block, in order.

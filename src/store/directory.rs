@@ -8,7 +8,7 @@ use super::{
     pool::{Tx, execute, on_pool, on_tx},
     rooms::RoomRow,
 };
-use crate::domain::{Role, Room, RoomId, RoomKind, Time, UserId};
+use crate::domain::{Role, Room, RoomId, RoomKind, Time, UserId, cluster::Tenant, feature::Feature};
 
 /// Which public rooms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,16 +99,34 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn directory(&self, wanted: &Wanted, limit: u32) -> Result<Vec<(Room, u32)>, Error> {
+        self.directory_of(&Tenant::default(), false, wanted, limit).await
+    }
+
+    /// The same as somebody of a cluster sees it: rooms of its own, if clusters are `named`, up to its level, of kinds that it offers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn directory_of(
+        &self,
+        tenant: &Tenant,
+        named: bool,
+        wanted: &Wanted,
+        limit: u32,
+    ) -> Result<Vec<(Room, u32)>, Error> {
         const SQL: &str = "select r.*, (select count(*) from members m where m.room_id = r.id) as member_count \
             from rooms r where r.visibility = 'public' and r.archived_at is null and r.id < $1 \
             and (cast($2 as text) is null or r.kind = $2) and (cast($3 as text) is null or r.category = $3) \
             and (cast($4 as text) is null or lower(r.name) like $4 escape '!' or lower(r.description) like $4 escape '!' \
-            or r.slug like $4 escape '!') order by r.id desc limit $5";
+            or r.slug like $4 escape '!') and (cast($6 as text) is null \
+            or exists (select 1 from users u where u.id = r.created_by and u.cluster_id = $6)) \
+            and case r.content_level when 'general' then 0 when 'mature' then 1 when 'adult' then 2 else 3 end <= $7 \
+            and (r.kind <> 'forum' or $8) order by r.id desc limit $5";
         let before = wanted.before.map_or(Uuid::max(), RoomId::as_uuid);
         let query = wanted.query.as_ref().map(|text| pattern(text));
         let rows: Vec<CountedRow> = on_pool!(&self.read, db => sqlx::query_as(SQL)
             .bind(before).bind(wanted.kind.map(RoomKind::as_str)).bind(wanted.category.as_deref()).bind(query)
-            .bind(i64::from(limit)).fetch_all(db))?;
+            .bind(i64::from(limit)).bind(named.then(|| tenant.id.as_str())).bind(tenant.max_content_level as i32)
+            .bind(tenant.features.is_on(Feature::Forums)).fetch_all(db))?;
         rows.into_iter().map(TryFrom::try_from).collect()
     }
 

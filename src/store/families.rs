@@ -228,7 +228,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn family(&self, id: FamilyId) -> Result<Option<Person>, Error> {
-        const SQL: &str = "select u.id as user_id, u.nickname, u.site_role, u.created_at from families f \
+        const SQL: &str = "select u.id as user_id, u.nickname, u.site_role, u.created_at, u.cluster_id from families f \
             join users u on u.id = f.user_id where f.id = $1 and f.revoked_at is null";
         let row: Option<PersonRow> =
             on_pool!(&self.read, db => sqlx::query_as(SQL).bind(id.as_uuid()).fetch_optional(db))?;
@@ -273,7 +273,7 @@ impl Store {
 
 async fn token(tx: &mut Tx, hash: &[u8]) -> Result<Option<TokenRow>, sqlx::Error> {
     const SQL: &str = "select t.family_id, t.expires_at, t.used_at, f.revoked_at, \
-        u.id as user_id, u.nickname, u.site_role, u.created_at, \
+        u.id as user_id, u.nickname, u.site_role, u.created_at, u.cluster_id, \
         a.user_id is not null as is_account, f.second_factor_at is not null as second_factor from refresh_tokens t \
         join families f on f.id = t.family_id join users u on u.id = f.user_id \
         left join accounts a on a.user_id = u.id where t.hash = $1";

@@ -159,7 +159,7 @@ pub(super) struct MessageRow {
     edited_at: Option<i64>,
     pub(super) deleted_at: Option<i64>,
     content_type: String,
-    extra: Option<String>,
+    pub(super) extra: Option<String>,
     poll: Option<String>,
     reactions: Option<String>,
     pub(super) thread_id: Option<Uuid>,

@@ -162,6 +162,41 @@ async fn a_ticket_bears_few_wrong_codes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_guesses_at_codes_is_told_of() {
+    let server = Server::start().await;
+    let anybody = server.anonymous();
+    let ada = register(&server, "ada").await;
+    let (_, recovery) = begin_totp(&ada).await;
+    let mut device = ada.connect().await;
+    let with = |code: &str| json!({"username": "ada", "password": PASSWORD, "code": code});
+    for count in 1..=4 {
+        anybody.post("/auth/login", with("000000")).await.refused(401, "bad_credentials");
+        if count == 3 {
+            assert_eq!(device.next_of("codes_guessed").await["data"], json!({"count": 3}));
+        }
+    }
+    let told = anybody.post("/auth/login", with(&recovery[0])).await.expect(StatusCode::OK);
+    assert_eq!(told["wrongCodes"]["count"], 4);
+    anybody.post("/auth/login", with("slip")).await.refused(401, "bad_credentials");
+    let again = anybody.post("/auth/login", with(&recovery[1])).await.expect(StatusCode::OK);
+    assert_eq!(again["wrongCodes"], Value::Null, "told once, and of no slip");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_for_an_app_waits_ten_minutes() {
+    use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
+    let server = Server::start().await;
+    let ada = register(&server, "ada").await;
+    ada.post("/auth/totp/confirm", json!({"code": "123456"})).await.refused(404, "not_found");
+    let wanted = ada.post("/auth/totp", json!({"password": PASSWORD})).await.expect(StatusCode::OK);
+    let secret = wanted["secret"].as_str().unwrap();
+    let mut db = SqliteConnectOptions::new().filename(server.folder().join("data/parlor.db")).connect().await.unwrap();
+    sqlx::query("update accounts set totp_wanted_at = totp_wanted_at - 600000").execute(&mut db).await.unwrap();
+    ada.post("/auth/totp/confirm", json!({"code": code(secret, 0)})).await.refused(404, "not_found");
+    begin_totp(&ada).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_of_an_account_rests_until_a_second_factor() {
     let server = Server::start().await;
     let chief = server.enter("chief").await;

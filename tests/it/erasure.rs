@@ -103,12 +103,34 @@ async fn everything_can_be_taken_along() {
     }
     let all = ada.get("/auth/me/export").await;
     assert!(all.header("content-disposition").starts_with("attachment"));
+    let pressed = ada.fetch("/auth/me/export", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(pressed.headers()["content-encoding"], "gzip");
+    assert!(pressed.bytes().await.is_ok_and(|bytes| !bytes.is_empty()), "it comes to its end, as browsers ask for it");
     let all = all.expect(StatusCode::OK);
     assert_eq!((&all["user"]["id"], &all["account"]["username"]), (&json!(ada.id), &json!("ada")));
     assert_eq!((&all["rooms"][0]["roomId"], &all["rooms"][0]["role"]), (&json!(room), &json!("owner")));
     let texts: Vec<_> = all["messages"].as_array().unwrap().iter().map(|it| it["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["word 0, \"quoted\"", "word 1, \"quoted\"", "word 2, \"quoted\""]);
     assert_eq!((all["sessions"].as_array().unwrap().len(), &all["blocks"]), (1, &json!([])));
+    assert_eq!(all["files"], json!([]));
+    // What a message has said before, and what came with it.
+    let file = crate::uploads::uploaded(&server, &ada, "notes.txt", b"what ada noted").await;
+    let content = json!({"text": "as promised", "attachments": [{"fileId": file["fileId"]}]});
+    let said = socket.ask("send_message", json!({"roomId": room, "clientId": "f", "content": content})).await;
+    for text in ["as I said", "as you know"] {
+        let edit = json!({"roomId": room, "messageId": said["data"]["message"]["id"], "content": {"text": text}});
+        assert_eq!(socket.ask("edit_message", edit).await["type"], "message_edited");
+    }
+    let all = ada.get("/auth/me/export").await.expect(StatusCode::OK);
+    let last = &all["messages"][3];
+    assert_eq!((&last["text"], &last["files"]), (&json!("as you know"), &json!([file["fileId"]])));
+    let versions: Vec<_> = last["versions"].as_array().unwrap().iter().map(|it| &it["text"]).collect();
+    assert_eq!(versions, ["as promised", "as I said"]);
+    assert_eq!(all["files"].as_array().unwrap().len(), 1);
+    let kept = &all["files"][0];
+    assert_eq!((&kept["name"], &kept["messageId"]), (&json!("notes.txt"), &last["messageId"]));
+    let fetched = ada.fetch(kept["path"].as_str().unwrap().strip_prefix("/api/v1").unwrap(), &[]).await;
+    assert_eq!(fetched.text().await.unwrap(), "what ada noted");
     let fresh = server.enter("bea").await.get("/auth/me/export").await.expect(StatusCode::OK);
     assert_eq!((&fresh["messages"], &fresh["account"]), (&json!([]), &Value::Null));
 }
@@ -144,10 +166,14 @@ async fn codes_are_used_up(database: Database) {
     let (ada, name) = (UserId::new(), Username::parse("ada").unwrap());
     store.create_account(&account(ada, &name, false)).await.unwrap();
     assert!(!store.begin_totp(ada, 5, &[], Time::now()).await.unwrap(), "there is no secret");
-    assert!(store.want_totp(ada, b"sealed").await.unwrap());
+    assert!(store.want_totp(ada, b"sealed", Time::now()).await.unwrap());
     assert!(!store.use_totp(ada, 5).await.unwrap(), "codes are not in force");
+    assert_eq!(store.sweep_wanted_totp(Time::from_ms(0)).await.unwrap(), 0);
+    assert_eq!(store.sweep_wanted_totp(Time::now().after(Duration::from_secs(1))).await.unwrap(), 1);
+    assert!(!store.begin_totp(ada, 5, &[], Time::now()).await.unwrap(), "the secret has run out");
+    assert!(store.want_totp(ada, b"sealed", Time::now()).await.unwrap());
     assert!(store.begin_totp(ada, 5, &[vec![1], vec![2]], Time::now()).await.unwrap());
-    assert!(!store.want_totp(ada, b"another").await.unwrap());
+    assert!(!store.want_totp(ada, b"another", Time::now()).await.unwrap());
     assert!(!store.use_totp(ada, 5).await.unwrap() && !store.use_totp(ada, 4).await.unwrap());
     assert!(store.use_totp(ada, 6).await.unwrap() && !store.use_totp(ada, 6).await.unwrap());
     assert!(store.use_recovery_code(ada, &[1], Time::now()).await.unwrap());

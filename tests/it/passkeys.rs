@@ -23,6 +23,8 @@ struct Authenticator {
     id: [u8; 16],
     user: Vec<u8>,
     uses: u32,
+    /// What came with it.
+    recovery_code: String,
 }
 
 impl Authenticator {
@@ -32,7 +34,7 @@ impl Authenticator {
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &random).unwrap();
         let id = uuid::Uuid::now_v7().into_bytes();
         let user = person.id.parse::<uuid::Uuid>().unwrap().as_bytes().to_vec();
-        Self { key, id, user, uses: 0 }
+        Self { key, id, user, uses: 0, recovery_code: String::new() }
     }
 
     fn head(&mut self, flags: u8) -> Vec<u8> {
@@ -97,7 +99,10 @@ async fn add(person: &Person) -> Authenticator {
     let asked = person.post("/auth/passkeys/options", json!({"password": PASSWORD})).await.expect(StatusCode::OK);
     let credential = device.create(&asked["options"]);
     let new = json!({"challengeId": asked["challengeId"], "name": "telephone", "credential": credential});
-    person.post("/auth/passkeys", new.clone()).await.expect(StatusCode::CREATED);
+    let added = person.post("/auth/passkeys", new.clone()).await.expect(StatusCode::CREATED);
+    let told: Vec<_> = added["recoveryCodes"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert_eq!(told.len(), 10, "the first second factor comes with codes for the day on which it is lost");
+    device.recovery_code = told[0].to_owned();
     person.post("/auth/passkeys", new).await.refused(401, "token_invalid");
     device
 }
@@ -129,7 +134,7 @@ async fn a_passkey_is_a_second_factor() {
     let credentials = json!({"username": "ada", "password": PASSWORD});
     let ask = async || {
         let asked = anybody.post("/auth/login", credentials.clone()).await.refused(403, "mfa_required");
-        assert_eq!(asked["extra"]["methods"], json!(["passkey"]));
+        assert_eq!(asked["extra"]["methods"], json!(["passkey", "recoveryCode"]));
         let ticket = json!({"ticket": asked["extra"]["ticket"]});
         let options = anybody.post("/auth/login/passkey/options", ticket.clone()).await.expect(StatusCode::OK);
         anybody.post("/auth/login/passkey/options", ticket).await.refused(401, "token_invalid");
@@ -145,6 +150,10 @@ async fn a_passkey_is_a_second_factor() {
     let asked = ask().await;
     let said = json!({"challengeId": asked["challengeId"], "credential": device.show(&asked["options"])});
     anybody.post("/auth/login/passkey", said).await.expect(StatusCode::OK);
+    let mut without = credentials.clone();
+    without["code"] = json!(device.recovery_code);
+    anybody.post("/auth/login", without.clone()).await.expect(StatusCode::OK);
+    anybody.post("/auth/login", without).await.refused(401, "bad_credentials");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -109,7 +109,8 @@ impl Entry {
     }
 
     pub(super) fn pool(&self) -> Pool {
-        Pool { mode: self.ticket.mode, band: self.ticket.band, low_trust: self.ticket.low_trust }
+        let Ticket { mode, band, cluster, low_trust, .. } = self.ticket;
+        Pool { mode, band, cluster, low_trust }
     }
 
     /// Where those are whose language fits.

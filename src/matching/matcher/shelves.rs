@@ -16,6 +16,7 @@ pub(super) struct Place {
 pub(super) struct Pool {
     pub(super) mode: MatchMode,
     pub(super) band: AgeBand,
+    pub(super) cluster: u16,
     pub(super) low_trust: bool,
 }
 

@@ -9,6 +9,7 @@ fn ticket(number: u128, language: &str, interests: &[&str]) -> Ticket {
         user: UserId::from(number),
         mode: MatchMode::Video,
         band: AgeBand::Adult,
+        cluster: 0,
         low_trust: false,
         language: (!language.is_empty()).then(|| Language::parse(language).unwrap()),
         interests: interests.iter().map(|it| (*it).to_owned()).collect(),
@@ -94,6 +95,7 @@ fn some_never_meet() {
     assert!(meet(other.clone()));
     assert!(!meet(Ticket { mode: MatchMode::Text, ..other.clone() }));
     assert!(!meet(Ticket { band: AgeBand::Minor, ..other.clone() }));
+    assert!(!meet(Ticket { cluster: 1, ..other.clone() }));
     assert!(!meet(Ticket { low_trust: true, ..other.clone() }));
     assert!(!meet(Ticket { blocked: [UserId::from(1)].into(), ..other.clone() }));
     let blocks = Ticket { blocked: [UserId::from(2)].into(), ..ticket(1, "", &[]) };
