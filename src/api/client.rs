@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::listen::Wire;
 use crate::auth::Site;
 use crate::config::Config;
+use crate::domain::Caller;
 
 /// The other end, behind the proxies that the operator trusts.
 #[derive(Clone, Debug)]
@@ -43,6 +44,11 @@ impl Client {
         let is_local = peer.is_loopback() && !headers.contains_key("x-forwarded-for");
         let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned);
         Self { address, secure, is_local, host, agent }
+    }
+
+    /// Somebody who is connected to another node, which knows the rest.
+    pub(crate) fn of_guest(caller: &Caller) -> Self {
+        Self { address: caller.address, secure: false, is_local: false, host: None, agent: None }
     }
 
     /// May a page of this origin (the `Origin` header) use our sockets and cookies? No header: no browser, no page, no danger.

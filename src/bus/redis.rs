@@ -35,6 +35,8 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(3);
 /// An ephemeral event that has waited for so long is no news.
 const STALE: Duration = Duration::from_secs(5);
+/// Nobody waits any more for what one node has asked another so long ago.
+const LATE: Duration = Duration::from_secs(3);
 /// The longest word of another node, in bytes: a full room's presence, and more than any message.
 const LONGEST_WORD: usize = 4 * 1024 * 1024;
 
@@ -77,14 +79,20 @@ struct Opened {
 }
 
 impl Word {
-    /// Whether it is said again when it is not known to have arrived: all of it may be heard twice.
+    /// Whether it is said again when it is not known to have arrived: all of it may be heard twice. What one node does for another
+    /// is done once.
     fn is_repeated(&self) -> bool {
-        matches!(self, Word::Peer(_))
+        matches!(self, Word::Peer(word) if word.addressee().is_none())
     }
 
     fn is_stale(&self, since: Instant) -> bool {
         let ephemeral = matches!(self, Word::Event(event) if event.position.is_none() && event.may_be_lost());
-        ephemeral && since.elapsed() > STALE
+        let directed = self.addressee().is_some();
+        ephemeral && since.elapsed() > STALE || directed && since.elapsed() > LATE
+    }
+
+    fn addressee(&self) -> Option<NodeId> {
+        if let Word::Peer(word) = self { word.addressee() } else { None }
     }
 }
 
@@ -189,6 +197,11 @@ impl Line {
     }
 }
 
+/// Where one node alone listens. What one node says on several channels another one hears in that order: it has one connection.
+fn channel_of(channel: &str, node: NodeId) -> String {
+    format!("{channel}:{node}")
+}
+
 /// Publishes what is said, in order, until nobody can say anything any more.
 async fn write(
     client: redis::Client,
@@ -220,7 +233,8 @@ async fn write(
             for (_, word) in &batch {
                 match serde_json::to_vec(&Sealed { from: node, word }) {
                     Ok(text) => {
-                        pipe.cmd("PUBLISH").arg(&channel).arg(text).ignore();
+                        let of_node = word.addressee().map(|node| channel_of(&channel, node));
+                        pipe.cmd("PUBLISH").arg(of_node.as_ref().unwrap_or(&channel)).arg(text).ignore();
                     }
                     Err(error) => tracing::error!(%error, "a word for the other nodes cannot be written"),
                 }
@@ -252,7 +266,9 @@ async fn read(client: redis::Client, channel: String, line: std::sync::Weak<Line
     let mut wait = BACK_OFF;
     while line.strong_count() > 0 {
         if let Ok(Ok(mut listening)) = timeout(PATIENCE, client.get_async_pubsub()).await
-            && let Ok(Ok(())) = timeout(PATIENCE, listening.subscribe(&channel)).await
+            && let Some(node) = line.upgrade().map(|line| line.node)
+            && let Ok(Ok(())) =
+                timeout(PATIENCE, listening.subscribe(&[channel.clone(), channel_of(&channel, node)])).await
         {
             let mut messages = listening.on_message();
             while let Ok(Some(message)) = timeout(SILENCE, messages.next()).await {

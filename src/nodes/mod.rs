@@ -1,6 +1,8 @@
 //! This process as one of several: its lease, what it tells the others of its people and hears of theirs, and the search for
 //! what the bus did not bring.
 
+mod neighbours;
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,6 +21,8 @@ use crate::metrics::BUS_MENDED;
 use crate::presence::Presence;
 use crate::rooms::Rooms;
 use crate::store::Store;
+
+pub use neighbours::{Home, Job, Neighbours, Trip};
 
 /// How long an event may take by another way before it is looked for in the database.
 const ANOTHER_WAY: Duration = Duration::from_millis(30);
@@ -67,6 +71,10 @@ pub struct Ground {
     pub limits: Limits,
     /// What people show of themselves.
     pub presence: Presence,
+    /// What is done on other nodes, should there be any.
+    pub neighbours: Option<Neighbours>,
+    /// Where to tell who does not want to meet whom.
+    pub apart: mpsc::UnboundedSender<PeerWord>,
 }
 
 /// This node.
@@ -81,7 +89,7 @@ impl Nodes {
     /// Begins to say that this node lives, to listen to the others, and to look for what was missed. An only node only does the
     /// last.
     pub fn start(config: &Config, address: String, ground: Ground) -> Self {
-        let Ground { store, bus, hub, rooms, limits, presence } = ground;
+        let Ground { store, bus, hub, rooms, limits, presence, neighbours, apart } = ground;
         let mender = Mender { hub: hub.clone(), store: store.clone() };
         let mut tasks = vec![tokio::spawn(mender.clone().mend_gaps(hub.gaps()))];
         let node = bus.node();
@@ -92,10 +100,11 @@ impl Nodes {
             tasks.push(tokio::spawn(keep_lease(store.clone(), node, address, lease)));
             tasks.push(tokio::spawn(tell_presence(bus.clone(), rooms.clone(), presence.clone(), within)));
             tasks.push(tokio::spawn(check_positions(mender, bus.clone(), check)));
+            tasks.extend(neighbours.clone().map(|them| tokio::spawn(them.tend(lease))));
         }
         if let Some(words) = bus.words() {
             tasks.push(tokio::spawn(tell_spent(bus.clone(), limits.spent())));
-            tasks.push(tokio::spawn(listen(words, Ears { hub, rooms, limits, presence })));
+            tasks.push(tokio::spawn(listen(words, Ears { hub, rooms, limits, presence, neighbours, apart })));
         }
         Self { node, store, bus, tasks }
     }
@@ -172,11 +181,18 @@ struct Ears {
     rooms: Rooms,
     limits: Limits,
     presence: Presence,
+    neighbours: Option<Neighbours>,
+    apart: mpsc::UnboundedSender<PeerWord>,
 }
 
 async fn listen(mut words: mpsc::Receiver<(NodeId, PeerWord)>, ears: Ears) {
-    let Ears { hub, rooms, limits, presence } = ears;
+    let Ears { hub, rooms, limits, presence, neighbours, apart } = ears;
     while let Some((from, word)) = words.recv().await {
+        let word = match &neighbours {
+            Some(neighbours) => neighbours.heard(from, word),
+            None => Some(word),
+        };
+        let Some(word) = word else { continue };
         match word {
             PeerWord::Login(change) => {
                 // Rooms first, as for a change of our own.
@@ -190,6 +206,16 @@ async fn listen(mut words: mpsc::Receiver<(NodeId, PeerWord)>, ears: Ears) {
             }
             PeerWord::Wished(user) => {
                 tokio::spawn(learn_wish(rooms.clone(), presence.clone(), user));
+            }
+            PeerWord::Stopping => {
+                rooms.heard(from, PeerWord::Stopping);
+                if let Some(neighbours) = neighbours.clone() {
+                    tokio::spawn(async move { neighbours.stops(from).await });
+                }
+            }
+            word @ (PeerWord::Apart { .. } | PeerWord::Reconciled(_)) => {
+                // Without a receiver nobody puts strangers together.
+                let _ = apart.send(word);
             }
             PeerWord::Spent(batch) => batch.into_iter().for_each(|spent| limits.count_elsewhere(spent)),
             word => rooms.heard(from, word),

@@ -140,7 +140,10 @@ impl Rooms {
                     }
                 });
             }
+            // Others take these.
             PeerWord::Login(_) | PeerWord::Shown(_) | PeerWord::Wished(_) | PeerWord::Spent(_) => {}
+            PeerWord::Errand { .. } | PeerWord::Outcome { .. } | PeerWord::Frames { .. } | PeerWord::Guest { .. } => {}
+            PeerWord::Apart { .. } | PeerWord::Reconciled(_) => {}
         }
     }
 

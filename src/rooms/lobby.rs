@@ -257,10 +257,12 @@ impl Lobby {
         room.owners.get(&session).is_some_and(|user| room.tells_of(*user))
     }
 
-    /// The hosts that are in a room.
-    pub(super) fn hosts_of(&self, room: RoomId) -> Vec<UserId> {
-        let room = self.rooms.get(&room);
-        room.into_iter().flat_map(|room| room.people.keys().copied().filter(|user| room.is_host(*user))).collect()
+    /// The hosts that are in a room, by whatever node: of those elsewhere, who is one by their role in the room.
+    pub(super) fn hosts_of(&self, id: RoomId) -> Vec<UserId> {
+        let room = self.rooms.get(&id);
+        let here = room.into_iter().flat_map(|room| room.people.keys().copied().filter(|user| room.is_host(*user)));
+        let hosts = |member: &&Member| can(Standing::of(Some(member.role), SiteRole::Member), Action::HostCall);
+        here.chain(self.elsewhere.besides(id, room).filter(hosts).map(|member| member.user_id)).collect()
     }
 
     /// A session waits at a door no more. Whose door it was; `None`: it did not wait there.

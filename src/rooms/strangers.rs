@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::{Rooms, lobby::Lobby};
 use crate::domain::{
     CallId, Door, Event, Fact, Refusal, Room, RoomId, RoomKind, UserId, Visibility, matching::MatchMode,
-    room::LeftReason,
+    peer::stream_of, room::LeftReason,
 };
 use crate::store::RoomRecord;
 
@@ -31,6 +31,10 @@ impl Rooms {
     pub async fn create_match(&self, mode: MatchMode, users: [UserId; 2]) -> Result<(RoomId, CallId), Refusal> {
         let room = Room::new(RoomKind::Match, mode.as_str().to_owned(), Visibility::Private, STRANGERS);
         let record = RoomRecord { room, call: CallId::new(), created_by: users[0], door: Door::default() };
+        if let Some(node) = self.0.bus.node() {
+            // First, so that whoever is told of the room finds it.
+            self.0.store.take_seat_of(&stream_of(record.room.id), node).await?;
+        }
         self.0.store.create_match_room(&record, users).await?;
         if mode == MatchMode::Text {
             self.lobby().orders_of(record.call).write_only();
@@ -50,6 +54,15 @@ impl Rooms {
             }
         }
         lobby.orders.remove(&call);
+        drop(lobby);
+        if let Some(node) = self.0.bus.node() {
+            let store = self.0.store.clone();
+            tokio::spawn(async move {
+                if let Err(error) = store.leave_seat_of(&stream_of(room), node).await {
+                    tracing::warn!(%error, "that a room of strangers is over could not be written down");
+                }
+            });
+        }
     }
 
     /// Whether somebody is in a room now.

@@ -43,7 +43,7 @@ impl Rooms {
         role: Role,
     ) -> Result<(), Refusal> {
         let (room, call, user) = (record.room.id, record.call, &session.caller.user);
-        if lobby.standing_of(room, user.id).is_some() {
+        if lobby.standing_of(room, user.id).is_some() || lobby.elsewhere.is_in(room, user.id) {
             return Ok(());
         }
         let now = Instant::now();
@@ -130,6 +130,8 @@ impl Rooms {
     pub(super) fn set_waiting_room(&self, lobby: &mut Lobby, room: RoomId, call: CallId, enabled: bool) -> bool {
         let present: Vec<UserId> =
             lobby.rooms.get(&room).into_iter().flat_map(|it| it.people.keys().copied()).collect();
+        let besides = lobby.elsewhere.besides(room, lobby.rooms.get(&room)).map(|member| member.user_id);
+        let present: Vec<UserId> = present.into_iter().chain(besides).collect();
         let hosted = &mut lobby.orders_of(call).hosted;
         if hosted.controls().waiting_room == enabled {
             return false;

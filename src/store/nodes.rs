@@ -49,10 +49,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn end_node(&self, node: NodeId) -> Result<(), Error> {
-        const SEATS: &str = "delete from seats_of_nodes where node_id = $1";
-        const NODE: &str = "delete from nodes where id = $1";
-        execute_now!(&self.write, sqlx::query(SEATS).bind(node.as_uuid()))?;
-        execute_now!(&self.write, sqlx::query(NODE).bind(node.as_uuid()))?;
+        // What lived there is remembered for a while: others tell their people.
+        const SQL: &str = "update nodes set lease_until = 0 where id = $1";
+        execute_now!(&self.write, sqlx::query(SQL).bind(node.as_uuid()))?;
         Ok(())
     }
 
@@ -73,9 +72,12 @@ impl Store {
     /// When the database fails.
     pub async fn sweep_nodes(&self, over_for: Duration) -> Result<u64, Error> {
         let over_ms = i64::try_from(over_for.as_millis()).unwrap_or(i64::MAX / 4);
+        const EMPTY: &str = "delete from seats_of_nodes where node_id not in (select id from nodes)";
         let sql = format!("delete from nodes where lease_until < {} - $1", self.now());
         let query = || sqlx::AssertSqlSafe(sql.clone());
-        Ok(execute_now!(&self.write, sqlx::query(query()).bind(over_ms))?)
+        let swept = execute_now!(&self.write, sqlx::query(query()).bind(over_ms))?;
+        execute_now!(&self.write, sqlx::query(EMPTY))?;
+        Ok(swept)
     }
 
     /// The node on which something lives: `node` from now on, if it lives on none that is alive.
@@ -95,6 +97,32 @@ impl Store {
         let owner: Option<Uuid> =
             on_pool!(&self.write, db => sqlx::query_scalar(OWNER).bind(thing).fetch_optional(db))?;
         Ok(owner.map_or(node, NodeId::from_uuid))
+    }
+
+    /// The node on which something lives, if that is alive.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn seat_of(&self, thing: &str) -> Result<Option<NodeId>, Error> {
+        let sql = format!(
+            "select node_id from seats_of_nodes where thing = $1 \
+             and node_id in (select id from nodes where lease_until > {})",
+            self.now()
+        );
+        let query = || sqlx::AssertSqlSafe(sql.clone());
+        // Whoever has just taken a seat must find it: not from a copy.
+        let owner: Option<Uuid> =
+            on_pool!(&self.write, db => sqlx::query_scalar(query()).bind(thing).fetch_optional(db))?;
+        Ok(owner.map(NodeId::from_uuid))
+    }
+
+    /// What lives on a node, or did when it died.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn things_of(&self, node: NodeId) -> Result<Vec<String>, Error> {
+        const SQL: &str = "select thing from seats_of_nodes where node_id = $1";
+        Ok(on_pool!(&self.read, db => sqlx::query_scalar(SQL).bind(node.as_uuid()).fetch_all(db))?)
     }
 
     /// Something lives on this node no more.

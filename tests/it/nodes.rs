@@ -1,7 +1,9 @@
 //! Two nodes on one PostgreSQL and one Redis: one room, wherever somebody is; and what becomes of it when a part fails.
 
+mod calls;
 mod history;
 mod line;
+mod strangers;
 
 use std::time::Duration;
 
@@ -77,8 +79,10 @@ async fn hear(socket: &mut Socket, count: usize) -> Vec<(u64, String)> {
     while heard.len() < count {
         let frame = socket.next_of("new_message").await;
         // An answer to one's own message that was told before has no place.
-        if let Some(offset) = frame["offset"].as_u64() {
-            heard.push((offset, frame["data"]["message"]["clientId"].as_str().unwrap().to_owned()));
+        let id = frame["data"]["message"]["clientId"].as_str().unwrap();
+        // Nor does what the server tells of the room.
+        if let Some(offset) = frame["offset"].as_u64().filter(|_| !id.starts_with("system:")) {
+            heard.push((offset, id.to_owned()));
         }
     }
     heard

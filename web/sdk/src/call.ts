@@ -384,7 +384,10 @@ export class Call extends Emitter<CallEvents> {
   #refused(error: unknown, peer: Peer, iceRestart: boolean): void {
     // A lost socket comes back, and the room's state with it: that begins anew.
     if (error instanceof ConnectionLost) return;
-    if (error instanceof ParlorError && error.code === "rate_limited") {
+    if (
+      error instanceof ParlorError &&
+      (error.code === "rate_limited" || error.code === "node_unavailable")
+    ) {
       setTimeout(() => void this.#negotiate(peer, iceRestart), error.retryAfterMs ?? 1_000);
       return;
     }
