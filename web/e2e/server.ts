@@ -41,6 +41,8 @@ export interface Settings {
   policy?: string;
   /** How often each picture is looked at. */
   sampleEveryMs?: number;
+  /** How long a call rings. */
+  ringMs?: number;
   /** With the server's own relay, on a free port. */
   relay?: boolean;
 }
@@ -61,7 +63,7 @@ export interface Line {
   mend: () => void;
 }
 
-export async function startServer({ policy, sampleEveryMs, relay }: Settings = {}): Promise<Server> {
+export async function startServer({ policy, sampleEveryMs, ringMs, relay }: Settings = {}): Promise<Server> {
   if (!existsSync(binary))
     throw new Error(`${binary} is missing: run \`cargo build\` first, or set PARLOR_BIN.`);
   const data = mkdtempSync(join(tmpdir(), "parlor-e2e-"));
@@ -78,6 +80,7 @@ export async function startServer({ policy, sampleEveryMs, relay }: Settings = {
     PARLOR_TURN__STUN_LISTEN: relay ? `${bracketed(hostAddress())}:${await freeUdpPorts(1)}` : "off",
     PARLOR_MODELS_DIR: join(root, "models"),
     ...(sampleEveryMs === undefined ? {} : { PARLOR_SAMPLE_EVERY_MS: String(sampleEveryMs) }),
+    ...(ringMs === undefined ? {} : { PARLOR_ROOMS__RING_MS: String(ringMs) }),
     ...(policy === undefined ? {} : { PARLOR_POLICY_FILE: fileOf(data, "policy.toml", policy) }),
     PARLOR_LOG: process.env.PARLOR_LOG ?? "info",
   };

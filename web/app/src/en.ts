@@ -33,8 +33,6 @@ export const en = {
   settings,
   home: {
     title: "Rooms",
-    hello: "Signed in as {{name}}",
-    leave: "Sign out",
     create: "New room",
     empty: "No public room is open. Make the first one.",
     join: "Join",
@@ -62,12 +60,6 @@ export const en = {
     name: "Name",
     placeholder: "Friday evening",
     visibility: "Who can find it",
-    public: "Public",
-    publicHint: "Listed for everybody",
-    unlisted: "By link",
-    unlistedHint: "Only who has the link",
-    live: "For an audience",
-    liveHint: "Only hosts are seen and heard; everybody else watches",
     submit: "Create room",
   },
   lobby: {

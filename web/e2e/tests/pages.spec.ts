@@ -38,6 +38,7 @@ test("a session outlives a reload, and ends with signing out", async ({ server, 
   await expect(ada.page.getByTestId("create-room")).toBeVisible();
   // The page's scripts never see the refresh token.
   expect(await ada.page.evaluate(() => document.cookie)).toBe("");
+  await ada.page.getByTestId("account-menu").click();
   await ada.page.getByTestId("sign-out").click();
   await expect(ada.page.getByTestId("enter")).toBeVisible();
   await ada.page.reload();

@@ -1,5 +1,6 @@
-import { VideoOff } from "lucide-react";
+import { Settings2, VideoOff } from "lucide-react";
 import { useTranslation } from "react-i18next";
+import { Link } from "react-router";
 import { Alert, Button, Page } from "../ui.tsx";
 import { CaptureButtons } from "./Controls.tsx";
 import { DevicePickers } from "./Devices.tsx";
@@ -7,8 +8,16 @@ import { useCapture } from "./hooks.ts";
 import { type Capture, canCapture, type LocalMedia } from "./media.ts";
 import { Preview } from "./Tile.tsx";
 
+interface LobbyProps {
+  name: string;
+  media: LocalMedia;
+  onJoin: () => void;
+  /** Where all is that the room has beside its call. */
+  about?: string | null;
+}
+
 /** Before the call: how one looks, and which devices are used. Nobody sees anything yet. */
-export function Lobby({ name, media, onJoin }: { name: string; media: LocalMedia; onJoin: () => void }) {
+export function Lobby({ name, media, onJoin, about = null }: LobbyProps) {
   const { t } = useTranslation();
   const capture = useCapture(media);
   return (
@@ -25,6 +34,16 @@ export function Lobby({ name, media, onJoin }: { name: string; media: LocalMedia
           <Button onClick={onJoin} className="min-h-12 text-lg" data-testid="join">
             {t("lobby.join")}
           </Button>
+          {about ? (
+            <Link
+              to={about}
+              className="inline-flex min-h-11 items-center gap-2 justify-self-center font-semibold text-accent hover:underline"
+              data-testid="room-about"
+            >
+              <Settings2 aria-hidden className="size-5" />
+              {t("rooms.about")}
+            </Link>
+          ) : null}
         </div>
       </div>
     </Page>

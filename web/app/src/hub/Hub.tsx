@@ -8,6 +8,9 @@ import { Count } from "./fields.tsx";
 import { useCounting, useInbox, useMissed } from "./hooks.ts";
 import { RoomList } from "./RoomList.tsx";
 
+/** From this width on the places are at the left. */
+export const WIDE = "(min-width: 56rem)";
+
 interface HubProps {
   title: string;
   children: ReactNode;
@@ -17,7 +20,7 @@ interface HubProps {
 
 /** The frame of everything that is not a call: where one can go at the left, or below on a narrow page. */
 export function Hub({ title, children, full = false }: HubProps) {
-  const wide = useMedia("(min-width: 56rem)");
+  const wide = useMedia(WIDE);
   const { banner } = use(PageEnds);
   useTitle(title);
   useCounting();

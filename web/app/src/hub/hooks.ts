@@ -102,14 +102,16 @@ const SEEN = "parlor.callsSeen";
 export function useMissed(): { missed: number; see: () => void } {
   const { user } = useSession();
   const { data } = useCalls();
+  const queries = useQueryClient();
   const key = `${SEEN}.${user?.id ?? ""}`;
-  const [seen, setSeen] = useState(() => localStorage.getItem(key) ?? "");
+  // All that show it share one: what is looked at in one place waits in no other.
+  const seen = useQuery({ queryKey: [key], queryFn: () => localStorage.getItem(key) ?? "" }).data ?? "";
   const latest = data?.items[0]?.startedAt ?? "";
   const see = useCallback(() => {
     if (!latest) return;
     localStorage.setItem(key, latest);
-    setSeen(latest);
-  }, [key, latest]);
+    queries.setQueryData([key], latest);
+  }, [key, latest, queries]);
   const missed = data?.items.filter((call) => isMissed(call, user?.id) && call.startedAt > seen).length ?? 0;
   return { missed, see };
 }

@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { useMedia } from "../call/hooks.ts";
 import { sentence } from "../errors.ts";
-import { Hub } from "../hub/Hub.tsx";
+import { Hub, WIDE } from "../hub/Hub.tsx";
 import { RoomList } from "../hub/RoomList.tsx";
 import { RoomCards } from "../rooms/RoomCards.tsx";
 import { parlor, useSession } from "../session.tsx";
@@ -23,7 +23,7 @@ function Rooms() {
   const { t } = useTranslation();
   const { user } = useSession();
   const [creating, setCreating] = useState(false);
-  const wide = useMedia("(min-width: 56rem)");
+  const wide = useMedia(WIDE);
   const { data, error, isPending, refetch, isFetching } = useQuery({
     queryKey: ["rooms"],
     queryFn: () => parlor.rooms.find(),

@@ -8,7 +8,7 @@ import { MeetingView } from "../call/MeetingView.tsx";
 import { LocalMedia } from "../call/media.ts";
 import { sentence } from "../errors.ts";
 import { Hub } from "../hub/Hub.tsx";
-import { useInbox } from "../hub/hooks.ts";
+import { useInbox, useMine } from "../hub/hooks.ts";
 import { isWritten } from "../hub/kinds.tsx";
 import { Asking, Door } from "../rooms/Door.tsx";
 import { RoomView } from "../rooms/RoomView.tsx";
@@ -93,6 +93,7 @@ function Closed({ roomId, onInside }: { roomId: string; onInside: () => void }) 
 }
 
 function RoomSteps({ room: { id: roomId, name, kind } }: { room: SeenRoom }) {
+  const mine = useMine(roomId);
   const [media] = useState(() => new LocalMedia());
   const [inside, setInside] = useState(false);
   const [ending, setEnding] = useState<Ending | null>(null);
@@ -114,7 +115,15 @@ function RoomSteps({ room: { id: roomId, name, kind } }: { room: SeenRoom }) {
     return <Ended name={name} ending={ending} onAgain={again} />;
   }
   if (!inside && live) return <LiveDoor name={name} onJoin={() => setInside(true)} />;
-  if (!inside) return <Lobby name={name} media={media} onJoin={() => setInside(true)} />;
+  if (!inside)
+    return (
+      <Lobby
+        name={name}
+        media={media}
+        onJoin={() => setInside(true)}
+        about={mine ? `/r/${roomId}/about` : null}
+      />
+    );
   return <MeetingView roomId={roomId} name={name} media={media} onEnd={setEnding} />;
 }
 

@@ -13,7 +13,6 @@ interface RingDialogProps {
   roomId: string;
   type: CallType;
   onClose: () => void;
-  onNotice: (notice: string) => void;
 }
 
 /** In a group: whom to ring, or to join the call without ringing anybody. */

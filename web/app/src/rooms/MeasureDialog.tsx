@@ -59,7 +59,7 @@ export function MeasureDialog({ roomId, kind, member, onDone, onClose }: Measure
           <Choice<Span | "">
             label={t("rooms.howLong")}
             value={span}
-            options={kind === "ban" ? [...spans, ["", t("rooms.forGoodShort")]] : spans}
+            options={kind === "ban" ? [...spans, ["", t("rooms.forGood")]] : spans}
             onChange={setSpan}
             testId="measure-span"
           />

@@ -3,10 +3,10 @@ import { ArrowLeft, PanelRightClose, PanelRightOpen, Phone, Video, X } from "luc
 import { type ReactNode, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
-import { useRoom } from "../call/hooks.ts";
+import { useMedia, useRoom } from "../call/hooks.ts";
 import { Chat } from "../chat/Chat.tsx";
 import { Disc } from "../hub/fields.tsx";
-import { Hub } from "../hub/Hub.tsx";
+import { Hub, WIDE } from "../hub/Hub.tsx";
 import { titleOf, useDirect, useJoined, useMine } from "../hub/hooks.ts";
 import { KindIcon, rings } from "../hub/kinds.tsx";
 import { RingDialog } from "../ringing/RingDialog.tsx";
@@ -44,49 +44,73 @@ function Inside({ room, seen, name }: { room: Room; seen: SeenRoom; name: string
   const mayCall =
     rings(current.kind) && !current.archivedAt && may(who, "JoinCall", current.settings.permits);
   const ring = (type: CallType) => (direct ? call(current.id, type) : setRinging(type));
+  const hint = direct ? null : t("rooms.here", { count: members.length });
+  const wide = useMedia(WIDE);
   useReading(room);
 
   if (state === "removed" || state === "refused")
     return <Out name={name} removed={state === "removed"} reason={reason?.message ?? ""} />;
+  const heading = <Heading room={current} name={name} hint={hint} />;
+  const calls = mayCall ? <CallButtons onRing={ring} /> : null;
+  const about = (
+    <IconButton
+      label={t(drawer ? "rooms.hideAbout" : "rooms.about")}
+      aria-expanded={drawer}
+      onClick={() => setDrawer(!drawer)}
+      data-testid="about"
+    >
+      {drawer ? (
+        <PanelRightClose aria-hidden className="size-5" />
+      ) : (
+        <PanelRightOpen aria-hidden className="size-5" />
+      )}
+    </IconButton>
+  );
   return (
     <Safety onNotice={setNotice}>
-      <Header
-        room={current}
-        name={name}
-        hint={direct ? null : t("rooms.here", { count: members.length })}
-        notice={notice}
-      >
-        {mayCall ? (
-          <>
-            <IconButton label={t("ringing.voice")} onClick={() => ring("voice")} data-testid="call-voice">
-              <Phone aria-hidden className="size-5" />
-            </IconButton>
-            <IconButton label={t("ringing.video")} onClick={() => ring("video")} data-testid="call-video">
-              <Video aria-hidden className="size-5" />
-            </IconButton>
-          </>
-        ) : null}
-        <IconButton
-          label={t(drawer ? "rooms.hideAbout" : "rooms.about")}
-          aria-expanded={drawer}
-          onClick={() => setDrawer(!drawer)}
-          data-testid="about"
-        >
-          {drawer ? (
-            <PanelRightClose aria-hidden className="size-5" />
-          ) : (
-            <PanelRightOpen aria-hidden className="size-5" />
-          )}
-        </IconButton>
-      </Header>
-      {current.archivedAt ? (
-        <p role="status" className="bg-warn-ground px-4 py-2 text-warn-ink" data-testid="archived">
-          {t("rooms.isArchived")}
-        </p>
-      ) : null}
       <div className="relative flex min-h-0 flex-1">
-        <div className="flex min-h-0 min-w-0 flex-1 flex-col">
-          <Chat room={room} />
+        <div className="relative flex min-h-0 min-w-0 flex-1 flex-col">
+          {wide ? null : (
+            <header className="flex min-h-14 shrink-0 items-center gap-1 bg-surface px-1">
+              <Link
+                to={direct ? "/messages" : "/"}
+                aria-label={t("inbox.back")}
+                className="grid size-11 shrink-0 place-items-center rounded-xl hover:bg-sunken"
+                data-testid="back"
+              >
+                <ArrowLeft aria-hidden className="size-5" />
+              </Link>
+              {heading}
+              {about}
+            </header>
+          )}
+          {current.archivedAt ? (
+            <p role="status" className="bg-warn-ground px-4 py-2 text-warn-ink" data-testid="archived">
+              {t("rooms.isArchived")}
+            </p>
+          ) : null}
+          <Chat
+            room={room}
+            wide
+            title={wide ? heading : null}
+            tools={
+              wide ? (
+                <>
+                  {calls}
+                  {about}
+                </>
+              ) : (
+                calls
+              )
+            }
+          />
+          <p
+            role="status"
+            className="pointer-events-none absolute inset-x-4 top-16 z-20 mx-auto w-fit rounded-xl bg-ink px-4 py-2 text-center text-ground shadow-lg empty:hidden"
+            data-testid="notice"
+          >
+            {notice}
+          </p>
         </div>
         {drawer ? (
           <Aside title={t("rooms.about")} onClose={() => setDrawer(false)}>
@@ -94,54 +118,42 @@ function Inside({ room, seen, name }: { room: Room; seen: SeenRoom; name: string
           </Aside>
         ) : null}
       </div>
-      {ringing ? (
-        <RingDialog
-          roomId={current.id}
-          type={ringing}
-          onClose={() => setRinging(null)}
-          onNotice={setNotice}
-        />
-      ) : null}
+      {ringing ? <RingDialog roomId={current.id} type={ringing} onClose={() => setRinging(null)} /> : null}
     </Safety>
   );
 }
 
-interface HeaderProps {
-  room: Pick<SeenRoom, "id" | "kind">;
-  name: string;
-  hint: string | null;
-  notice: string | null;
-  children: ReactNode;
-}
-
-function Header({ room, name, hint, notice, children }: HeaderProps) {
+function CallButtons({ onRing }: { onRing: (type: CallType) => void }) {
   const { t } = useTranslation();
   return (
-    <header className="flex min-h-16 shrink-0 flex-wrap items-center gap-x-2 border-b border-line bg-surface px-2 sm:px-4">
-      <Link
-        to={room.kind === "dm" || room.kind === "groupDm" ? "/messages" : "/"}
-        aria-label={t("inbox.back")}
-        className="grid size-11 place-items-center rounded-xl hover:bg-sunken min-[56rem]:hidden"
-        data-testid="back"
-      >
-        <ArrowLeft aria-hidden className="size-5" />
-      </Link>
+    <>
+      <IconButton label={t("ringing.voice")} onClick={() => onRing("voice")} data-testid="call-voice">
+        <Phone aria-hidden className="size-5" />
+      </IconButton>
+      <IconButton label={t("ringing.video")} onClick={() => onRing("video")} data-testid="call-video">
+        <Video aria-hidden className="size-5" />
+      </IconButton>
+    </>
+  );
+}
+
+interface HeadingProps {
+  room: Pick<SeenRoom, "kind">;
+  name: string;
+  hint: string | null;
+}
+
+function Heading({ room, name, hint }: HeadingProps) {
+  return (
+    <div className="flex min-h-14 min-w-0 flex-1 items-center gap-3">
       {room.kind === "dm" ? <Disc name={name} /> : <KindIcon kind={room.kind} className="size-5 text-soft" />}
-      <div className="min-w-0 flex-1">
-        <h1 className="truncate text-lg font-semibold" data-testid="room-title">
+      <div className="min-w-0">
+        <h1 className="truncate text-lg leading-tight font-semibold" data-testid="room-title">
           {name}
         </h1>
         {hint ? <p className="truncate text-sm text-soft">{hint}</p> : null}
       </div>
-      <p
-        role="status"
-        className="order-last w-full pb-1 text-sm text-soft empty:pb-0 sm:order-none sm:w-auto sm:pb-0"
-        data-testid="notice"
-      >
-        {notice}
-      </p>
-      {children}
-    </header>
+    </div>
   );
 }
 
