@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{Access, Auth, Profile};
-use crate::domain::Refusal;
+use crate::domain::{Message, Refusal, attachment::AttachmentRecord};
 use crate::limit::Rule;
 
 /// Messages or rooms that are read in one go.
@@ -70,16 +70,72 @@ impl Auth {
         let mut after = None;
         let mut list = List::begin("messages");
         loop {
-            let messages = store.own_messages(user, after, PAGE).await?;
+            let messages = store.written_by(user, after, PAGE).await?;
             let Some(last) = messages.last() else { break };
             after = Some(last.id);
-            let messages = messages.iter();
-            let messages =
-                messages.map(|it| json!({"messageId": it.id, "roomId": it.room, "text": it.text, "createdAt": it.at}));
-            send(pieces, list.piece(messages)).await?;
+            let mut shown = Vec::with_capacity(messages.len());
+            for message in &messages {
+                shown.push(self.exported(message).await?);
+            }
+            send(pieces, list.piece(shown.into_iter())).await?;
+        }
+        send(pieces, list.end()).await?;
+        let mut after = None;
+        let mut list = List::begin("files");
+        loop {
+            let files = store.files_of(user, after, PAGE).await?;
+            let Some(last) = files.last() else { break };
+            after = Some(last.attachment.file_id);
+            send(pieces, list.piece(files.iter().map(exported_file))).await?;
         }
         send(pieces, list.end() + "}").await
     }
+
+    /// A message, and all that it has said before.
+    async fn exported(&self, message: &Message) -> Result<Value, Refusal> {
+        let mut shown = json!({
+            "messageId": message.id,
+            "roomId": message.room_id,
+            "text": message.content.text,
+            "createdAt": message.created_at,
+        });
+        let files: Vec<_> = message.content.attachments.iter().map(|file| file.file_id).collect();
+        let rest = [
+            ("replyTo", json!(message.reply_to)),
+            ("editedAt", json!(message.edited_at)),
+            ("poll", json!(message.content.poll)),
+            ("files", if files.is_empty() { Value::Null } else { json!(files) }),
+        ];
+        for (name, value) in rest {
+            if !value.is_null() {
+                shown[name] = value;
+            }
+        }
+        if message.edited_at.is_some() {
+            let mut versions = self.0.store.versions(message.room_id, message.id).await?.unwrap_or_default();
+            // The last is what it says now.
+            versions.pop();
+            shown["versions"] = json!(versions);
+        }
+        Ok(shown)
+    }
+}
+
+/// A file, and where it is to be had: it may be large.
+fn exported_file(record: &AttachmentRecord) -> Value {
+    let file = &record.attachment;
+    json!({
+        "fileId": file.file_id,
+        "name": file.name,
+        "mediaType": file.media_type,
+        "sizeBytes": file.size_bytes,
+        "sha256": file.sha256,
+        "state": file.state,
+        "createdAt": file.created_at,
+        "roomId": record.room,
+        "messageId": record.message,
+        "path": format!("/api/v1/files/{}", file.file_id),
+    })
 }
 
 /// A list that is written page by page.

@@ -1,5 +1,7 @@
 //! Searching what was written, in rooms that the person may read.
 
+use std::time::Duration;
+
 use super::unread::Reading;
 use crate::domain::{
     Caller, Message, Refusal, RoomId,
@@ -11,6 +13,12 @@ use crate::store::{FoundAt, Sender, Sought};
 pub const SEARCH_LIMIT: u32 = 50;
 /// Rooms that are searched: those that somebody joined last.
 const ROOMS: u32 = 500;
+/// Messages of old that are looked at in one go: few enough that what people write meanwhile does not wait …
+const INDEXED: u32 = 200;
+/// … and how long until the next go …
+const INDEX_EVERY: Duration = Duration::from_millis(100);
+/// … or after one that failed.
+const INDEX_AGAIN: Duration = Duration::from_secs(5);
 /// Of what fits so many are put in order by how well they do, the newest.
 const RANKED: u32 = 200;
 
@@ -43,6 +51,20 @@ pub struct FoundPage {
 }
 
 impl Reading {
+    /// Puts what was written before there was an index into it, once, in the background.
+    pub async fn index_all(self) {
+        loop {
+            match self.0.store.index_older(INDEXED).await {
+                Ok(false) => return,
+                Ok(true) => tokio::time::sleep(INDEX_EVERY).await,
+                Err(error) => {
+                    tracing::warn!(%error, "messages of old could not be indexed; it is tried again");
+                    tokio::time::sleep(INDEX_AGAIN).await;
+                }
+            }
+        }
+    }
+
     /// Searches. `cursor` is where the page before ended; `limit` is at most [`SEARCH_LIMIT`].
     ///
     /// # Errors
@@ -58,8 +80,9 @@ impl Reading {
         if !(1..=SEARCH_LIMIT).contains(&limit) {
             return Err(Refusal::bad_request("limit", format!("A page has 1 to {SEARCH_LIMIT} messages.")));
         }
+        // What was written before there was an index has places below 0.
         let cursor: Option<i64> = match cursor.map(str::parse) {
-            Some(Ok(cursor)) if cursor >= 0 => Some(cursor),
+            Some(Ok(cursor)) if cursor >= 0 || order == Order::Newest => Some(cursor),
             None => None,
             Some(_) => return Err(Refusal::bad_request("cursor", "This is not where a page of a search ended.")),
         };
@@ -122,7 +145,8 @@ impl Reading {
     /// The query with what its names stand for.
     async fn wanted(&self, caller: &Caller, query: &Query) -> Result<Sought, Refusal> {
         let user = caller.user.id;
-        let rooms = self.0.store.searched_rooms(user, ROOMS).await?;
+        let all_levels = self.0.store.sees_all_levels(&caller.user).await?;
+        let rooms = self.0.store.searched_rooms(user, all_levels, ROOMS).await?;
         let is_named = |(id, name): &(RoomId, String)| {
             let (id, name) = (id.to_string(), name.to_lowercase());
             query.rooms.is_empty() || query.rooms.iter().any(|room| *room == id || *room == name)
@@ -140,6 +164,7 @@ impl Reading {
             before: query.before,
             after: query.after,
             mentions: query.mentions_me.then_some(user),
+            blocks_of: Some(user),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Chat, Done, emoji, origin};
 use crate::domain::{
-    Action, MessageId, Refusal, RoomKind, Seat,
+    Action, MessageId, Refusal, Seat,
     message::{Author, System},
 };
 use crate::limit::Rule;
@@ -65,7 +65,7 @@ impl Chat {
         let by = seat.user();
         let written = self.0.store.pin(seat.room, message, by.id, pinned, Some(origin(seat, request))).await;
         let done = done(written)?;
-        if done == Done::Now && pinned && is_lived_in(seat.kind) {
+        if done == Done::Now && pinned && seat.kind.is_lived_in() {
             let by = Author { id: by.id, nickname: by.nickname.clone() };
             let told = NewMessage::system(seat.room, by, System::Pinned { message_id: message });
             if let Err(refusal) = self.0.store.send_message(told, None).await {
@@ -91,11 +91,6 @@ impl Chat {
         self.0.limits.check(Rule::Request, &seat.session.caller)?;
         done(self.0.store.lock_thread(seat.room, message, locked, Some(origin(seat, request))).await)
     }
-}
-
-/// Whether people are members of such a room for long, and look there for what has happened.
-fn is_lived_in(kind: RoomKind) -> bool {
-    matches!(kind, RoomKind::Dm | RoomKind::GroupDm | RoomKind::Group | RoomKind::Forum)
 }
 
 fn done(written: Written) -> Result<Done, Refusal> {

@@ -74,7 +74,8 @@ impl Reading {
         if !(1..=UNREAD_LIMIT).contains(&limit) {
             return Err(Refusal::bad_request("limit", format!("A page has 1 to {UNREAD_LIMIT} rooms.")));
         }
-        Ok(self.0.store.all_unread(caller.user.id, after, limit).await?)
+        let all_levels = self.0.store.sees_all_levels(&caller.user).await?;
+        Ok(self.0.store.all_unread(caller.user.id, all_levels, after, limit).await?)
     }
 
     /// Somebody has read a room up to that message. The pointer never goes back by this; others are told where that is done and the

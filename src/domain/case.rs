@@ -6,7 +6,7 @@ use super::{CallId, CaseId, MessageId, ParticipantId, ReportId, RoomId, Time, Tr
 
 /// Enums whose names the database and the wire share.
 macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $text:literal,)* })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $text:tt,)* })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         pub enum $name { $($(#[$of])* #[serde(rename = $text)] $variant,)* }
@@ -188,6 +188,7 @@ pub struct Place {
 
 /// Somebody, by the name they have or had.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Named {
     /// Who.

@@ -1,6 +1,6 @@
 //! Ways into a room: links, and asking.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{InviteId, RoomId, Time, case::Named};
 
@@ -27,7 +27,8 @@ pub struct Invite {
 }
 
 /// Somebody who asks to be let in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct JoinRequest {
     /// Who.

@@ -190,6 +190,11 @@ impl RoomKind {
         matches!(self, RoomKind::Group | RoomKind::Forum | RoomKind::Broadcast)
     }
 
+    /// Whether people are members of such a room for long, and look there for what has happened: messages of the server tell it.
+    pub const fn is_lived_in(self) -> bool {
+        matches!(self, RoomKind::Dm | RoomKind::GroupDm | RoomKind::Group | RoomKind::Forum)
+    }
+
     /// Whether such a room has a call.
     pub const fn has_calls(self) -> bool {
         matches!(self, RoomKind::Call | RoomKind::Live | RoomKind::Match) || self.rings()

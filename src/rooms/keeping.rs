@@ -1,7 +1,7 @@
 //! Keeping order among those who belong to a room: who they are, kicks, mutes, bans that end.
 
-use super::{Rooms, members::check_reason, settings::check_limit, to_its_end};
-use crate::domain::{Action, Caller, Refusal, Role, RoomId, Seat, Time, UserId, can, peer::PeerWord};
+use super::{Rooms, members::check_reason, settings::check_limit, telling::author, to_its_end};
+use crate::domain::{Action, Caller, Refusal, Role, RoomId, Seat, Time, UserId, can, message::System, peer::PeerWord};
 use crate::store::{After, Belonging, Outcast};
 
 /// The longest mute: four weeks. Longer is a matter for a ban.
@@ -38,11 +38,13 @@ impl Rooms {
     pub async fn kick(&self, seat: &Seat, user: UserId, reason: Option<String>) -> Result<(), Refusal> {
         self.permit_on(seat, user, Action::KickMember).await?;
         check_reason(reason.as_deref())?;
-        let (rooms, room) = (self.clone(), seat.room);
+        let (rooms, room, kind, by) = (self.clone(), seat.room, seat.kind, author(seat.user()));
         to_its_end(async move {
-            rooms.0.store.end_membership(room, user).await?;
-            let mut lobby = rooms.lobby();
-            rooms.turn_out(&mut lobby, room, user, reason);
+            let has_left = rooms.0.store.end_membership(room, user).await?;
+            rooms.turn_out(&mut rooms.lobby(), room, user, reason);
+            if has_left && let Some(user) = rooms.author(user).await? {
+                rooms.tell(room, kind, by, System::Kicked { user }).await;
+            }
             Ok(())
         })
         .await
@@ -90,7 +92,15 @@ impl Rooms {
         if until.is_some_and(|at| at <= Time::now()) {
             return Err(Refusal::bad_request("until", "This time is over already."));
         }
-        self.expel_until(seat.room, user, seat.user().id, reason, until).await
+        let (rooms, room, kind, by) = (self.clone(), seat.room, seat.kind, author(seat.user()));
+        to_its_end(async move {
+            rooms.expel_until(room, user, by.id, reason, until).await?;
+            if let Some(user) = rooms.author(user).await? {
+                rooms.tell(room, kind, by, System::Banned { user }).await;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Who may not come back to a room now, the last first. `limit` is at most 100.

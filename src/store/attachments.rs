@@ -209,6 +209,24 @@ impl Store {
         Ok(found)
     }
 
+    /// Somebody's files, the oldest first, behind one of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn files_of(
+        &self,
+        user: UserId,
+        after: Option<FileId>,
+        limit: u32,
+    ) -> Result<Vec<AttachmentRecord>, Error> {
+        const SQL: &str =
+            "select * from attachments where uploader_id = $1 and id > $2 and not doomed order by id limit $3";
+        let after = after.map_or(Uuid::nil(), FileId::as_uuid);
+        let rows: Vec<Row> = on_pool!(&self.read, db => sqlx::query_as(SQL)
+            .bind(user.as_uuid()).bind(after).bind(i64::from(limit)).fetch_all(db))?;
+        rows.into_iter().map(AttachmentRecord::try_from).collect()
+    }
+
     /// The bytes of all files that count for that person.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Store,
-    pool::{Tx, execute, execute_now, on_pool},
+    pool::{Tx, execute, execute_now, on_pool, on_tx},
 };
 use crate::domain::{
     CallId, RoomId, Time, UserId,
@@ -156,19 +156,25 @@ impl Store {
         Ok(())
     }
 
-    /// Ends, on paper, the calls of which no server has said anything since then: theirs stopped without a word. How many.
+    /// Ends, on paper, the calls of which no server has said anything since then: theirs stopped without a word.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end_lost_calls(&self, since: Time, at: Time) -> Result<u64, Error> {
+    pub async fn end_lost_calls(&self, since: Time, at: Time) -> Result<Vec<CallRecord>, Error> {
         const PEOPLE: &str = "update call_people set answer = 'missed' where answer = 'ringing' \
             and call_id in (select id from calls where ended_at is null and seen_at < $1)";
-        const CALLS: &str = "update calls set ended_at = $2, outcome = 'lost' where ended_at is null and seen_at < $1";
+        const CALLS: &str =
+            "update calls set ended_at = $2, outcome = 'lost' where ended_at is null and seen_at < $1 returning id";
         let mut tx = self.write.begin().await?;
         execute!(&mut tx, sqlx::query(PEOPLE).bind(since.as_ms()))?;
-        let ended = execute!(&mut tx, sqlx::query(CALLS).bind(since.as_ms()).bind(at.as_ms()))?;
+        let ended: Vec<Uuid> = on_tx!(&mut tx, db => sqlx::query_scalar(CALLS)
+            .bind(since.as_ms()).bind(at.as_ms()).fetch_all(db))?;
         tx.commit().await?;
-        Ok(ended)
+        let mut records = Vec::with_capacity(ended.len());
+        for call in ended {
+            records.extend(self.call_record(CallId::from_uuid(call)).await?);
+        }
+        Ok(records)
     }
 
     /// Forgets calls that ended before then. How many.

@@ -108,10 +108,15 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn is_too_young(&self, room: &Room, user: &User) -> Result<bool, Error> {
-        if !room.settings.content_level.is_for_adults() || user.role >= SiteRole::Moderator {
-            return Ok(false);
-        }
-        Ok(self.age_level(user.id).await? < Some(AgeLevel::Verified))
+        Ok(room.settings.content_level.is_for_adults() && !self.sees_all_levels(user).await?)
+    }
+
+    /// Whether somebody may see what is for adults.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sees_all_levels(&self, user: &User) -> Result<bool, Error> {
+        Ok(user.role >= SiteRole::Moderator || self.age_level(user.id).await? >= Some(AgeLevel::Verified))
     }
 
     /// The members of a room who are not known as adults by a proof.
@@ -137,31 +142,33 @@ impl Store {
         Ok(owner.map(UserId::from_uuid))
     }
 
-    /// Makes somebody a member, unless they are one.
+    /// Makes somebody a member. `false`: they are one.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_member(&self, room: RoomId, user: UserId, role: Role, at: Time) -> Result<(), Error> {
+    pub async fn add_member(&self, room: RoomId, user: UserId, role: Role, at: Time) -> Result<bool, Error> {
         const SQL: &str = "insert into members (room_id, user_id, role, joined_at) values ($1, $2, $3, $4) \
             on conflict (room_id, user_id) do nothing";
-        execute_now!(
+        let new = execute_now!(
             &self.write,
             sqlx::query(SQL).bind(room.as_uuid()).bind(user.as_uuid()).bind(role.as_str()).bind(at.as_ms())
         )?;
-        Ok(())
+        Ok(new > 0)
     }
 
-    /// Ends a membership. The owner's stays: the room would be nobody's. A mute goes on, for whoever comes back.
+    /// Ends a membership. The owner's stays: the room would be nobody's. A mute goes on, for whoever comes back. `false`: they were
+    /// no member, or own it.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end_membership(&self, room: RoomId, user: UserId) -> Result<(), Error> {
+    pub async fn end_membership(&self, room: RoomId, user: UserId) -> Result<bool, Error> {
         const SQL: &str = "delete from members where room_id = $1 and user_id = $2 and role <> $3";
         let mut tx = self.write.begin().await?;
         keep_mute(&mut tx, room, user).await?;
-        execute!(&mut tx, sqlx::query(SQL).bind(room.as_uuid()).bind(user.as_uuid()).bind(Role::Owner.as_str()))?;
+        let ended =
+            execute!(&mut tx, sqlx::query(SQL).bind(room.as_uuid()).bind(user.as_uuid()).bind(Role::Owner.as_str()))?;
         tx.commit().await?;
-        Ok(())
+        Ok(ended > 0)
     }
 
     /// Removes somebody for good.

@@ -1,6 +1,6 @@
 //! The two databases as one: SQL is written once and sent to whichever is there.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{fs::File, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
     PgPool, Postgres, Sqlite, SqlitePool, Transaction,
@@ -125,13 +125,35 @@ fn sqlite_options(config: &Config) -> SqliteConnectOptions {
         .foreign_keys(true)
 }
 
+/// Waits until no other program holds the folder of that file. The lock goes with what is returned; a system without such locks has one
+/// program at a time as well.
+async fn lock_folder_of(db: &SqlitePool) -> Option<File> {
+    let options = db.connect_options();
+    let folder =
+        options.get_filename().parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let lock = move || File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+    match tokio::task::spawn_blocking(lock).await {
+        Ok(Ok(folder)) => Some(folder),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the folder of the database cannot be locked");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
 fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 impl Pool {
-    /// Brings the tables up to date.
+    /// Brings the tables up to date. Of programs that start at once one does it, and the others wait: PostgreSQL has a lock for that,
+    /// and for SQLite it is one on the folder of the file.
     pub(super) async fn migrate(&self) -> Result<(), Error> {
+        let _alone = match self {
+            Pool::Sqlite(db) => lock_folder_of(db).await,
+            Pool::Postgres(_) => None,
+        };
         let own = match self {
             Pool::Sqlite(_) => &OF_SQLITE,
             Pool::Postgres(_) => &OF_POSTGRES,

@@ -151,18 +151,28 @@ impl Store {
         }
     }
 
-    /// What somebody has not read in their rooms, in the order of the rooms' ids, after `after`.
+    /// What somebody has not read in their rooms, in the order of the rooms' ids, after `after`; in those for adults only with
+    /// `all_levels`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn all_unread(&self, user: UserId, after: Option<RoomId>, limit: u32) -> Result<Vec<Unread>, Error> {
+    pub async fn all_unread(
+        &self,
+        user: UserId,
+        all_levels: bool,
+        after: Option<RoomId>,
+        limit: u32,
+    ) -> Result<Vec<Unread>, Error> {
         const SQL: &str = "select m.room_id, m.joined_at, r.read_offset, r.message_id, r.level, r.muted_until from members m \
-            left join reads r on r.room_id = m.room_id and r.user_id = m.user_id \
-            where m.user_id = $1 and m.room_id > $2 order by m.room_id limit $3";
+            left join reads r on r.room_id = m.room_id and r.user_id = m.user_id join rooms on rooms.id = m.room_id \
+            where m.user_id = $1 and m.room_id > $2 and ($4 or rooms.content_level not in ('adult', 'extreme')) \
+            and not exists (select 1 from removals x where x.room_id = m.room_id and x.user_id = m.user_id \
+            and (x.until is null or x.until > $5)) order by m.room_id limit $3";
         let after = after.map_or(Uuid::nil(), RoomId::as_uuid);
         let mut tx = self.read.snapshot().await?;
         let rows: Vec<PointerRow> = on_tx!(&mut tx, db => sqlx::query_as(SQL)
-            .bind(user.as_uuid()).bind(after).bind(i64::from(limit)).fetch_all(db))?;
+            .bind(user.as_uuid()).bind(after).bind(i64::from(limit)).bind(all_levels).bind(Time::now().as_ms())
+            .fetch_all(db))?;
         let mut all = Vec::with_capacity(rows.len());
         for row in rows {
             all.push(count(&mut tx, user, row).await?);
@@ -208,13 +218,15 @@ impl Store {
 
 /// Counts what stands after a pointer.
 async fn count(tx: &mut Tx, user: UserId, row: PointerRow) -> Result<Unread, Error> {
-    const UNREAD: &str = "select count(*) from (select sender_id, deleted_at, created_at from messages \
+    const UNREAD: &str = "select count(*) from (select sender_id, deleted_at, created_at, content_type from messages \
         where room_id = $1 and event_offset > $2 order by event_offset desc limit $5) as newest \
-        where sender_id <> $3 and deleted_at is null and created_at > $4";
+        where sender_id <> $3 and deleted_at is null and created_at > $4 and content_type <> 'system' \
+        and not exists (select 1 from blocks b where b.user_id = $3 and b.blocked_id = newest.sender_id)";
     const MENTIONS: &str = "select count(distinct newest.event_offset) from (select event_offset, message_id from mentions \
         where room_id = $1 and event_offset > $2 and user_id in ($3, $6) order by event_offset desc limit $5) as newest \
         join messages m on m.id = newest.message_id \
-        where m.sender_id <> $3 and m.deleted_at is null and m.created_at > $4";
+        where m.sender_id <> $3 and m.deleted_at is null and m.created_at > $4 \
+        and not exists (select 1 from blocks b where b.user_id = $3 and b.blocked_id = m.sender_id)";
     // Who has no pointer has read what was there before they came.
     let (offset, since) = row.read_offset.map_or((0, row.joined_at), |offset| (offset, i64::MIN));
     let (room, id, everybody) = (row.room_id, user.as_uuid(), EVERYBODY.as_uuid());

@@ -43,6 +43,8 @@ pub struct Sought {
     pub after: Option<Time>,
     /// Mentions this person.
     pub mentions: Option<UserId>,
+    /// By nobody whom this person blocks.
+    pub blocks_of: Option<UserId>,
 }
 
 /// Whose messages.
@@ -101,9 +103,11 @@ impl Store {
         const SQL: &str = "select s.id as place, m.room_id, m.id as message_id from search_words \
             cross join searchable s on s.id = search_words.rowid cross join messages m on m.id = s.message_id \
             where search_words match $1 and search_words.rowid < $2 and s.created_at < $3 and s.created_at >= $4 \
-            and m.deleted_at is null order by search_words.rowid desc limit $5";
+            and m.deleted_at is null \
+            and not exists (select 1 from blocks b where b.user_id = $6 and b.blocked_id = m.sender_id) order by search_words.rowid desc limit $5";
         let Pool::Sqlite(pool) = &self.read else { return Ok(Vec::new()) };
-        let (pool, wanted, (before, after)) = (pool.clone(), wanted.for_sqlite(), wanted.span());
+        let (pool, (before, after), by) = (pool.clone(), wanted.span(), wanted.blocker());
+        let wanted = wanted.for_sqlite();
         // A task of its own comes to its end though nobody waits for it: a connection that goes back with this handler would refuse
         // whatever it is asked from then on.
         let search = tokio::spawn(async move {
@@ -111,7 +115,7 @@ impl Store {
             let started = Instant::now();
             connection.lock_handle().await?.set_progress_handler(STEPS, move || started.elapsed() < PATIENCE);
             let query = sqlx::query_as(SQL).bind(wanted).bind(below).bind(before).bind(after);
-            let rows = query.bind(i64::from(limit)).fetch_all(&mut *connection).await;
+            let rows = query.bind(i64::from(limit)).bind(by).fetch_all(&mut *connection).await;
             connection.lock_handle().await?.remove_progress_handler();
             rows
         });
@@ -121,26 +125,34 @@ impl Store {
     async fn search_postgres(&self, wanted: &Sought, below: i64, limit: u32) -> Result<Vec<FoundRow>, sqlx::Error> {
         const SQL: &str = "select s.id as place, m.room_id, m.id as message_id from searchable s \
             join messages m on m.id = s.message_id where s.words @@ $1::tsquery and s.id < $2 and s.created_at < $3 \
-            and s.created_at >= $4 and m.deleted_at is null order by s.id desc limit $5";
+            and s.created_at >= $4 and m.deleted_at is null \
+            and not exists (select 1 from blocks b where b.user_id = $6 and b.blocked_id = m.sender_id) order by s.id desc limit $5";
         let mut tx = self.read.snapshot().await?;
         let patience = format!("set local statement_timeout = {}", PATIENCE.as_millis());
         execute!(&mut tx, sqlx::query(sqlx::AssertSqlSafe(patience.clone())))?;
         let (before, after) = wanted.span();
-        let (wanted, limit) = (wanted.for_postgres(), i64::from(limit));
-        on_tx!(&mut tx, db => sqlx::query_as(SQL).bind(&wanted).bind(below).bind(before).bind(after).bind(limit).fetch_all(db))
+        let (by, wanted, limit) = (wanted.blocker(), wanted.for_postgres(), i64::from(limit));
+        on_tx!(&mut tx, db => sqlx::query_as(SQL)
+            .bind(&wanted).bind(below).bind(before).bind(after).bind(limit).bind(by).fetch_all(db))
     }
 
-    /// The rooms that somebody may search, with their names: those that they are a member of, the latest first, up to `limit`.
+    /// The rooms that somebody may search, with their names: those that they are a member of, the latest first, up to `limit`; those for
+    /// adults only with `all_levels`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn searched_rooms(&self, user: UserId, limit: u32) -> Result<Vec<(RoomId, String)>, Error> {
+    pub async fn searched_rooms(
+        &self,
+        user: UserId,
+        all_levels: bool,
+        limit: u32,
+    ) -> Result<Vec<(RoomId, String)>, Error> {
         const SQL: &str = "select r.id, r.name from members m join rooms r on r.id = m.room_id \
-            where m.user_id = $1 and r.kind <> 'match' \
+            where m.user_id = $1 and r.kind <> 'match' and ($4 or r.content_level not in ('adult', 'extreme')) \
             and not exists (select 1 from removals x where x.room_id = m.room_id and x.user_id = m.user_id \
             and (x.until is null or x.until > $3)) order by m.joined_at desc, r.id desc limit $2";
         let rows: Vec<(Uuid, String)> = super::pool::on_pool!(&self.read, db => sqlx::query_as(SQL)
-            .bind(user.as_uuid()).bind(i64::from(limit)).bind(Time::now().as_ms()).fetch_all(db))?;
+            .bind(user.as_uuid()).bind(i64::from(limit)).bind(Time::now().as_ms()).bind(all_levels).fetch_all(db))?;
         Ok(rows.into_iter().map(|(id, name)| (RoomId::from_uuid(id), name)).collect())
     }
 }
@@ -152,6 +164,10 @@ fn is_interrupted(error: &sqlx::Error) -> bool {
 }
 
 impl Sought {
+    fn blocker(&self) -> Uuid {
+        self.blocks_of.map_or(Uuid::nil(), UserId::as_uuid)
+    }
+
     fn span(&self) -> (i64, i64) {
         (self.before.map_or(i64::MAX, Time::as_ms), self.after.map_or(i64::MIN, Time::as_ms))
     }
@@ -251,7 +267,10 @@ fn vector(message: &Message) -> String {
 /// Keeps the index, and whom messages mention, as these events say. In the transaction of the events.
 pub(super) async fn follow(tx: &mut Tx, events: &[Event]) -> Result<(), sqlx::Error> {
     let sent = |event: &Event| match (&event.fact, event.position) {
-        (Fact::MessageSent(message), Some(at)) => Some((message.as_ref().clone(), at.offset.cast_signed())),
+        // What the server says is read where it stands, and looked for by nobody.
+        (Fact::MessageSent(message), Some(at)) if message.content.system.is_none() => {
+            Some((message.as_ref().clone(), at.offset.cast_signed()))
+        }
         _ => None,
     };
     let new: Vec<(Message, i64)> = events.iter().filter_map(sent).collect();
@@ -298,6 +317,38 @@ async fn insert(tx: &mut Tx, new: &[(Message, i64)]) -> Result<(), sqlx::Error> 
             let mut query = QueryBuilder::new("insert into searchable (message_id, created_at, words) ");
             query.push_values(new, |mut row, (message, _)| {
                 row.push_bind(message.id.as_uuid()).push_bind(message.created_at.as_ms());
+                row.push_bind(vector(message)).push_unseparated("::tsvector");
+            });
+            query.build().execute(&mut **tx).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts messages of old into the index, each at a place of its own.
+pub(super) async fn insert_at(tx: &mut Tx, old: &[(Message, i64)]) -> Result<(), sqlx::Error> {
+    if old.is_empty() {
+        return Ok(());
+    }
+    match tx {
+        Tx::Sqlite(tx) => {
+            let mut query = QueryBuilder::new("insert into searchable (id, message_id, created_at) ");
+            query.push_values(old, |mut row, (message, place)| {
+                row.push_bind(*place).push_bind(message.id.as_uuid()).push_bind(message.created_at.as_ms());
+            });
+            query.build().execute(&mut **tx).await?;
+            let mut query = QueryBuilder::new("insert into search_words (rowid, words, marks) ");
+            query.push_values(old, |mut row, (message, place)| {
+                row.push_bind(*place).push_bind(spaced(message)).push_bind(marks_of(message).join(" "));
+            });
+            query.build().execute(&mut **tx).await?;
+        }
+        Tx::Postgres(tx) => {
+            let mut query = QueryBuilder::new(
+                "insert into searchable (id, message_id, created_at, words) overriding system value ",
+            );
+            query.push_values(old, |mut row, (message, place)| {
+                row.push_bind(*place).push_bind(message.id.as_uuid()).push_bind(message.created_at.as_ms());
                 row.push_bind(vector(message)).push_unseparated("::tsvector");
             });
             query.build().execute(&mut **tx).await?;

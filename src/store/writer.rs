@@ -15,10 +15,11 @@ use super::{
     messages::{insert_messages, known_messages},
     pool::{Pool, Tx},
     streams::{advance_streams, insert_events, is_stored, lock_streams},
+    subjects::insert_subjects,
     users::count_messages,
 };
 use crate::domain::{
-    Event, Fact, Message, MessageId, Origin, Position, Refusal, Role, RoomId, UserId, attachment::Attachment,
+    Event, Fact, Message, MessageId, Origin, Position, Refusal, Role, RoomId, Time, UserId, attachment::Attachment,
     message::Mentions,
 };
 use crate::metrics::{COMMIT_ROWS, COMMIT_SECONDS, MESSAGES};
@@ -74,6 +75,8 @@ pub struct EditOf {
     pub mentions: Mentions,
     /// The hashtags of the text.
     pub hashtags: Vec<String>,
+    /// When it was changed last, as they saw it; `None`: whenever that was.
+    pub seen: Option<Option<Time>>,
 }
 
 struct Job {
@@ -382,6 +385,7 @@ async fn apply_all(tx: &mut Tx, jobs: &[Job]) -> Result<Batch, sqlx::Error> {
         }
     }
     insert_messages(tx, &sends.new).await?;
+    insert_subjects(tx, &sends.new).await?;
     count_messages(tx, &sends.new).await?;
     insert_events(tx, &events).await?;
     super::search::follow(tx, &events).await?;

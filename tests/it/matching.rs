@@ -24,7 +24,12 @@ struct Stranger {
 impl Stranger {
     /// Enters and searches.
     async fn search(server: &Server, nickname: &str, wishes: Value) -> Self {
-        let person = server.enter(nickname).await;
+        Self::search_at(&server.base, nickname, wishes).await
+    }
+
+    /// The same on a server at that address.
+    async fn search_at(base: &str, nickname: &str, wishes: Value) -> Self {
+        let person = Person::enter(base, nickname).await;
         let mut stranger = Self { socket: person.connect().await, person, found: Value::Null };
         stranger.search_again(wishes).await;
         stranger
@@ -89,9 +94,13 @@ fn text(interests: &[&str]) -> Value {
 
 /// Two who have found each other and are in their room.
 async fn together(server: &Server, mode: &str) -> (Stranger, Stranger) {
+    together_at(&server.base, mode).await
+}
+
+async fn together_at(base: &str, mode: &str) -> (Stranger, Stranger) {
     let wishes = json!({"mode": mode, "interests": [], "language": "en"});
-    let mut ada = Stranger::search(server, "ada", wishes.clone()).await;
-    let mut ben = Stranger::search(server, "ben", wishes).await;
+    let mut ada = Stranger::search_at(base, "ada", wishes.clone()).await;
+    let mut ben = Stranger::search_at(base, "ben", wishes).await;
     assert_eq!((ada.find().await.as_str(), ben.find().await.as_str()), ("ben", "ada"));
     ada.join().await;
     ben.join().await;

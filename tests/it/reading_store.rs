@@ -112,6 +112,7 @@ async fn follow(store: &Store, people: &[Author], room: RoomId, steps: &[Step]) 
                     text: format!("edited {number}"),
                     mentions: mentions.clone(),
                     hashtags: Vec::new(),
+                    seen: None,
                 };
                 if store.edit_message(room, edit, None).await.is_ok() {
                     message.mentions = mentions;
@@ -173,9 +174,9 @@ async fn pointers_that_move_at_once_end_at_the_furthest(database: Database) {
     let strange = store.mark_read(room, people[1].id, MessageId::new(), Time::now()).await;
     assert_eq!(strange, Err(Refusal::NotFound));
     assert_eq!(store.unread(room, UserId::new()).await.unwrap(), None, "who is no member has nothing to read");
-    let all = store.all_unread(people[1].id, None, 50).await.unwrap();
+    let all = store.all_unread(people[1].id, false, None, 50).await.unwrap();
     assert_eq!(all.iter().map(|it| it.room_id).collect::<Vec<_>>(), [room]);
-    assert_eq!(store.all_unread(people[1].id, Some(room), 50).await.unwrap(), []);
+    assert_eq!(store.all_unread(people[1].id, false, Some(room), 50).await.unwrap(), []);
 }
 
 async fn receipts_are_told_in_small_rooms_by_those_who_want(database: Database) {

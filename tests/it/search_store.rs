@@ -112,9 +112,9 @@ async fn filters_narrow_what_is_found(database: Database) {
     let tomorrow = Time::from_ms(Time::now().as_ms() + 86_400_000);
     assert_eq!(library.find(&Sought { after: Some(tomorrow), ..here.clone() }).await.len(), 0);
     assert_eq!(library.find(&Sought { before: Some(tomorrow), ..here }).await.len(), 5);
-    let rooms = library.store.searched_rooms(library.ada.id, 10).await.unwrap();
+    let rooms = library.store.searched_rooms(library.ada.id, false, 10).await.unwrap();
     assert_eq!(rooms.len(), 2);
-    assert_eq!(library.store.searched_rooms(ben.id, 10).await.unwrap(), [], "he is a member of none");
+    assert_eq!(library.store.searched_rooms(ben.id, false, 10).await.unwrap(), [], "he is a member of none");
 }
 
 async fn edits_and_deletions_are_followed(database: Database) {
@@ -127,6 +127,7 @@ async fn edits_and_deletions_are_followed(database: Database) {
         text: "a new word".to_owned(),
         mentions: Mentions::default(),
         hashtags: Vec::new(),
+        seen: None,
     };
     library.store.edit_message(library.room, edit, None).await.unwrap();
     assert_eq!(library.search("old").await, ["another old word"]);
@@ -181,7 +182,8 @@ async fn nothing_that_is_written_is_an_operator(database: Database) {
 async fn a_ban_that_is_over_hides_nothing(database: Database) {
     let (store, _events, ada, room) = house(&database).await;
     let ben = person(&store, "ben").await;
-    let rooms = async || store.searched_rooms(ben.id, 10).await.unwrap().into_iter().map(|it| it.0).collect::<Vec<_>>();
+    let rooms =
+        async || store.searched_rooms(ben.id, false, 10).await.unwrap().into_iter().map(|it| it.0).collect::<Vec<_>>();
     let now = Time::now();
     for (until, found) in [(now.after(std::time::Duration::from_secs(60)), vec![]), (now, vec![room])] {
         store.ban_member(room, ben.id, ada.id, None, now, Some(until)).await.unwrap();

@@ -1,27 +1,66 @@
 //! What strangers write is nowhere, ever.
 
-use serde_json::json;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
-use super::together;
-use crate::harness::Server;
+use super::{Stranger, together_at};
+use crate::harness::{Person, Server};
 use crate::postgres::database;
+use crate::program::Program;
 
-const UNTOLD: &str = "a-sentence-that-nobody-keeps-5f2c";
-const CONTROL: &str = "a-sentence-that-is-kept-9d41";
+/// Each is one word of small letters, so that an index of words would hold it as it is.
+const UNTOLD: &str = "nobodykeepsthis5f2c";
+const CONTROL: &str = "somebodykeepsthis9d41";
 
-/// Strangers write, change and delete; elsewhere somebody writes what is kept.
-async fn write_both(server: &Server) {
-    let (mut ada, mut ben) = together(server, "text").await;
-    let room = ada.room();
-    let said = ada.socket.say(&room, "c-1", UNTOLD).await;
-    let message = said["data"]["message"]["id"].clone();
-    let edit = json!({"roomId": room, "messageId": message, "content": {"text": format!("{UNTOLD}, edited")}});
-    assert_eq!(ada.socket.ask("edit_message", edit).await["type"], "message_edited");
-    ben.socket.say(&room, "c-1", &format!("{UNTOLD}, answered")).await;
-    let other = ben.socket.say(&room, "c-2", &format!("{UNTOLD}, withdrawn")).await["data"]["message"]["id"].clone();
-    let delete = json!({"roomId": room, "messageId": other});
-    assert_eq!(ben.socket.ask("delete_message", delete).await["type"], "message_deleted");
+/// Asks; the answer, which is no refusal.
+async fn ask(stranger: &mut Stranger, kind: &str, data: Value) -> Value {
+    let reply = stranger.socket.ask(kind, data).await;
+    assert_ne!(reply["type"], "error", "{reply}");
+    reply
+}
+
+/// Says something whose content is that; the message's id.
+async fn say(stranger: &mut Stranger, client_id: &str, content: Value, reply_to: Option<&Value>) -> Value {
+    let room = stranger.room();
+    let said = json!({"roomId": room, "clientId": client_id, "content": content, "replyTo": reply_to});
+    ask(stranger, "send_message", said).await["data"]["message"]["id"].clone()
+}
+
+/// Strangers write in all the ways there are, change it and take it away; elsewhere somebody writes what is kept.
+async fn write_both(base: &str) {
+    let (mut ada, mut ben) = together_at(base, "text").await;
+    let (room, untold) = (ada.room(), |what: &str| format!("{UNTOLD}, {what}"));
+    ask(&mut ada, "typing", json!({"roomId": room, "typing": true})).await;
+    let first = say(&mut ada, UNTOLD, json!({"text": UNTOLD}), None).await;
+    let edit = json!({"roomId": room, "messageId": first, "content": {"text": untold("edited")}});
+    ask(&mut ada, "edit_message", edit).await;
+    let calls = json!({"text": untold("ada"), "mentions": {"users": [ada.person.id]}});
+    say(&mut ben, "c-1", calls, Some(&first)).await;
+    let thread = json!({"text": format!("{UNTOLD} #{UNTOLD}"), "threadId": first});
+    say(&mut ben, "c-2", thread, None).await;
+    let asked = json!({"question": untold("or not?"), "options": [{"text": UNTOLD}, {"text": "no"}]});
+    let poll = say(&mut ada, "c-2", json!({"poll": asked}), None).await;
+    ask(&mut ben, "vote", json!({"roomId": room, "messageId": poll, "options": [0]})).await;
+    ask(&mut ben, "react", json!({"roomId": room, "messageId": first, "emoji": format!(":{UNTOLD}:"), "on": true}))
+        .await;
+    ask(&mut ben, "mark_read", json!({"roomId": room, "messageId": poll})).await;
+    let other = say(&mut ben, "c-3", json!({"text": untold("withdrawn")}), None).await;
+    ask(&mut ben, "delete_message", json!({"roomId": room, "messageId": other})).await;
+    let nothing = say(&mut ada, "c-3", json!({"text": untold("and gone")}), None).await;
+    // What is refused is kept no more than what is not.
+    let elsewhere = ada.person.create_room("group", "private").await;
+    let forward =
+        json!({"roomId": elsewhere, "clientId": "f", "content": {}, "forward": {"roomId": room, "messageId": nothing}});
+    ada.socket.join(&elsewhere).await;
+    ada.socket.refused("send_message", forward, "bad_request").await;
+    ada.socket
+        .refused("send_message", json!({"roomId": room, "clientId": "c-4", "content": UNTOLD}), "bad_frame")
+        .await;
+    ada.socket.send_text(format!("{{\"type\": \"{UNTOLD}\"")).await;
+    ada.person.get(&format!("/search?q={UNTOLD}")).await.expect(StatusCode::OK);
+    ada.person.get(&format!("/previews?url=https%3A%2F%2F{UNTOLD}.invalid%2F")).await;
+
     let call = ada.person.create_room("call", "public").await;
     let (mut socket, _) = ada.person.connect_to(&call).await;
     socket.say(&call, "c-1", CONTROL).await;
@@ -48,7 +87,7 @@ fn files_with(folder: &std::path::Path, text: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_file_ever_holds_what_strangers_wrote() {
     let server = Server::start().await;
-    write_both(&server).await;
+    write_both(&server.base).await;
     let kept = files_with(server.folder(), CONTROL);
     assert!(kept.iter().any(|file| file.contains("parlor.db")), "{kept:?}");
     assert_eq!(files_with(server.folder(), UNTOLD), [""; 0], "while it runs: database, WAL, whatever there is");
@@ -58,10 +97,26 @@ async fn no_file_ever_holds_what_strangers_wrote() {
 }
 
 #[tokio::test]
+async fn no_file_holds_it_when_the_program_is_killed() {
+    let program = tokio::task::spawn_blocking(|| Program::start(&[("PARLOR_LOG", "trace")])).await.unwrap();
+    write_both(&program.base).await;
+    // The same sentence is found where it is to be: what would find it, works.
+    let cleo = Person::enter(&program.base, "cleo").await;
+    let room = cleo.create_room("group", "public").await;
+    let program = program.kill();
+    assert_eq!(files_with(&program.data(), UNTOLD), [""; 0], "database, WAL, whatever there is");
+    let program = tokio::task::spawn_blocking(move || program.start_again(&[])).await.unwrap();
+    let cleo = cleo.at(&program.base);
+    cleo.connect_to(&room).await.0.say(&room, "c-1", UNTOLD).await;
+    let program = program.kill();
+    assert!(!files_with(&program.data(), UNTOLD).is_empty());
+}
+
+#[tokio::test]
 async fn no_table_ever_holds_what_strangers_wrote() {
     let url = database().await;
     let server = Server::start_with(|config| config.database_url = Some(url.clone())).await;
-    write_both(&server).await;
+    write_both(&server.base).await;
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let tables: Vec<String> = sqlx::query_scalar(
         "select table_name::text from information_schema.tables where table_schema = 'public' order by 1",
@@ -78,6 +133,6 @@ async fn no_table_ever_holds_what_strangers_wrote() {
             kept.extend((count > 0).then_some((table.as_str(), text)));
         }
     }
-    assert_eq!(kept, [("events", CONTROL), ("messages", CONTROL)]);
+    assert_eq!(kept, [("events", CONTROL), ("messages", CONTROL), ("searchable", CONTROL)]);
     assert_eq!(files_with(server.folder(), UNTOLD), [""; 0]);
 }
