@@ -105,7 +105,13 @@ export function useMissed(): { missed: number; see: () => void } {
   const queries = useQueryClient();
   const key = `${SEEN}.${user?.id ?? ""}`;
   // All that show it share one: what is looked at in one place waits in no other.
-  const seen = useQuery({ queryKey: [key], queryFn: () => localStorage.getItem(key) ?? "" }).data ?? "";
+  const kept = () => localStorage.getItem(key) ?? "";
+  const { data: seen = "" } = useQuery({
+    queryKey: [key],
+    queryFn: kept,
+    initialData: kept,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   const latest = data?.items[0]?.startedAt ?? "";
   const see = useCallback(() => {
     if (!latest) return;

@@ -28,18 +28,21 @@ function Search() {
   const [search, setSearch] = useSearchParams();
   const [creating, setCreating] = useState(false);
   const categories = useCategories();
-  const query = search.get("q") ?? "";
-  const category = search.get("category") ?? "";
-  const kind = search.get("kind") ?? "";
-  const set = (name: string, value: string) =>
+  // The address follows what is typed: the router is free to be slower than the keys.
+  const [wanted, setWanted] = useState(() => ({
+    q: search.get("q") ?? "",
+    category: search.get("category") ?? "",
+    kind: search.get("kind") ?? "",
+  }));
+  const { q: query, category, kind } = wanted;
+  const set = (name: keyof typeof wanted, value: string) => {
+    const next = { ...wanted, [name]: value };
+    setWanted(next);
     setSearch(
-      (before) => {
-        if (value) before.set(name, value);
-        else before.delete(name);
-        return before;
-      },
+      Object.entries(next).filter(([, words]) => words !== ""),
       { replace: true },
     );
+  };
   return (
     <Hub title={t("rooms.find")}>
       <div className="mb-5 flex flex-wrap items-center gap-2">
