@@ -1,6 +1,7 @@
 import { may, type RoomInfo, type Standing } from "@parlor/sdk";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Tabs } from "radix-ui";
+import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { DirectAbout } from "../direct/DirectAbout.tsx";
 import { Count } from "../hub/fields.tsx";
@@ -23,12 +24,22 @@ type Tab = "people" | "invites" | "requests" | "bans" | "settings";
 export function Drawer(props: PanelProps) {
   const { room, who } = props;
   const { t } = useTranslation();
+  const queries = useQueryClient();
   const requests = useQuery({
     queryKey: ["requests", room.id],
     queryFn: () => parlor.invites.requests(room.id),
     enabled: may(who, "AnswerRequests") && room.settings.joinRequests,
     refetchInterval: 15_000,
   });
+  // Those who answer are told at once; what is asked for now and then finds what was missed.
+  useEffect(
+    () =>
+      parlor.socket.on("frame", ({ roomId, type }) => {
+        if (roomId === room.id && (type === "join_request" || type === "join_answered"))
+          void queries.invalidateQueries({ queryKey: ["requests", room.id] });
+      }),
+    [queries, room.id],
+  );
   if (room.kind === "dm" || room.kind === "groupDm") return <DirectAbout {...props} />;
   const open = room.archivedAt === null;
   const tabs: Tab[] = [
