@@ -65,8 +65,12 @@ test("one's own messages can be edited and deleted; who comes later reads the la
   await bob.openChat();
   await bob.reads(["helo", "<b>bold</b>"]);
   // Nobody but the author edits; nobody but the author or a host deletes.
+  await bob.page.getByTestId("message").first().hover();
+  await bob.page.getByTestId("message-menu").click();
+  await expect(bob.page.getByTestId("report-message")).toBeVisible();
   await expect(bob.page.getByTestId("edit")).toHaveCount(0);
   await expect(bob.page.getByTestId("delete")).toHaveCount(0);
+  await bob.page.keyboard.press("Escape");
 
   const first = ada.page.getByTestId("message").first();
   await first.hover();
@@ -77,7 +81,9 @@ test("one's own messages can be edited and deleted; who comes later reads the la
   await expect(bob.page.getByTestId("message").first()).toContainText("(edited)");
   const second = ada.page.getByTestId("message").nth(1);
   await second.hover();
-  await second.getByTestId("delete").click();
+  await second.getByTestId("message-menu").click();
+  await ada.page.getByTestId("delete").click();
+  await ada.page.getByTestId("confirm-delete").click();
   await expect(bob.page.getByTestId("message").nth(1)).toContainText("Message deleted");
 
   await bob.page.getByTestId("message-text").pressSequentially("writing");

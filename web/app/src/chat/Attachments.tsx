@@ -50,7 +50,7 @@ function Picture({ file, small, onOpen }: { file: Attachment; small: boolean; on
       aria-label={t("chat.files.open", { name: file.name })}
       onClick={onOpen}
       // Its place is kept free, so that nothing jumps when it comes.
-      style={box}
+      style={{ width: box.width, aspectRatio: `${box.width} / ${box.height}` }}
       className="grid max-w-full cursor-zoom-in place-items-center overflow-hidden rounded-xl border border-line bg-sunken text-sm text-soft"
       data-testid="picture"
     >

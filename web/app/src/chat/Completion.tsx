@@ -78,7 +78,13 @@ export function useCompletion(
     "aria-controls": isOpen ? id : undefined,
     "aria-activedescendant": isOpen ? `${id}-${at}` : undefined,
   };
-  return { look, onKeyDown, aria, list: { id, offers: isOpen ? offers : [], at, onPick: pick } };
+  return {
+    look,
+    close: () => setWord(null),
+    onKeyDown,
+    aria,
+    list: { id, offers: isOpen ? offers : [], at, onPick: pick },
+  };
 }
 
 function useOffers(begin: string | null): Offer[] {

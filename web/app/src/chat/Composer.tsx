@@ -91,6 +91,7 @@ export function Composer(props: ComposerProps) {
     const mentions = await mentionsOf(words, snapshot.members, room);
     const attachments = uploads.take();
     setText("");
+    completion.close();
     setNote(null);
     say({ text: words, mentions, ...(attachments.length > 0 ? { attachments } : {}) });
     field.current?.focus();
@@ -130,57 +131,60 @@ export function Composer(props: ComposerProps) {
   };
 
   return (
-    <form onSubmit={(event) => void submit(event)} className="relative shrink-0 px-3 pb-3">
-      <Completion {...completion.list} />
-      <Notes over={over} note={note} span={span} onKeep={() => setSpan(null)} />
-      <div className="overflow-hidden rounded-2xl border border-line bg-surface focus-within:border-accent focus-within:ring-2 focus-within:ring-accent/30">
-        {replyTo ? <Replying message={replyTo} onCancel={() => onReplied?.()} /> : null}
-        <Files chosen={uploads.chosen} onRemove={uploads.remove} />
-        <div className="flex items-end">
-          {kind === "match" ? null : <AddMenu span={span} onAdd={add} />}
-          <textarea
-            ref={field}
-            rows={1}
-            aria-label={placeholder}
-            placeholder={placeholder}
-            className={`max-h-40 min-h-11 min-w-0 flex-1 resize-none bg-transparent py-2.5 leading-6 outline-none placeholder:truncate placeholder:text-soft ${kind === "match" ? "pl-3" : ""}`}
-            value={text}
-            onChange={(event) => {
-              setText(event.target.value);
-              completion.look();
-              if (event.target.value) room.typing();
-            }}
-            onSelect={completion.look}
-            onKeyDown={onKeyDown}
-            onPaste={onPaste}
-            data-testid={threadId ? "thread-text" : "message-text"}
-            {...completion.aria}
-          />
-          <EmojiPicker label={t("chat.picker.insert")} onPick={insert}>
-            <button
-              type="button"
-              aria-label={t("chat.picker.insert")}
-              className="inline-flex size-11 shrink-0 items-center justify-center rounded-xl text-soft hover:text-ink"
+    <>
+      <form onSubmit={(event) => void submit(event)} className="relative shrink-0 px-3 pb-3">
+        <Completion {...completion.list} />
+        <Notes over={over} note={note} span={span} onKeep={() => setSpan(null)} />
+        <div className="overflow-hidden rounded-2xl border border-line bg-surface focus-within:border-accent focus-within:ring-2 focus-within:ring-accent/30">
+          {replyTo ? <Replying message={replyTo} onCancel={() => onReplied?.()} /> : null}
+          <Files chosen={uploads.chosen} onRemove={uploads.remove} />
+          <div className="flex items-end">
+            {kind === "match" ? null : <AddMenu span={span} onAdd={add} />}
+            <textarea
+              ref={field}
+              rows={1}
+              aria-label={placeholder}
+              placeholder={placeholder}
+              className={`max-h-40 min-h-11 min-w-0 flex-1 resize-none bg-transparent py-2.5 leading-6 outline-none placeholder:truncate placeholder:text-soft ${kind === "match" ? "pl-3" : ""}`}
+              value={text}
+              onChange={(event) => {
+                setText(event.target.value);
+                completion.look();
+                if (event.target.value) room.typing();
+              }}
+              onSelect={completion.look}
+              onKeyDown={onKeyDown}
+              onBlur={completion.close}
+              onPaste={onPaste}
+              data-testid={threadId ? "thread-text" : "message-text"}
+              {...completion.aria}
+            />
+            <EmojiPicker label={t("chat.picker.insert")} onPick={insert}>
+              <button
+                type="button"
+                aria-label={t("chat.picker.insert")}
+                className="inline-flex size-11 shrink-0 items-center justify-center rounded-xl text-soft hover:text-ink"
+              >
+                <Smile aria-hidden className="size-5" />
+              </button>
+            </EmojiPicker>
+            <IconButton
+              type="submit"
+              tone={canSend ? "accent" : "quiet"}
+              label={t("chat.send")}
+              disabled={!canSend}
+              className="m-1 size-9!"
+              data-testid={threadId ? "thread-send" : "send"}
             >
-              <Smile aria-hidden className="size-5" />
-            </button>
-          </EmojiPicker>
-          <IconButton
-            type="submit"
-            tone={canSend ? "accent" : "quiet"}
-            label={t("chat.send")}
-            disabled={!canSend}
-            className="m-1 size-9!"
-            data-testid={threadId ? "thread-send" : "send"}
-          >
-            <SendHorizontal aria-hidden className="size-5" />
-          </IconButton>
+              <SendHorizontal aria-hidden className="size-5" />
+            </IconButton>
+          </div>
         </div>
-      </div>
+      </form>
       {asking ? (
         <PollDialog onAsk={(poll) => void act(async () => say({ poll }))} onClose={() => setAsking(false)} />
       ) : null}
-    </form>
+    </>
   );
 }
 

@@ -1,8 +1,17 @@
 import type { Entry, Message } from "@parlor/sdk";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
-import { type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { useTranslation } from "react-i18next";
+import { useSize } from "../call/hooks.ts";
 import { Button } from "../ui.tsx";
 import { MessageItem } from "./MessageItem.tsx";
 import { type Row, rowsOf } from "./rows.ts";
@@ -42,7 +51,9 @@ export function Log(props: LogProps) {
   const { entries, hasOlder, hasNewer, target, unreadFrom, inThread = false, onAtEnd } = props;
   const { t } = useTranslation();
   const { snapshot, myId } = useChat();
-  const scroller = useRef<HTMLDivElement>(null);
+  const scroller = useRef<HTMLDivElement | null>(null);
+  const [frame, setFrame] = useState<HTMLDivElement | null>(null);
+  const { width, height } = useSize(frame);
   const [isAtEnd, setAtEnd] = useState(true);
   const [marked, setMarked] = useState<string | null>(null);
   const rows = useMemo(
@@ -56,7 +67,7 @@ export function Log(props: LogProps) {
     estimateSize: (index) => (rows[index]?.kind === "message" ? 52 : 36),
     getItemKey: (index) => rows[index]?.key ?? index,
     overscan: 12,
-    paddingEnd: 8,
+    paddingEnd: inThread ? 16 : 8,
     anchorTo: "end",
     followOnAppend: !hasNewer,
     scrollEndThreshold: AT_END,
@@ -74,6 +85,17 @@ export function Log(props: LogProps) {
   useLayoutEffect(() => {
     if (isFilled) list.scrollToEnd();
   }, [isFilled, list]);
+
+  const hold = useCallback((element: HTMLDivElement | null) => {
+    scroller.current = element;
+    setFrame(element);
+  }, []);
+  // Beside a panel, or above a longer field, there is less of it: the end stays in sight.
+  const following = useRef(true);
+  following.current = isAtEnd;
+  useLayoutEffect(() => {
+    if (width > 0 && height > 0 && following.current) list.scrollToEnd();
+  }, [width, height, list]);
 
   const wish = useRef<string | null>(null);
   useLayoutEffect(() => {
@@ -106,7 +128,7 @@ export function Log(props: LogProps) {
     <>
       <div className="relative flex min-h-0 flex-1 flex-col">
         <div
-          ref={scroller}
+          ref={hold}
           role="log"
           aria-label={t("chat.log")}
           // What comes is read out by a line of its own: here lines come and go as somebody scrolls.
@@ -230,7 +252,7 @@ function Newest({ hasNewer, onNewest, onEnd }: LogProps & { onEnd: () => void })
   return (
     <Button
       tone="plain"
-      className="absolute bottom-2 left-1/2 min-h-9! -translate-x-1/2 rounded-full! px-3! text-sm shadow-lg"
+      className="absolute bottom-2 left-1/2 min-h-9! -translate-x-1/2 whitespace-nowrap rounded-full! px-3! text-sm shadow-lg"
       onClick={() => {
         if (hasNewer) onNewest();
         requestAnimationFrame(onEnd);
