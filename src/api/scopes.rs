@@ -88,9 +88,9 @@ fn of_route(method: &Method, path: &str) -> Scope {
     let path = path.strip_prefix("/api").unwrap_or(path);
     let path = path.strip_prefix("/v1").unwrap_or(path);
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    // `POST /rooms` makes a room; what lies below it is another matter.
+    // `POST /rooms` makes a room, and `GET /auth/me` says a name; what lies below them is another matter.
     let fits = |asked: &str, begins: &str| match (asked, begins) {
-        ("POST", "/rooms") => path == "/rooms",
+        ("POST", "/rooms") | ("GET", "/auth/me") => path == begins,
         _ => path.starts_with(begins),
     };
     let found = ROUTES.iter().find(|(asked, begins, _)| (*asked == "*" || *asked == method) && fits(asked, begins));
@@ -148,9 +148,14 @@ mod tests {
             assert!(lines.iter().any(|(_, line)| is_route(line)), "{method} {begins} is no route");
         }
         let of = |line: &str| lines.iter().find(|(_, it)| it == line).map(|(scope, _)| *scope);
-        for line in
-            ["POST /api-keys", "DELETE /auth/me", "PUT /auth/password", "PUT /users/{userId}/role", "POST /bots"]
-        {
+        for line in [
+            "POST /api-keys",
+            "DELETE /auth/me",
+            "GET /auth/me/export",
+            "PUT /auth/password",
+            "PUT /users/{userId}/role",
+            "POST /bots",
+        ] {
             assert_eq!(of(line), Some(Scope::Account), "{line}");
         }
         assert_eq!(of("POST /rooms/{roomId}/messages"), Some(Scope::MessagesWrite));

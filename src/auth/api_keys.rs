@@ -143,6 +143,7 @@ impl Auth {
         }
         let id = UserId::new();
         self.0.store.create_bot(id, &nickname, Time::now()).await?;
+        self.0.store.assign_cluster(id, &access.caller.cluster.id).await?;
         tracing::info!(bot = %id, by = %access.caller.user.id, "a bot is made");
         Ok(User { id, nickname: nickname.as_str().to_owned(), role: SiteRole::Member, bot: true })
     }

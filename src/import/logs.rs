@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, Read as _};
 
 use anyhow::Context as _;
-use futures_util::future::join_all;
 use ring::digest;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization as _;
@@ -172,8 +171,7 @@ impl Way<'_> {
             self.make(&new.sender, new.at).await?;
         }
         let lines: Vec<u64> = batch.iter().map(|found| found.line).collect();
-        // The writer takes them in the order in which they are asked for.
-        let written = join_all(batch.into_iter().map(|found| self.store.send_message(found.new, None))).await;
+        let written = self.store.send_messages(batch.into_iter().map(|found| found.new).collect()).await;
         for (line, written) in lines.into_iter().zip(written) {
             let (result, why) = match written {
                 Ok(Committed::Fresh(..)) => (Outcome::Taken, None),

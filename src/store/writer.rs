@@ -113,10 +113,18 @@ impl Writer {
     }
 
     async fn write(&self, room: RoomId, origin: Option<Origin>, change: Change) -> Written {
-        let gone = || Refusal::Internal("the writer has stopped".to_owned());
+        self.queue(room, origin, change).await.await.unwrap_or_else(|_| {
+            // It is gone, and the change with it.
+            Err(Refusal::Internal("the writer has stopped".to_owned()))
+        })
+    }
+
+    /// Puts a change behind all that wait; what comes of it.
+    async fn queue(&self, room: RoomId, origin: Option<Origin>, change: Change) -> oneshot::Receiver<Written> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Order::Write(Job { room, origin, change, reply })).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        // A writer that is gone drops it, which its answer says.
+        let _ = self.0.send(Order::Write(Job { room, origin, change, reply })).await;
+        answer
     }
 }
 
@@ -127,6 +135,20 @@ impl Store {
     /// `conflict` (other content), `not_found` (no such room), `internal`.
     pub async fn send_message(&self, message: NewMessage, origin: Option<Origin>) -> Written {
         self.change(message.room, origin, Change::Send(Box::new(message))).await
+    }
+
+    /// Stores messages of rooms that are kept in the database, in their order; what came of each.
+    pub async fn send_messages(&self, messages: Vec<NewMessage>) -> Vec<Written> {
+        let mut answers = Vec::with_capacity(messages.len());
+        for message in messages {
+            answers.push(self.writer.queue(message.room, None, Change::Send(Box::new(message))).await);
+        }
+        let mut written = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let gone = |_| Err(Refusal::Internal("the writer has stopped".to_owned()));
+            written.push(answer.await.unwrap_or_else(gone));
+        }
+        written
     }
 
     /// Gives a message another text, for its author. What it says already is [`Committed::Already`].

@@ -15,7 +15,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::harness::{Person, Server, until};
+use crate::harness::{Person, Server, settings, until};
+use crate::postgres;
+use crate::program::Program;
+use crate::redis::Redis;
 
 /// What came: its headers, and its body as it was.
 #[derive(Clone)]
@@ -137,7 +140,7 @@ async fn what_happens_in_a_room_arrives_signed_and_in_order() {
     let first = say(&ada, &room, "1", "one").await;
     say(&ada, &other, "1", "elsewhere").await;
     let path = format!("/rooms/{room}/messages/{}", first["id"].as_str().unwrap());
-    ada.ask(Method::PATCH, &path, Some(json!({"content": {"text": "uno"}}))).await.expect(StatusCode::OK);
+    ada.ask(Method::PATCH, &path, Some(json!({"content": {"text": "uno"}}))).await.expect(StatusCode::NO_CONTENT);
     // Nobody wants to know of it.
     ada.ask(Method::PUT, &format!("{path}/reactions/%F0%9F%91%8D"), None).await;
     say(&ada, &room, "2", "two").await;
@@ -357,4 +360,72 @@ async fn conversations_and_what_is_kept_nowhere_do_not_leave() {
         all
     });
     assert_eq!(by_room, HashMap::from([(room, 2)]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_in_the_middle_loses_nothing() {
+    let network = [("PARLOR_WEBHOOKS__OWN_NETWORKS", "127.0.0.0/8")];
+    let program = Program::start(&network);
+    let receiver = Receiver::start().await;
+    let held = Arc::new(Notify::new());
+    *receiver.seen.held.lock().unwrap() = Some(held.clone());
+    let ada = Person::enter(&program.base, "ada").await;
+    let room = ada.create_room("group", "public").await;
+    hook(&ada, Some(&room), &receiver.url, &["message.sent"]).await;
+    for name in ["1", "2", "3"] {
+        say(&ada, &room, name, name).await;
+    }
+    receiver.until_came(1).await;
+    let killed = program.kill();
+    *receiver.seen.held.lock().unwrap() = None;
+    held.notify_waiters();
+    let program = killed.start_again(&network);
+    say(&ada.at(&program.base), &room, "4", "4").await;
+    until("all have come", async || (receiver.texts().last()? == "4").then_some(())).await;
+    let mut texts = receiver.texts();
+    texts.dedup();
+    assert_eq!(texts, ["1", "2", "3", "4"], "at least once, and in order");
+}
+
+/// One of several nodes.
+async fn node(url: &str, redis: &Redis) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let data = settings(&folder).data_dir;
+    std::fs::create_dir(&data).unwrap();
+    // What one node signs, the other believes.
+    std::fs::write(data.join("secret"), [7; 32]).unwrap();
+    Server::start_in(folder, |config| {
+        quick(config);
+        config.database_url = Some(url.to_owned());
+        config.redis_url = Some(redis.url());
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_nodes_one_sends_and_another_goes_on_for_it() {
+    let (url, redis) = (postgres::database().await, Redis::start().await);
+    let (a, b) = (node(&url, &redis).await, node(&url, &redis).await);
+    let receiver = Receiver::start().await;
+    let ada = a.enter("ada").await;
+    let room = ada.create_room("group", "public").await;
+    let made = hook(&ada, Some(&room), &receiver.url, &["message.sent"]).await;
+    let names: Vec<_> = (1..=12).map(|number| number.to_string()).collect();
+    for (at, name) in names.iter().enumerate() {
+        let base = if at % 2 == 0 { &a.base } else { &b.base };
+        say(&ada.at(base), &room, name, name).await;
+    }
+    let came = receiver.until_came(12).await;
+    assert_eq!(came.iter().map(Came::text).collect::<Vec<_>>(), names, "each once, in order");
+    let secret = made["secret"].as_str().unwrap();
+    assert!(came.iter().all(|it| it.signature == signed(secret, it)));
+    // Whichever of them it was: it stops, and the other has its seat.
+    a.stop().await;
+    let ada = ada.at(&b.base);
+    receiver.answer(&[500, 500, 500, 500]);
+    say(&ada, &room, "13", "13").await;
+    say(&ada, &room, "14", "14").await;
+    until("the rest comes", async || (receiver.texts().last()? == "14").then_some(())).await;
+    let list = ada.get(&format!("{}/deliveries", path_of(&made))).await.expect(StatusCode::OK);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
 }
