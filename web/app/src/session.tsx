@@ -37,6 +37,9 @@ interface Session {
   /** Logins that ended because a token of theirs came twice, until one has read it. */
   reused: ReusedLogin[];
   forgetReused: () => void;
+  /** How many wrong codes somebody has tried at this account, until one has read it. */
+  wrongCodes: number;
+  forgetWrongCodes: () => void;
   /** Of what was deleted just now, until one goes on. */
   receipt: SignedReceipt | null;
   forgetReceipt: () => void;
@@ -64,6 +67,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const [banned, setBanned] = useState<Banned | null>(null);
   const [signedOut, setSignedOut] = useState<string | null>(null);
   const [reused, setReused] = useState<ReusedLogin[]>([]);
+  const [wrongCodes, setWrongCodes] = useState(0);
   const [receipt, setReceipt] = useState<SignedReceipt | null>(null);
 
   const who = useRef<string | null>(null);
@@ -78,6 +82,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       if (next) {
         const told = parlor.api.takeReused();
         if (told.length > 0) setReused((before) => [...before, ...told]);
+        const wrong = parlor.api.takeWrongCodes();
+        if (wrong > 0) setWrongCodes(wrong);
         setReceipt(null);
         localStorage.setItem(ENTERED, "1");
         parlor.socket.connect();
@@ -114,6 +120,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       parlor.socket.on("frame", (frame) => {
         if (frame.type === "login_reused")
           setReused((before) => [...before, { ...frame.data, at: new Date().toISOString() }]);
+        if (frame.type === "codes_guessed") setWrongCodes(frame.data.count);
         // The login was renewed on the open socket: a role that rested may hold now.
         if (frame.type === "authenticated") {
           // Another tab has come in as somebody else: nothing of the one before may stay in this one.
@@ -151,6 +158,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       receipt,
       forgetBan: () => setBanned(null),
       forgetReused: () => setReused([]),
+      wrongCodes,
+      forgetWrongCodes: () => setWrongCodes(0),
       forgetReceipt: () => setReceipt(null),
       accept: become,
       erased: (done) => {
@@ -178,7 +187,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         if (beside && parlor.guests?.main) location.assign("/");
       },
     }),
-    [status, user, ended, banned, signedOut, reused, receipt, become],
+    [status, user, ended, banned, signedOut, reused, wrongCodes, receipt, become],
   );
   return <Context value={session}>{children}</Context>;
 }

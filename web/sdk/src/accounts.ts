@@ -94,6 +94,8 @@ export interface Receipt {
     evidenceUntil: string | null;
     endedLogins: number;
     endedLoginsUntil: string | null;
+    /** Where the id stays, without a name, as `table.column`. */
+    idIn?: string[];
   };
 }
 
@@ -215,12 +217,16 @@ export class Accounts {
     return (await this.#api.request<{ passkeys: Passkey[] }>("GET", "/auth/passkeys")).passkeys;
   }
 
-  /** Has the browser make a passkey, and keeps it under that name. */
-  async addPasskey(password: string, name: string): Promise<Passkey> {
+  /** Has the browser make a passkey, and keeps it under that name. The first second factor comes with recovery codes, told this once. */
+  async addPasskey(password: string, name: string): Promise<Passkey & { recoveryCodes?: string[] }> {
     const asked = await this.#api.request<Asked>("POST", "/auth/passkeys/options", { password });
     const credential = await createPasskey(asked);
     const body = { challengeId: asked.challengeId, name, credential };
-    const passkey = await this.#api.request<Passkey>("POST", "/auth/passkeys", body);
+    const passkey = await this.#api.request<Passkey & { recoveryCodes?: string[] }>(
+      "POST",
+      "/auth/passkeys",
+      body,
+    );
     this.#strengthened();
     return passkey;
   }

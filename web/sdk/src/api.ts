@@ -76,6 +76,7 @@ interface Tokens {
   refreshToken: string | null;
   withheldRole?: SiteRole;
   reusedLogins?: ReusedLogin[];
+  wrongCodes?: { count: number; lastAt: string };
 }
 
 /** An access token is renewed this long before it ends, so that no request is sent with one that expires on the way. */
@@ -95,6 +96,7 @@ export class Api {
   #refreshing: Promise<User | null> | null = null;
   #banned: Banned | null = null;
   #reused: ReusedLogin[] = [];
+  #wrongCodes = 0;
   #endedBy: string | null = null;
   readonly #guests: Guests | null;
 
@@ -138,6 +140,13 @@ export class Api {
     const reused = this.#reused;
     this.#reused = [];
     return reused;
+  }
+
+  /** How many wrong codes somebody has tried since the login before; told once. */
+  takeWrongCodes(): number {
+    const count = this.#wrongCodes;
+    this.#wrongCodes = 0;
+    return count;
   }
 
   /** We are called otherwise, or are something else, from now on; the access token stays. */
@@ -317,6 +326,7 @@ export class Api {
     this.#banned = null;
     this.#endedBy = null;
     this.#reused.push(...(tokens.reusedLogins ?? []));
+    this.#wrongCodes += tokens.wrongCodes?.count ?? 0;
     if (this.#guests?.current) this.#guests.renew(tokens.user, tokens.refreshToken);
     else this.#guests?.setMain(tokens.user);
     this.#renewAt = Date.now() + tokens.expiresInS * 1000 - RENEW_BEFORE_MS;

@@ -13,6 +13,7 @@ export function Banners() {
   return (
     <>
       <Reused />
+      <WrongCodes />
       <Withheld />
     </>
   );
@@ -33,6 +34,24 @@ export function Reused() {
           {t("account.reused", { count: reused.length, devices: list })} {t("account.reusedHint")}
         </p>
         <Button tone="plain" onClick={forgetReused} data-testid="reused-understood">
+          {t("account.understood")}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+/** Somebody tries to guess the second factor: they have the password already. */
+function WrongCodes() {
+  const { t } = useTranslation();
+  const { wrongCodes, forgetWrongCodes } = useSession();
+  if (wrongCodes === 0) return null;
+  return (
+    <div role="alert" className="bg-warn-ground text-warn-ink" data-testid="wrong-codes">
+      <div className="mx-auto flex max-w-4xl flex-wrap items-center gap-3 px-4 py-3">
+        <ShieldAlert aria-hidden className="size-6 shrink-0" />
+        <p className="min-w-0 flex-1 basis-60">{t("account.wrongCodes", { count: wrongCodes })}</p>
+        <Button tone="plain" onClick={forgetWrongCodes} data-testid="wrong-codes-understood">
           {t("account.understood")}
         </Button>
       </div>

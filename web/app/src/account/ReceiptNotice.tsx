@@ -24,6 +24,7 @@ export function ReceiptNotice({ signed }: { signed: SignedReceipt }) {
   const { forgetReceipt } = useSession();
   const { receipt, signature } = signed;
   const { deleted, kept } = receipt;
+  const places = kept.idIn ?? [];
   const moment = new Intl.DateTimeFormat(i18n.language, { dateStyle: "long", timeStyle: "short" });
   const day = new Intl.DateTimeFormat(i18n.language, { dateStyle: "medium" });
   const until = (time: string | null) => (time ? day.format(new Date(time)) : "");
@@ -56,7 +57,7 @@ export function ReceiptNotice({ signed }: { signed: SignedReceipt }) {
           <Line key={what} what={t(`settings.data.${what}`)} value={String(deleted[what])} />
         ))}
       </dl>
-      {kept.evidence + kept.endedLogins > 0 ? (
+      {kept.evidence + kept.endedLogins + places.length > 0 ? (
         <div>
           <h3 className="font-semibold">{t("settings.data.kept")}</h3>
           <ul className="list-disc pl-5 text-soft">
@@ -72,6 +73,9 @@ export function ReceiptNotice({ signed }: { signed: SignedReceipt }) {
                   when: until(kept.endedLoginsUntil),
                 })}
               </li>
+            ) : null}
+            {places.length > 0 ? (
+              <li className="wrap-anywhere">{t("settings.data.keptId", { where: places.join(", ") })}</li>
             ) : null}
           </ul>
         </div>

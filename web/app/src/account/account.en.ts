@@ -72,6 +72,10 @@ export const account = {
   reused_one: "A login of yours was used from somewhere else and is over now: {{devices}}.",
   reused_other: "Logins of yours were used from somewhere else and are over now: {{devices}}.",
   reusedHint: "If it was not you, change your password and look at your devices in the settings.",
+  wrongCodes_one:
+    "{{count}} wrong code was tried at your second factor since your last login. If it was not you, somebody knows your password: change it.",
+  wrongCodes_other:
+    "{{count}} wrong codes were tried at your second factor since your last login. If it was not you, somebody knows your password: change it.",
   unknownDevice: "an unknown device",
   understood: "Understood",
   withheld: {
@@ -278,6 +282,7 @@ export const settings = {
     keptEvidence_other: "{{count}} pieces of evidence of cases, until {{when}}",
     keptLogins_one: "the fingerprint of {{count}} ended login, against banned devices, until {{when}}",
     keptLogins_other: "the fingerprints of {{count}} ended logins, against banned devices, until {{when}}",
+    keptId: "your id without a name, where others would miss it: {{where}}",
     signature: "Signature (Ed25519)",
     download: "Download the receipt",
     done: "Done",

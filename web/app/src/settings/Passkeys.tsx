@@ -8,6 +8,7 @@ import { parlor } from "../session.tsx";
 import { Button, IconButton } from "../ui.tsx";
 import { PasswordDialog } from "./PasswordDialog.tsx";
 import { Done, Section } from "./parts.tsx";
+import { RecoveryCodes } from "./RecoveryCodes.tsx";
 
 /** One's passkeys, and one more. */
 export function Passkeys({ isFirst }: { isFirst: boolean }) {
@@ -16,6 +17,7 @@ export function Passkeys({ isFirst }: { isFirst: boolean }) {
   const { data } = useQuery({ queryKey: ["passkeys"], queryFn: () => parlor.accounts.passkeys() });
   const [adding, setAdding] = useState(false);
   const [removing, setRemoving] = useState<Passkey | null>(null);
+  const [codes, setCodes] = useState<string[]>([]);
   const [done, setDone] = useState<string | null>(null);
   const day = new Intl.DateTimeFormat(i18n.language, { dateStyle: "medium" });
 
@@ -23,6 +25,7 @@ export function Passkeys({ isFirst }: { isFirst: boolean }) {
     const passkey = await parlor.accounts.addPasskey(password, name);
     await refresh("me", "passkeys", "logins");
     setDone(t("settings.security.passkeyAdded", { name: passkey.name }));
+    setCodes(passkey.recoveryCodes ?? []);
     setAdding(false);
   };
   const remove = async (password: string) => {
@@ -90,6 +93,7 @@ export function Passkeys({ isFirst }: { isFirst: boolean }) {
           onClose={() => setAdding(false)}
         />
       ) : null}
+      {codes.length > 0 ? <RecoveryCodes codes={codes} onClose={() => setCodes([])} /> : null}
       {removing ? (
         <PasswordDialog
           title={t("settings.security.removePasskeyTitle", { name: removing.name })}
