@@ -248,6 +248,9 @@ async fn who_missed_too_much_gets_a_fresh_state() {
 async fn whoever_comes_in_during_a_storm_misses_nothing() {
     const SENDERS: usize = 64;
     const EACH: usize = 5;
+    const WATCHERS: usize = 10;
+    // The server tells that each of them has joined.
+    const ALL: u64 = (SENDERS * EACH + SENDERS + WATCHERS) as u64;
     let server = Server::start().await;
     let owner = server.enter("owner").await;
     let wanted = json!({"kind": "group", "name": "storm", "visibility": "public", "maxParticipants": 100});
@@ -261,24 +264,24 @@ async fn whoever_comes_in_during_a_storm_misses_nothing() {
             for count in 0..EACH {
                 client.say(&mut socket, &room, &format!("c-{count}")).await;
             }
-            client.read_to(&mut socket, (SENDERS * EACH) as u64).await;
+            client.read_to(&mut socket, ALL).await;
             client
         });
     }
     let mut watchers = Vec::new();
-    for number in 0..10 {
+    for number in 0..WATCHERS {
         let (socket, state) = server.enter(&format!("watcher-{number}")).await.connect_to(&room).await;
         watchers.push((Client::joined(&state), socket));
     }
     let mut clients = tasks.join_all().await;
     for (mut client, mut socket) in watchers {
-        client.read_to(&mut socket, (SENDERS * EACH) as u64).await;
+        client.read_to(&mut socket, ALL).await;
         clients.push(client);
     }
     let last = |client: &Client| client.messages[client.messages.len() - 50..].to_vec();
     let (_, fresh) = owner.connect_to(&room).await;
     let fresh = Client::joined(&fresh);
-    assert_eq!(fresh.offset, (SENDERS * EACH) as u64);
+    assert_eq!(fresh.offset, ALL);
     assert!(clients.iter().all(|it| last(it) == last(&fresh)));
 }
 

@@ -1,6 +1,7 @@
 //! A PostgreSQL of this test run alone: made when the first test asks, gone when the process is, however it ends.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,39 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Postgres {
     folder: PathBuf,
     /// The shell that watches over the server: it ends the server when our end of its standard input closes, and that closes
-    /// when this process ends.
-    _watch: Child,
+    /// when this process ends. A line on it starts the server anew.
+    watch: Child,
+}
+
+/// A PostgreSQL of one test, that may break.
+pub(crate) struct Own(Postgres);
+
+/// Starts a PostgreSQL for one test.
+pub(crate) async fn own() -> Own {
+    Own(tokio::task::spawn_blocking(start).await.expect("PostgreSQL starts"))
+}
+
+impl Own {
+    /// The address of its one database.
+    pub(crate) fn url(&self) -> String {
+        self.0.url("postgres")
+    }
+
+    /// Ends the server as a crash does, and starts it again.
+    pub(crate) async fn restart(mut self) -> Self {
+        let restart = move || {
+            let before = self.0.process();
+            writeln!(self.0.watch.stdin.as_mut().expect("it is piped"), "again").expect("the shell listens");
+            let deadline = Instant::now() + PATIENCE;
+            while self.0.process().is_none() || self.0.process() == before {
+                assert!(Instant::now() < deadline, "PostgreSQL does not come back");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            wait_until_ready(&programs(), &self.0.folder);
+            self
+        };
+        tokio::task::spawn_blocking(restart).await.expect("PostgreSQL starts again")
+    }
 }
 
 /// The address of a new, empty database.
@@ -44,11 +76,19 @@ impl Postgres {
     fn url(&self, database: &str) -> String {
         format!("postgres:///{database}?host={}&user=parlor", self.folder.display())
     }
+
+    /// The number of its process, while there is one.
+    fn process(&self) -> Option<String> {
+        let file = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
+        file.lines().next().map(str::to_owned)
+    }
 }
 
 fn start() -> Postgres {
     let programs = programs();
-    let folder = std::env::temp_dir().join(format!("parlor-pg-{}", std::process::id()));
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("parlor-pg-{}-{number}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir(&folder).expect("a folder for PostgreSQL");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a folder of our own");
@@ -60,9 +100,16 @@ fn start() -> Postgres {
     assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
     // Only a socket in the folder, no port to fight over. The shell outlives us by a moment and cleans up.
     let script = r#"
-        "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=400 >"$2/log" 2>&1 &
-        server=$!
-        read -r _
+        begin() {
+            "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=400 >>"$2/log" 2>&1 &
+            server=$!
+        }
+        begin "$1" "$2"
+        while read -r _; do
+            kill -QUIT $server
+            wait $server
+            begin "$1" "$2"
+        done
         kill -QUIT $server
         wait $server
         rm -rf "$2"
@@ -73,7 +120,7 @@ fn start() -> Postgres {
     // A signal to the group of the tests (Ctrl-C) is not to end the shell before it has cleaned up.
     let watch = as_owner(&mut shell, owner).process_group(0).spawn().expect("a shell for PostgreSQL");
     wait_until_ready(&programs, &folder);
-    Postgres { folder, _watch: watch }
+    Postgres { folder, watch }
 }
 
 fn wait_until_ready(programs: &Path, folder: &Path) {
