@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -74,6 +75,8 @@ pub(crate) async fn export(State(shared): State<Shared>, known: Known) -> Result
         let piece = pieces.recv().await?;
         Some((Ok::<_, Infallible>(Bytes::from(piece)), pieces))
     });
+    // Whoever compresses it asks once more after its end.
+    let stream = stream.fuse();
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"parlor.json\""),
