@@ -1,4 +1,4 @@
-import type { CallRecord, Direct, InboxSnapshot, MyRoom, RingingSnapshot, Room } from "@parlor/sdk";
+import type { CallRecord, Direct, InboxSnapshot, MyRoom, Page, RingingSnapshot, Room } from "@parlor/sdk";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { parlor, useSession } from "../session.tsx";
@@ -72,21 +72,30 @@ export function titleOf({ room, people }: Pick<Direct, "room" | "people">, me: s
 
 const CALLS = "calls";
 
-/** One's last calls. */
+/** One's last calls. What ends while one looks is told whole, and stands first. */
 export function useCalls() {
   const { user } = useSession();
   const queries = useQueryClient();
+  const me = user?.id;
   useEffect(
     () =>
-      parlor.ringing.on("call", ({ outcome }) => {
-        if (outcome !== null) void queries.invalidateQueries({ queryKey: [CALLS] });
+      parlor.ringing.on("call", (call) => {
+        if (call.outcome === null) return;
+        const queryKey = [CALLS, me];
+        const known = queries.getQueryData<Page<CallRecord>>(queryKey);
+        if (!known) return void queries.invalidateQueries({ queryKey });
+        // A list on its way may be older than this.
+        void queries.cancelQueries({ queryKey }).then(() => {
+          const others = known.items.filter(({ callId }) => callId !== call.callId);
+          queries.setQueryData<Page<CallRecord>>(queryKey, { ...known, items: [call, ...others] });
+        });
       }),
-    [queries],
+    [queries, me],
   );
   return useQuery({
-    queryKey: [CALLS, user?.id],
-    queryFn: () => parlor.ringing.history(user?.id ?? ""),
-    enabled: user !== null,
+    queryKey: [CALLS, me],
+    queryFn: () => parlor.ringing.history(me ?? ""),
+    enabled: me !== undefined,
     staleTime: 60_000,
   });
 }
