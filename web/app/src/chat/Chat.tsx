@@ -118,13 +118,15 @@ export function Chat({ room, wide = false, title, tools, at = null }: ChatProps)
     <ChatProvider value={view}>
       <Dropping ref={setFrame} onFiles={(files) => composer.current?.attach(files)} enabled={view.mayWrite}>
         <div className="relative flex min-h-0 min-w-0 flex-1 flex-col">
-          <Bar
-            title={title}
-            tools={tools}
-            beside={beside?.kind ?? null}
-            onToggle={toggle}
-            onSearch={() => search("")}
-          />
+          {snapshot.info?.kind === "match" ? null : (
+            <Bar
+              title={title}
+              tools={tools}
+              beside={beside?.kind ?? null}
+              onToggle={toggle}
+              onSearch={() => search("")}
+            />
+          )}
           <Log
             entries={messages}
             hasOlder={snapshot.hasOlder}

@@ -55,6 +55,7 @@ export function Composer(props: ComposerProps) {
   const [asking, setAsking] = useState(false);
   const [note, setNote] = useState<string | null>(null);
   const field = useRef<HTMLTextAreaElement>(null);
+  const going = useRef(Promise.resolve());
   const uploads = useUploads();
   const completion = useCompletion(field, text, setText);
   const kind = snapshot.info?.kind ?? "";
@@ -81,26 +82,29 @@ export function Composer(props: ComposerProps) {
     onReplied?.();
     onSent?.();
   };
-  const submit = async (event?: FormEvent) => {
+  const submit = (event?: FormEvent) => {
     event?.preventDefault();
     if (!canSend) {
       if (!isReady) setNote(t("chat.files.wait"));
       return;
     }
     const words = text.trim();
-    const mentions = await mentionsOf(words, snapshot.members, room);
     const attachments = uploads.take();
     setText("");
     completion.close();
     setNote(null);
-    say({ text: words, mentions, ...(attachments.length > 0 ? { attachments } : {}) });
     field.current?.focus();
+    // Whom it calls may have to be asked for: one after the other, so that they go in the order they were written.
+    going.current = going.current.then(async () => {
+      const mentions = await mentionsOf(words, snapshot.members, room);
+      say({ text: words, mentions, ...(attachments.length > 0 ? { attachments } : {}) });
+    });
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing || completion.onKeyDown(event)) return;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
-      void submit();
+      submit();
     } else if (event.key === "ArrowUp" && text === "" && onEditLast) {
       event.preventDefault();
       onEditLast();
@@ -132,7 +136,7 @@ export function Composer(props: ComposerProps) {
 
   return (
     <>
-      <form onSubmit={(event) => void submit(event)} className="relative shrink-0 px-3 pb-3">
+      <form onSubmit={(event) => submit(event)} className="relative shrink-0 px-3 pb-3">
         <Completion {...completion.list} />
         <Notes over={over} note={note} span={span} onKeep={() => setSpan(null)} />
         <div className="overflow-hidden rounded-2xl border border-line bg-surface focus-within:border-accent focus-within:ring-2 focus-within:ring-accent/30">
