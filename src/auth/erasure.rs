@@ -162,6 +162,7 @@ impl Auth {
         // What was on its way to the disk when the logins ended.
         let messages = messages + self.erase_messages(user).await?;
         store.unname_forwards(user).await?;
+        store.forget_words().await?;
         let (evidence, evidence_until) = store.evidence_about(user).await?;
         let deleted_at = Time::now();
         store.end_erasure(user, deleted_at).await?;
