@@ -4,7 +4,7 @@
 # make sim [SEEDS=200] [SECONDS=30] [FIRST=1000]: whole calls in simulated time, from seeds; ends with the seeds that broke a law.
 # make soak [SOAK_MINUTES=5]: 10,000 simulated joins and leaves, then minutes of churn against a server; memory has to stay flat.
 
-.PHONY: run test check bench fuzz sim soak history
+.PHONY: run test check bench fuzz sim soak history schema
 
 export ONLY
 
@@ -48,6 +48,12 @@ history:
 	@scripts/setup test
 	@PARLOR_HISTORY_SECONDS=$(or $(SECONDS),600) $(if $(SEED),PARLOR_HISTORY_SEED=$(SEED)) \
 		cargo test --locked --test it -- nodes::history --nocapture
+
+# What the OpenAPI document describes against what a server answers, with more requests than `make test` makes: EXAMPLES (50), SEED.
+schema:
+	@scripts/setup test
+	@cargo build --locked
+	@SCHEMA_EXAMPLES=$(or $(EXAMPLES),50) SCHEMA_SEED=$(or $(SEED),1) tools/schema/bin/python scripts/schema.py
 
 soak:
 	@scripts/setup bench

@@ -26,6 +26,7 @@ pub(crate) struct Muted {
 
 /// A call, and what came of it where it rang.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ShownCall)]
 pub(crate) struct Shown {
     #[serde(flatten)]
     call: Call,

@@ -87,6 +87,7 @@ pub(crate) struct DirectPage {
 
 /// A page of message requests.
 #[derive(Serialize, ToSchema)]
+#[schema(as = DirectRequestPage)]
 pub(crate) struct RequestPage {
     /// Stirred last first.
     items: Vec<DirectRequest>,

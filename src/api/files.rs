@@ -25,7 +25,8 @@ const RESOURCE_POLICY: header::HeaderName = header::HeaderName::from_static("cro
         ("Range" = Option<String>, Header, description = "`bytes=…`, one range (RFC 9110, section 14.2)"),
         ("If-Range" = Option<String>, Header, description = "The part is wanted of this ETag's file only; otherwise the whole"),
         ("If-None-Match" = Option<String>, Header, description = "Nothing is wanted if the file is the one of this ETag")),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 206, content_type = "application/octet-stream"),
+    responses((status = 200, content_type = "*/*", description = "The file, with its own type"),
+        (status = 206, content_type = "*/*", description = "That part of it"),
         (status = 304), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn file(
     State(shared): State<Shared>,

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::client::Client;
+use super::once;
 use super::tus;
 use super::whip::is_stream_path;
 use crate::config::Config;
@@ -52,7 +53,7 @@ pub(crate) fn cors(config: &Config) -> CorsLayer {
     let may = move |origin: &HeaderValue, parts: &request::Parts| {
         origins.contains(origin) || is_stream_path(parts.uri.path())
     };
-    let sent: Vec<HeaderName> = [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::RANGE]
+    let sent: Vec<HeaderName> = [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::RANGE, once::KEY]
         .into_iter()
         .chain(tus::SENT)
         .collect();
@@ -65,6 +66,7 @@ pub(crate) fn cors(config: &Config) -> CorsLayer {
         HeaderName::from_static("accept-patch"),
         header::CONTENT_RANGE,
         header::CONTENT_DISPOSITION,
+        once::REPLAYED,
     ]
     .into_iter()
     .chain(tus::READ)

@@ -55,6 +55,7 @@ pub(super) struct Note {
 
 /// Who asks to be let in.
 #[derive(Serialize, ToSchema)]
+#[schema(as = JoinRequestPage)]
 pub(super) struct RequestPage {
     /// First come first.
     items: Vec<JoinRequest>,

@@ -3,13 +3,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::access::Known;
 use super::error::{Body, Error, Path, Problem, Query};
+use super::etags::{message_tag, outdated, seen, tagged_message, with_tag};
 use crate::chat::{Draft, Sent, Stretch};
 use crate::domain::message::{Forward, NewContent, Version};
 use crate::domain::{Message, MessageId, Refusal, RoomId};
@@ -159,29 +161,40 @@ pub(crate) async fn send(
 /// Look at one message.
 #[utoipa::path(get, path = "/rooms/{roomId}/messages/{messageId}", tag = "messages", security(("bearer" = [])),
     params(("roomId" = RoomId, Path), ("messageId" = MessageId, Path)),
-    responses((status = 200, body = Message), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Message, headers(("ETag" = String, description = "Its text's."))),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn show(
     State(shared): State<Shared>,
     known: Known,
     Path((room, message)): Path<(RoomId, MessageId)>,
-) -> Result<Json<Message>, Error> {
+) -> Result<Response, Error> {
     shared.rooms.visit(known.caller(), room).await?;
-    Ok(Json(shared.chat.message(known.caller(), room, message).await?))
+    Ok(tagged_message(&shared.chat.message(known.caller(), room, message).await?))
 }
 
-/// Change a message of yours.
+/// Change a message of yours; with `If-Match`, only while it says what you saw: the `ETag` of that.
 #[utoipa::path(patch, path = "/rooms/{roomId}/messages/{messageId}", tag = "messages", security(("bearer" = [])),
-    params(("roomId" = RoomId, Path), ("messageId" = MessageId, Path)), request_body = Edited,
-    responses((status = 204), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    params(("roomId" = RoomId, Path), ("messageId" = MessageId, Path), ("If-Match" = Option<String>, Header)),
+    request_body = Edited,
+    responses((status = 204, headers(("ETag" = String, description = "Its text's."))), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn edit(
     State(shared): State<Shared>,
     known: Known,
     Path((room, message)): Path<(RoomId, MessageId)>,
+    headers: HeaderMap,
     Body(edited): Body<Edited>,
-) -> Result<StatusCode, Error> {
+) -> Result<Response, Error> {
     let seat = shared.rooms.visit(known.caller(), room).await?;
-    shared.chat.edit(&seat, message, edited.content, None).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let edited = match seen(&headers) {
+        Ok(seen) => shared.chat.edit(&seat, message, edited.content, seen, None).await,
+        Err(refusal) => Err(refusal),
+    };
+    let now = async || Ok::<_, Error>(message_tag(&shared.chat.message(known.caller(), room, message).await?));
+    match edited {
+        Ok(_) => Ok(with_tag(now().await?, StatusCode::NO_CONTENT.into_response())),
+        Err(Refusal::Outdated) => Ok(outdated(now().await?)),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 /// Take a message back, or, as a moderator, away.

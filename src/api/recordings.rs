@@ -19,6 +19,7 @@ const PAGE: u32 = 50;
 /// A recording as you see it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ShownRecording)]
 pub(crate) struct Shown {
     #[serde(flatten)]
     recording: Recording,

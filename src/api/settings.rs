@@ -1,17 +1,16 @@
 //! What the owners of a room settle: `PATCH /api/v1/rooms/{roomId}`, its owner, its archive, its end.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::Shared;
 use super::access::Known;
 use super::error::{Body, Error, Path, Problem};
-use crate::domain::{ContentLevel, Refusal, Retention, Role, Room, RoomId, Trust, UserId, Visibility};
-use crate::proto::ErrorCode;
+use super::etags::{outdated, revision, room_tag, tagged};
+use crate::domain::{Action, ContentLevel, Refusal, Retention, Role, Room, RoomId, Trust, UserId, Visibility};
 use crate::rooms::RoomChange;
 
 /// What is to be different; what is not named stays.
@@ -116,22 +115,6 @@ pub(super) struct Archived {
     archived: bool,
 }
 
-/// A room with its `ETag`.
-pub(super) fn tagged(room: &Room, body: impl serde::Serialize) -> Response {
-    let tag = HeaderValue::try_from(format!("\"{}\"", room.revision)).expect("a number is made of header characters");
-    ([(header::ETAG, tag)], Json(body)).into_response()
-}
-
-/// The revision that `If-Match` names (RFC 9110, section 13.1.1).
-fn revision(headers: &HeaderMap) -> Result<u32, Error> {
-    let Some(tag) = headers.get(header::IF_MATCH) else {
-        let why = "Say with If-Match which state of the room you change: its ETag.";
-        return Err(Error::new(ErrorCode::PreconditionRequired, why));
-    };
-    let number = tag.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    number.ok_or_else(|| Refusal::Outdated.into())
-}
-
 /// Change what a room is like. Owner and admins; `If-Match` carries the `ETag` of what you saw.
 #[utoipa::path(patch, path = "/rooms/{roomId}", tag = "rooms", security(("bearer" = [])),
     params(("roomId" = RoomId, Path), ("If-Match" = String, Header)), request_body = Change,
@@ -144,10 +127,18 @@ pub(super) async fn edit(
     headers: HeaderMap,
     Body(change): Body<Change>,
 ) -> Result<Response, Error> {
-    let revision = revision(&headers)?;
     let seat = shared.rooms.visit(known.caller(), room).await?;
-    let room = shared.rooms.edit(&seat, revision, change.into()).await?;
-    Ok(tagged(&room, &room))
+    let edited = match revision(&headers) {
+        Ok(revision) => shared.rooms.edit(&seat, revision, change.into()).await,
+        // Who may not change it is told so, and not what it is like now.
+        Err(error) if seat.permit(Action::EditRoom).is_ok() => return Err(error),
+        Err(_) => Err(Refusal::Forbidden { action: Action::EditRoom }),
+    };
+    match edited {
+        Ok(room) => Ok(tagged(&room, &room)),
+        Err(Refusal::Outdated) => Ok(outdated(room_tag(&shared.rooms.look(known.caller(), room).await?.room))),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 /// Delete a room with all that is in it; recordings have to be deleted before. The owner.
@@ -166,7 +157,7 @@ pub(super) async fn delete(
 /// Put a room away, to be read only and in no list, or take it out again. The owner.
 #[utoipa::path(put, path = "/rooms/{roomId}/archived", tag = "rooms", security(("bearer" = [])),
     params(("roomId" = RoomId, Path)), request_body = Archived,
-    responses((status = 200, body = Room), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Room, headers(("ETag" = String, description = "The room's revision."))), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn archive(
     State(shared): State<Shared>,
     known: Known,

@@ -28,7 +28,7 @@ impl Conversation {
     pub(super) async fn edit(&self, it: EditMessage, id: Option<String>) -> Result<Option<ServerFrame>, Refusal> {
         let EditMessage { room_id, message_id, content } = it;
         let seat = self.shared.rooms.seat(&self.session, room_id)?;
-        let same = self.shared.chat.edit(&seat, message_id, content, id).await?;
+        let same = self.shared.chat.edit(&seat, message_id, content, None, id).await?;
         Ok(same.map(|message| edited(room_id, message)))
     }
 }

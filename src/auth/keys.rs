@@ -15,6 +15,7 @@ pub(super) struct Keys {
     /// Signs riddles.
     pub(super) proof: hmac::Key,
     receipt: Ed25519KeyPair,
+    once: hmac::Key,
 }
 
 impl Keys {
@@ -25,6 +26,7 @@ impl Keys {
             proof: hmac::Key::new(hmac::HMAC_SHA256, &derived(secret, b"parlor: proofs of work")),
             receipt: Ed25519KeyPair::from_seed_unchecked(&derived(secret, b"parlor: receipts"))
                 .expect("32 bytes are a seed"),
+            once: hmac::Key::new(hmac::HMAC_SHA256, &derived(secret, b"parlor: requests that are done once")),
         }
     }
 
@@ -47,6 +49,14 @@ impl Keys {
         let mut text = text.to_vec();
         let plain = self.seal.open_in_place(nonce, bound_to(user), &mut text).map_err(|_| unreadable())?;
         Ok(plain.to_vec())
+    }
+
+    /// The key of one request, by the name that somebody gave it.
+    pub(super) fn once(&self, user: UserId, name: &str) -> hmac::Key {
+        let mut context = hmac::Context::with_key(&self.once);
+        context.update(user.as_uuid().as_bytes());
+        context.update(name.as_bytes());
+        hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref())
     }
 
     /// Signs a receipt: Ed25519 (RFC 8032), in hexadecimal.

@@ -26,6 +26,7 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SeenStatus)]
 pub enum Seen {
     /// Not there, or invisible.
     Offline,
@@ -41,6 +42,7 @@ pub enum Seen {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ShownPresence)]
 pub struct Shown {
     /// Who.
     pub user_id: UserId,

@@ -74,7 +74,7 @@ pub struct Composed {
 
 /// Declares an enum whose names are the same in the database and on the wire.
 macro_rules! named {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:tt,)* })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[cfg_attr(test, derive(ts_rs::TS))]

@@ -11,6 +11,7 @@ use crate::metrics::{MODERATION_DEGRADED, TRACKS_UNSAMPLED};
 /// How the sampling fares.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ModerationStatus)]
 pub struct Status {
     /// In one word.
     pub state: Condition,

@@ -153,7 +153,11 @@ pub(super) fn is_edit(message: &Message, edit: &EditOf) -> Result<bool, Refusal>
     if edit.text.trim().is_empty() && is_bare {
         return Err(Refusal::MessageEmpty);
     }
-    Ok(message.content.text != edit.text || message.content.mentions != edit.mentions)
+    let differs = message.content.text != edit.text || message.content.mentions != edit.mentions;
+    if differs && edit.seen.is_some_and(|seen| seen != message.edited_at) {
+        return Err(Refusal::Outdated);
+    }
+    Ok(differs)
 }
 
 async fn edit(tx: &mut Tx, row: MessageRow, edit: &EditOf) -> Result<Applied, sqlx::Error> {
@@ -190,7 +194,9 @@ pub(super) fn revise(message: &mut Message, edit: &EditOf) {
     message.content.text.clone_from(&edit.text);
     message.content.mentions.clone_from(&edit.mentions);
     message.content.hashtags.clone_from(&edit.hashtags);
-    message.edited_at = Some(Time::now());
+    // Two changes never are of one moment: by it they are told apart.
+    let later = message.edited_at.map_or(i64::MIN, |before| before.as_ms() + 1);
+    message.edited_at = Some(Time::from_ms(Time::now().as_ms().max(later)));
 }
 
 /// Marks a message as deleted. What it said stays for those who have to judge it, and is served to nobody else; unless its time was

@@ -170,8 +170,12 @@ impl Anonymous {
 
 /// Sends a request.
 pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.expect("the server answers");
+    let (client, request) = request.build_split();
+    let request = request.expect("a test says what can be sent");
+    let (method, url) = (request.method().clone(), request.url().clone());
+    let response = client.execute(request).await.expect("the server answers");
     let (status, headers) = (response.status(), response.headers().clone());
+    crate::described::is_described(&method, &url, status);
     Answer { status, headers, text: response.text().await.expect("the answer has an end") }
 }
 

@@ -51,7 +51,7 @@ async fn settings_change_for_who_looked_and_everybody_is_told() {
     let after = changed.expect(StatusCode::OK);
     assert_eq!((changed.header("etag"), &after["settings"]["retention"]), ("\"2\"", &json!("days(7)")));
     let told = socket.next_of("room_updated").await;
-    assert_eq!((&told["data"]["room"], &told["offset"]), (&after, &json!(1)));
+    assert_eq!((&told["data"]["room"], &told["offset"]), (&after, &json!(2)));
     socket
         .refused("send_message", json!({"roomId": room, "clientId": "c-1", "content": {"text": "hi"}}), "forbidden")
         .await;

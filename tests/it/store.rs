@@ -106,7 +106,7 @@ pub(crate) fn message(room: RoomId, sender: &Author, client_id: &str, text: &str
 }
 
 pub(crate) fn edit(message: MessageId, by: UserId, text: &str) -> EditOf {
-    EditOf { message, by, text: text.to_owned(), mentions: Mentions::default(), hashtags: Vec::new() }
+    EditOf { message, by, text: text.to_owned(), mentions: Mentions::default(), hashtags: Vec::new(), seen: None }
 }
 
 pub(crate) async fn send(
