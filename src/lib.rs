@@ -332,6 +332,9 @@ impl Core {
         };
         let (hub, mut sessions) = Hub::start(&config.hub, bus.subscribe());
         let (auth, mut logins) = Auth::new(store.clone(), limits.clone(), &config.auth, &config.secret);
+        if let Some(node) = bus.node() {
+            auth.name_node(node);
+        }
         let rooms = Rooms::new(config.rooms, store.clone(), bus.clone(), sfu, limits.clone());
         let chat = Chat::new(store.clone(), bus.clone(), limits.clone());
         let presence =

@@ -100,6 +100,10 @@ impl Conversation {
             },
             ClientBody::LeaveRoom(it) => Ok(match neighbours.come_back(session, it.room_id) {
                 Some(Trip::Room(node)) => Way::To(node, None),
+                // It waits there at the door.
+                Some(Trip::Call(node)) if self.shared.rooms.seat(&self.session, it.room_id).is_err() => {
+                    Way::To(node, None)
+                }
                 Some(Trip::Call(node)) => {
                     // The seat there goes with the one here, whether the other node answers or not.
                     neighbours.send_off(node, self.errand(None, body, None));
@@ -198,12 +202,9 @@ impl Conversation {
     ) -> Result<Option<ServerFrame>, Refusal> {
         let (room, session) = (join.room_id, self.session.id);
         let knock = Errand::Knock { visitor: self.visitor(), room, request: id.clone() };
-        neighbours.waits_at(session, node);
+        neighbours.set_out(session, room, Trip::Call(node));
         let found = match neighbours.send(node, knock).await {
-            Ok(Outcome::Open { call, then }) => {
-                neighbours.set_out(session, room, Trip::Call(node));
-                Some(FoundCall { call: *call, then })
-            }
+            Ok(Outcome::Open { call, then }) => Some(FoundCall { call: *call, then }),
             // They have been told why not.
             Ok(Outcome::Done) => return Ok(None),
             // What is written there goes on without the call.

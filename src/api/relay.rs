@@ -8,12 +8,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
 use tower::ServiceExt as _;
 
 use super::Shared;
 use super::client::Client;
 use super::error::Error;
 use super::listen::Wire;
+use crate::auth::Auth;
 use crate::domain::{
     CallId, NodeId, Refusal, RoomId,
     peer::{Errand, Exchange, Outcome},
@@ -27,10 +29,11 @@ const ANSWER_LIMIT: usize = 2 * 1024 * 1024;
 /// When whoever got no answer is to ask again, in milliseconds.
 const AGAIN_MS: u64 = 1_000;
 /// What of a request says something at the other end.
-const ASKED: [HeaderName; 8] = [
+const ASKED: [HeaderName; 9] = [
     header::AUTHORIZATION,
     header::ACCEPT,
     header::CONTENT_TYPE,
+    header::COOKIE,
     header::HOST,
     header::IF_MATCH,
     header::IF_NONE_MATCH,
@@ -39,6 +42,17 @@ const ASKED: [HeaderName; 8] = [
 ];
 /// What each answer gets from the node that the client asked.
 const OWN: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::TRANSFER_ENCODING];
+
+/// Steps of logins that follow another one, below `/api/v1/auth/`.
+const LOGINS: [&str; 4] = ["login/code", "login/passkey", "login/passkey/options", "passkeys"];
+
+/// What of such a step says where the one before it was.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Step {
+    ticket: Option<String>,
+    challenge_id: Option<String>,
+}
 
 /// A request that another node has sent on: it is answered here.
 #[derive(Clone, Copy)]
@@ -50,11 +64,38 @@ pub(super) async fn answer(State(shared): State<Shared>, request: Request, next:
     if request.extensions().get::<Relayed>().is_some() {
         return next.run(request).await;
     }
-    match home_of(&shared, &neighbours, request.method(), request.uri().path()).await {
+    let (request, of_login) = match of_login(&neighbours, request).await {
+        Ok(found) => found,
+        Err(refusal) => return Error::from(refusal).into_response(),
+    };
+    let home = match of_login {
+        Some(home) => Ok(home),
+        None => home_of(&shared, &neighbours, request.method(), request.uri().path()).await,
+    };
+    match home {
         Ok(Home::Here) => next.run(request).await,
         Ok(Home::At(node)) => send_on(&neighbours, node, request).await.unwrap_or_else(|error| error.into_response()),
         Err(refusal) => Error::from(refusal).into_response(),
     }
+}
+
+/// Where a step of a login is answered: where the one before it was.
+async fn of_login(neighbours: &Neighbours, request: Request) -> Result<(Request, Option<Home>), Refusal> {
+    let is_step = *request.method() == Method::POST
+        && LOGINS.iter().any(|path| request.uri().path().strip_prefix("/api/v1/auth/") == Some(path));
+    if !is_step {
+        return Ok((request, None));
+    }
+    let (parts, body) = request.into_parts();
+    let too_large = Refusal::TooLarge { limit_bytes: BODY_LIMIT as u64 };
+    let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| too_large)?;
+    let asked: Option<Step> = serde_json::from_slice(&body).ok();
+    let secret = asked.and_then(|step| step.ticket.or(step.challenge_id));
+    let home = match secret.and_then(|secret| Auth::node_of(&secret)) {
+        Some(node) => Some(neighbours.home_at(node).await?),
+        None => None,
+    };
+    Ok((Request::from_parts(parts, Body::from(body)), home))
 }
 
 /// Where a request is answered.

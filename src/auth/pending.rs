@@ -1,10 +1,14 @@
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::new_secret;
+use super::{Auth, new_secret};
+use crate::domain::NodeId;
+
+/// Stands between the name of the node and the rest of the secret.
+const OF_NODE: char = '.';
 
 /// Things that wait at most. Each costs a password or a request that is limited, so only an attack by very many comes here; then all
 /// are forgotten, and honest people begin again.
@@ -14,11 +18,27 @@ const MOST: usize = 16_384;
 pub(super) struct Pending<T> {
     life: Duration,
     waiting: Mutex<HashMap<String, (T, Instant)>>,
+    /// The node on which it waits, where there are several: the secret says it, so that others know where to ask.
+    node: OnceLock<NodeId>,
+}
+
+impl Auth {
+    /// This is that node of several: what waits for somebody's answer here says so.
+    pub fn name_node(&self, node: NodeId) {
+        // It has one name for as long as it runs.
+        let _ = self.0.waiting.node.set(node);
+        let _ = self.0.asked.node.set(node);
+    }
+
+    /// The node on which waits what a ticket or challenge of a login stands for, if that is said.
+    pub fn node_of(secret: &str) -> Option<NodeId> {
+        secret.split_once(OF_NODE)?.0.parse().ok()
+    }
 }
 
 impl<T> Pending<T> {
     pub(super) fn new(life: Duration) -> Self {
-        Self { life, waiting: Mutex::default() }
+        Self { life, waiting: Mutex::default(), node: OnceLock::new() }
     }
 
     pub(super) fn life(&self) -> Duration {
@@ -26,7 +46,10 @@ impl<T> Pending<T> {
     }
 
     pub(super) fn keep(&self, what: T) -> String {
-        let secret = new_secret();
+        let secret = match self.node.get() {
+            Some(node) => format!("{node}{OF_NODE}{}", new_secret()),
+            None => new_secret(),
+        };
         self.keep_until(secret.clone(), what, Instant::now() + self.life);
         secret
     }
@@ -54,6 +77,16 @@ impl<T> Pending<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_it_waits_is_said_where_there_are_several_nodes() {
+        let (pending, node) = (Pending::new(Duration::from_secs(60)), NodeId::new());
+        assert_eq!(Auth::node_of(&pending.keep(1)), None);
+        pending.node.set(node).unwrap();
+        let secret = pending.keep(2);
+        assert_eq!(Auth::node_of(&secret), Some(node));
+        assert_eq!(pending.take(&secret).map(|(what, _)| what), Some(2));
+    }
 
     #[test]
     fn it_is_found_once_and_soon() {

@@ -58,6 +58,8 @@ pub enum PeerWord {
         /// What.
         act: RingAct,
     },
+    /// Nobody takes part any more in the call of a room, which lives there.
+    Emptied(RoomId),
     /// What became of logins.
     Login(LoginChange),
     /// What people of that node show of themselves.

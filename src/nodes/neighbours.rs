@@ -180,6 +180,20 @@ impl Neighbours {
         Ok(if home == self.0.node { Home::Here } else { Home::At(home) })
     }
 
+    /// Where something lives that says its node itself. Here, if that is gone: then it is nowhere.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub async fn home_at(&self, node: NodeId) -> Result<Home, Refusal> {
+        if node == self.0.node {
+            return Ok(Home::Here);
+        }
+        let is_known = self.living().contains(&node);
+        // One that has just begun is not known by the last look.
+        let lives = is_known || self.0.store.nodes().await?.contains(&node);
+        Ok(if lives { Home::At(node) } else { Home::Here })
+    }
+
     async fn home_of(&self, thing: &str) -> Result<Home, Refusal> {
         let home = self.0.store.seat_of(thing).await?;
         Ok(home.filter(|home| *home != self.0.node).map_or(Home::Here, Home::At))

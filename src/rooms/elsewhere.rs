@@ -123,6 +123,7 @@ impl Rooms {
                 // What it does not do there any more, whoever asked sees by the record.
                 let _ = self.act_here(user, call, act);
             }
+            PeerWord::Emptied(room) => self.call_is_empty_elsewhere(room),
             PeerWord::Role { room, user } => {
                 self.lobby().role_changes += 1;
                 let rooms = self.clone();

@@ -19,6 +19,7 @@ use crate::domain::{
     Action, CallId, Caller, Notice, Refusal, RoomId, RoomKind, Session, SessionId, Time, Told, UserId,
     feature::Feature,
     message::Author,
+    peer::PeerWord,
     ring::{CallRecord, CallType, RingState, Rung},
 };
 use crate::store::{Membership, RoomRecord};
@@ -240,6 +241,13 @@ impl Rooms {
 
     /// The last one has left a room's call.
     pub(super) fn call_is_empty(&self, room: RoomId) {
+        // A call lives on one node, and may ring on another.
+        self.0.bus.tell_nodes(|| PeerWord::Emptied(room));
+        self.call_is_empty_elsewhere(room);
+    }
+
+    /// The same, as the node tells where the call lives.
+    pub(super) fn call_is_empty_elsewhere(&self, room: RoomId) {
         self.0.rings.happen(&self.0.bus, |live| live.ring.record.room_id == room, |_| Some(Happening::Emptied));
     }
 

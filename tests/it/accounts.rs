@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Anonymous, Answer, Person, Server, answer};
 
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 fn registration(username: &str) -> Value {
     json!({"username": username, "password": PASSWORD, "birthYear": 1990, "adult": true})

@@ -3,6 +3,7 @@
 mod calls;
 mod history;
 mod line;
+mod logins;
 mod strangers;
 
 use std::time::Duration;

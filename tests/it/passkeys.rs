@@ -18,7 +18,7 @@ const PRESENT_AND_VERIFIED: u8 = 0b101;
 const WITH_KEY: u8 = 0b100_0000;
 
 /// A device that keeps one passkey.
-struct Authenticator {
+pub(crate) struct Authenticator {
     key: EcdsaKeyPair,
     id: [u8; 16],
     user: Vec<u8>,
@@ -61,7 +61,7 @@ impl Authenticator {
     }
 
     /// What `navigator.credentials.get` gives.
-    fn show(&mut self, options: &Value) -> Value {
+    pub(crate) fn show(&mut self, options: &Value) -> Value {
         let client = client_data("webauthn.get", options);
         let head = self.head(PRESENT_AND_VERIFIED);
         let signed = [&head[..], digest::digest(&digest::SHA256, &client).as_ref()].concat();
@@ -94,7 +94,7 @@ async fn server() -> Server {
     Server::start_with(|config| config.public_url = Some(ORIGIN.to_owned())).await
 }
 
-async fn add(person: &Person) -> Authenticator {
+pub(crate) async fn add(person: &Person) -> Authenticator {
     let mut device = Authenticator::new(person);
     let asked = person.post("/auth/passkeys/options", json!({"password": PASSWORD})).await.expect(StatusCode::OK);
     let credential = device.create(&asked["options"]);

@@ -55,11 +55,6 @@ impl Neighbours {
         its.rooms.insert(room, trip);
     }
 
-    /// A session waits at the door of a room there.
-    pub fn waits_at(&self, session: SessionId, node: NodeId) {
-        self.trips().entry(session).or_default().hosts.insert(node);
-    }
-
     /// A session does nothing any more in a room that lives elsewhere; what it did.
     pub fn come_back(&self, session: SessionId, room: RoomId) -> Option<Trip> {
         self.trips().get_mut(&session)?.rooms.remove(&room)

@@ -122,6 +122,11 @@ async fn whoever_waits_at_the_other_node_is_let_in() {
         });
         assert_eq!(waits.await["data"]["code"], "waiting");
         while host.next_of("call.waiting").await["data"]["waiting"][0]["userId"] != ben.id.as_str() {}
+        let gone = knock.ask("leave_room", json!({"roomId": room})).await;
+        assert_eq!(gone["type"], "ok", "he waits no more: {gone}");
+        while host.next_of("call.waiting").await["data"]["gone"][0] != ben.id.as_str() {}
+        knock.refused("join_room", json!({"roomId": room}), "waiting").await;
+        while host.next_of("call.waiting").await["data"]["waiting"][0]["userId"] != ben.id.as_str() {}
         let done = host.ask("call.admit", json!({"roomId": room, "target": {"userId": ben.id}})).await;
         assert_eq!(done["type"], "ok", "{done}");
         knock.next_of("call.admitted").await;
