@@ -7,7 +7,7 @@ import { parlor } from "../session.tsx";
 import { Alert } from "../ui.tsx";
 
 const FROM = ["everyone", "sharesRoom", "nobody"] as const satisfies DirectFrom[];
-const KEY = ["takenFrom"];
+const KEY = ["direct-from"];
 
 /** From whom one takes direct messages. */
 export function TakenFrom() {
