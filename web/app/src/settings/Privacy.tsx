@@ -110,7 +110,7 @@ function WhoMayWrite() {
               type="radio"
               name="from"
               className="size-5 shrink-0 accent-accent"
-              checked={data === from}
+              checked={(choose.isPending ? choose.variables : data) === from}
               disabled={data === undefined}
               onChange={() => choose.mutate(from)}
               data-testid={`from-${from}`}
@@ -142,7 +142,7 @@ function Receipts() {
         <input
           type="checkbox"
           className="size-5 shrink-0 accent-accent"
-          checked={data ?? false}
+          checked={(choose.isPending ? choose.variables : data) ?? false}
           disabled={data === undefined}
           onChange={(event) => choose.mutate(event.currentTarget.checked)}
           data-testid="receipts-private"
