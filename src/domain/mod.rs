@@ -34,6 +34,7 @@ pub mod search;
 mod session;
 pub mod settings;
 pub mod stream;
+mod system;
 mod time;
 pub mod trust;
 pub mod user;

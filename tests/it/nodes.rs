@@ -1,6 +1,7 @@
 //! Two nodes on one PostgreSQL and one Redis: one room, wherever somebody is; and what becomes of it when a part fails.
 
 mod calls;
+mod clients;
 mod history;
 mod line;
 mod logins;
