@@ -41,7 +41,7 @@ for (const [size, viewport, colorScheme] of [
     });
     await page.getByTestId("go-rooms").click();
     await look("directory");
-    await page.getByTestId("room").filter({ hasText: "Chess club" }).getByTestId("room-join").click();
+    await page.getByTestId("room").filter({ hasText: "Chess club" }).first().getByTestId("room-join").click();
     await look("door");
     await page.getByTestId("door-join").click();
     await expect(page.getByTestId("log")).toBeVisible();
