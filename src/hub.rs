@@ -275,7 +275,7 @@ impl Hub {
             LoginChange::Reused { user, device } => {
                 self.notify(&Notice::to_user(*user, Told::LoginReused { device: device.clone() }));
             }
-            LoginChange::Guessed { user, count } => self.notify(&Notice::to_user(*user, Told::CodesGuessed { count: *count })),
+            &LoginChange::Guessed { user, count } => self.notify(&Notice::to_user(user, Told::CodesGuessed { count })),
             // Their sockets go with their logins.
             LoginChange::Reached(_) => {}
             LoginChange::SiteRole(user, role) => {

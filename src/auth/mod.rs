@@ -45,8 +45,8 @@ pub use bans::{LIST_LIMIT, NewBan, Whence};
 pub use erasure::{Again, Deleted, Kept, Receipt, SignedReceipt};
 use jwt::Tokens;
 use keys::Keys;
-use passkeys::Asked;
 pub use once::{Begun, Once};
+use passkeys::Asked;
 pub use passkeys::{Ceremony, PasskeyView, Site};
 use passwords::Passwords;
 use pending::Pending;
@@ -247,7 +247,8 @@ impl Auth {
                 });
             }
         }
-        let user = User { id: UserId::new(), nickname: nickname.as_str().to_owned(), role: SiteRole::Member, bot: false };
+        let user =
+            User { id: UserId::new(), nickname: nickname.as_str().to_owned(), role: SiteRole::Member, bot: false };
         self.0.store.create_user(user.id, &nickname, user.role, now).await?;
         self.0.store.assign_cluster(user.id, &cluster.id).await?;
         self.begin_login(user, false, false, from).await

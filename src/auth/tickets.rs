@@ -48,7 +48,8 @@ mod tests {
     fn access() -> Access {
         let user = User { id: UserId::new(), nickname: "ada".to_owned(), role: SiteRole::Member, bot: false };
         let address = [127, 0, 0, 1].into();
-        let caller = Caller { user, known_since: Time::now(), family: FamilyId::new(), address, cluster: Default::default() };
+        let caller =
+            Caller { user, known_since: Time::now(), family: FamilyId::new(), address, cluster: Default::default() };
         Access { caller, expires_at: Time::now(), second_factor: false, withheld: None, scopes: None }
     }
 

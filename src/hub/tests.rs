@@ -85,7 +85,13 @@ impl House {
 
 fn caller(user: UserId) -> Caller {
     let user = User { id: user, nickname: "ada".to_owned(), role: SiteRole::Member, bot: false };
-    Caller { user, known_since: Time::now(), family: FamilyId::new(), address: [127, 0, 0, 1].into(), cluster: Default::default() }
+    Caller {
+        user,
+        known_since: Time::now(),
+        family: FamilyId::new(),
+        address: [127, 0, 0, 1].into(),
+        cluster: Default::default(),
+    }
 }
 
 async fn bytes(opened: &mut Opened) -> Bytes {

@@ -5,7 +5,13 @@ const S: u64 = 1_000_000_000;
 
 fn caller(role: SiteRole, address: &str) -> Caller {
     let user = User { id: UserId::new(), nickname: "ada".to_owned(), role, bot: false };
-    Caller { user, known_since: Time::now(), family: FamilyId::new(), address: address.parse().unwrap(), cluster: Default::default() }
+    Caller {
+        user,
+        known_since: Time::now(),
+        family: FamilyId::new(),
+        address: address.parse().unwrap(),
+        cluster: Default::default(),
+    }
 }
 
 #[test]

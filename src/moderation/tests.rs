@@ -147,7 +147,13 @@ impl House {
         let user = User { id: UserId::new(), nickname: name.to_owned(), role, bot: false };
         let nickname = Nickname::parse(name).unwrap();
         self.core.store.create_user(user.id, &nickname, user.role, Time::now()).await.unwrap();
-        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: LOCALHOST, cluster: Default::default() }
+        Caller {
+            user,
+            known_since: Time::now(),
+            family: FamilyId::new(),
+            address: LOCALHOST,
+            cluster: Default::default(),
+        }
     }
 
     async fn moderator(&self, name: &str) -> Caller {

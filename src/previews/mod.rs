@@ -297,7 +297,13 @@ mod tests {
 
     fn caller() -> Caller {
         let user = User { id: UserId::new(), nickname: "ada".to_owned(), role: SiteRole::Member, bot: false };
-        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: Ipv4Addr::LOCALHOST.into(), cluster: Default::default() }
+        Caller {
+            user,
+            known_since: Time::now(),
+            family: FamilyId::new(),
+            address: Ipv4Addr::LOCALHOST.into(),
+            cluster: Default::default(),
+        }
     }
 
     #[tokio::test]

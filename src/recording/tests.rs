@@ -33,7 +33,13 @@ impl House {
         let rooms = Rooms::new(rooms::Config::default(), store.clone(), bus.clone(), sfu.clone(), limits);
         let user = User { id: UserId::new(), nickname: "olga".to_owned(), role: SiteRole::Member, bot: false };
         store.create_user(user.id, &Nickname::parse("olga").unwrap(), user.role, Time::now()).await.unwrap();
-        let caller = Caller { user, known_since: Time::now(), family: FamilyId::new(), address: LOCALHOST, cluster: Default::default() };
+        let caller = Caller {
+            user,
+            known_since: Time::now(),
+            family: FamilyId::new(),
+            address: LOCALHOST,
+            cluster: Default::default(),
+        };
         let (name, visibility) = ("Friday".to_owned(), Visibility::Public);
         let new = NewRoom { kind: RoomKind::Call, name, visibility, max_participants: None };
         let room = rooms.create(&caller, new).await.unwrap().id;

@@ -47,7 +47,13 @@ impl House {
         let user = User { id: UserId::new(), nickname: name.to_owned(), role: SiteRole::Member, bot: false };
         let nickname = Nickname::parse(name).unwrap();
         self.rooms.0.store.create_user(user.id, &nickname, user.role, Time::now()).await.unwrap();
-        Caller { user, known_since: Time::now(), family: FamilyId::new(), address: LOCALHOST, cluster: Default::default() }
+        Caller {
+            user,
+            known_since: Time::now(),
+            family: FamilyId::new(),
+            address: LOCALHOST,
+            cluster: Default::default(),
+        }
     }
 
     async fn person(&self, name: &str) -> Arc<Session> {
@@ -197,8 +203,14 @@ async fn a_private_room_is_for_its_members() {
     assert_eq!(house.rooms.look(&ada.caller, private).await.unwrap().online, 1);
     assert_eq!(house.rooms.join(&ben.caller, unlisted).await.unwrap().online, 0);
     assert_eq!(house.rooms.visit(&ben.caller, unlisted).await.unwrap().role, Some(Role::Member));
-    let listed: Vec<_> =
-        house.rooms.directory(&ada.caller, Wanted::default(), 50).await.unwrap().into_iter().map(|it| it.room.id).collect();
+    let listed: Vec<_> = house
+        .rooms
+        .directory(&ada.caller, Wanted::default(), 50)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|it| it.room.id)
+        .collect();
     assert_eq!(listed, [public]);
     assert_eq!(house.enter(&ben, RoomId::new()).await, Err(Refusal::NotFound));
 }

@@ -64,7 +64,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn user(&self, id: UserId) -> Result<Option<Person>, Error> {
-        const SQL: &str = "select id as user_id, nickname, site_role, created_at, bot, cluster_id from users where id = $1";
+        const SQL: &str =
+            "select id as user_id, nickname, site_role, created_at, bot, cluster_id from users where id = $1";
         let row: Option<PersonRow> =
             on_pool!(&self.read, db => sqlx::query_as(SQL).bind(id.as_uuid()).fetch_optional(db))?;
         row.map(Person::try_from).transpose()
