@@ -404,7 +404,10 @@ mod tests {
             let wait_s: u64 = response.headers()[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
             let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
             let problem: Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!((&problem["code"], &problem["extra"]["limit"]), (&"rate_limited".into(), &rule.name().into()));
+            assert_eq!(
+                (&problem["code"], &problem["extra"]["limit"]),
+                (&Value::from("rate_limited"), &Value::from(rule.name()))
+            );
             let wait_ms = problem["retryAfterMs"].as_u64().unwrap();
             assert!(wait_ms > 0 && wait_s == wait_ms.div_ceil(1000), "{rule:?}: {problem}");
         }
