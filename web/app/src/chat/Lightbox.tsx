@@ -33,6 +33,8 @@ export function Lightbox({
   if (!file) return null;
   const turn = (by: number) => setIndex(Math.max(0, Math.min(pictures.length - 1, index + by)));
   const onKeyDown = (event: KeyboardEvent) => {
+    // Not every browser closes a dialog by itself.
+    if (event.key === "Escape") dialog.current?.close();
     if (event.key === "ArrowLeft") turn(-1);
     if (event.key === "ArrowRight") turn(1);
   };

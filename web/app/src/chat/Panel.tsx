@@ -28,7 +28,7 @@ export function Panel({ title, beside, onClose, children }: PanelProps) {
       data-testid="chat-panel"
     >
       <div className="flex min-h-12 shrink-0 items-center justify-between border-b border-line pl-4">
-        <h3 className="truncate font-semibold">{title}</h3>
+        <h2 className="truncate font-semibold">{title}</h2>
         <IconButton label={t("common.close")} onClick={onClose} data-testid="close-chat-panel">
           <X aria-hidden className="size-5" />
         </IconButton>
