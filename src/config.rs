@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
-use crate::{auth, clusters, domain::feature::{Feature, Features}, files, hub, limit, matching, moderation, nodes, previews, recording, rooms, sfu, store, webhooks};
+use crate::{
+    auth, clusters,
+    domain::feature::{Feature, Features},
+    files, hub, limit, matching, moderation, nodes, previews, recording, rooms, sfu, store, webhooks,
+};
 
 /// Bytes of the secret that signs tokens.
 pub const SECRET_BYTES: usize = 32;

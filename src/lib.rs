@@ -148,7 +148,19 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     };
     let served = api::serve(app, listener)?;
     tracing::info!(%address, media_ports = ?sfu.ports(), "serving");
-    Ok(Running { address, page_url, admin_link, served, core, recordings, attachments, moderation, webhooks, sfu, figures })
+    Ok(Running {
+        address,
+        page_url,
+        admin_link,
+        served,
+        core,
+        recordings,
+        attachments,
+        moderation,
+        webhooks,
+        sfu,
+        figures,
+    })
 }
 
 /// The addresses of this machine's interfaces now; none when the system does not say them.
@@ -419,7 +431,22 @@ impl Core {
         };
         tasks.extend(neighbours.clone().map(|them| tokio::spawn(them.follow(sessions_of_neighbours))));
         let nodes = Nodes::start(&config.nodes, config.address, ground);
-        Ok(Self { auth, rooms, chat, reading, presence, matching, hub, limits, neighbours, store, bus, written, nodes, tasks })
+        Ok(Self {
+            auth,
+            rooms,
+            chat,
+            reading,
+            presence,
+            matching,
+            hub,
+            limits,
+            neighbours,
+            store,
+            bus,
+            written,
+            nodes,
+            tasks,
+        })
     }
 
     /// Writes what is still queued and closes the store. The edge has told the clients before, by [`Hub::go_away`].

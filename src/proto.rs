@@ -40,9 +40,9 @@ pub use reading::{MarkRead, Receipts, ShowPresence};
 pub use recording::{RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
 pub use ringing::{BlockChanged, OfCall, StartCall};
 pub use server::{
-    Authenticated, CallEnded, CodesGuessed, Empty, GoAway, Left, LoginReused, MemberChanged, MemberMuted, ParticipantBody,
-    ParticipantLeft, Removed, RoleChanged, RoomOwner, RoomState, RoomUpdated, ServerBody, ServerFrame, SiteRoleChanged,
-    TokenExpiring, Typist, Viewers, You,
+    Authenticated, CallEnded, CodesGuessed, Empty, GoAway, Left, LoginReused, MemberChanged, MemberMuted,
+    ParticipantBody, ParticipantLeft, Removed, RoleChanged, RoomOwner, RoomState, RoomUpdated, ServerBody, ServerFrame,
+    SiteRoleChanged, TokenExpiring, Typist, Viewers, You,
 };
 
 /// The longest frame before login, in bytes.

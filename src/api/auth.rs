@@ -225,7 +225,8 @@ pub(super) fn hand_out(entered: Entered, by_cookie: bool, jar: CookieJar, client
     } else {
         (jar, Some(refresh_token))
     };
-    let tokens = Tokens { access_token, expires_in_s, refresh_token, user, withheld_role: withheld, reused_logins, wrong_codes };
+    let tokens =
+        Tokens { access_token, expires_in_s, refresh_token, user, withheld_role: withheld, reused_logins, wrong_codes };
     let mut response = (jar, Json(tokens)).into_response();
     let device = device.map(|device| cookie(DEVICE_COOKIE, device, DEVICE_LIVES_S, client).to_string());
     if let Some(Ok(device)) = device.map(HeaderValue::try_from) {

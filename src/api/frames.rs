@@ -320,8 +320,7 @@ impl Conversation {
         let JoinRoom { room_id, epoch, offset } = join;
         let since = epoch.zip(offset).map(|(epoch, offset)| Position { epoch, offset });
         let enter = async {
-            let mut entered =
-                self.shared.rooms.enter_by(Arc::clone(&self.session), room_id, since, found).await?;
+            let mut entered = self.shared.rooms.enter_by(Arc::clone(&self.session), room_id, since, found).await?;
             // Not worth a refusal: the room is entered, and the client can ask.
             entered.unread = self.shared.reading.unread(room_id, self.session.caller.user.id).await.ok().flatten();
             Ok(entered)

@@ -53,10 +53,11 @@ pub(crate) fn cors(config: &Config) -> CorsLayer {
     let may = move |origin: &HeaderValue, parts: &request::Parts| {
         origins.contains(origin) || is_stream_path(parts.uri.path())
     };
-    let sent: Vec<HeaderName> = [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::RANGE, once::KEY]
-        .into_iter()
-        .chain(tus::SENT)
-        .collect();
+    let sent: Vec<HeaderName> =
+        [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::RANGE, once::KEY]
+            .into_iter()
+            .chain(tus::SENT)
+            .collect();
     let read: Vec<HeaderName> = [
         header::RETRY_AFTER,
         HeaderName::from_static("x-request-id"),

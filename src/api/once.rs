@@ -104,7 +104,7 @@ pub(super) async fn once(
         Begun::Again(answer) => again(&answer, request, next).await,
         // To its end, even if whoever asked does not wait for it: they ask again, and are answered then.
         Begun::First(begun) => {
-            let doing = tokio::spawn(async move { first(&shared, begun, &route, next.run(request).await).await });
+            let doing = tokio::spawn(async move { first(&shared, *begun, &route, next.run(request).await).await });
             doing.await.unwrap_or_else(|ended| match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => Err(Refusal::Internal("a request was given up".to_owned()).into()),

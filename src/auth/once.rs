@@ -36,7 +36,7 @@ pub struct Once {
 #[derive(Debug)]
 pub enum Begun {
     /// To do it, and to say what came of it.
-    First(Once),
+    First(Box<Once>),
     /// To answer what was answered.
     Again(Vec<u8>),
 }
@@ -53,10 +53,10 @@ impl Auth {
             let why = format!("A request's name has 1 to {ONCE_KEY_BYTES} visible ASCII characters.");
             return Err(Refusal::bad_request("Idempotency-Key", why));
         }
-        let once = Once::new(self.0.keys.once(user, name), user, asked);
+        let once = Once::new(&self.0.keys.once(user, name), user, asked);
         let now = once.row.begun_at;
         match self.0.store.begin_once(&once.row, ago(now, KEPT), ago(now, DONE_WITHIN)).await? {
-            OnceFound::New => Ok(Begun::First(once)),
+            OnceFound::New => Ok(Begun::First(Box::new(once))),
             OnceFound::Done { same: true, answer } => Ok(Begun::Again(once.open(&answer)?)),
             OnceFound::Begun { same: true } => Err(Refusal::OnceInProgress),
             OnceFound::Begun { same: false } | OnceFound::Done { same: false, .. } => Err(Refusal::OnceMismatch),
@@ -91,17 +91,17 @@ fn ago(now: Time, span: Duration) -> Time {
 }
 
 impl Once {
-    fn new(key: hmac::Key, user: UserId, asked: &[&[u8]]) -> Self {
-        let mut request = hmac::Context::with_key(&key);
+    fn new(key: &hmac::Key, user: UserId, asked: &[&[u8]]) -> Self {
+        let mut request = hmac::Context::with_key(key);
         request.update(b"request");
         for part in asked {
             request.update(&(part.len() as u64).to_be_bytes());
             request.update(part);
         }
-        let seal = UnboundKey::new(&AES_256_GCM, hmac::sign(&key, b"seal").as_ref()).expect("32 bytes are a key");
+        let seal = UnboundKey::new(&AES_256_GCM, hmac::sign(key, b"seal").as_ref()).expect("32 bytes are a key");
         let row = OnceRow {
             user,
-            key_hash: hmac::sign(&key, b"name").as_ref().to_vec(),
+            key_hash: hmac::sign(key, b"name").as_ref().to_vec(),
             request_hash: request.sign().as_ref().to_vec(),
             begun_at: Time::now(),
         };
@@ -138,7 +138,7 @@ mod tests {
     use crate::auth::keys::Keys;
 
     fn once(secret: &[u8], user: UserId, name: &str, asked: &[&[u8]]) -> Once {
-        Once::new(Keys::new(secret).once(user, name), user, asked)
+        Once::new(&Keys::new(secret).once(user, name), user, asked)
     }
 
     #[test]

@@ -47,8 +47,9 @@ pub use controls::{Controls, Door, HostAct, Waiter, Waiting, Whom};
 pub use deed::{Deed, LogEntry};
 pub use event::{Audience, Epoch, Event, Fact, Origin, Position};
 pub use id::{
-    ApiKeyId, BanId, CallId, CaseId, DeliveryId, EvidenceId, FamilyId, FileId, InviteId, LogId, MatchId, MessageId, NodeId, ParticipantId,
-    PasskeyId, RecordingId, ReportId, RoomId, SessionId, StreamKeyId, TicketId, TrackId, UserId, WebhookId,
+    ApiKeyId, BanId, CallId, CaseId, DeliveryId, EvidenceId, FamilyId, FileId, InviteId, LogId, MatchId, MessageId,
+    NodeId, ParticipantId, PasskeyId, RecordingId, ReportId, RoomId, SessionId, StreamKeyId, TicketId, TrackId, UserId,
+    WebhookId,
 };
 pub use message::Message;
 pub use notice::{Addressee, Notice, Told};

@@ -290,9 +290,7 @@ impl From<&Refusal> for ErrorBody {
             }
             Refusal::Crowded { retry_after_ms: ms }
             | Refusal::Denied { retry_after_ms: ms }
-            | Refusal::NodeUnavailable { retry_after_ms: ms } => {
-                Self { retry_after_ms: Some(*ms), ..body }
-            }
+            | Refusal::NodeUnavailable { retry_after_ms: ms } => Self { retry_after_ms: Some(*ms), ..body },
             _ => body,
         }
     }

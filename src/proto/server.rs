@@ -2,9 +2,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockChanged, ControlsChanged, Deleted, Denied, ErrorBody, JoinAnswered, JoinAsked, Layers, MessageBody, MessagePinned, PollVoted,
-    QualityChanged, Reaction, Receipts, RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped,
-    Slots, Speakers, ThreadChanged, TrackStopped,
+    BlockChanged, ControlsChanged, Deleted, Denied, ErrorBody, JoinAnswered, JoinAsked, Layers, MessageBody,
+    MessagePinned, PollVoted, QualityChanged, Reaction, Receipts, RecordingComposed, RecordingStarted,
+    RecordingStarting, RecordingStopped, Slots, Speakers, ThreadChanged, TrackStopped,
 };
 use crate::domain::{
     Epoch, Member, Message, ParticipantId, Position, Role, Room, RoomId, SessionId, SiteRole, Time, User, UserId,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{
     Rooms,
     lobby::{Lobby, Risen},
-    visiting::FoundCall,
     telling::author,
+    visiting::FoundCall,
 };
 use crate::domain::{
     Event, Fact, LoginChange, Origin, Position, Refusal, Role, RoomId, Seat, Session, SessionChange, SessionId,

@@ -200,8 +200,7 @@ pub async fn reach(config: &Config) -> Result<(), Error> {
 pub async fn people_of_clusters(config: &Config) -> Result<Vec<(String, u64)>, Error> {
     const SQL: &str = "select cluster_id, count(*) from users where erased_at is null group by cluster_id order by 1";
     let pool = pool::connect_to_read(config).await?;
-    let rows: Result<Vec<(String, i64)>, sqlx::Error> =
-        pool::on_pool!(&pool, db => sqlx::query_as(SQL).fetch_all(db));
+    let rows: Result<Vec<(String, i64)>, sqlx::Error> = pool::on_pool!(&pool, db => sqlx::query_as(SQL).fetch_all(db));
     pool.close().await;
     Ok(rows?.into_iter().map(|(id, count)| (id, u64::try_from(count).unwrap_or(0))).collect())
 }

@@ -104,6 +104,7 @@ fn crowd(people: usize, seed: u64) -> Vec<Waiting> {
             mode: MatchMode::Video,
             band: AgeBand::Adult,
             low_trust: false,
+            cluster: 0,
             language: language.map(|(tag, _)| Language::parse(tag).expect("these are tags")),
             interests: topics.iter().map(|topic| format!("topic-{topic}")).collect(),
             fallback: false,

@@ -44,7 +44,15 @@ impl House {
 
     async fn edit(&self, id: MessageId, by: &Author, text: &str) -> Written {
         let (mentions, hashtags) = (Mentions::default(), Vec::new());
-        self.change(Change::Edit(EditOf { message: id, by: by.id, text: text.to_owned(), mentions, hashtags, seen: None })).await
+        self.change(Change::Edit(EditOf {
+            message: id,
+            by: by.id,
+            text: text.to_owned(),
+            mentions,
+            hashtags,
+            seen: None,
+        }))
+        .await
     }
 
     async fn delete(&self, id: MessageId, by: &Author) -> Written {

@@ -56,16 +56,10 @@ impl Wire {
         since: Option<&(String, u64)>,
     ) -> Option<(Self, Value)> {
         let url = format!("{}/ws", base.replacen("http", "ws", 1));
-        let (stream, _) = timeout(ANSWER_WITHIN, tokio_tungstenite::connect_async(url))
-            .await
-            .ok()?
-            .ok()?;
+        let (stream, _) = timeout(ANSWER_WITHIN, tokio_tungstenite::connect_async(url)).await.ok()?.ok()?;
         let mut wire = Self(stream);
-        wire.send(&json!({"type": "authenticate", "id": "in", "data": {"token": token}}))
-            .await?;
-        wire.answer("in")
-            .await
-            .filter(|frame| frame["type"] == "authenticated")?;
+        wire.send(&json!({"type": "authenticate", "id": "in", "data": {"token": token}})).await?;
+        wire.answer("in").await.filter(|frame| frame["type"] == "authenticated")?;
         let mut join = json!({"roomId": room});
         if let Some((epoch, offset)) = since {
             (join["epoch"], join["offset"]) = (json!(epoch), json!(offset));
@@ -84,16 +78,12 @@ impl Wire {
     }
 
     pub(super) async fn join(&mut self, join: Value) -> Option<Value> {
-        self.send(&json!({"type": "join_room", "id": "room", "data": join}))
-            .await?;
+        self.send(&json!({"type": "join_room", "id": "room", "data": join})).await?;
         self.answer("room").await.filter(|frame| frame["type"] == "room_state")
     }
 
     pub(super) async fn send(&mut self, frame: &Value) -> Option<()> {
-        timeout(ANSWER_WITHIN, self.0.send(Message::text(frame.to_string())))
-            .await
-            .ok()?
-            .ok()
+        timeout(ANSWER_WITHIN, self.0.send(Message::text(frame.to_string()))).await.ok()?.ok()
     }
 
     pub(super) async fn next(&mut self) -> Option<Value> {
@@ -151,11 +141,7 @@ impl Writer {
                 }
                 continue;
             };
-            let answer = if live.send(frame).await.is_some() {
-                live.answer(id).await
-            } else {
-                None
-            };
+            let answer = if live.send(frame).await.is_some() { live.answer(id).await } else { None };
             match answer {
                 Some(answer) if answer["type"] != "error" => return answer,
                 Some(answer) => {
@@ -172,30 +158,16 @@ impl Writer {
 /// Writes numbered messages, changes some of them, reacts to some, takes some back; what was acknowledged.
 pub(super) async fn write(site: Arc<Site>, person: Person, number: u64, rooms: Vec<String>, seed: u64) -> Vec<Said> {
     let (mut acknowledged, mut dice) = (Vec::new(), Dice(seed));
-    let mut writer = Writer {
-        site,
-        person,
-        rooms,
-        wire: None,
-        at: number,
-    };
+    let mut writer = Writer { site, person, rooms, wire: None, at: number };
     while !writer.site.is_over() {
         let room = acknowledged.len() % writer.rooms.len();
         let id = format!("w{number}-{}", acknowledged.len());
         let place = writer.rooms[room].clone();
         let data = json!({"roomId": place, "clientId": id, "content": {"text": id}});
-        let sent = writer
-            .bring_to_an_end(&json!({"type": "send_message", "id": id, "data": data}))
-            .await;
+        let sent = writer.bring_to_an_end(&json!({"type": "send_message", "id": id, "data": data})).await;
         assert_eq!(sent["type"], "new_message", "{sent}");
         let message = sent["data"]["message"]["id"].clone();
-        let mut said = Said {
-            room,
-            client_id: id.clone(),
-            text: id.clone(),
-            reacted: false,
-            deleted: false,
-        };
+        let mut said = Said { room, client_id: id.clone(), text: id.clone(), reacted: false, deleted: false };
         let about = |more: Value| {
             let mut data = json!({"roomId": place, "messageId": message});
             data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -204,22 +176,16 @@ pub(super) async fn write(site: Arc<Site>, person: Person, number: u64, rooms: V
         if dice.below(3) == 0 {
             said.text = format!("{id}, changed");
             let data = about(json!({"content": {"text": said.text}}));
-            writer
-                .bring_to_an_end(&json!({"type": "edit_message", "id": format!("{id}-e"), "data": data}))
-                .await;
+            writer.bring_to_an_end(&json!({"type": "edit_message", "id": format!("{id}-e"), "data": data})).await;
         }
         if dice.below(3) == 0 {
             let data = about(json!({"emoji": "👍", "on": true}));
-            writer
-                .bring_to_an_end(&json!({"type": "react", "id": format!("{id}-r"), "data": data}))
-                .await;
+            writer.bring_to_an_end(&json!({"type": "react", "id": format!("{id}-r"), "data": data})).await;
             said.reacted = true;
         }
         if dice.below(8) == 0 {
             let data = about(json!({}));
-            writer
-                .bring_to_an_end(&json!({"type": "delete_message", "id": format!("{id}-d"), "data": data}))
-                .await;
+            writer.bring_to_an_end(&json!({"type": "delete_message", "id": format!("{id}-d"), "data": data})).await;
             said.deleted = true;
         }
         acknowledged.push(said);
@@ -231,11 +197,7 @@ pub(super) async fn write(site: Arc<Site>, person: Person, number: u64, rooms: V
 /// What an event is about, in the same words whenever it is told: a message that was deleted since says nothing any more.
 pub(super) fn about(frame: &Value) -> String {
     let data = &frame["data"];
-    let message = if data["message"].is_null() {
-        &data["messageId"]
-    } else {
-        &data["message"]["id"]
-    };
+    let message = if data["message"].is_null() { &data["messageId"] } else { &data["message"]["id"] };
     let client_id = data["message"]["clientId"].as_str().unwrap_or_default();
     let kind = frame["type"].as_str().unwrap_or_default();
     format!(
@@ -268,18 +230,11 @@ pub(super) async fn read(
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (epoch, offset) = (
-            state["epoch"].as_str().unwrap().to_owned(),
-            state["offset"].as_u64().unwrap(),
-        );
+        let (epoch, offset) = (state["epoch"].as_str().unwrap().to_owned(), state["offset"].as_u64().unwrap());
         match (&known, state["data"]["recovered"].as_bool()) {
             (None, _) => {}
             (Some((before, last)), Some(true)) => {
-                assert_eq!(
-                    (before, *last),
-                    (&epoch, offset),
-                    "whoever recovers goes on where they were"
-                );
+                assert_eq!((before, *last), (&epoch, offset), "whoever recovers goes on where they were");
             }
             (Some(_), recovered) => {
                 assert_eq!(recovered, Some(false), "whoever missed something is told so");
@@ -307,10 +262,7 @@ pub(super) async fn read(
             );
             last = offset;
             known = Some((epoch.clone(), last));
-            assert!(
-                seen.events.insert(offset, about(&frame)).is_none(),
-                "no place is told twice"
-            );
+            assert!(seen.events.insert(offset, about(&frame)).is_none(), "no place is told twice");
         }
     }
 }

@@ -44,29 +44,15 @@ impl Node {
         std::fs::set_permissions(data.path().join("secret"), permissions).unwrap();
         let database = Line::to(End::Socket(postgres::socket_of(url))).await;
         let bus = Line::to(End::Port(redis.port())).await;
-        let name = url
-            .trim_start_matches("postgres:///")
-            .split('?')
-            .next()
-            .unwrap()
-            .to_owned();
-        let mut node = Self {
-            program: None,
-            data,
-            database,
-            bus,
-            name,
-        };
+        let name = url.trim_start_matches("postgres:///").split('?').next().unwrap().to_owned();
+        let mut node = Self { program: None, data, database, bus, name };
         node.start().await;
         node
     }
 
     async fn start(&mut self) {
         let settings = [
-            (
-                "PARLOR_DATABASE_URL",
-                format!("postgres://parlor@127.0.0.1:{}/{}", self.database.port, self.name),
-            ),
+            ("PARLOR_DATABASE_URL", format!("postgres://parlor@127.0.0.1:{}/{}", self.database.port, self.name)),
             ("PARLOR_REDIS_URL", format!("redis://127.0.0.1:{}", self.bus.port)),
             ("PARLOR_DATA_DIR", self.data.path().to_string_lossy().into_owned()),
             ("PARLOR_NODES__CHECK_MS", "1000".to_owned()),
@@ -121,10 +107,7 @@ async fn hold(line: &Line, way: Way, for_a_while: Duration) -> &'static str {
 }
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,10 +128,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
     for number in 0..WRITERS + READERS {
         people.push(Person::enter(&bases[number % 2], &format!("p{number}")).await);
     }
-    let site = Arc::new(Site {
-        bases: Mutex::new(bases),
-        over: AtomicBool::new(false),
-    });
+    let site = Arc::new(Site { bases: Mutex::new(bases), over: AtomicBool::new(false) });
     let until: Vec<_> = rooms.iter().map(|_| Arc::new(Mutex::new(None))).collect();
     let readers: Vec<_> = (0..READERS)
         .map(|it| {
@@ -171,41 +151,26 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
     site.over.store(true, Ordering::Relaxed);
     let mut acknowledged = Vec::new();
     for writer in writers {
-        acknowledged.push(
-            timeout(2 * PATIENCE, writer)
-                .await
-                .expect("whoever writes comes to an end")
-                .unwrap(),
-        );
+        acknowledged.push(timeout(2 * PATIENCE, writer).await.expect("whoever writes comes to an end").unwrap());
     }
     for (room, until) in rooms.iter().zip(&until) {
-        let (_, state) = Wire::open(&site.base(0), &host.token, room, None)
-            .await
-            .expect("the site has healed");
+        let (_, state) = Wire::open(&site.base(0), &host.token, room, None).await.expect("the site has healed");
         *until.lock().unwrap() = state["offset"].as_u64();
         come_back_to(&site, &host, room, &state).await;
     }
     let mut sequences: Vec<BTreeMap<u64, String>> = vec![BTreeMap::new(); ROOMS];
     let mut gaps = 0;
     for (number, reader) in readers.into_iter().enumerate() {
-        let seen = timeout(2 * PATIENCE, reader)
-            .await
-            .expect("whoever reads comes to the end")
-            .unwrap();
+        let seen = timeout(2 * PATIENCE, reader).await.expect("whoever reads comes to the end").unwrap();
         gaps += seen.gaps;
         for (offset, event) in seen.events {
             let other = sequences[number % ROOMS].insert(offset, event.clone());
-            assert!(
-                other.as_ref().is_none_or(|other| *other == event),
-                "at {offset} everybody sees the same"
-            );
+            assert!(other.as_ref().is_none_or(|other| *other == event), "at {offset} everybody sees the same");
         }
     }
     let host = host.at(&site.base(0));
     for (number, room) in rooms.iter().enumerate() {
-        let acknowledged = acknowledged
-            .iter()
-            .map(|all| all.iter().filter(|it| it.room == number).collect());
+        let acknowledged = acknowledged.iter().map(|all| all.iter().filter(|it| it.room == number).collect());
         check(&host, room, &acknowledged.collect::<Vec<_>>(), &sequences[number]).await;
     }
     let count: usize = acknowledged.iter().map(Vec::len).sum();
@@ -216,21 +181,13 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
 
 /// Whoever comes back gets each event that they missed, or is told that there are too many, or that it is another stream.
 async fn come_back_to(site: &Site, host: &Person, room: &str, state: &Value) {
-    let (epoch, end) = (
-        state["epoch"].as_str().unwrap().to_owned(),
-        state["offset"].as_u64().unwrap(),
-    );
+    let (epoch, end) = (state["epoch"].as_str().unwrap().to_owned(), state["offset"].as_u64().unwrap());
     for missed in [end.min(20), RESUMED + 1] {
         let Some(since) = end.checked_sub(missed) else { continue };
         let known = (epoch.clone(), since);
-        let (mut wire, state) = Wire::open(&site.base(1), &host.token, room, Some(&known))
-            .await
-            .expect("it has healed");
-        assert_eq!(
-            state["data"]["recovered"],
-            json!(missed <= RESUMED),
-            "{missed} of {end} were missed"
-        );
+        let (mut wire, state) =
+            Wire::open(&site.base(1), &host.token, room, Some(&known)).await.expect("it has healed");
+        assert_eq!(state["data"]["recovered"], json!(missed <= RESUMED), "{missed} of {end} were missed");
         if missed > RESUMED {
             assert_eq!(state["offset"], json!(end));
             continue;
@@ -249,9 +206,7 @@ async fn come_back_to(site: &Site, host: &Person, room: &str, state: &Value) {
         }
     }
     let known = ("0193bd14-0000-7000-8000-000000000000".to_owned(), end);
-    let (_, state) = Wire::open(&site.base(0), &host.token, room, Some(&known))
-        .await
-        .expect("it has healed");
+    let (_, state) = Wire::open(&site.base(0), &host.token, room, Some(&known)).await.expect("it has healed");
     assert_eq!(state["data"]["recovered"], false, "another stream");
 }
 
@@ -259,10 +214,7 @@ async fn come_back_to(site: &Site, host: &Person, room: &str, state: &Value) {
 async fn check(host: &Person, room: &str, acknowledged: &[Vec<&Said>], sequence: &BTreeMap<u64, String>) {
     let (mut stored, mut before) = (Vec::new(), String::new());
     loop {
-        let page = host
-            .get(&format!("/rooms/{room}/messages?limit=100{before}"))
-            .await
-            .json();
+        let page = host.get(&format!("/rooms/{room}/messages?limit=100{before}")).await.json();
         let messages = page["messages"].as_array().expect("a page of messages").clone();
         let Some(last) = messages.last() else { break };
         before = format!("&before={}", last["id"].as_str().unwrap());
@@ -286,28 +238,15 @@ async fn check(host: &Person, room: &str, acknowledged: &[Vec<&Said>], sequence:
                 (&json!(said.deleted), &json!(text)),
                 "{id}"
             );
-            let reactions = if said.reacted && !said.deleted {
-                json!({"👍": 1})
-            } else {
-                Value::Null
-            };
+            let reactions = if said.reacted && !said.deleted { json!({"👍": 1}) } else { Value::Null };
             assert_eq!(message["reactions"], reactions, "{id}");
         }
     }
     // Each of these writers sends, changes, reacts to and deletes a message once.
-    let seen: Vec<&String> = sequence
-        .values()
-        .filter(|event| !event.starts_with("system:"))
-        .collect();
+    let seen: Vec<&String> = sequence.values().filter(|event| !event.starts_with("system:")).collect();
     let distinct: HashSet<_> = seen.iter().collect();
     assert_eq!(distinct.len(), seen.len(), "nothing is told twice");
-    let sent = sequence
-        .values()
-        .filter_map(|event| event.split_once(" new_message "))
-        .map(|(id, _)| id);
+    let sent = sequence.values().filter_map(|event| event.split_once(" new_message ")).map(|(id, _)| id);
     let places: Vec<usize> = sent.filter(|id| id.starts_with('w')).map(|id| places[id]).collect();
-    assert!(
-        places.windows(2).all(|two| two[0] < two[1]),
-        "it is told in the order in which it is stored"
-    );
+    assert!(places.windows(2).all(|two| two[0] < two[1]), "it is told in the order in which it is stored");
 }
