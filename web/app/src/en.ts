@@ -5,6 +5,7 @@ import { direct, inbox, ringing, rooms } from "./hub/hub.en.ts";
 /** Every word of the page, in English. Another language is another object of this shape. */
 export const en = {
   app: { name: "Parlor", tagline: "Rooms where people meet." },
+  place: { off: "This is not offered here." },
   common: {
     cancel: "Cancel",
     close: "Close",
@@ -512,6 +513,7 @@ export const en = {
     typing_other: "{{names}} are typing…",
     typingMany: "Several people are typing…",
     tooLong: "{{count}} characters too many",
+    full: "Too many messages wait to be sent. Wait until some have gone, or discard some.",
     said: "{{name}}: {{text}}",
     blockedMessage: "A message of somebody you blocked",
     show: "Show",
@@ -574,6 +576,7 @@ export const en = {
       open: "Threads",
       one: "Thread",
       none: "There are no threads among the messages that are loaded. Start one from the menu of a message.",
+      further: "Look further back",
       replies_one: "{{count}} reply",
       replies_other: "{{count}} replies",
       last: "last {{when}}",
@@ -647,6 +650,7 @@ export const en = {
       },
       failed: "It could not be sent.",
       wait: "The files are still on their way.",
+      none: "Files are not taken here.",
       tooMany: "A message has at most {{count}} files.",
       list: "Files of this message",
       open: "Open {{name}}",

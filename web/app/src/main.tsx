@@ -1,5 +1,6 @@
 import "./app.css";
 import "./i18n.ts";
+import { clusterOf } from "@parlor/sdk";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { Tooltip } from "radix-ui";
 import { type ComponentType, StrictMode } from "react";
@@ -11,7 +12,9 @@ import { Banners } from "./account/Banners.tsx";
 import { Frame } from "./hub/Frame.tsx";
 import { Home } from "./pages/Home.tsx";
 import { Broken, NotFound } from "./pages/NotFound.tsx";
-import { SessionProvider } from "./session.tsx";
+import { wear } from "./place/look.ts";
+import { setPlace } from "./place/place.ts";
+import { parlor, SessionProvider } from "./session.tsx";
 import { PageEnds, Spinner } from "./ui.tsx";
 
 const queries = new QueryClient({
@@ -71,6 +74,18 @@ window.addEventListener("pageshow", (event) => event.persisted && location.reloa
 
 /** What every page shows of the one who looks at it. */
 const ENDS = { header: <AccountMenu />, banner: <Banners /> };
+
+/** A page waits this long to be told whose place it is of, in milliseconds; then it begins as Parlor's own. */
+const PATIENCE_MS = 2_000;
+const told = clusterOf(parlor.api).then(
+  (place) => {
+    setPlace(place);
+    parlor.inbox.offersDirect = place.features.directMessages ?? true;
+    wear(place.theme);
+  },
+  () => undefined,
+);
+await Promise.race([told, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
 
 const root = document.getElementById("root");
 if (root) {

@@ -71,6 +71,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const [receipt, setReceipt] = useState<SignedReceipt | null>(null);
 
   const who = useRef<string | null>(null);
+  // Who was in last, also when nobody is: what was said to them is not for the next one.
+  const told = useRef<string | null>(null);
 
   const become = useCallback(
     (next: User | null) => {
@@ -80,8 +82,14 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       setStatus(next ? "in" : "out");
       setSignedOut(next ? null : parlor.api.endedBy);
       if (next) {
-        const told = parlor.api.takeReused();
-        if (told.length > 0) setReused((before) => [...before, ...told]);
+        setEnded(null);
+        if (told.current !== next.id) {
+          setReused([]);
+          setWrongCodes(0);
+        }
+        told.current = next.id;
+        const reused = parlor.api.takeReused();
+        if (reused.length > 0) setReused((before) => [...before, ...reused]);
         const wrong = parlor.api.takeWrongCodes();
         if (wrong > 0) setWrongCodes(wrong);
         setReceipt(null);
@@ -115,6 +123,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     const known = localStorage.getItem(ENTERED) || parlor.guests?.current;
     if (known && !parlor.api.user) void restore();
     const offs = [
+      // Another tab has come in as somebody else: nothing of the one before may stay in this one.
+      parlor.api.on("userChanged", () => location.reload()),
       parlor.socket.on("authenticated", (event) => setUser(event.user)),
       parlor.socket.on("siteRole", (role) => setUser((before) => before && { ...before, role })),
       parlor.socket.on("frame", (frame) => {
@@ -123,7 +133,6 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         if (frame.type === "codes_guessed") setWrongCodes(frame.data.count);
         // The login was renewed on the open socket: a role that rested may hold now.
         if (frame.type === "authenticated") {
-          // Another tab has come in as somebody else: nothing of the one before may stay in this one.
           const before = who.current;
           who.current = frame.data.user.id;
           if (before && before !== frame.data.user.id) location.reload();
@@ -183,6 +192,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         become(null);
         // Whether the server hears of it or not, this page is signed out.
         await left;
+        if (!parlor.guests?.main) localStorage.removeItem(ENTERED);
         // Without this guest the tab goes on as whom the cookie knows.
         if (beside && parlor.guests?.main) location.assign("/");
       },

@@ -3,6 +3,7 @@ import { Tooltip } from "radix-ui";
 import { type ComponentProps, createContext, type ReactNode, use, useEffect, useId, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
+import { Logo, useName } from "./place/Brand.tsx";
 
 type Tone = "accent" | "plain" | "danger" | "quiet";
 
@@ -98,10 +99,13 @@ export const MENU_ITEM =
 export function Dialog({
   title,
   onClose,
+  stays = false,
   children,
 }: {
   title: string;
   onClose: () => void;
+  /** Neither Escape nor a button of its own closes it: what it shows is shown once. */
+  stays?: boolean;
   children: ReactNode;
 }) {
   const { t } = useTranslation();
@@ -123,6 +127,9 @@ export function Dialog({
       ref={ref}
       tabIndex={-1}
       aria-labelledby={heading}
+      // A browser lets a page refuse the first Escape, not a second one right after it: the key is taken as well.
+      onKeyDown={(event) => stays && event.key === "Escape" && event.preventDefault()}
+      onCancel={(event) => stays && event.preventDefault()}
       onClose={onClose}
       className="w-[min(28rem,calc(100vw-1.5rem))] rounded-2xl border border-line bg-surface p-5 shadow-xl"
     >
@@ -130,9 +137,11 @@ export function Dialog({
         <h2 id={heading} className="text-lg font-semibold">
           {title}
         </h2>
-        <IconButton label={t("common.close")} onClick={onClose} className="-m-2">
-          <X aria-hidden />
-        </IconButton>
+        {stays ? null : (
+          <IconButton label={t("common.close")} onClick={onClose} className="-m-2">
+            <X aria-hidden />
+          </IconButton>
+        )}
       </div>
       <div ref={body}>{children}</div>
     </dialog>
@@ -164,7 +173,6 @@ export const PageEnds = createContext<{ header: ReactNode; banner: ReactNode }>(
 
 /** The frame of every page but the call. */
 export function Page({ title, children, aside }: { title: string; children: ReactNode; aside?: ReactNode }) {
-  const { t } = useTranslation();
   const { header, banner } = use(PageEnds);
   useTitle(title);
   return (
@@ -172,8 +180,8 @@ export function Page({ title, children, aside }: { title: string; children: Reac
       <header className="border-b border-line bg-surface">
         <div className="mx-auto flex min-h-16 max-w-4xl flex-wrap items-center justify-between gap-x-4 px-4 py-2">
           <Link to="/" className="flex min-h-11 items-center gap-2 text-xl font-bold">
-            <img src="/icon.svg" alt="" className="size-8" />
-            {t("app.name")}
+            <Logo className="size-8" />
+            {useName()}
           </Link>
           <div className="flex items-center gap-2">
             {aside}
@@ -190,7 +198,8 @@ export function Page({ title, children, aside }: { title: string; children: Reac
 }
 
 export function useTitle(title: string): void {
+  const name = useName();
   useEffect(() => {
-    document.title = title === "Parlor" ? title : `${title} · Parlor`;
-  }, [title]);
+    document.title = title === name ? title : `${title} · ${name}`;
+  }, [title, name]);
 }

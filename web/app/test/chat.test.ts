@@ -1,7 +1,7 @@
 import type { Entry } from "@parlor/sdk";
 import { expect, test } from "vitest";
-import { rowsOf } from "../src/chat/rows.ts";
-import { type Called, isJumbo, namesIn, partsOf, wanted } from "../src/chat/text.ts";
+import { firstUnread, rowsOf } from "../src/chat/rows.ts";
+import { type Called, isJumbo, linkIn, namesIn, partsOf, wanted } from "../src/chat/text.ts";
 
 const called = (rest: Partial<Called> = {}): Called => ({
   names: new Set(),
@@ -90,4 +90,42 @@ test("days, what is unread, groups and how far others have read", () => {
     rows.map((row) => (row.kind === "message" ? `${row.key} ${row.first} ${row.seenBy}` : row.kind)),
   ).toEqual(["day", "m1 true ", "unread", "m2 true ", "day", "m3 true bob", "system"]);
   expect(rowsOf(entries, { unreadFrom: null, receipts: [], myId: "ada", threads: true })).toHaveLength(7);
+});
+
+test("the line of what is unread stands before the oldest message that counts and is shown", () => {
+  const at = "2026-01-30T12:00:00.000Z";
+  const entries = [
+    entry("m1", "bob", at),
+    entry("m2", "bob", at),
+    entry("m3", "bob", at, { content: { text: "", threadId: "m1" } }),
+    entry("m4", "bob", at, { content: { type: "system", text: "" } }),
+    entry("m5", "bob", at),
+    entry("m6", "ada", at),
+  ];
+  const isCounted = ({ sender, content }: Entry["message"]) =>
+    sender.id !== "ada" && content.type !== "system";
+  const first = (unread: number, readUpTo: string | null) =>
+    firstUnread(entries, { unread, readUpTo }, isCounted);
+  expect(first(2, null), "who has no pointer has read what was there before").toBe("m5");
+  expect(first(3, "m1")).toBe("m2");
+  expect(first(9, "m2")).toBe("m5");
+  expect(first(0, "m1")).toBeNull();
+});
+
+test("the first address of a text is what it leads to", () => {
+  expect(linkIn("look: (https://a.example/b), https://c.example")).toBe("https://a.example/b");
+  expect(linkIn("javascript:alert(1) data:text/html,x")).toBeNull();
+});
+
+test("who has read up to where is found whatever stands between", () => {
+  const at = "2026-01-30T12:00:00.000Z";
+  const entries = [entry("m1", "ada", at), entry("m3", "bob", at), entry("m5", "ada", at)];
+  const receipts = ["m0", "m2", "m4", "m9"].map((messageId, index) => ({
+    userId: ["old", "eve", "bob", "cleo"][index] ?? "",
+    messageId,
+    at,
+  }));
+  const rows = rowsOf(entries, { unreadFrom: null, receipts, myId: "ada", threads: false });
+  const seen = rows.flatMap((row) => (row.kind === "message" ? [`${row.key} ${row.seenBy}`] : []));
+  expect(seen).toEqual(["m1 eve", "m3 ", "m5 cleo"]);
 });

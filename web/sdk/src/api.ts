@@ -1,3 +1,4 @@
+import { Emitter } from "./emitter.js";
 import { ParlorError } from "./errors.js";
 import type { Guests } from "./guests.js";
 import type { Message, Room, SiteRole, User } from "./proto.js";
@@ -82,13 +83,26 @@ interface Tokens {
 /** An access token is renewed this long before it ends, so that no request is sent with one that expires on the way. */
 const RENEW_BEFORE_MS = 60_000;
 /** Refusals that say nothing about the session: asking again later may well do. */
-const PASSING: readonly string[] = ["rate_limited", "internal", "unavailable"];
+const KEEPING: readonly string[] = [
+  "rate_limited",
+  "internal",
+  "unavailable",
+  "node_unavailable",
+  "user_changed",
+];
+/** What changes the cookie is done one at a time over all tabs, under this Web Lock. */
+const LOCK = "parlor-refresh";
+
+export interface ApiEvents {
+  /** The cookie is somebody else's by now: another tab has come in as them. Nothing is done in their name; load the page anew. */
+  userChanged: User;
+}
 
 /**
  * The REST calls. The access token lives in memory only; the refresh token is an HttpOnly cookie that no script sees.
  * Every call throws `ParlorError` when the server refuses, and `TypeError` when it cannot be reached.
  */
-export class Api {
+export class Api extends Emitter<ApiEvents> {
   readonly #base: string;
   readonly #fetch: typeof fetch;
   #tokens: Tokens | null = null;
@@ -99,6 +113,10 @@ export class Api {
   #wrongCodes = 0;
   #endedBy: string | null = null;
   readonly #guests: Guests | null;
+  /** Goes up whenever somebody comes in or goes: what was asked for before that is not kept. */
+  #turn = 0;
+  /** Where there are no Web Locks, the last of what changes the cookie; it never fails. */
+  #last: Promise<unknown> = Promise.resolve();
 
   /** `base` is the server's origin, `""` for the page's own; `guests` keeps those that this device has beside the cookie's. */
   constructor(
@@ -106,6 +124,7 @@ export class Api {
     fetcher: typeof fetch = (input, init) => globalThis.fetch(input, init),
     guests: Guests | null = null,
   ) {
+    super();
     this.#base = base;
     this.#fetch = fetcher;
     this.#guests = guests;
@@ -166,16 +185,18 @@ export class Api {
 
   /** Enters as one more guest of this device; the login in the cookie stays for the other tabs. */
   async enterBeside(entry: Entry): Promise<User> {
-    const tokens = await this.#proven<Tokens>("/auth/anonymous", { ...entry, cookie: false });
-    this.#guests?.add(tokens.user, tokens.refreshToken ?? "");
-    return this.#keep(tokens);
+    return this.#proven("/auth/anonymous", { ...entry, cookie: false }, (tokens) => {
+      this.#guests?.add(tokens.user, tokens.refreshToken ?? "");
+      return this.#keep(tokens, this.#guests?.current?.id ?? null);
+    });
   }
 
   /** Any way in that answers with tokens: the refresh token goes into the cookie, and this tab goes on as whom it belongs to. */
   async signIn(path: string, body: object): Promise<User> {
-    const tokens = await this.#proven<Tokens>(path, { ...body, cookie: true });
-    this.#guests?.goOnAs(null);
-    return this.#keep(tokens);
+    return this.#proven(path, { ...body, cookie: true }, (tokens) => {
+      this.#guests?.goOnAs(null);
+      return this.#keep(tokens, null);
+    });
   }
 
   /** Takes up the session of the cookie; null when there is none. */
@@ -199,27 +220,38 @@ export class Api {
 
   /** Ends the session. The cookie says which, even when the access token is over. */
   async leave(): Promise<void> {
+    // What is being renewed comes back as another token: that one is to be ended.
+    if (this.#refreshing) await this.#refreshing.catch(() => null);
     const token = this.#tokens?.accessToken ?? null;
     const guest = this.#guests?.current ?? null;
     this.forget();
-    if (guest) await this.#endByToken(guest.refreshToken);
-    else await this.#send("DELETE", "/auth/logout", undefined, token);
+    await this.#alone(() =>
+      guest
+        ? this.#endByToken(guest.refreshToken)
+        : this.#send<void>("DELETE", "/auth/logout", undefined, token),
+    );
   }
 
   /** The login is over, and the server knows. */
   forget(): void {
+    this.#forget(this.#guests?.current?.id ?? null);
+  }
+
+  #forget(guestId: string | null): void {
+    this.#turn++;
     this.#tokens = null;
-    const guest = this.#guests?.current;
-    if (guest) this.#guests?.remove(guest.id);
+    if (guestId) this.#guests?.remove(guestId);
     else this.#guests?.setMain(null);
   }
 
   /** Ends a guest of this device who is not the one of this tab. */
   async endGuest(userId: string): Promise<void> {
-    const guest = this.#guests?.find(userId);
-    if (!guest) return;
-    this.#guests?.remove(userId);
-    await this.#endByToken(guest.refreshToken);
+    await this.#alone(async () => {
+      const guest = this.#guests?.find(userId);
+      if (!guest) return;
+      this.#guests?.remove(userId);
+      await this.#endByToken(guest.refreshToken);
+    });
   }
 
   // Without the cookie: the server would end the login in it as well.
@@ -321,43 +353,60 @@ export class Api {
     return this.#authorized(async (token) => (await this.#fetched("GET", path, undefined, token)).blob());
   }
 
-  #keep(tokens: Tokens): User {
+  /** `guestId`: whose tokens were asked for; null: those of the cookie. */
+  #keep(tokens: Tokens, guestId: string | null): User {
     this.#tokens = tokens;
     this.#banned = null;
     this.#endedBy = null;
     this.#reused.push(...(tokens.reusedLogins ?? []));
     this.#wrongCodes += tokens.wrongCodes?.count ?? 0;
-    if (this.#guests?.current) this.#guests.renew(tokens.user, tokens.refreshToken);
+    if (guestId) this.#guests?.renew(tokens.user, tokens.refreshToken);
     else this.#guests?.setMain(tokens.user);
     this.#renewAt = Date.now() + tokens.expiresInS * 1000 - RENEW_BEFORE_MS;
     return tokens.user;
   }
 
-  // A refresh token works once, and the tabs of a browser share the cookie: two refreshes at a time would look like a theft.
-  // The lock lets one tab finish, cookie and all, before the next one begins.
+  // A refresh token works once, and the tabs of a browser share the cookie: two refreshes at a time would look like a theft, and a way
+  // in or out beside one would be undone by its answer. One finishes, cookie and all, before the next one begins.
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const locks = globalThis.navigator?.locks;
+    if (locks) return locks.request(LOCK, work) as Promise<T>;
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
   async #refresh(): Promise<User | null> {
-    const work = async () => {
-      try {
-        // Never somebody else without a word: whoever was ended in another tab is out in this one.
-        if (this.#guests?.isGone) {
-          this.#tokens = null;
-          this.#endedBy = "token_invalid";
-          this.#guests.goOnAs(null);
-          return null;
-        }
-        // Read under the lock: another tab may have changed it for the next one.
-        const guest = this.#guests?.current;
-        const body = guest ? { refreshToken: guest.refreshToken } : undefined;
-        return this.#keep(await this.#post<Tokens>("/auth/refresh", body));
-      } catch (error) {
-        if (!(error instanceof ParlorError) || PASSING.includes(error.code)) throw error;
-        this.#endedBy = error.code;
-        this.forget();
+    const turn = this.#turn;
+    return this.#alone(async () => {
+      // Whoever it was asked for has gone, or come in anew, while it waited.
+      if (turn !== this.#turn) return this.user;
+      // Never somebody else without a word: whoever was ended in another tab is out in this one.
+      if (this.#guests?.isGone) {
+        this.#tokens = null;
+        this.#endedBy = "token_invalid";
+        this.#guests.goOnAs(null);
         return null;
       }
-    };
-    const locks = globalThis.navigator?.locks;
-    return locks ? locks.request("parlor-refresh", work) : work();
+      // Read under the lock: another tab may have changed it for the next one.
+      const guest = this.#guests?.current ?? null;
+      try {
+        const body = guest ? { refreshToken: guest.refreshToken } : undefined;
+        const tokens = await this.#post<Tokens>("/auth/refresh", body);
+        if (turn !== this.#turn) return this.user;
+        const before = this.#tokens?.user.id;
+        const user = this.#keep(tokens, guest?.id ?? null);
+        if (before === undefined || before === user.id) return user;
+        this.#tokens = null;
+        this.emit("userChanged", user);
+        throw new ParlorError("user_changed", "Somebody else has come in in another tab.");
+      } catch (error) {
+        if (!(error instanceof ParlorError) || KEEPING.includes(error.code)) throw error;
+        this.#endedBy = error.code;
+        this.#forget(guest?.id ?? null);
+        return null;
+      }
+    });
   }
 
   async #authorized<T>(work: (token: string | null) => Promise<T>): Promise<T> {
@@ -372,15 +421,26 @@ export class Api {
   }
 
   /** Where many enter at once, the server asks for some work first: it is done, and nobody notices. */
-  async #proven<T>(path: string, body: object): Promise<T> {
+  async #proven(path: string, body: object, take: (tokens: Tokens) => User): Promise<User> {
+    const comeIn = (proof: object) =>
+      this.#alone(async () => {
+        const tokens = await this.#post<Tokens>(path, { ...body, ...proof });
+        this.#turn++;
+        return take(tokens);
+      });
     try {
-      return await this.#post<T>(path, body);
+      return await comeIn({});
     } catch (error) {
       if (!(error instanceof ParlorError) || error.code !== "proof_required") throw error;
       const proof = await solve(error.detail.challenge as Riddle);
       if (!proof) throw error;
-      return this.#post<T>(path, { ...body, proof });
+      return comeIn({ proof });
     }
+  }
+
+  /** What anybody may read, signed in or not. */
+  read<T>(path: string): Promise<T> {
+    return this.#send<T>("GET", path, undefined, null);
   }
 
   #post<T>(path: string, body: unknown): Promise<T> {

@@ -52,6 +52,22 @@ export function search(
   return api.request("GET", `/search?${query}`);
 }
 
+/** What a link leads to, as the server saw it. All of it is text that a stranger wrote. */
+export interface Preview {
+  /** The address that was asked for. */
+  url: string;
+  title: string;
+  description: string | null;
+  siteName: string | null;
+  /** On whatever server: whoever shows it tells that server who looks. */
+  imageUrl: string | null;
+}
+
+/** Has the server look where a link leads. Throws `not_found` where nothing can be said of it, `feature_off` where it does not look. */
+export function lookAt(api: Api, url: string): Promise<Preview> {
+  return api.request("GET", `/previews?${new URLSearchParams({ url })}`);
+}
+
 /** What the server keeps of one room, to be read over REST. */
 export class Archive {
   readonly #api: Api;

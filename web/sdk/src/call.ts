@@ -39,6 +39,8 @@ const VIEW_AFTER_MS = 80;
 export interface CallOptions {
   /** What our pictures are sent in, where the browser has it and the server takes it; else VP8, which is the default. */
   codec?: PictureCodec;
+  /** What may be published: an offer with more than the place offers is refused as a whole. All by default. */
+  sources?: readonly TrackSource[];
 }
 
 /** Our part in a room's call: one connection, one offer, and slots that show whom the page wants to see. */
@@ -55,6 +57,7 @@ export class Call extends Emitter<CallEvents> {
   readonly #participants = new Map<string, Participant>();
   #peer: Peer | null = null;
   readonly #codec: PictureCodec;
+  readonly #sources: readonly TrackSource[];
   #phase: CallPhase = "idle";
   #callId: string | null = null;
   #recording: RecordingNow | null = null;
@@ -78,10 +81,11 @@ export class Call extends Emitter<CallEvents> {
   #lastView = "";
   #snapshot: CallSnapshot | null = null;
 
-  constructor(room: Room, { codec = "vp8" }: CallOptions = {}) {
+  constructor(room: Room, { codec = "vp8", sources = SOURCES }: CallOptions = {}) {
     super();
     this.#room = room;
     this.#codec = codec;
+    this.#sources = sources;
     this.hosting = new Hosting(room);
     this.#outgoing = new Outgoing((trackId, muted) => {
       room.socket.send("call.mute", { roomId: room.id, trackId, muted });
@@ -332,7 +336,7 @@ export class Call extends Emitter<CallEvents> {
     this.#lastView = "";
     const iceServers = await this.#room.api.iceServers().catch(() => []);
     if (this.#phase === "ended" || this.#peer !== before) return;
-    const sources = this.#room.mayPublish ? SOURCES : [];
+    const sources = this.#room.mayPublish ? this.#sources : [];
     const peer = new Peer(iceServers, this.#outgoing.mode, before?.videoSlots, this.#codec, sources);
     this.#peer = peer;
     peer.connection.addEventListener("connectionstatechange", () => this.#connectionChanged(peer));

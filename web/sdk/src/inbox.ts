@@ -1,6 +1,7 @@
 import type { Api } from "./api.js";
 import type { DirectMessages, DirectRequest } from "./direct.js";
 import { Emitter } from "./emitter.js";
+import { ParlorError } from "./errors.js";
 import type { Direct, DirectMessage, Message, ServerFrame, Unread } from "./proto.js";
 import { type MyRoom, type Page, queryOf, type Rooms } from "./rooms.js";
 import type { Socket } from "./socket.js";
@@ -27,6 +28,8 @@ export class Inbox extends Emitter<{ change: InboxSnapshot; message: DirectMessa
   readonly #api: Api;
   readonly #rooms: Rooms;
   readonly #direct: DirectMessages;
+  /** Whether the server offers direct messages at all; whoever knows that it does not spares it the questions. */
+  offersDirect = true;
   #snapshot = EMPTY;
   #loading: Promise<void> | null = null;
   /** Something was told while the lists were on their way: they may be older than that. */
@@ -63,14 +66,18 @@ export class Inbox extends Emitter<{ change: InboxSnapshot; message: DirectMessa
     for (let turn = 0; turn === 0 || (this.#stirred && turn < MOST_PAGES); turn++) {
       this.#stirred = false;
       const me = this.#api.user?.id;
+      if (me === undefined) return;
       const [rooms, directs, requests, unread] = await Promise.all([
         all((cursor) => this.#rooms.mine(cursor)),
-        all((after) => this.#direct.list(after)),
-        all((after) => this.#direct.requests(after)),
+        this.offersDirect ? unlessOff(all((after) => this.#direct.list(after))) : [],
+        this.offersDirect ? unlessOff(all((after) => this.#direct.requests(after))) : [],
         all((after) => this.#api.request<Page<Unread>>("GET", `/unread${queryOf({ after, limit: 50 })}`)),
       ]);
-      // Somebody else has entered, or nobody, while it was on its way.
-      if (this.#api.user?.id !== me || me === undefined) return;
+      // Somebody else has entered while it was on its way: nothing of it is for them, and theirs is still to come.
+      if (this.#api.user?.id !== me) {
+        this.#stirred = true;
+        continue;
+      }
       this.#become({
         ready: true,
         rooms,
@@ -129,7 +136,8 @@ export class Inbox extends Emitter<{ change: InboxSnapshot; message: DirectMessa
   #count(message: Message): void {
     const me = this.#api.user?.id;
     const before = this.#snapshot.unread.get(message.roomId);
-    if (!before || message.sender.id === me) return;
+    // What the server tells of a room is nothing to be read.
+    if (!before || message.sender.id === me || message.content.type === "system") return;
     const calls = message.content.mentions;
     const called = calls?.room || calls?.users?.includes(me ?? "");
     const mentions = before.mentions + (called ? 1 : 0);
@@ -145,6 +153,16 @@ export class Inbox extends Emitter<{ change: InboxSnapshot; message: DirectMessa
     if (snapshot === this.#snapshot) return;
     this.#snapshot = snapshot;
     this.emit("change", snapshot);
+  }
+}
+
+/** Nothing, where the server offers none of it. */
+async function unlessOff<T>(items: Promise<T[]>): Promise<T[]> {
+  try {
+    return await items;
+  } catch (error) {
+    if (error instanceof ParlorError && error.code === "feature_off") return [];
+    throw error;
   }
 }
 

@@ -35,7 +35,9 @@ export {
   Archive,
   type Found,
   type FoundPage,
+  lookAt,
   type MessagePage,
+  type Preview,
   type SearchOptions,
   search,
   type Version,
@@ -43,6 +45,7 @@ export {
 } from "./archive.js";
 export { backoffMs } from "./backoff.js";
 export { Call, type CallOptions } from "./call.js";
+export { type Cluster, clusterOf, type Feature, type Theme } from "./cluster.js";
 export { type Declining, type DirectFrom, DirectMessages, type DirectRequest } from "./direct.js";
 export { Emitter } from "./emitter.js";
 export { type PictureCodec, SHARE_PLANS, type ShareMode } from "./encodings.js";
@@ -109,7 +112,7 @@ export {
   qualityHistory,
   qualityOf,
 } from "./quality.js";
-export { calls } from "./reading.js";
+export { calls, counts } from "./reading.js";
 export { type RecordingNow, recordingAfter } from "./recording.js";
 export {
   type Composition,

@@ -16,7 +16,10 @@ export class Marks {
   readonly #reactions = new Map<string, ReadonlySet<string>>();
   readonly #votes = new Map<string, readonly number[]>();
   readonly #asked = new Set<string>();
+  /** Reactions that were told since: an answer may have been read before. */
+  readonly #told = new Set<string>();
   #work: Promise<unknown> = Promise.resolve();
+  #era = 0;
 
   constructor(archive: Archive, changed: () => void) {
     this.#archive = archive;
@@ -35,16 +38,24 @@ export class Marks {
   /** Finds out what one has put to this message, if that is not known yet. */
   look(message: Message, myId: string): void {
     const { id, content, reactions } = message;
-    const kinds = Object.entries(reactions ?? {}).filter(([, count]) => count <= NAMED);
-    const isWanted = kinds.length > 0 || (content.poll && content.poll.voters > 0);
-    if (!isWanted || this.#asked.has(id)) return;
+    if (this.#asked.has(id)) return;
     this.#asked.add(id);
+    const kinds = Object.entries(reactions ?? {}).filter(([, count]) => count <= NAMED);
+    const isVoted = content.poll !== undefined && content.poll.voters > 0;
+    // Nobody has put anything to it, so oneself has not; whatever comes is told. Else all who look would ask at each click.
+    if (kinds.length === 0 && !isVoted) return;
+    const era = this.#era;
+    const isLate = () => era !== this.#era;
     this.#work = this.#work
       .then(async () => {
-        if (content.poll) this.#votes.set(id, (await this.#archive.results(id)).options);
+        if (isLate()) return;
+        const chosen = isVoted ? (await this.#archive.results(id)).options : null;
+        if (chosen && !isLate() && !this.#votes.has(id)) this.#votes.set(id, chosen);
         for (const [emoji] of kinds.slice(0, KINDS)) {
+          if (isLate()) return;
           const people = await this.#archive.reactors(id, emoji);
-          if (people.some((one) => one.id === myId)) this.#put(id, emoji, true);
+          const isMine = people.some((one) => one.id === myId);
+          if (isMine && !isLate() && !this.#told.has(`${id} ${emoji}`)) this.#put(id, emoji, true);
         }
         this.#changed();
       })
@@ -52,14 +63,23 @@ export class Marks {
       .catch(() => void this.#asked.delete(id));
   }
 
+  /** Something may have been missed: all of it is asked for again once it is looked at. */
+  forget(): void {
+    this.#era++;
+    for (const known of [this.#asked, this.#told, this.#reactions, this.#votes]) known.clear();
+  }
+
   /** True when the event tells of oneself. */
   follow(frame: ServerFrame, myId: string): boolean {
     if (frame.type !== "reaction" || frame.data.userId !== myId) return false;
-    this.#put(frame.data.messageId, frame.data.emoji, frame.data.added);
+    const { messageId, emoji, added } = frame.data;
+    this.#told.add(`${messageId} ${emoji}`);
+    this.#put(messageId, emoji, added);
     return true;
   }
 
   react(messageId: string, emoji: string, on: boolean): void {
+    this.#told.add(`${messageId} ${emoji}`);
     this.#put(messageId, emoji, on);
     this.#changed();
   }

@@ -25,6 +25,9 @@ export type Unsent = Message & {
   expiresInS?: number;
 };
 
+/** What a shelf keeps of it: the server's refusal too, so that nothing goes again by itself that its author has to decide about. */
+type Kept = Unsent & { refused?: { error: string; code: string } };
+
 /** Messages of one room that may wait to be sent. Beyond, what is written stays with its author. */
 export const OUTBOX_LIMIT = 100;
 
@@ -32,14 +35,20 @@ export const OUTBOX_LIMIT = 100;
 export class Outbox {
   readonly #entries = new Map<string, Entry>();
   readonly #settled = new Map<string, () => void>();
-  readonly #shelf: Shelf<Unsent[]> | null;
+  readonly #shelf: Shelf<Kept[]> | null;
 
-  constructor(shelf: Shelf<Unsent[]> | null = null) {
+  constructor(shelf: Shelf<Kept[]> | null = null) {
     this.#shelf = shelf;
     // Whether these have arrived is not known: they are sent again under their old ids, which is harmless.
-    for (const message of shelf?.read() ?? []) {
-      if (this.#entries.size < OUTBOX_LIMIT) this.#put(message);
+    for (const { refused, ...message } of shelf?.read() ?? []) {
+      if (this.isFull) break;
+      const entry = this.#put(message);
+      if (refused) this.#entries.set(message.clientId, { ...entry, state: "failed", ...refused });
     }
+  }
+
+  get isFull(): boolean {
+    return this.#entries.size >= OUTBOX_LIMIT;
   }
 
   get entries(): Entry[] {
@@ -53,9 +62,9 @@ export class Outbox {
 
   /** Null when too many wait already. */
   add(message: Unsent): Entry | null {
-    if (this.#entries.size >= OUTBOX_LIMIT) return null;
+    if (this.isFull) return null;
     const entry = this.#put(message);
-    this.#keep();
+    this.#keep(message.clientId);
     return entry;
   }
 
@@ -74,7 +83,9 @@ export class Outbox {
   fail(clientId: string, error: ParlorError): void {
     const entry = this.#entries.get(clientId);
     const why = { error: error.message, code: error.code, waitsUntil: null };
-    if (entry) this.#entries.set(clientId, { ...entry, state: "failed", ...why });
+    if (!entry) return;
+    this.#entries.set(clientId, { ...entry, state: "failed", ...why });
+    this.#keep(clientId);
   }
 
   /** It has to wait, and goes by itself then. */
@@ -89,6 +100,7 @@ export class Outbox {
     if (!entry) return null;
     const again: Entry = { ...entry, state: "sending", error: null, code: null, waitsUntil: null };
     this.#entries.set(clientId, again);
+    this.#keep(clientId);
     return again;
   }
 
@@ -106,13 +118,26 @@ export class Outbox {
     const was = this.#entries.delete(clientId);
     this.#settled.get(clientId)?.();
     this.#settled.delete(clientId);
-    if (was) this.#keep();
+    if (was) this.#keep(clientId);
     return was;
   }
 
-  #keep(): void {
-    this.#shelf?.write(this.#entries.size > 0 ? this.entries.map(({ message }) => message) : null);
+  /** Writes what has become of one message. The others on the shelf may be those of another tab. */
+  #keep(clientId: string): void {
+    if (!this.#shelf) return;
+    const kept = this.#shelf.read() ?? [];
+    const at = kept.findIndex((message) => message.clientId === clientId);
+    const entry = this.#entries.get(clientId);
+    const now = entry ? [keptOf(entry)] : [];
+    if (at < 0) kept.push(...now);
+    else kept.splice(at, 1, ...now);
+    this.#shelf.write(kept.length > 0 ? kept : null);
   }
+}
+
+function keptOf({ message, state, error, code }: Entry): Kept {
+  const isRefused = state === "failed" && error !== null && code !== null;
+  return isRefused ? { ...message, refused: { error, code } } : message;
 }
 
 /** A message that the server has. */

@@ -1,6 +1,6 @@
-import type { Archive } from "./archive.js";
+import type { Archive, MessagePage } from "./archive.js";
 import type { Message, ServerFrame } from "./proto.js";
-import { after, applied, before, known, PAGE, type Timeline, visiting } from "./timeline.js";
+import { after, applied, before, known, PAGE, short, type Timeline, visiting } from "./timeline.js";
 
 /** Events about messages that are there: these may overtake a page that was read before them. */
 const CHANGES: readonly string[] = [
@@ -24,6 +24,10 @@ export class Pages {
   /** Events that came while a page was on its way: it may have been read before them. */
   #meanwhile: ServerFrame[] = [];
   #fetching = 0;
+  /** Grows with each fresh state: what was asked for before it may be older. */
+  #era = 0;
+  /** Grows with each wish to look elsewhere: the last one counts, whatever comes first. */
+  #wish = 0;
 
   constructor(archive: Archive, view: View) {
     this.#archive = archive;
@@ -32,6 +36,19 @@ export class Pages {
 
   follow(frame: ServerFrame): void {
     if (this.#fetching > 0 && CHANGES.includes(frame.type)) this.#meanwhile.push(frame);
+  }
+
+  /** A fresh state has come: events before it are in it. */
+  renew(): void {
+    this.#era++;
+    this.#meanwhile = [];
+  }
+
+  /** For who looks at the newest: what is far above is let go, and fetched again once it is wanted. */
+  settle(): void {
+    const { timeline } = this.#view;
+    const settled = short(timeline);
+    if (settled !== timeline) this.#view.timeline = settled;
   }
 
   /** Older messages of what is looked at. */
@@ -56,16 +73,26 @@ export class Pages {
     );
   }
 
-  /** Looks at a message, wherever in the past it is. */
-  async visit(messageId: string): Promise<void> {
+  /** Looks at a message, wherever in the past it is. False when somebody wanted to look elsewhere before it came. */
+  async visit(messageId: string): Promise<boolean> {
+    const wish = ++this.#wish;
     const { visited, latest } = this.#view.timeline;
-    if ((visited ?? latest).messages.some(({ id }) => id === messageId)) return;
-    if (latest.messages.some(({ id }) => id === messageId)) return this.newest();
-    await this.#fetch({ around: messageId }, (timeline, page) => visiting(timeline, page));
+    const isIt = ({ id }: Message) => id === messageId;
+    if ((visited ?? latest).messages.some(isIt)) return true;
+    if (latest.messages.some(isIt)) {
+      this.newest();
+      return true;
+    }
+    await this.#fetch({ around: messageId }, (timeline, page) =>
+      wish === this.#wish ? visiting(timeline, page) : timeline,
+    );
+    return wish === this.#wish;
   }
 
   newest(): void {
-    this.#view.timeline = { ...this.#view.timeline, visited: null };
+    this.#wish++;
+    const { timeline } = this.#view;
+    if (timeline.visited) this.#view.timeline = { ...timeline, visited: null };
   }
 
   async openThread(rootId: string): Promise<void> {
@@ -90,7 +117,7 @@ export class Pages {
     const { rootId } = thread;
     const first = thread.messages[0]?.id;
     await this.#fetch({ thread: rootId, ...(first ? { before: first } : {}) }, (timeline, page, more) =>
-      timeline.thread?.rootId === rootId
+      timeline.thread?.rootId === rootId && (!first || timeline.thread.messages[0]?.id === first)
         ? // The history of a thread may begin with the message that it hangs on.
           {
             ...timeline,
@@ -110,12 +137,21 @@ export class Pages {
   ): Promise<void> {
     this.#fetching++;
     try {
-      const { messages, next } = await this.#archive.page({ ...which, limit: PAGE });
+      const { messages, next } = await this.#fresh(which);
       let timeline = join(this.#view.timeline, messages, next !== null);
       for (const frame of this.#meanwhile) timeline = applied(timeline, frame, null);
       this.#view.timeline = timeline;
     } finally {
       if (--this.#fetching === 0) this.#meanwhile = [];
+    }
+  }
+
+  /** A page that is no older than the state that it is put to. */
+  async #fresh(which: Parameters<Archive["page"]>[0]): Promise<MessagePage> {
+    for (;;) {
+      const era = this.#era;
+      const page = await this.#archive.page({ ...which, limit: PAGE });
+      if (era === this.#era) return page;
     }
   }
 }

@@ -10,11 +10,17 @@ export interface Reading {
 
 export const UNREAD: Reading = { unread: null, receipts: new Map() };
 
+/** For whom it is counted, and whose messages do not count for them. */
+export interface Reader {
+  me: User | null;
+  blocked: ReadonlySet<string>;
+}
+
 /** What is read and what is not, after an event. `message` is the one that the event deletes, where it is known. */
 export function counted(
   reading: Reading,
   frame: ServerFrame,
-  me: User | null,
+  reader: Reader,
   message: Message | null,
 ): Reading {
   switch (frame.type) {
@@ -23,10 +29,10 @@ export function counted(
     case "receipts":
       return toldOf(reading, frame.data.receipts);
     case "new_message":
-      return more(reading, frame.data.message, me, 1);
+      return more(reading, frame.data.message, reader, 1);
     case "message_deleted":
       return message && !message.deleted && isAfter(message, reading.unread?.readUpTo ?? null)
-        ? more(reading, message, me, -1)
+        ? more(reading, message, reader, -1)
         : reading;
     default:
       return reading;
@@ -50,14 +56,19 @@ export function readTo(reading: Reading, messageId: string): Reading {
     : reading;
 }
 
+/** Whether a message counts as unread for somebody: the server's own do not, nor those of whom one blocks. */
+export function counts({ sender, content }: Message, userId: string, blocked: ReadonlySet<string>): boolean {
+  return sender.id !== userId && content.type !== "system" && !blocked.has(sender.id);
+}
+
 /** Whether a message calls somebody, by name or as one of all. */
 export function calls({ content: { mentions } }: Message, userId: string): boolean {
   return Boolean(mentions && (mentions.here || mentions.room || mentions.users?.includes(userId)));
 }
 
-function more(reading: Reading, message: Message, me: User | null, by: 1 | -1): Reading {
+function more(reading: Reading, message: Message, { me, blocked }: Reader, by: 1 | -1): Reading {
   const { unread } = reading;
-  if (!unread || !me || message.sender.id === me.id) return reading;
+  if (!unread || !me || !counts(message, me.id, blocked)) return reading;
   const mentions = unread.mentions + (calls(message, me.id) ? by : 0);
   const count = unread.unread + by;
   return { ...reading, unread: { ...unread, unread: Math.max(0, count), mentions: Math.max(0, mentions) } };

@@ -1,5 +1,6 @@
 import type { Api } from "./api.js";
 import { Emitter } from "./emitter.js";
+import { ParlorError } from "./errors.js";
 import type { CallRecord, CallType, ServerFrame } from "./proto.js";
 import { type Page, queryOf } from "./rooms.js";
 import { expectType, type Socket } from "./socket.js";
@@ -17,11 +18,15 @@ export interface RingingEvents {
   call: CallRecord;
 }
 
+/** An invitation says how long it rings. The word that ends it may be lost: this much later nothing rings any more, in milliseconds. */
+const GRACE_MS = 5_000;
+
 /** Calls that ring. A device rings while the state of its own person is `ringing`, whichever device answers. */
 export class Ringing extends Emitter<RingingEvents> {
   readonly #api: Api;
   readonly #socket: Socket;
   readonly #calls = new Map<string, CallRecord>();
+  readonly #ends = new Map<string, ReturnType<typeof setTimeout>>();
   #snapshot: RingingSnapshot | null = null;
 
   constructor(api: Api, socket: Socket) {
@@ -58,12 +63,12 @@ export class Ringing extends Emitter<RingingEvents> {
   }
 
   async decline(callId: string): Promise<void> {
-    await this.#socket.request("call.decline", { callId });
+    await this.#unlessOver(callId, this.#socket.request("call.decline", { callId }));
   }
 
   /** Whoever called thinks better of it. */
   async cancel(callId: string): Promise<void> {
-    await this.#socket.request("call.cancel", { callId });
+    await this.#unlessOver(callId, this.#socket.request("call.cancel", { callId }));
   }
 
   /** One's calls of the last 90 days, the latest first. */
@@ -74,22 +79,45 @@ export class Ringing extends Emitter<RingingEvents> {
   #receive(frame: ServerFrame): void {
     if (frame.type === "call.ring") this.#put(frame.data);
     else if (frame.type === "call_invite") {
-      const { expiresInMs: _, ...invite } = frame.data;
+      const { expiresInMs, ...invite } = frame.data;
       const startedAt = new Date().toISOString();
       this.#put({ ...invite, startedAt, answeredAt: null, endedAt: null, outcome: null });
+      clearTimeout(this.#ends.get(invite.callId));
+      const end = setTimeout(() => this.#lapse(invite.callId), expiresInMs + GRACE_MS);
+      this.#ends.set(invite.callId, end);
     }
   }
 
   #put(call: CallRecord): void {
     if (call.outcome === null) this.#calls.set(call.callId, call);
-    else this.#calls.delete(call.callId);
+    else this.#drop(call.callId);
     this.#changed();
     this.emit("call", call);
   }
 
+  /** What the server knows no more is over here too; the refusal is for whoever asked. */
+  async #unlessOver(callId: string, asked: Promise<unknown>): Promise<void> {
+    try {
+      await asked;
+    } catch (error) {
+      if (error instanceof ParlorError && error.code === "not_found" && this.#drop(callId)) this.#changed();
+      throw error;
+    }
+  }
+
+  #lapse(callId: string): void {
+    if (this.snapshot.incoming.some((call) => call.callId === callId) && this.#drop(callId)) this.#changed();
+  }
+
+  #drop(callId: string): boolean {
+    clearTimeout(this.#ends.get(callId));
+    this.#ends.delete(callId);
+    return this.#calls.delete(callId);
+  }
+
   #forget(): void {
     if (this.#calls.size === 0) return;
-    this.#calls.clear();
+    for (const callId of [...this.#calls.keys()]) this.#drop(callId);
     this.#changed();
   }
 

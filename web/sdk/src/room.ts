@@ -60,6 +60,7 @@ export class Room extends Emitter<RoomEvents> {
   #timeline: Timeline = EMPTY;
   #reading: Reading = UNREAD;
   #mutedUntil: string | null = null;
+  #blocked: ReadonlySet<string> = new Set();
   #state: RoomState = "idle";
   #reason: RoomSnapshot["reason"] = null;
   #me: User | null = null;
@@ -155,6 +156,16 @@ export class Room extends Emitter<RoomEvents> {
     this.#shelfOf(threadId)?.write(text === "" ? null : text);
   }
 
+  /** Too many messages wait to be sent: no more are taken. */
+  get isFull(): boolean {
+    return this.#outbox.isFull;
+  }
+
+  /** What these write does not count as unread: they are those whom one blocks, whom the server does not count either. */
+  ignore(userIds: ReadonlySet<string>): void {
+    this.#blocked = userIds;
+  }
+
   /**
    * Shows the message at once, and sends it now or when the socket is back. Gives the message's client id, or null when too many
    * wait already: then the text stays as the draft.
@@ -164,7 +175,9 @@ export class Room extends Emitter<RoomEvents> {
     const me = this.#me;
     const clientId = newClientId();
     const entry = me && this.#outbox.add(echoOf(this.id, me, clientId, writing));
-    if (!writing.threadId) this.draft = entry ? "" : (writing.text ?? "");
+    // Something else may be on its way to be written by now.
+    if (entry && !writing.threadId && this.#draft.trim() === writing.text?.trim()) this.draft = "";
+    if (!entry && !writing.threadId && this.#draft === "") this.draft = writing.text ?? "";
     if (!entry) return null;
     this.#typedAt = 0;
     this.#changed();
@@ -174,10 +187,7 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Says a message of any room again here. */
   forward(message: Message): string | null {
-    const draft = this.draft;
-    const clientId = this.send({ forward: message });
-    this.draft = draft;
-    return clientId;
+    return this.send({ forward: message });
   }
 
   retry(clientId: string): void {
@@ -254,6 +264,8 @@ export class Room extends Emitter<RoomEvents> {
     // Recovered: the missed events follow, one by one, from where we stand.
     if (data.recovered !== true) {
       this.#stream.reset(epoch !== undefined && offset !== undefined ? { epoch, offset } : null);
+      this.pages.renew();
+      this.marks.forget();
       for (const message of data.messages) this.#acknowledge(message);
     }
     this.#count(data.unread ?? null, data.recovered === true);
@@ -328,10 +340,10 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #apply(frame: ServerFrame): void {
-    const { me, timeline, reading } = { me: this.#me, timeline: this.#timeline, reading: this.#reading };
+    const [me, timeline, reading] = [this.#me, this.#timeline, this.#reading];
     const doomed = frame.type === "message_deleted" ? known(timeline, frame.data.messageId) : null;
     this.#timeline = applied(timeline, frame, me);
-    this.#reading = counted(reading, frame, me, doomed);
+    this.#reading = counted(reading, frame, { me, blocked: this.#blocked }, doomed);
     this.pages.follow(frame);
     const isMine = me !== null && this.marks.follow(frame, me.id);
     const isElse = this.#notice(frame);
@@ -396,10 +408,15 @@ export class Room extends Emitter<RoomEvents> {
   #become(user: User | null): void {
     const was = this.#me;
     this.#me = user;
-    if (!user || user.id === was?.id || !this.#keep) return;
-    this.#outbox = new Outbox(new Shelf(this.#keep, "outbox", user.id, this.id));
-    this.#drafts = new Shelf(this.#keep, "draft", user.id, this.id);
-    this.#draft = this.#drafts.read() ?? "";
+    if (!user || user.id === was?.id) return;
+    // Nothing of the former one's is anything of theirs.
+    this.#stream.reset(null);
+    this.#reading = UNREAD;
+    this.marks.forget();
+    const keep = this.#keep;
+    this.#outbox = new Outbox(keep && new Shelf(keep, "outbox", user.id, this.id));
+    this.#drafts = keep && new Shelf(keep, "draft", user.id, this.id);
+    this.#draft = this.#drafts?.read() ?? "";
     this.#snapshot = null;
   }
 
@@ -473,7 +490,7 @@ export class Room extends Emitter<RoomEvents> {
       state: this.#state,
       typing: [...this.#typing.values()].map(({ nickname }) => nickname),
       unread: this.#reading.unread,
-      receipts: [...this.#reading.receipts.values()],
+      receipts: this.#drawing.list(this.#reading.receipts),
       mutedUntil: this.#mutedUntil,
       reason: this.#reason,
     };

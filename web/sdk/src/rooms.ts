@@ -1,5 +1,16 @@
 import type { Api } from "./api.js";
-import type { ContentLevel, Permits, Retention, Role, Room, RoomKind, Trust, Visibility } from "./proto.js";
+import type {
+  ContentLevel,
+  NotifyLevel,
+  Permits,
+  Retention,
+  Role,
+  Room,
+  RoomKind,
+  Trust,
+  Unread,
+  Visibility,
+} from "./proto.js";
 
 /** A page of a list, and where the next one begins; null: there is none. */
 export interface Page<T> {
@@ -112,6 +123,11 @@ export class Rooms {
   /** Is a member no more. */
   async leave(roomId: string): Promise<void> {
     await this.#api.request<void>("POST", `${of(roomId)}/leave`);
+  }
+
+  /** Chooses of what one is told there; `mutedUntil` (RFC 3339, within a year): of nothing before. */
+  notify(roomId: string, level: NotifyLevel, mutedUntil: string | null = null): Promise<Unread> {
+    return this.#api.request("PUT", `${of(roomId)}/notifications`, { level, mutedUntil });
   }
 
   /** Gives the room to another member. */

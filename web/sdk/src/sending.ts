@@ -54,7 +54,8 @@ export class Sending {
           const pause = this.#pause(error, tries++);
           if (pause !== null) {
             this.#way.held?.(entry, error, pause);
-            await wait(pause);
+            // Whoever gives it up does not make the others wait.
+            await Promise.race([wait(pause), this.#way.outbox.settled(entry.message.clientId)]);
             continue;
           }
           tries = 0;

@@ -50,6 +50,9 @@ type OfTimeline = Pick<
 /** Draws a timeline for a page. Entries stay the same objects for as long as their messages do, so that a page sees what changed. */
 export class Drawing {
   readonly #drawn = new WeakMap<Message, Entry>();
+  /** Lists, by what they were made of: what did not change is not made again. */
+  readonly #lists = new WeakMap<readonly Message[], Entry[]>();
+  readonly #values = new WeakMap<ReadonlyMap<string, unknown>, unknown[]>();
 
   of(timeline: Timeline, unsent: Entry[]): OfTimeline {
     const { info, role, members, online, latest, visited, thread } = timeline;
@@ -57,7 +60,7 @@ export class Drawing {
     return {
       info,
       role,
-      members: [...members.values()],
+      members: this.list(members),
       online,
       messages: this.#entries(messages, visited ? [] : unsent),
       hasOlder,
@@ -74,12 +77,28 @@ export class Drawing {
     };
   }
 
-  #entries(messages: readonly Message[], unsent: Entry[]): Entry[] {
+  /** All values of a map that is never changed itself. */
+  list<Value>(map: ReadonlyMap<string, Value>): Value[] {
+    const known = this.#values.get(map) as Value[] | undefined;
+    const values = known ?? [...map.values()];
+    if (!known) this.#values.set(map, values);
+    return values;
+  }
+
+  #sent(messages: readonly Message[]): Entry[] {
+    const known = this.#lists.get(messages);
+    if (known) return known;
     const sent = messages.map((message) => {
       const entry = this.#drawn.get(message) ?? sentEntry(message);
       this.#drawn.set(message, entry);
       return entry;
     });
+    this.#lists.set(messages, sent);
+    return sent;
+  }
+
+  #entries(messages: readonly Message[], unsent: Entry[]): Entry[] {
+    const sent = this.#sent(messages);
     if (unsent.length === 0) return sent;
     const keys = new Set(sent.map(({ key }) => key));
     return [...sent, ...unsent.filter(({ key }) => !keys.has(key))];

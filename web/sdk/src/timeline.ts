@@ -30,6 +30,9 @@ export interface Timeline {
 
 /** Messages on a page of history. */
 export const PAGE = 50;
+/** More than these are cut down to a few for who looks at the newest: a room that is open for days stays light. */
+export const MOST = 1_000;
+export const FEW = 500;
 
 const NOTHING: Stretch = { messages: [], hasOlder: false, hasNewer: false };
 
@@ -236,6 +239,13 @@ function reached(timeline: Timeline, latest: Stretch): Timeline {
   const front = meets < 0 ? visited.messages : visited.messages.slice(0, meets);
   const joined = { messages: [...front, ...latest.messages], hasOlder: visited.hasOlder, hasNewer: false };
   return { ...timeline, latest: joined, visited: null };
+}
+
+/** The newest messages alone, once many are loaded. What strangers write is never stored: it could not be fetched again. */
+export function short(timeline: Timeline): Timeline {
+  const { latest, visited, info } = timeline;
+  if (visited || latest.messages.length <= MOST || info?.kind === "match") return timeline;
+  return { ...timeline, latest: { ...latest, messages: latest.messages.slice(-FEW), hasOlder: true } };
 }
 
 /** The message, wherever it is known. */

@@ -30,6 +30,8 @@ const TRIES = 8;
 /** The socket tells what became of a file; in case it was away just then, the server is asked this often. */
 const LOOK_EVERY_MS = 5_000;
 const TUS = "1.0.0";
+/** Codes that say nothing about the file: the same may do a moment later. Nothing said at all is the network's. */
+const PASSING: readonly (string | null)[] = ["internal", "unavailable", "conflict", null];
 
 /** One file on its way to the server, in parts (tus 1.0): it goes on after a lost network where it stood. */
 export class Upload extends Emitter<UploadEvents> {
@@ -91,16 +93,24 @@ export class Upload extends Emitter<UploadEvents> {
       } catch (error) {
         if (this.#snapshot.state === "cancelled") return;
         if (this.#snapshot.sentBytes > before) tries = 0;
-        const passes =
-          !(error instanceof ParlorError) || ["internal", "unavailable", "conflict"].includes(error.code);
-        if (!passes || ++tries >= TRIES) {
+        const begun = this.#snapshot.file !== null;
+        if (begun && codeOf(error) === "rate_limited") {
+          // Each part counts: the rest goes when the server has time for it.
+          await wait((error as ParlorError).retryAfterMs ?? 1_000);
+          if (this.#isCancelled()) return;
+          continue;
+        }
+        // The server has forgotten what it had: all of it goes again.
+        const isGone = begun && codeOf(error) === "not_found";
+        if (isGone) this.#become({ file: null, sentBytes: 0 });
+        if (!(isGone || PASSING.includes(codeOf(error))) || ++tries >= TRIES) {
           const told =
             error instanceof ParlorError
               ? error
               : new ParlorError("unreachable", "The server cannot be reached.");
           return this.#become({ state: "failed", error: told });
         }
-        await new Promise((resolve) => setTimeout(resolve, backoffMs(tries)));
+        await wait(backoffMs(tries));
         if (this.#isCancelled()) return;
         await this.#ask().catch(() => undefined);
       }
@@ -149,10 +159,19 @@ export class Upload extends Emitter<UploadEvents> {
     this.#looker = setTimeout(async () => {
       const { file, state } = this.#snapshot;
       if (!file || state !== "checking") return;
-      const told = await this.#api.request<Attachment>("GET", `/uploads/${file.fileId}`).catch(() => null);
+      const told = await this.#api
+        .request<Attachment>("GET", `/uploads/${file.fileId}`)
+        .catch((error: unknown) => this.#lost(error));
       if (told && this.#snapshot.state === "checking") this.#checked(told);
       if (this.#snapshot.state === "checking") this.#look(LOOK_EVERY_MS);
     }, afterMs);
+  }
+
+  /** Without the file there is nothing to wait for; tried again, all of it goes. */
+  #lost(error: unknown): null {
+    if (codeOf(error) === "not_found" && this.#snapshot.state === "checking")
+      this.#become({ state: "failed", file: null, sentBytes: 0, error: error as ParlorError });
+    return null;
   }
 
   #checked(file: Attachment): void {
@@ -169,6 +188,14 @@ export class Upload extends Emitter<UploadEvents> {
     this.#snapshot = { ...this.#snapshot, ...change };
     this.emit("change", this.#snapshot);
   }
+}
+
+function codeOf(error: unknown): string | null {
+  return error instanceof ParlorError ? error.code : null;
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Base64 of the text's UTF-8, as tus wants its metadata. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Api } from "../src/api.js";
+import { Guests } from "../src/guests.js";
 import { sha256 } from "../src/riddle.js";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -130,4 +131,104 @@ test("blocks and reports, though an answer may have no body", async () => {
     "DELETE /users/bob/block Bearer A",
     `POST /reports Bearer A ${JSON.stringify(report)}`,
   ]);
+});
+
+/** A server whose answers are given when the test says so. */
+function slow() {
+  const open: { path: string; body: unknown; answer: (body: object, status?: number) => void }[] = [];
+  const fetcher = (input: RequestInfo | URL, init?: RequestInit) =>
+    new Promise<Response>((resolve) => {
+      const body = init?.body ? JSON.parse(String(init.body)) : null;
+      const path = `${init?.method} ${String(input).replace("/api/v1", "")}`;
+      open.push({ path, body, answer: (told, status) => resolve(json(told, status)) });
+    });
+  const keep = () => {
+    const kept = new Map<string, string>();
+    return {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, text: string) => void kept.set(key, text),
+      removeItem: (key: string) => void kept.delete(key),
+    };
+  };
+  const guests = new Guests(keep(), keep());
+  const api = new Api("", fetcher as typeof fetch, guests);
+  const asked = async (index: number) => {
+    await vi.advanceTimersByTimeAsync(0);
+    const it = open[index];
+    if (!it) throw new Error(`no request ${index}`);
+    return it;
+  };
+  return { api, guests, asked, paths: () => open.map(({ path }) => path) };
+}
+
+const as = (id: string, refreshToken: string | null = null) => ({
+  ...tokens(`token of ${id}`),
+  refreshToken,
+  user: { id, nickname: id, role: "member" },
+});
+
+test("nothing is done in the name of somebody who came in in another tab", async () => {
+  const { api, asked, paths } = slow();
+  const entering = api.enter({ nickname: "ada", birthYear: 1990, adult: true });
+  (await asked(0)).answer(as("ada"), 201);
+  await entering;
+  vi.advanceTimersByTime(841_000);
+  const told: string[] = [];
+  api.on("userChanged", ({ id }) => told.push(id));
+  const blocking = api.block("bob").catch((error: unknown) => error);
+  (await asked(1)).answer(as("eve"));
+  expect(await blocking).toMatchObject({ code: "user_changed" });
+  expect(paths()).toEqual(["POST /auth/anonymous", "POST /auth/refresh"]);
+  expect(told).toEqual(["eve"]);
+  expect(api.user).toBeNull();
+});
+
+test("a renewal under way brings nobody back who leaves, and what it brings is what is ended", async () => {
+  const { api, guests, asked, paths } = slow();
+  const entering = api.enterBeside({ nickname: "ada", birthYear: 1990, adult: true });
+  (await asked(0)).answer(as("ada", "first"), 201);
+  await entering;
+  api.invalidate();
+  void api.token();
+  const renewal = await asked(1);
+  const leaving = api.leave();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(paths()).toHaveLength(2);
+  renewal.answer(as("ada", "second"));
+  const logout = await asked(2);
+  expect(logout).toMatchObject({ path: "DELETE /auth/logout", body: { refreshToken: "second" } });
+  logout.answer({});
+  await leaving;
+  expect(api.user).toBeNull();
+  expect(guests.all).toEqual([]);
+});
+
+test("ways in wait for a renewal under way, so that its answer does not undo them", async () => {
+  const { api, asked, paths } = slow();
+  const restoring = api.restore();
+  const renewal = await asked(0);
+  const entering = api.signIn("/auth/login", { username: "bob", password: "secret" });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(paths()).toEqual(["POST /auth/refresh"]);
+  renewal.answer(as("ada"));
+  (await asked(1)).answer(as("bob"));
+  expect([(await restoring)?.id, (await entering).id, api.user?.id]).toEqual(["ada", "bob", "bob"]);
+});
+
+test("a guest's renewal stays the guest's, though the tab goes on as somebody else meanwhile", async () => {
+  const { api, guests, asked } = slow();
+  const entering = api.enter({ nickname: "main", birthYear: 1990, adult: true });
+  (await asked(0)).answer(as("main"), 201);
+  await entering;
+  const beside = api.enterBeside({ nickname: "guest", birthYear: 1990, adult: true });
+  (await asked(1)).answer(as("guest", "first"), 201);
+  await beside;
+  api.invalidate();
+  const renewed = api.token();
+  const renewal = await asked(2);
+  guests.goOnAs(null);
+  renewal.answer(as("guest", "second"));
+  await renewed;
+  expect(guests.main?.id).toBe("main");
+  expect(guests.find("guest")?.refreshToken).toBe("second");
 });

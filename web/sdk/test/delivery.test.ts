@@ -165,6 +165,9 @@ test("mine arrive in the order they were written, even after a reload without a 
   ]);
   await second.run(1_000);
   expect(server.messages.map(({ content }) => content.text)).toEqual(["one", "two", "three"]);
+  second.room.send("something else");
+  expect(second.room.draft, "what is being written stays").toBe("fou");
+  second.room.draft = "four ";
   second.room.send("four");
   expect(second.room.draft).toBe("");
   await second.run(100);
@@ -211,4 +214,78 @@ test("a refused message is told with its reason, stays, and goes under its old n
   await page.run(100);
   expect(page.shown()).toEqual([`${clientId} hello sent`]);
   expect(server.messages[0]?.clientId).toBe(clientId);
+});
+
+test("what was refused for good waits for its author, over a reload too", async () => {
+  const server = new ScriptedRoom();
+  const keep = keepOf();
+  const first = new Page(server, keep, () => 1);
+  await first.run(100);
+  server.refuses = () => ({ code: "thread_locked", message: "Locked.", detail: {} });
+  const clientId = first.room.send("hello") ?? "";
+  await first.run(100);
+  first.close();
+  server.refuses = () => null;
+  const second = new Page(server, keep, () => 1);
+  await second.run(1_000);
+  expect(second.shown()).toEqual([`${clientId} hello failed`]);
+  expect(second.room.snapshot.messages[0]).toMatchObject({ code: "thread_locked", error: "Locked." });
+  expect(server.messages).toEqual([]);
+  second.room.retry(clientId);
+  await second.run(100);
+  expect(second.shown()).toEqual([`${clientId} hello sent`]);
+  expect(keep.items.size).toBe(0);
+});
+
+test("two tabs of a room keep what each of them has not sent", async () => {
+  const keep = keepOf();
+  const [one, other] = [new ScriptedRoom(), new ScriptedRoom()].map((it) => new Page(it, keep, () => 1));
+  one?.room.send("here");
+  other?.room.send("there");
+  await one?.run(1_000);
+  one?.close();
+  other?.close();
+  const texts = new Page(new ScriptedRoom(), keep, () => 1).room.snapshot.messages.map(
+    ({ message }) => message.content.text,
+  );
+  expect(texts).toEqual(["there"]);
+});
+
+test("who comes in on the same page, with nothing kept, neither sends nor sees what was the former one's", async () => {
+  const opened: FakeSocket[] = [];
+  const socket = new Socket({
+    url: "ws://test/ws",
+    token: async () => "T",
+    invalidate: () => undefined,
+    open: () => {
+      opened.push(new FakeSocket());
+      return opened.at(-1) as unknown as WebSocket;
+    },
+  });
+  const api = { user: { id: "ada", nickname: "ada", role: "member" } } as unknown as Api;
+  const room = new Room("r", socket, api);
+  room.send("hers");
+  room.marks.react("m1", "👍", true);
+  socket.connect();
+  await vi.advanceTimersByTimeAsync(0);
+  opened.at(-1)?.login();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(room.me?.id).toBe("me");
+  expect(room.snapshot.messages).toEqual([]);
+  expect(room.marks.reactions("m1").size).toBe(0);
+});
+
+test("what has to wait for long lets the others go once its author gives it up", async () => {
+  const server = new ScriptedRoom();
+  const page = new Page(server, keepOf(), () => 1);
+  await page.run(100);
+  server.refuses = () => ({ ...wait, retryAfterMs: 3_600_000 });
+  const clientId = page.room.send("slow") ?? "";
+  await page.run(100);
+  expect(page.room.snapshot.messages[0]?.waitsUntil).toBeGreaterThan(Date.now() + 3_000_000);
+  server.refuses = () => null;
+  page.room.send("next");
+  page.room.discard(clientId);
+  await page.run(100);
+  expect(server.messages.map(({ content }) => content.text)).toEqual(["next"]);
 });

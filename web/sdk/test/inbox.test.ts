@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Api } from "../src/api.js";
 import { DirectMessages } from "../src/direct.js";
+import { ParlorError } from "../src/errors.js";
 import { Inbox } from "../src/inbox.js";
 import type { Direct } from "../src/proto.js";
 import { Rooms } from "../src/rooms.js";
@@ -41,11 +42,12 @@ async function setUp() {
     items: lists[path.replace(/\?.*/, "")] ?? [],
     next: null as string | null,
   }));
-  const api = { user: { id: "me" }, request } as unknown as Api;
+  const user = { id: "me" };
+  const api = { user, request } as unknown as Api;
   const inbox = new Inbox(api, socket, new Rooms(api), new DirectMessages(api));
   await inbox.refresh();
   const unread = (id: string) => inbox.snapshot.unread.get(id);
-  return { inbox, server, back, lists, request, unread };
+  return { inbox, server, back, lists, request, unread, user };
 }
 
 test("a message counts as it comes, and its conversation goes to the top", async () => {
@@ -110,4 +112,32 @@ test("after a login, and when a room changes, all is fetched anew", async () => 
   server().lose();
   await back(false);
   expect(inbox.snapshot.rooms.map(({ id }) => id)).toEqual(["h"]);
+});
+
+test("what the server tells of a room is nothing to be read", async () => {
+  const { server, unread } = await setUp();
+  const told = message("g", "bob", { type: "system", text: "" });
+  server().say({ type: "new_message", roomId: "g", epoch: "e", offset: 1, data: { message: told } });
+  expect(unread("g")).toMatchObject({ unread: 0 });
+});
+
+test("whoever comes in while the lists of another are on their way gets their own", async () => {
+  const { inbox, lists, user } = await setUp();
+  lists["/rooms/mine"] = [{ id: "first", role: "member" }];
+  const loading = inbox.refresh();
+  user.id = "you";
+  lists["/rooms/mine"] = [{ id: "second", role: "member" }];
+  await loading;
+  expect(inbox.snapshot.rooms.map(({ id }) => id)).toEqual(["second"]);
+});
+
+test("where there are no direct messages, the rooms are there all the same", async () => {
+  const { inbox, request } = await setUp();
+  request.mockImplementation(async (_, path) => {
+    if (path.startsWith("/dms")) throw new ParlorError("feature_off", "This is not offered here.");
+    return { items: path.startsWith("/rooms") ? [{ id: "g", role: "member" }] : [], next: null } as never;
+  });
+  await inbox.refresh();
+  expect(inbox.snapshot).toMatchObject({ ready: true, directs: [], requests: [] });
+  expect(inbox.snapshot.rooms.map(({ id }) => id)).toEqual(["g"]);
 });

@@ -44,11 +44,17 @@ test("one's own reactions and votes are asked for once, and then followed", asyn
 test("messages of others count, mentions too, until they are read or deleted", () => {
   let reading = { ...UNREAD, unread: unread(0, "m1") };
   const hear = (frame: ServerFrame, doomed: Message | null = null) => {
-    reading = counted(reading, frame, me, doomed) as typeof reading;
+    reading = counted(reading, frame, { me, blocked: new Set(["eve"]) }, doomed) as typeof reading;
   };
   hear(arrives(message("m2", "bob")));
   hear(arrives(message("m3", "bob", { content: { text: "@ada", mentions: { users: ["me"] } } })));
   hear(arrives(message("m4", "me")));
+  hear(arrives(message("m5", "bob", { content: { type: "system", text: "bob joined" } })));
+  hear(arrives(message("m6", "eve")));
+  hear(
+    { type: "message_deleted", data: { messageId: "m6", by: "eve" } } as ServerFrame,
+    message("m6", "eve"),
+  );
   expect(reading.unread).toMatchObject({ unread: 2, mentions: 1 });
   const gone = { type: "message_deleted", data: { messageId: "m2", by: "bob" } } as ServerFrame;
   hear(gone, message("m2", "bob"));
@@ -88,4 +94,31 @@ test("what is written is asked for as the server wants it, and shown at once as 
   const again = echoOf("r", me, "c", { forward: message("m9", "bob", { roomId: "q" }) });
   expect(again.forward).toEqual({ roomId: "q", messageId: "m9" });
   expect(again.content.forwardedFrom?.sender.id).toBe("bob");
+});
+
+test("what was seen with nothing put to it is followed and never asked about", async () => {
+  const reactors = vi.fn(async () => [{ id: "me", nickname: "ada" }]);
+  const marks = new Marks({ reactors } as unknown as Archive, () => undefined);
+  const poll = { question: "?", options: [], multiple: false, closesAt: null, voters: 0 };
+  marks.look(message("m", "bob", { content: { text: "?", poll } }), "me");
+  marks.look(message("m", "bob", { reactions: { "👍": 1 } }), "me");
+  await Promise.resolve();
+  expect(reactors).not.toHaveBeenCalled();
+  // What was missed is asked for again.
+  marks.forget();
+  marks.look(message("m", "bob", { reactions: { "👍": 1 } }), "me");
+  await vi.waitFor(() => expect([...marks.reactions("m")]).toEqual(["👍"]));
+});
+
+test("an answer that was read before one's own click does not undo it", async () => {
+  let answer: (people: object[]) => void = () => undefined;
+  const reactors = () => new Promise((resolve) => (answer = resolve));
+  const changed = vi.fn();
+  const marks = new Marks({ reactors } as unknown as Archive, changed);
+  marks.look(message("m", "bob", { reactions: { "👍": 1 } }), "me");
+  await Promise.resolve();
+  marks.react("m", "👍", false);
+  answer([{ id: "me", nickname: "ada" }]);
+  await vi.waitFor(() => expect(changed).toHaveBeenCalledTimes(2));
+  expect(marks.reactions("m").size).toBe(0);
 });

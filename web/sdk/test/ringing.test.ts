@@ -100,3 +100,30 @@ test("the history is one's own by pages", async () => {
     ["GET", "/users/me/calls?before=c"],
   ]);
 });
+
+test("what nobody says the end of rings no longer than it may", async () => {
+  const { ringing, server } = await setUp();
+  const {
+    startedAt: _,
+    answeredAt: __,
+    endedAt: ___,
+    outcome: ____,
+    ...invite
+  } = call(bob, { me: "ringing" });
+  server().say({ type: "call_invite", data: { ...invite, expiresInMs: 45_000 } });
+  vi.advanceTimersByTime(45_000);
+  expect(ringing.snapshot.incoming).toHaveLength(1);
+  vi.advanceTimersByTime(5_000);
+  expect(ringing.snapshot.incoming).toEqual([]);
+});
+
+test("a call that the server knows no more is over for whoever cancels it", async () => {
+  const { ringing, server } = await setUp();
+  const started = ringing.start("r", "video");
+  server().answer("start_call", { type: "call.ring", data: call(ada, { bob: "ringing" }) });
+  await started;
+  const canceled = ringing.cancel("c").catch(({ code }: { code: string }) => code);
+  server().answer("call.cancel", { type: "error", data: { code: "not_found", message: "No such call." } });
+  expect(await canceled).toBe("not_found");
+  expect(ringing.snapshot.outgoing).toBeNull();
+});

@@ -1,10 +1,10 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Archive } from "../src/archive.js";
 import { Pages } from "../src/pages.js";
 import type { Message, ServerFrame, User } from "../src/proto.js";
 import { Stream } from "../src/stream.js";
-import { applied, EMPTY, entered, PAGE, type Timeline } from "../src/timeline.js";
+import { applied, EMPTY, entered, FEW, MOST, PAGE, type Timeline } from "../src/timeline.js";
 import { type Happening, ModelRoom, PEOPLE } from "./model.js";
 
 const ME: User = { id: "me", nickname: "me", role: "member" };
@@ -235,4 +235,72 @@ test("an open thread follows what is written in it, and nothing else", async () 
     ...Array.from({ length: 60 }, (_, number) => `reply ${number}`),
     "more",
   ]);
+});
+
+/** An archive that answers when it is told to, in any order. */
+function heldArchive(room: ModelRoom) {
+  const waiting: (() => void)[] = [];
+  const archive = archiveOf(room, () => new Promise((resolve) => waiting.push(resolve)));
+  return { archive, waiting };
+}
+
+test("of two jumps the last one counts, whichever comes first, and so does the way back", async () => {
+  const room = filled(400);
+  const client = new Client(room);
+  const { archive, waiting } = heldArchive(room);
+  const pages = new Pages(archive, client);
+  const ids = () => (client.timeline.visited ?? client.timeline.latest).messages.map(({ id }) => id);
+  const [first, second] = [pages.visit("m000100"), pages.visit("m000200")];
+  waiting[1]?.();
+  expect(await second).toBe(true);
+  waiting[0]?.();
+  expect(await first).toBe(false);
+  expect(ids()).toContain("m000200");
+  expect(ids()).not.toContain("m000100");
+  const third = pages.visit("m000030");
+  pages.newest();
+  waiting[2]?.();
+  expect(await third).toBe(false);
+  expect(client.timeline.visited).toBeNull();
+});
+
+test("a page that was read before a fresh state is fetched anew", async () => {
+  const room = filled(120);
+  const client = new Client(room);
+  const { archive, waiting } = heldArchive(room);
+  const pages = new Pages(archive, client);
+  const turning = pages.older();
+  room.happen({ kind: "edit", which: 60, text: "seen" });
+  const [seen] = room.events.slice(-1);
+  if (seen) pages.follow(seen);
+  for (let number = 0; number <= RESUME; number++)
+    room.happen({ kind: "edit", which: 60, text: `missed ${number}` });
+  room.happen({ kind: "edit", which: 100, text: "missed too" });
+  client.join();
+  pages.renew();
+  waiting[0]?.();
+  await vi.waitFor(() => expect(waiting).toHaveLength(2));
+  waiting[1]?.();
+  await turning;
+  const { messages } = client.timeline.latest;
+  expect(messages).toHaveLength(100);
+  expect(messages).toEqual(room.messages.slice(-100));
+});
+
+test("who looks at the newest keeps a few of many, and gets the others back", async () => {
+  const room = filled(MOST + 200);
+  const client = new Client(room);
+  const pages = new Pages(
+    archiveOf(room, async () => undefined),
+    client,
+  );
+  while (client.timeline.latest.messages.length <= MOST) await pages.older();
+  pages.settle();
+  expect(client.timeline.latest.messages).toEqual(room.messages.slice(-FEW));
+  expect(client.timeline.latest.hasOlder).toBe(true);
+  const { latest } = client.timeline;
+  pages.settle();
+  expect(client.timeline.latest).toBe(latest);
+  await pages.older();
+  expect(client.timeline.latest.messages).toEqual(room.messages.slice(-FEW - PAGE));
 });

@@ -23,12 +23,17 @@ function serverOf() {
     requests: [] as string[],
     breaks: [] as number[],
     refuses: null as ParlorError | null,
+    /** Refusals of the next parts. */
+    parts: [] as ParlorError[],
     state: "scanning",
+    gone: false,
   };
   const raw = async (method: string, path: string, { body }: { body?: Blob } = {}) => {
     server.requests.push(`${method} ${path}`);
     if (server.refuses) throw server.refuses;
     if (method === "POST") return new Response(JSON.stringify(attachment("uploading")), { status: 201 });
+    const refused = server.parts.shift();
+    if (refused) throw refused;
     const broken = server.breaks.shift();
     server.received += broken ?? body?.size ?? 0;
     if (broken !== undefined) throw new TypeError("network");
@@ -36,6 +41,7 @@ function serverOf() {
   };
   const request = async (method: string, path: string) => {
     server.requests.push(`${method} ${path}`);
+    if (server.gone) throw new ParlorError("not_found", "Nothing here.");
     return { ...attachment(server.state), receivedBytes: server.received };
   };
   return { server, api: { raw, request } as unknown as Api };
@@ -87,4 +93,35 @@ test("a refusal is told at once, and may be tried again; what is given up is del
   upload.cancel();
   expect(server.requests.at(-1)).toBe("DELETE /uploads/f");
   expect(upload.snapshot.state).toBe("cancelled");
+});
+
+test("parts that come too fast wait as long as they are told, however often", async () => {
+  const { server, api } = serverOf();
+  server.parts = Array.from({ length: 20 }, () => new ParlorError("rate_limited", "Wait.", 700));
+  const upload = new Upload(file(MIB), api, new Line());
+  upload.start();
+  await vi.advanceTimersByTimeAsync(19 * 700);
+  expect(upload.snapshot).toMatchObject({ state: "sending", sentBytes: 0 });
+  await vi.advanceTimersByTimeAsync(700);
+  expect(upload.snapshot.state).toBe("checking");
+});
+
+test("what the server has forgotten goes again as a whole", async () => {
+  const { server, api } = serverOf();
+  server.parts = [new ParlorError("not_found", "Nothing here.")];
+  const upload = new Upload(file(MIB), api, new Line());
+  upload.start();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(upload.snapshot).toMatchObject({ state: "checking", sentBytes: MIB });
+  expect(server.requests.filter((it) => it === "POST /uploads")).toHaveLength(2);
+});
+
+test("a file that is gone while it is checked has failed, and may be tried again", async () => {
+  const { server, api } = serverOf();
+  const upload = new Upload(file(10), api, new Line());
+  upload.start();
+  await vi.waitFor(() => expect(upload.snapshot.state).toBe("checking"));
+  server.gone = true;
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect(upload.snapshot).toMatchObject({ state: "failed", file: null, error: { code: "not_found" } });
 });

@@ -36,7 +36,9 @@ export function useRefresh(): (...what: ("me" | "logins" | "passkeys" | "trust")
 export function useShowAs(): (status: Status, text?: string | null) => Promise<void> {
   const queries = useQueryClient();
   return async (status, text) => {
-    const before = queries.getQueryData<PresenceOfMe>(["presence", "me"])?.wish;
+    const queryFn = () => parlor.accounts.presence();
+    const before = (await queries.ensureQueryData<PresenceOfMe>({ queryKey: ["presence", "me"], queryFn }))
+      .wish;
     const wish =
       text === undefined ? { text: before?.text ?? null, textUntil: before?.textUntil ?? null } : { text };
     queries.setQueryData(["presence", "me"], await parlor.accounts.showAs({ status, ...wish }));

@@ -13,6 +13,7 @@ import {
   VideoOff,
 } from "lucide-react";
 import { useTranslation } from "react-i18next";
+import { isOn } from "../place/place.ts";
 import { IconButton } from "../ui.tsx";
 import { type Capture, canShare, type LocalMedia } from "./media.ts";
 import { ShareBar } from "./ShareBar.tsx";
@@ -40,28 +41,36 @@ export function CaptureButtons({
   const { microphoneOn, camera } = capture;
   return (
     <>
-      <IconButton
-        round
-        label={t(
-          silenced ? "host.held.microphone" : microphoneOn ? "call.muteMicrophone" : "call.unmuteMicrophone",
-        )}
-        disabled={silenced}
-        tone={microphoneOn ? "plain" : "danger"}
-        onClick={() => void media.toggleMicrophone()}
-        data-testid="microphone"
-      >
-        {microphoneOn ? <Mic aria-hidden className="size-5" /> : <MicOff aria-hidden className="size-5" />}
-      </IconButton>
-      <IconButton
-        round
-        label={t(unseen ? "host.held.camera" : camera ? "call.stopCamera" : "call.startCamera")}
-        disabled={unseen}
-        tone={camera ? "plain" : "danger"}
-        onClick={() => void media.toggleCamera()}
-        data-testid="camera"
-      >
-        {camera ? <Video aria-hidden className="size-5" /> : <VideoOff aria-hidden className="size-5" />}
-      </IconButton>
+      {isOn("voice") ? (
+        <IconButton
+          round
+          label={t(
+            silenced
+              ? "host.held.microphone"
+              : microphoneOn
+                ? "call.muteMicrophone"
+                : "call.unmuteMicrophone",
+          )}
+          disabled={silenced}
+          tone={microphoneOn ? "plain" : "danger"}
+          onClick={() => void media.toggleMicrophone()}
+          data-testid="microphone"
+        >
+          {microphoneOn ? <Mic aria-hidden className="size-5" /> : <MicOff aria-hidden className="size-5" />}
+        </IconButton>
+      ) : null}
+      {isOn("video") ? (
+        <IconButton
+          round
+          label={t(unseen ? "host.held.camera" : camera ? "call.stopCamera" : "call.startCamera")}
+          disabled={unseen}
+          tone={camera ? "plain" : "danger"}
+          onClick={() => void media.toggleCamera()}
+          data-testid="camera"
+        >
+          {camera ? <Video aria-hidden className="size-5" /> : <VideoOff aria-hidden className="size-5" />}
+        </IconButton>
+      ) : null}
     </>
   );
 }
@@ -107,7 +116,7 @@ export function Controls({
         className="flex shrink-0 items-center justify-center gap-1 max-[26rem]:gap-0 border-t border-line bg-surface px-1 py-2 pb-[max(0.5rem,env(safe-area-inset-bottom))] sm:gap-2"
       >
         {publishes ? <CaptureButtons media={media} capture={capture} held={held} /> : null}
-        {canShare && publishes ? (
+        {canShare && publishes && isOn("share") ? (
           <IconButton
             round
             label={t(unshared ? "host.held.screen" : sharing ? "call.stopShare" : "call.share")}

@@ -6,6 +6,8 @@ import { AccountMenu } from "../account/AccountMenu.tsx";
 import { Chat } from "../chat/Chat.tsx";
 import { sentence } from "../errors.ts";
 import type { Ending } from "../pages/RoomPage.tsx";
+import { Logo } from "../place/Brand.tsx";
+import { isOn } from "../place/place.ts";
 import { Safety } from "../safety/Safety.tsx";
 import { useSession } from "../session.tsx";
 import { IconButton, Spinner, useTitle } from "../ui.tsx";
@@ -84,7 +86,9 @@ function Inside({ name, media, onEnd, meeting }: MeetingViewProps & { meeting: M
             name={name}
             notice={notice ?? (capture.screen ? t("call.sharing") : null)}
             mark={<RecordingMark recording={snapshot.recording} />}
-            record={isHost ? <RecordButton snapshot={snapshot} onProblem={setNotice} /> : null}
+            record={
+              isHost && isOn("recording") ? <RecordButton snapshot={snapshot} onProblem={setNotice} /> : null
+            }
             onNotice={setNotice}
           />
           <Banner meeting={meeting} />
@@ -167,7 +171,7 @@ function TopBar({ name, notice, mark, record, onNotice }: TopBarProps) {
   };
   return (
     <header className="flex min-h-14 shrink-0 flex-wrap items-center gap-x-2 border-b border-line bg-surface px-3">
-      <img src="/icon.svg" alt="" className="size-7" />
+      <Logo className="size-7" />
       <h1 className="min-w-0 flex-1 truncate text-lg font-semibold">{name}</h1>
       <p
         role="status"

@@ -1,12 +1,14 @@
 import {
   Call,
   type CallSnapshot,
+  type Feature,
   type PictureCodec,
   type Room,
   type RoomSnapshot,
   type TrackSource,
 } from "@parlor/sdk";
 import { useCallback, useEffect, useLayoutEffect, useState, useSyncExternalStore } from "react";
+import { isOn } from "../place/place.ts";
 import { parlor } from "../session.tsx";
 import type { Capture, LocalMedia } from "./media.ts";
 
@@ -49,12 +51,24 @@ function chosenCodec(): PictureCodec {
   return chosen === "vp9" || chosen === "av1" ? chosen : "vp8";
 }
 
+const FEATURES = {
+  microphone: "voice",
+  camera: "video",
+  screen: "share",
+  screenAudio: "share",
+} as const satisfies Record<TrackSource, Feature>;
+
+/** What may be published in this place. */
+function offeredSources(): TrackSource[] {
+  return (Object.keys(FEATURES) as TrackSource[]).filter((source) => isOn(FEATURES[source]));
+}
+
 /** Joins the room, and its call where there is one to take part in, for as long as the component lives. */
 export function useMeeting(roomId: string, calls = true): Meeting | null {
   const [meeting, setMeeting] = useState<Meeting | null>(null);
   useEffect(() => {
     const room = parlor.room(roomId);
-    const call = new Call(room, { codec: chosenCodec() });
+    const call = new Call(room, { codec: chosenCodec(), sources: offeredSources() });
     // The call needs the room: it is joined with the first state that comes, again when the room refused at first.
     const off = room.on("state", () => {
       if (calls && call.snapshot.phase === "idle") void call.join();

@@ -1,4 +1,5 @@
 import { Emitter, SHARE_PLANS, type ShareMode } from "@parlor/sdk";
+import { isOn } from "../place/place.ts";
 
 /** What the page captures, independent of any call. */
 export interface Capture {
@@ -72,11 +73,17 @@ export class LocalMedia extends Emitter<{ change: Capture }> {
     }
     navigator.mediaDevices.addEventListener?.("devicechange", this.#listDevices);
     const { microphoneOn, cameraOn } = this.#capture;
+    // What is not offered here is not opened either: its track would be refused.
+    const [sound, picture] = [isOn("voice") && this.#sound(), isOn("video") && this.#picture()];
     const wanted: MediaStreamConstraints[] = [
-      { audio: this.#sound(), video: cameraOn && this.#picture() },
-      { audio: this.#sound() },
-      { video: this.#picture() },
-    ];
+      { audio: sound, video: cameraOn && picture },
+      { audio: sound },
+      { video: picture },
+    ].filter(({ audio, video }) => Boolean(audio || video));
+    if (wanted.length === 0) {
+      this.#set({ microphoneOn: false, cameraOn: false });
+      return;
+    }
     for (const constraints of wanted) {
       const stream = await navigator.mediaDevices.getUserMedia(constraints).catch(() => null);
       if (!stream) continue;

@@ -17,7 +17,7 @@ export type AddedKind =
 /** What a message can have beside words. */
 export function AddMenu({ span, onAdd }: { span: Span | null; onAdd: (what: AddedKind) => void }) {
   const { t } = useTranslation();
-  const { snapshot } = useChat();
+  const { snapshot, takesFiles } = useChat();
   const picker = useRef<HTMLInputElement>(null);
   // What rooms that keep nothing say can neither be voted on nor be looked at.
   const keeps = snapshot.info?.settings?.retention !== "none";
@@ -48,25 +48,25 @@ export function AddMenu({ span, onAdd }: { span: Span | null; onAdd: (what: Adde
         </DropdownMenu.Trigger>
         <DropdownMenu.Portal>
           <DropdownMenu.Content align="start" side="top" sideOffset={8} collisionPadding={8} className={MENU}>
+            {takesFiles ? (
+              <DropdownMenu.Item
+                className={`${MENU_ITEM} gap-3`}
+                onSelect={() => picker.current?.click()}
+                data-testid="attach"
+              >
+                <Paperclip aria-hidden className="size-4" />
+                {t("chat.attach")}
+              </DropdownMenu.Item>
+            ) : null}
             {keeps ? (
-              <>
-                <DropdownMenu.Item
-                  className={`${MENU_ITEM} gap-3`}
-                  onSelect={() => picker.current?.click()}
-                  data-testid="attach"
-                >
-                  <Paperclip aria-hidden className="size-4" />
-                  {t("chat.attach")}
-                </DropdownMenu.Item>
-                <DropdownMenu.Item
-                  className={`${MENU_ITEM} gap-3`}
-                  onSelect={() => onAdd({ kind: "poll" })}
-                  data-testid="ask"
-                >
-                  <BarChart3 aria-hidden className="size-4" />
-                  {t("chat.ask")}
-                </DropdownMenu.Item>
-              </>
+              <DropdownMenu.Item
+                className={`${MENU_ITEM} gap-3`}
+                onSelect={() => onAdd({ kind: "poll" })}
+                data-testid="ask"
+              >
+                <BarChart3 aria-hidden className="size-4" />
+                {t("chat.ask")}
+              </DropdownMenu.Item>
             ) : null}
             <DropdownMenu.Sub>
               <DropdownMenu.SubTrigger className={`${MENU_ITEM} gap-3`}>

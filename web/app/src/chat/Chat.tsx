@@ -19,8 +19,10 @@ import { Alert, IconButton } from "../ui.tsx";
 import { Composer, type ComposerHandle } from "./Composer.tsx";
 import { Dialogs } from "./Dialogs.tsx";
 import { Log } from "./Log.tsx";
+import { useOffers } from "./offers.ts";
 import { Panel } from "./Panel.tsx";
 import { PinsPanel } from "./PinsPanel.tsx";
+import { useChanges } from "./Quote.tsx";
 import { SearchPanel } from "./SearchPanel.tsx";
 import { ThreadList, ThreadView } from "./ThreadsPanel.tsx";
 import { canEdit } from "./Toolbar.tsx";
@@ -72,18 +74,34 @@ export function Chat({ room, wide = false, title, tools, at = null }: ChatProps)
   }, []);
   const jump = useCallback(
     (id: string) => {
-      void act(async () => {
-        await room.pages.visit(id);
-        setTarget({ id });
-      });
-      if (!hasRoom) {
+      const threadOf = () => room.message(id)?.content.threadId;
+      const isOpen = () => threadOf() !== undefined && threadOf() === room.snapshot.thread?.rootId;
+      if (!hasRoom && !isOpen()) {
         setBeside(null);
         room.pages.closeThread();
       }
+      void act(async () => {
+        // A message of a thread is not in the log.
+        if (!threadOf() && !(await room.pages.visit(id))) return;
+        const threadId = threadOf();
+        if (threadId && !isOpen()) await room.pages.openThread(threadId);
+        setTarget({ id });
+      });
     },
     [act, room, hasRoom],
   );
-  const view = useView(room, { act, jump, show: setDialog, search: (text) => search(text) });
+  const view = useView(room, {
+    act,
+    jump,
+    target,
+    show: setDialog,
+    search: (text) => search(text),
+    keepUnread: (id) => {
+      newest.keep();
+      void act(() => room.markUnread(id));
+    },
+  });
+  useChanges(room);
   const search = (text: string) => {
     room.pages.closeThread();
     setBeside({ kind: "search", text, nonce: Date.now() });
@@ -105,8 +123,13 @@ export function Chat({ room, wide = false, title, tools, at = null }: ChatProps)
     if (id === null) composer.current?.focus();
   };
   const isJoined = snapshot.state === "joined";
+  const isCovered = !hasRoom && (beside !== null || thread !== null);
+  // Once: whoever has gone on is not brought back by a socket that was lost.
+  const come = useRef<string | null>(null);
   useEffect(() => {
-    if (at && isJoined) jump(at);
+    if (!at || !isJoined || come.current === at) return;
+    come.current = at;
+    jump(at);
   }, [at, isJoined, jump]);
   useEffect(() => {
     if (!told || told.problem) return;
@@ -116,48 +139,54 @@ export function Chat({ room, wide = false, title, tools, at = null }: ChatProps)
 
   return (
     <ChatProvider value={view}>
-      <Dropping ref={setFrame} onFiles={(files) => composer.current?.attach(files)} enabled={view.mayWrite}>
+      <Dropping
+        ref={setFrame}
+        onFiles={(files) => composer.current?.attach(files)}
+        enabled={view.mayWrite && view.takesFiles}
+      >
         <div className="relative flex min-h-0 min-w-0 flex-1 flex-col">
-          {snapshot.info?.kind === "match" ? null : (
-            <Bar
-              title={title}
-              tools={tools}
-              beside={beside?.kind ?? null}
-              onToggle={toggle}
-              onSearch={() => search("")}
+          <div className="flex min-h-0 min-w-0 flex-1 flex-col" inert={isCovered}>
+            {snapshot.info?.kind === "match" ? null : (
+              <Bar
+                title={title}
+                tools={tools}
+                beside={beside?.kind ?? null}
+                onToggle={toggle}
+                onSearch={() => search("")}
+              />
+            )}
+            <Log
+              entries={messages}
+              hasOlder={snapshot.hasOlder}
+              hasNewer={snapshot.hasNewer}
+              target={target}
+              unreadFrom={useUnreadFrom(snapshot, view.myId, view.blocked)}
+              editing={editing}
+              onEdit={finishEdit}
+              onReply={reply}
+              onTakeBack={(text) => composer.current?.write(text)}
+              onOlder={useCallback(() => act(() => room.pages.older()), [act, room])}
+              onNewer={useCallback(() => act(() => room.pages.newer()), [act, room])}
+              onNewest={() => room.pages.newest()}
+              onAtEnd={newest.setAtEnd}
             />
-          )}
-          <Log
-            entries={messages}
-            hasOlder={snapshot.hasOlder}
-            hasNewer={snapshot.hasNewer}
-            target={target}
-            unreadFrom={useUnreadFrom(snapshot, view.myId)}
-            editing={editing}
-            onEdit={finishEdit}
-            onReply={reply}
-            onTakeBack={(text) => composer.current?.write(text)}
-            onOlder={useCallback(() => act(() => room.pages.older()), [act, room])}
-            onNewer={useCallback(() => act(() => room.pages.newer()), [act, room])}
-            onNewest={() => room.pages.newest()}
-            onAtEnd={newest.setAtEnd}
-          />
-          <Typing names={snapshot.typing} />
-          {told ? (
-            <div className="px-3 pb-2">
-              {told.problem ? <Alert>{told.text}</Alert> : <p role="status">{told.text}</p>}
-            </div>
-          ) : null}
-          <Writing view={view}>
-            <Composer
-              ref={composer}
-              placeholder={t("chat.write")}
-              replyTo={replyTo}
-              onReplied={() => setReplyTo(null)}
-              onEditLast={editLast}
-              onSent={() => room.pages.newest()}
-            />
-          </Writing>
+            <Typing names={snapshot.typing} />
+            {told ? (
+              <div className="px-3 pb-2">
+                {told.problem ? <Alert>{told.text}</Alert> : <p role="status">{told.text}</p>}
+              </div>
+            ) : null}
+            <Writing view={view}>
+              <Composer
+                ref={composer}
+                placeholder={t("chat.write")}
+                replyTo={replyTo}
+                onReplied={() => setReplyTo(null)}
+                onEditLast={editLast}
+                onSent={() => room.pages.newest()}
+              />
+            </Writing>
+          </div>
           {hasRoom ? null : (
             <Aside beside={beside} onClose={() => setBeside(null)} view={view} isBeside={false} />
           )}
@@ -180,14 +209,17 @@ function isMine(message: Message, myId: string): boolean {
 /** What all parts share. */
 function useView(
   room: Room,
-  { act, jump, show, search }: Pick<ChatView, "act" | "jump" | "show" | "search">,
+  given: Pick<ChatView, "act" | "jump" | "target" | "show" | "search" | "keepUnread">,
 ): ChatView {
+  const { act } = given;
   const snapshot = useRoom(room);
   const { blocks } = useBlocks();
   const { role, info, members, messages, mutedUntil } = snapshot;
   const me = room.me;
   const names = useMemo(() => namesOf(messages, members), [messages, members]);
   const blocked = useMemo(() => new Set(blocks.map(({ userId }) => userId)), [blocks]);
+  const offers = useOffers(info);
+  useEffect(() => room.ignore(blocked), [room, blocked]);
   const isModerator = rank(role) >= rank("moderator");
   const isMuted = mutedUntil !== null && Date.parse(mutedUntil) > Date.now();
   const mayPost = rank(role) >= rank(info?.settings?.permits?.post ?? "member");
@@ -199,13 +231,11 @@ function useView(
     keepsOrder: keeps(role, me?.role ?? "member"),
     pins: isModerator,
     mayWrite: mayPost && !isMuted && !info?.archivedAt,
+    ...offers,
     names,
     blocked,
-    act,
-    jump,
     openThread: (rootId) => void act(() => room.pages.openThread(rootId)),
-    search,
-    show,
+    ...given,
   };
 }
 

@@ -49,7 +49,7 @@ interface ComposerProps {
 export function Composer(props: ComposerProps) {
   const { placeholder, threadId = null, replyTo = null, onReplied, onEditLast, onSent } = props;
   const { t } = useTranslation();
-  const { room, snapshot, act } = useChat();
+  const { room, snapshot, takesFiles } = useChat();
   const [text, setText] = useDraft(room, threadId);
   const [span, setSpan] = useState<Span | null>(null);
   const [asking, setAsking] = useState(false);
@@ -64,6 +64,7 @@ export function Composer(props: ComposerProps) {
   const canSend = (text.trim() !== "" || uploads.chosen.length > 0) && over <= 0 && isReady;
 
   const attach = (files: readonly File[]) => {
+    if (!takesFiles) return setNote(t("chat.files.none"));
     const left = uploads.add(files);
     setNote(left > 0 ? t("chat.files.tooMany", { count: FILES }) : null);
   };
@@ -77,10 +78,17 @@ export function Composer(props: ComposerProps) {
   }));
   useGrowth(field, text);
 
-  const say = (writing: Writing) => {
-    room.send({ ...writing, threadId, replyTo: replyTo?.id ?? null, expiresInS: span ? SPANS[span] : null });
+  /** Says it, if there is a place for it; what it answers is chosen anew for the next one. */
+  const say = (writing: Writing, answers: string | null): boolean => {
+    const expiresInS = span ? SPANS[span] : null;
+    const isTaken = room.send({ ...writing, threadId, replyTo: answers, expiresInS }) !== null;
+    if (isTaken) onSent?.();
+    else setNote(t("chat.full"));
+    return isTaken;
+  };
+  const takeAnswer = () => {
     onReplied?.();
-    onSent?.();
+    return replyTo?.id ?? null;
   };
   const submit = (event?: FormEvent) => {
     event?.preventDefault();
@@ -88,7 +96,9 @@ export function Composer(props: ComposerProps) {
       if (!isReady) setNote(t("chat.files.wait"));
       return;
     }
+    if (room.isFull) return setNote(t("chat.full"));
     const words = text.trim();
+    const answers = takeAnswer();
     const attachments = uploads.take();
     setText("");
     completion.close();
@@ -97,7 +107,8 @@ export function Composer(props: ComposerProps) {
     // Whom it calls may have to be asked for: one after the other, so that they go in the order they were written.
     going.current = going.current.then(async () => {
       const mentions = await mentionsOf(words, snapshot.members, room);
-      say({ text: words, mentions, ...(attachments.length > 0 ? { attachments } : {}) });
+      const files = attachments.length > 0 ? { attachments } : {};
+      if (!say({ text: words, mentions, ...files }, answers)) setText(words);
     });
   };
   const onKeyDown = (event: KeyboardEvent) => {
@@ -116,7 +127,8 @@ export function Composer(props: ComposerProps) {
   };
   const onPaste = (event: ClipboardEvent) => {
     const files = [...event.clipboardData.files];
-    if (files.length === 0) return;
+    // Office programs lay a picture of the words beside them: the words are meant.
+    if (files.length === 0 || event.clipboardData.types.includes("text/plain")) return;
     event.preventDefault();
     attach(files);
   };
@@ -186,7 +198,7 @@ export function Composer(props: ComposerProps) {
         </div>
       </form>
       {asking ? (
-        <PollDialog onAsk={(poll) => void act(async () => say({ poll }))} onClose={() => setAsking(false)} />
+        <PollDialog onAsk={(poll) => say({ poll }, takeAnswer())} onClose={() => setAsking(false)} />
       ) : null}
     </>
   );

@@ -1,5 +1,5 @@
-import type { Entry, Message } from "@parlor/sdk";
-import { useVirtualizer } from "@tanstack/react-virtual";
+import { counts, type Entry, type Message } from "@parlor/sdk";
+import { defaultRangeExtractor, type Range, useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
 import {
   type KeyboardEvent,
@@ -23,6 +23,8 @@ import { dayName } from "./when.ts";
 const AT_END = 80;
 /** So near to an end of what is loaded, in lines, more is fetched. */
 const NEAR = 6;
+/** Lines beyond those in sight that are in the page. */
+const BEYOND = 12;
 /** How long a message is marked that somebody has jumped to. */
 const MARKED_MS = 2_500;
 
@@ -48,7 +50,7 @@ interface LogProps {
 
 /** The messages. Only those near to what is seen are in the page, so that thousands cost no more than fifty. */
 export function Log(props: LogProps) {
-  const { entries, hasOlder, hasNewer, target, unreadFrom, inThread = false, onAtEnd } = props;
+  const { entries, hasOlder, hasNewer, target, unreadFrom, inThread = false, editing, onAtEnd } = props;
   const { t } = useTranslation();
   const { snapshot, myId } = useChat();
   const scroller = useRef<HTMLDivElement | null>(null);
@@ -61,19 +63,32 @@ export function Log(props: LogProps) {
       rowsOf(entries, { unreadFrom, receipts: inThread ? [] : snapshot.receipts, myId, threads: inThread }),
     [entries, unreadFrom, snapshot.receipts, myId, inThread],
   );
+  // What is being changed stays, however far away one looks: with it what has been typed would go.
+  const held = editing
+    ? rows.findIndex((row) => row.kind === "message" && row.entry.message.id === editing)
+    : -1;
+  const rangeExtractor = useCallback(
+    (range: Range) => {
+      const shown = defaultRangeExtractor(range);
+      return held < 0 || shown.includes(held) ? shown : [...shown, held].sort((one, other) => one - other);
+    },
+    [held],
+  );
   const list = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: (index) => (rows[index]?.kind === "message" ? 52 : 36),
     getItemKey: (index) => rows[index]?.key ?? index,
-    overscan: 12,
+    overscan: BEYOND,
+    rangeExtractor,
     paddingEnd: inThread ? 16 : 8,
     anchorTo: "end",
     followOnAppend: !hasNewer,
     scrollEndThreshold: AT_END,
   });
   const items = list.getVirtualItems();
-  useEnds(props, items[0]?.index ?? 0, items.at(-1)?.index ?? 0, rows.length);
+  const { startIndex = 0, endIndex = 0 } = list.range ?? {};
+  useEnds(props, startIndex - BEYOND, endIndex + BEYOND, rows.length, list.range !== null);
 
   // One's own message is always followed, wherever one has read until then.
   const last = entries.at(-1);
@@ -117,7 +132,9 @@ export function Log(props: LogProps) {
   }, [marked]);
 
   const onScroll = () => {
-    const atEnd = list.isAtEnd(AT_END);
+    // As it is now: the list hears of a scroll after this does.
+    const { scrollHeight = 0, scrollTop = 0, clientHeight = 0 } = scroller.current ?? {};
+    const atEnd = scrollHeight - scrollTop - clientHeight <= AT_END;
     setAtEnd(atEnd);
     onAtEnd(atEnd && !hasNewer);
   };
@@ -165,7 +182,7 @@ export function Log(props: LogProps) {
         </div>
         {isAtEnd && !hasNewer ? null : <Newest {...props} onEnd={() => list.scrollToEnd()} />}
       </div>
-      <Heard entries={entries} myId={myId} />
+      <Heard threadId={inThread ? (snapshot.thread?.rootId ?? null) : null} />
     </>
   );
 }
@@ -215,17 +232,20 @@ function useEnds(
   first: number,
   last: number,
   count: number,
+  isSeen: boolean,
 ): void {
   const busy = useRef(false);
   useEffect(() => {
     const isNearTop = hasOlder && first < NEAR;
     const isNearEnd = hasNewer && last >= count - NEAR;
-    if (busy.current || !(isNearTop || isNearEnd)) return;
+    // A log that nobody sees has no ends.
+    const isWanted = (isSeen || count === 0) && (isNearTop || isNearEnd);
+    if (busy.current || !isWanted) return;
     busy.current = true;
     void (isNearTop ? onOlder() : onNewer()).finally(() => {
       busy.current = false;
     });
-  }, [hasOlder, hasNewer, onOlder, onNewer, first, last, count]);
+  }, [hasOlder, hasNewer, onOlder, onNewer, first, last, count, isSeen]);
 }
 
 /** Arrow keys walk from message to message; Tab then goes into what it offers. */
@@ -265,16 +285,24 @@ function Newest({ hasNewer, onNewest, onEnd }: LogProps & { onEnd: () => void })
   );
 }
 
-/** Reads out what others write as it comes, and not what was there before. */
-function Heard({ entries, myId }: { entries: Entry[]; myId: string }) {
+/** Reads out what others write as it comes, and nothing that was there before. */
+function Heard({ threadId }: { threadId: string | null }) {
   const { t } = useTranslation();
-  const last = entries.at(-1);
-  const first = useRef(last?.key);
-  const { sender, content } = last?.message ?? {};
-  const isNews = last && last.key !== first.current && sender?.id !== myId && content?.text;
+  const { room, myId, blocked } = useChat();
+  const [said, setSaid] = useState<Message | null>(null);
+  useEffect(
+    () =>
+      room.on("event", (frame) => {
+        if (frame.type !== "new_message") return;
+        const { message } = frame.data;
+        const isHere = (message.content.threadId ?? null) === threadId;
+        if (isHere && counts(message, myId, blocked)) setSaid(message);
+      }),
+    [room, myId, blocked, threadId],
+  );
   return (
     <p aria-live="polite" className="sr-only" data-testid="heard">
-      {isNews ? t("chat.said", { name: sender?.nickname ?? "", text: content.text }) : ""}
+      {said?.content.text ? t("chat.said", { name: said.sender.nickname, text: said.content.text }) : ""}
     </p>
   );
 }

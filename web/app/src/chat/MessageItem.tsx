@@ -7,6 +7,7 @@ import { Button } from "../ui.tsx";
 import { Attachments } from "./Attachments.tsx";
 import { Avatar } from "./Avatar.tsx";
 import { Editor } from "./Editor.tsx";
+import { LinkCard } from "./LinkCard.tsx";
 import { PollView } from "./PollView.tsx";
 import { ForwardedFrom, Quote } from "./Quote.tsx";
 import { Reactions } from "./Reactions.tsx";
@@ -169,6 +170,7 @@ function Body({ message, sending, inThread }: { message: Message; sending: boole
         </p>
       ) : null}
       {content.poll ? <PollView message={message} poll={content.poll} /> : null}
+      {sending ? null : <LinkCard message={message} />}
       <Attachments message={message} />
       {message.expiresAt ? <Fuse at={message.expiresAt} /> : null}
       <Reactions message={message} />

@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { IconButton } from "../ui.tsx";
 
@@ -14,8 +14,12 @@ interface PanelProps {
 /** What stands beside the messages: a thread, the pins, what was searched. */
 export function Panel({ title, beside, onClose, children }: PanelProps) {
   const { t } = useTranslation();
+  const section = useRef<HTMLElement>(null);
+  useFocus(section);
   return (
     <section
+      ref={section}
+      tabIndex={-1}
       aria-label={title}
       onKeyDown={(event) => {
         if (event.key !== "Escape" || event.defaultPrevented) return;
@@ -24,7 +28,7 @@ export function Panel({ title, beside, onClose, children }: PanelProps) {
         event.stopPropagation();
         onClose();
       }}
-      className={`flex min-h-0 flex-col border-line bg-surface ${beside ? "w-96 shrink-0 border-l" : "absolute inset-0 z-20"}`}
+      className={`flex min-h-0 flex-col border-line bg-surface outline-none ${beside ? "w-96 shrink-0 border-l" : "absolute inset-0 z-20"}`}
       data-testid="chat-panel"
     >
       <div className="flex min-h-12 shrink-0 items-center justify-between border-b border-line pl-4">
@@ -36,4 +40,19 @@ export function Panel({ title, beside, onClose, children }: PanelProps) {
       {children}
     </section>
   );
+}
+
+/** Who opens it is in it; who closes it is where they were before. */
+function useFocus(section: { current: HTMLElement | null }): void {
+  const opener = useRef(document.activeElement);
+  useEffect(() => {
+    const before = opener.current;
+    const element = section.current;
+    if (!element?.contains(document.activeElement)) element?.focus({ preventScroll: true });
+    return () => {
+      const isLost = document.activeElement === null || document.activeElement === document.body;
+      if (isLost && before instanceof HTMLElement && before.isConnected)
+        before.focus({ preventScroll: true });
+    };
+  }, [section]);
 }

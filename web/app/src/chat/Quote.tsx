@@ -1,13 +1,14 @@
-import { type Message, ParlorError } from "@parlor/sdk";
-import { useQuery } from "@tanstack/react-query";
+import { type Message, ParlorError, type Room } from "@parlor/sdk";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Forward, Reply } from "lucide-react";
+import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { useChat } from "./view.ts";
 
 /** What a message answers: a line of it, and the way there. */
 export function Quote({ messageId }: { messageId: string }) {
   const { t } = useTranslation();
-  const { room, jump } = useChat();
+  const { room, jump, blocked } = useChat();
   const loaded = room.message(messageId);
   const { data, error } = useQuery({
     queryKey: ["message", room.id, messageId],
@@ -17,6 +18,7 @@ export function Quote({ messageId }: { messageId: string }) {
     retry: (count, problem) => !(problem instanceof ParlorError) && count < 2,
   });
   const message = loaded ?? data;
+  const isHidden = message && blocked.has(message.sender.id);
   if (!message || message.deleted) {
     return (
       <p className="flex h-6 items-center gap-1.5 text-sm text-soft italic" data-testid="quote">
@@ -35,9 +37,25 @@ export function Quote({ messageId }: { messageId: string }) {
     >
       <Reply aria-hidden className="size-4 shrink-0 -scale-x-100" />
       <span className="shrink-0 font-semibold">{message.sender.nickname}</span>
-      <span className="truncate">{brief(message, t("chat.quoteFile"))}</span>
+      <span className="truncate">
+        {isHidden ? t("chat.blockedMessage") : brief(message, t("chat.quoteFile"))}
+      </span>
     </button>
   );
+}
+
+/** What is quoted and not loaded follows what happens to it. */
+export function useChanges(room: Room): void {
+  const queries = useQueryClient();
+  useEffect(() => {
+    const change = (id: string, to: (before: Message) => Message) =>
+      queries.setQueryData<Message>(["message", room.id, id], (before) => before && to(before));
+    return room.on("event", (frame) => {
+      if (frame.type === "message_edited") change(frame.data.message.id, () => frame.data.message);
+      if (frame.type === "message_deleted")
+        change(frame.data.messageId, (before) => ({ ...before, content: { text: "" }, deleted: true }));
+    });
+  }, [room, queries]);
 }
 
 /** A message in a line; `fallback` where it has no words at all. */

@@ -13,14 +13,20 @@ import { whenOf } from "./when.ts";
 /** The threads that begin with the messages that are loaded, stirred last first. */
 export function ThreadList() {
   const { t, i18n } = useTranslation();
-  const { snapshot, openThread } = useChat();
+  const { room, snapshot, openThread, act } = useChat();
+  const [isLooking, setLooking] = useState(false);
   const roots = snapshot.messages
     .map(({ message }) => message)
     .filter(({ thread }) => thread !== undefined && thread.replies > 0)
     .sort((one, other) => (other.thread?.lastReplyAt ?? "").localeCompare(one.thread?.lastReplyAt ?? ""));
-  if (roots.length === 0) return <p className="p-6 text-center text-soft">{t("chat.threads.none")}</p>;
+  const look = async () => {
+    setLooking(true);
+    await act(() => room.pages.older());
+    setLooking(false);
+  };
   return (
     <ul className="grid content-start gap-2 overflow-y-auto p-3">
+      {roots.length === 0 ? <li className="p-3 text-center text-soft">{t("chat.threads.none")}</li> : null}
       {roots.map((message) => (
         <Card
           key={message.id}
@@ -40,6 +46,19 @@ export function ThreadList() {
           }
         />
       ))}
+      {snapshot.hasOlder ? (
+        <li>
+          <Button
+            tone="quiet"
+            className="w-full text-accent!"
+            disabled={isLooking}
+            onClick={() => void look()}
+            data-testid="threads-further"
+          >
+            {t("chat.threads.further")}
+          </Button>
+        </li>
+      ) : null}
     </ul>
   );
 }
@@ -47,7 +66,7 @@ export function ThreadList() {
 /** One thread: what it hangs on, what was said in it, and where one writes. */
 export function ThreadView({ thread }: { thread: OpenThread }) {
   const { t } = useTranslation();
-  const { room, keepsOrder, mayWrite, act } = useChat();
+  const { room, keepsOrder, mayWrite, act, target } = useChat();
   const [editing, setEditing] = useState<string | null>(null);
   const composer = useRef<ComposerHandle>(null);
   const { root, rootId } = thread;
@@ -73,7 +92,7 @@ export function ThreadView({ thread }: { thread: OpenThread }) {
         entries={thread.messages}
         hasOlder={thread.hasOlder}
         hasNewer={false}
-        target={null}
+        target={target}
         unreadFrom={null}
         inThread
         editing={editing}

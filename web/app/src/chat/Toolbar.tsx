@@ -18,6 +18,7 @@ import {
 import { DropdownMenu } from "radix-ui";
 import type { ComponentProps } from "react";
 import { useTranslation } from "react-i18next";
+import { isOn } from "../place/place.ts";
 import { useSafety } from "../safety/Safety.tsx";
 import { IconButton, MENU, MENU_ITEM } from "../ui.tsx";
 import { EmojiPicker, handy } from "./EmojiPicker.tsx";
@@ -107,7 +108,7 @@ export function canEdit({ content }: Message): boolean {
 
 function Items({ message, inThread }: { message: Message; inThread: boolean }) {
   const { t } = useTranslation();
-  const { room, snapshot, myId, keepsOrder, pins, mayWrite, act, openThread, show } = useChat();
+  const { room, snapshot, myId, keepsOrder, pins, mayWrite, act, openThread, show, keepUnread } = useChat();
   const { report } = useSafety();
   const { id, roomId, sender, content } = message;
   const isMine = sender.id === myId;
@@ -151,7 +152,8 @@ function Items({ message, inThread }: { message: Message; inThread: boolean }) {
         <Item
           icon={BookmarkX}
           label={t("chat.markUnread")}
-          onSelect={() => void act(() => room.markUnread(id))}
+          onSelect={() => keepUnread(id)}
+          data-testid="mark-unread"
         />
       ) : null}
       {keepsOrder && message.editedAt ? (
@@ -162,7 +164,7 @@ function Items({ message, inThread }: { message: Message; inThread: boolean }) {
           data-testid="versions"
         />
       ) : null}
-      {isMine ? null : (
+      {isMine || !isOn("moderation") ? null : (
         <Item
           icon={Flag}
           label={t("safety.reportMessage")}

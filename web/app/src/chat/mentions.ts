@@ -2,6 +2,9 @@ import type { Member, Mentions, Room } from "@parlor/sdk";
 import { parlor } from "../session.tsx";
 import { namesIn } from "./text.ts";
 
+/** How long a message waits for the list of whom it may call. */
+const PATIENCE_MS = 4_000;
+
 /** Whom one may call. */
 export interface Callable {
   userId: string;
@@ -12,12 +15,18 @@ export interface Callable {
 /** Everybody who belongs to the room, as far as one page of the list names them; whoever is there is known anyway. */
 export async function callable(members: readonly Member[], room: Room): Promise<Callable[]> {
   const here = members.map(({ userId, nickname }) => ({ userId, nickname, online: true }));
-  const all = await parlor.members.list(room.id).then(
+  const asked = parlor.members.list(room.id).then(
     ({ items }) => items,
     () => [],
   );
+  const all = await Promise.race([asked, late()]);
   const known = new Set(here.map(({ userId }) => userId));
   return [...here, ...all.filter(({ userId }) => !known.has(userId))];
+}
+
+/** Nobody more, where the network keeps one waiting: the message goes without them. */
+function late(): Promise<Callable[]> {
+  return new Promise((resolve) => setTimeout(resolve, PATIENCE_MS, []));
 }
 
 /** Whom a text calls. The list is asked only when a name stands there that nobody here has. */

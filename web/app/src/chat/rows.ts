@@ -1,4 +1,4 @@
-import type { Entry, RoomSnapshot } from "@parlor/sdk";
+import type { Entry, Message, RoomSnapshot } from "@parlor/sdk";
 
 /** How far somebody has read. */
 type Pointer = RoomSnapshot["receipts"][number];
@@ -65,13 +65,33 @@ function dayOf(at: string): string {
 /** Where each other person's reading ends: at the last message shown that is not newer than their pointer. */
 function seenAt(shown: readonly Entry[], receipts: readonly Pointer[], myId: string): Map<string, string[]> {
   const seen = new Map<string, string[]>();
-  for (const { userId, messageId } of receipts) {
-    if (userId === myId) continue;
-    const last = shown.findLast(
-      ({ message, state }) => state === "sent" && !message.content.system && message.id <= messageId,
-    );
-    if (!last || last.message.sender.id === userId) continue;
-    seen.set(last.message.id, [...(seen.get(last.message.id) ?? []), userId]);
+  const waiting = receipts
+    .filter(({ userId }) => userId !== myId)
+    .sort((one, other) => (one.messageId < other.messageId ? -1 : 1));
+  for (let index = shown.length - 1; index >= 0 && waiting.length > 0; index--) {
+    const { message, state } = shown[index] as Entry;
+    if (state !== "sent" || message.content.system) continue;
+    const here: string[] = [];
+    while ((waiting.at(-1)?.messageId ?? "") >= message.id) here.unshift(waiting.pop()?.userId ?? "");
+    const others = here.filter((userId) => userId !== message.sender.id);
+    if (others.length > 0) seen.set(message.id, others);
   }
   return seen;
+}
+
+/** The oldest of the messages that are not read, of those that the log shows. Whoever has no pointer yet has a count all the same. */
+export function firstUnread(
+  entries: readonly Entry[],
+  { unread, readUpTo }: { unread: number; readUpTo: string | null },
+  isCounted: (message: Message) => boolean,
+): string | null {
+  let first: string | null = null;
+  let left = unread;
+  for (const { message, state } of entries.toReversed()) {
+    if (left <= 0 || (readUpTo !== null && message.id <= readUpTo)) break;
+    if (state !== "sent" || message.deleted || !isCounted(message)) continue;
+    left--;
+    if (!message.content.threadId) first = message.id;
+  }
+  return first;
 }

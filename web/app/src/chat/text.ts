@@ -40,6 +40,15 @@ export function partsOf(text: string, called: Called): Part[] {
   return parts;
 }
 
+/** The first address in a text. */
+export function linkIn(text: string): string | null {
+  for (const [, link] of text.matchAll(PIECE)) {
+    const part = link ? linkOf(link) : null;
+    if (part?.kind === "link") return part.href;
+  }
+  return null;
+}
+
 function linkOf(link: string): Part | null {
   // A bracket that was opened inside of the address belongs to it.
   let text = link.replace(TAIL, "");

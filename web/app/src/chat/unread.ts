@@ -1,5 +1,6 @@
-import type { Room, RoomSnapshot } from "@parlor/sdk";
+import { counts, type Room, type RoomSnapshot } from "@parlor/sdk";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { firstUnread } from "./rows.ts";
 
 /** Whether somebody looks at the page. */
 function useIsSeen(): boolean {
@@ -21,17 +22,30 @@ function useIsSeen(): boolean {
 /** Says that one has read to the newest message, for as long as it is in sight of somebody who looks. */
 export function useNewest(room: Room, { messages, unread, state }: RoomSnapshot) {
   const [isAtEnd, setAtEnd] = useState(true);
+  /** Marked as unread: so it stays until they look away, or go. */
+  const [isKept, setKept] = useState(false);
   const isSeen = useIsSeen();
   const last = messages.findLast((entry) => entry.state === "sent")?.message.id ?? null;
-  const isDue = isAtEnd && isSeen && state === "joined" && (unread?.unread ?? 0) > 0;
+  const isDue = isAtEnd && isSeen && !isKept && state === "joined" && (unread?.unread ?? 0) > 0;
   useEffect(() => {
     if (isDue && last) room.markRead(last);
   }, [isDue, last, room]);
-  return { isAtEnd, setAtEnd };
+  useEffect(() => {
+    if (!isSeen) setKept(false);
+  }, [isSeen]);
+  const count = messages.length;
+  useEffect(() => {
+    if (isAtEnd && count > 0) room.pages.settle();
+  }, [isAtEnd, count, room]);
+  return { setAtEnd, keep: () => setKept(true) };
 }
 
 /** The first message that was not read when somebody came, or came back. It stays where it is while they read. */
-export function useUnreadFrom({ messages, unread, state }: RoomSnapshot, myId: string): string | null {
+export function useUnreadFrom(
+  { messages, unread, state, hasNewer }: RoomSnapshot,
+  myId: string,
+  blocked: ReadonlySet<string>,
+): string | null {
   const [from, setFrom] = useState<string | null>(null);
   const isSeen = useIsSeen();
   const last = messages.at(-1);
@@ -40,17 +54,18 @@ export function useUnreadFrom({ messages, unread, state }: RoomSnapshot, myId: s
   useEffect(() => {
     if (state !== "joined" || isKnown.current || messages.length === 0) return;
     isKnown.current = true;
-    if (!unread || unread.unread === 0) return;
-    const pointer = unread.readUpTo ?? "";
-    const first = messages.find(({ message }) => message.id > pointer && message.sender.id !== myId);
-    setFrom(first?.message.id ?? null);
-  }, [state, messages, unread, myId]);
+    if (unread) setFrom(firstUnread(messages, unread, (message) => counts(message, myId, blocked)));
+  }, [state, messages, unread, myId, blocked]);
   useEffect(() => {
+    // What a jump brings into sight is no news.
+    if (hasNewer) return;
     const isNew = last && before.current !== null && last.key !== before.current;
     before.current = last?.key ?? null;
     if (!isNew) return;
-    if (last.message.sender.id === myId) setFrom(null);
-    else if (!isSeen) setFrom((now) => now ?? last.message.id);
-  }, [last, isSeen, myId]);
+    const { message } = last;
+    if (message.sender.id === myId) setFrom(null);
+    else if (!isSeen && !message.content.threadId && counts(message, myId, blocked))
+      setFrom((now) => now ?? message.id);
+  }, [last, isSeen, myId, blocked, hasNewer]);
   return from;
 }

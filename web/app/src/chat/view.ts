@@ -13,12 +13,20 @@ export interface ChatView {
   pins: boolean;
   /** Whether one may write here at all. */
   mayWrite: boolean;
+  /** Whether messages take files here. */
+  takesFiles: boolean;
+  /** Whether it is shown what links lead to. */
+  showsLinks: boolean;
   /** Names of everybody that is known here, by id. */
   names: ReadonlyMap<string, string>;
   /** Whom one does not want to read. */
   blocked: ReadonlySet<string>;
   /** Does something, and shows what the server says against it. */
   act: (work: () => Promise<unknown>) => Promise<void>;
+  /** Where somebody wants to be; a new object for each wish. */
+  target: { id: string } | null;
+  /** Leaves a message and all after it unread, however much in sight they are. */
+  keepUnread: (messageId: string) => void;
   /** Goes to a message, wherever in the history it is. */
   jump: (messageId: string) => void;
   openThread: (rootId: string) => void;

@@ -6,7 +6,9 @@ import { useNavigate } from "react-router";
 import { sentence } from "../errors.ts";
 import { Disc } from "../hub/fields.tsx";
 import { useDirect } from "../hub/hooks.ts";
+import { isOn } from "../place/place.ts";
 import type { PanelProps } from "../rooms/Drawer.tsx";
+import { HowLoud } from "../rooms/HowLoud.tsx";
 import { useBlocks } from "../safety/blocks.ts";
 import { useSafety } from "../safety/Safety.tsx";
 import { parlor, useSession } from "../session.tsx";
@@ -40,7 +42,12 @@ export function DirectAbout({ room, onNotice }: PanelProps) {
           const blocked = blocks.some(({ userId }) => userId === person.userId);
           const target = { ...person, roomId: room.id };
           return (
-            <li key={person.userId} className="grid gap-2 rounded-xl border border-line p-3">
+            <li
+              key={person.userId}
+              className="grid gap-2 rounded-xl border border-line p-3"
+              data-testid="direct-person"
+              data-nickname={person.nickname}
+            >
               <p className="flex items-center gap-3 font-medium">
                 <Disc name={person.nickname} />
                 <span className="min-w-0 flex-1 truncate">{person.nickname}</span>
@@ -55,19 +62,22 @@ export function DirectAbout({ room, onNotice }: PanelProps) {
                 >
                   {t(blocked ? "safety.unblock" : "safety.block")}
                 </Button>
-                <Button
-                  tone="plain"
-                  aria-label={t("direct.reportOf", { name: person.nickname })}
-                  onClick={() => report(target)}
-                  data-testid="report-person"
-                >
-                  {t("safety.report")}
-                </Button>
+                {isOn("moderation") ? (
+                  <Button
+                    tone="plain"
+                    aria-label={t("direct.reportOf", { name: person.nickname })}
+                    onClick={() => report(target)}
+                    data-testid="report-person"
+                  >
+                    {t("safety.report")}
+                  </Button>
+                ) : null}
               </div>
             </li>
           );
         })}
       </ul>
+      <HowLoud roomId={room.id} />
       {leave.error ? <Alert>{sentence(leave.error)}</Alert> : null}
       {group ? (
         <div className="grid gap-2">
@@ -120,9 +130,15 @@ function Rename({ roomId, name }: { roomId: string; name: string }) {
         value={text}
         maxLength={100}
         onChange={(event) => setText(event.target.value)}
+        data-testid="group-name"
       />
       {rename.error ? <Alert>{sentence(rename.error)}</Alert> : null}
-      <Button type="submit" tone="plain" disabled={text.trim() === name || rename.isPending}>
+      <Button
+        type="submit"
+        tone="plain"
+        disabled={text.trim() === name || rename.isPending}
+        data-testid="group-rename"
+      >
         {t("direct.rename")}
       </Button>
     </form>

@@ -8,6 +8,8 @@ import { Hub } from "../hub/Hub.tsx";
 import { titleOf, useInbox } from "../hub/hooks.ts";
 import { Unread } from "../hub/RoomList.tsx";
 import { Enter } from "../pages/Enter.tsx";
+import { NotHere } from "../place/Brand.tsx";
+import { isOn } from "../place/place.ts";
 import { useSession } from "../session.tsx";
 import { Button, Spinner } from "../ui.tsx";
 import { NewMessage } from "./NewMessage.tsx";
@@ -24,6 +26,12 @@ function List() {
   const { t } = useTranslation();
   const { ready, directs, requests } = useInbox();
   const [writing, setWriting] = useState(false);
+  if (!isOn("directMessages"))
+    return (
+      <Hub title={t("direct.title")}>
+        <NotHere />
+      </Hub>
+    );
   return (
     <Hub title={t("direct.title")}>
       <div className="mb-5 flex flex-wrap items-center gap-2">

@@ -16,8 +16,10 @@ export function NewMessage({ onClose }: { onClose: () => void }) {
   const [copied, setCopied] = useState(false);
   const link = `${location.origin}/u/${user?.id ?? ""}`;
   const copy = async () => {
-    await navigator.clipboard?.writeText(link).catch(() => undefined);
-    setCopied(true);
+    await navigator.clipboard?.writeText(link).then(
+      () => setCopied(true),
+      () => undefined,
+    );
   };
   return (
     <PickPeople

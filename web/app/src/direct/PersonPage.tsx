@@ -5,6 +5,8 @@ import { useNavigate, useParams } from "react-router";
 import { sentence } from "../errors.ts";
 import { Hub } from "../hub/Hub.tsx";
 import { Enter } from "../pages/Enter.tsx";
+import { NotHere } from "../place/Brand.tsx";
+import { isOn } from "../place/place.ts";
 import { parlor, useSession } from "../session.tsx";
 import { Alert, Button, Spinner } from "../ui.tsx";
 
@@ -23,6 +25,12 @@ export function PersonPage() {
   });
   if (status === "loading") return <Spinner />;
   if (status === "out") return <Enter />;
+  if (!isOn("directMessages"))
+    return (
+      <Hub title={t("direct.person")}>
+        <NotHere />
+      </Hub>
+    );
   const self = user?.id === userId;
   return (
     <Hub title={t("direct.person")}>

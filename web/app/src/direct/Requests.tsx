@@ -9,6 +9,8 @@ import { Check, Disc } from "../hub/fields.tsx";
 import { Hub } from "../hub/Hub.tsx";
 import { titleOf, useInbox } from "../hub/hooks.ts";
 import { Enter } from "../pages/Enter.tsx";
+import { NotHere } from "../place/Brand.tsx";
+import { isOn } from "../place/place.ts";
 import { parlor, useSession } from "../session.tsx";
 import { Alert, Button, Dialog, Spinner } from "../ui.tsx";
 import { whenOf } from "./Messages.tsx";
@@ -27,6 +29,12 @@ function List() {
     mutationFn: () => parlor.direct.declineAll(),
     onSettled: () => parlor.inbox.refresh().catch(() => undefined),
   });
+  if (!isOn("directMessages"))
+    return (
+      <Hub title={t("direct.requests")}>
+        <NotHere />
+      </Hub>
+    );
   return (
     <Hub title={t("direct.requests")}>
       <Back />
@@ -143,7 +151,9 @@ function Decline({ roomId, name, onClose }: { roomId: string; name: string; onCl
           onChange={setBlock}
           testId="decline-block"
         />
-        <Check label={t("direct.alsoReport")} on={spam} onChange={setSpam} testId="decline-report" />
+        {isOn("moderation") ? (
+          <Check label={t("direct.alsoReport")} on={spam} onChange={setSpam} testId="decline-report" />
+        ) : null}
         {decline.error ? <Alert>{sentence(decline.error)}</Alert> : null}
         <div className="flex justify-end gap-2">
           <Button tone="plain" onClick={onClose}>

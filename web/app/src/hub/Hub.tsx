@@ -3,9 +3,11 @@ import { type ReactNode, use } from "react";
 import { useTranslation } from "react-i18next";
 import { Link, NavLink } from "react-router";
 import { useMedia } from "../call/hooks.ts";
+import { Logo, useName } from "../place/Brand.tsx";
+import { isOn } from "../place/place.ts";
 import { PageEnds, useTitle } from "../ui.tsx";
 import { Count } from "./fields.tsx";
-import { useCounting, useInbox, useMissed } from "./hooks.ts";
+import { isHushed, useCounting, useInbox, useMissed } from "./hooks.ts";
 import { RoomList } from "./RoomList.tsx";
 
 /** From this width on the places are at the left. */
@@ -69,9 +71,12 @@ function usePlaces(): Place[] {
   const { t } = useTranslation();
   const { directs, requests, unread } = useInbox();
   const { missed } = useMissed();
-  const written = directs.filter(({ room }) => (unread.get(room.id)?.unread ?? 0) > 0).length;
+  const written = directs.filter(({ room }) => {
+    const it = unread.get(room.id);
+    return it && it.unread > 0 && !isHushed(it);
+  }).length;
   const waiting = written + requests.length;
-  return [
+  const places: Place[] = [
     { to: "/", icon: House, label: t("inbox.home"), count: 0, countLabel: "", testId: "go-home" },
     { to: "/rooms", icon: Compass, label: t("inbox.find"), count: 0, countLabel: "", testId: "go-rooms" },
     {
@@ -91,6 +96,7 @@ function usePlaces(): Place[] {
       testId: "go-calls",
     },
   ];
+  return places.filter(({ to }) => to !== "/messages" || isOn("directMessages"));
 }
 
 function Rail() {
@@ -100,8 +106,8 @@ function Rail() {
     <div className="flex w-72 shrink-0 flex-col border-r border-line bg-surface">
       <header>
         <Link to="/" className="flex min-h-16 items-center gap-2 px-4 text-xl font-bold">
-          <img src="/icon.svg" alt="" className="size-8" />
-          {t("app.name")}
+          <Logo className="size-8" />
+          <span className="truncate">{useName()}</span>
         </Link>
       </header>
       <nav aria-label={t("inbox.places")} className="grid gap-0.5 px-2 pb-2">
@@ -135,12 +141,11 @@ function Me() {
 }
 
 function TopBar() {
-  const { t } = useTranslation();
   return (
     <header className="flex min-h-14 shrink-0 items-center gap-1 border-b border-line bg-surface px-3">
-      <Link to="/" className="flex min-h-11 flex-1 items-center gap-2 text-lg font-bold">
-        <img src="/icon.svg" alt="" className="size-7" />
-        {t("app.name")}
+      <Link to="/" className="flex min-h-11 min-w-0 flex-1 items-center gap-2 text-lg font-bold">
+        <Logo className="size-7" />
+        <span className="truncate">{useName()}</span>
       </Link>
       {use(PageEnds).header}
     </header>
@@ -153,7 +158,7 @@ function BottomBar() {
   return (
     <nav
       aria-label={t("inbox.places")}
-      className="grid shrink-0 grid-cols-4 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)]"
+      className="grid shrink-0 auto-cols-fr grid-flow-col border-t border-line bg-surface pb-[env(safe-area-inset-bottom)]"
     >
       {places.map(({ to, icon: Icon, label, count, countLabel, testId }) => (
         <NavLink

@@ -1,8 +1,9 @@
 import { useTranslation } from "react-i18next";
 import { NavLink } from "react-router";
+import { isOn } from "../place/place.ts";
 import { useSession } from "../session.tsx";
 import { Count, Disc } from "./fields.tsx";
-import { titleOf, useInbox } from "./hooks.ts";
+import { isHushed, titleOf, useInbox } from "./hooks.ts";
 import { KindIcon } from "./kinds.tsx";
 
 const ITEM =
@@ -31,8 +32,10 @@ export function RoomList() {
           </li>
         ))}
       </ul>
-      <Heading>{t("inbox.directs")}</Heading>
-      {directs.length === 0 ? <p className="px-3 py-1 text-sm text-soft">{t("inbox.noDirects")}</p> : null}
+      {isOn("directMessages") ? <Heading>{t("inbox.directs")}</Heading> : null}
+      {directs.length === 0 && isOn("directMessages") ? (
+        <p className="px-3 py-1 text-sm text-soft">{t("inbox.noDirects")}</p>
+      ) : null}
       <ul>
         {directs.map((direct) => {
           const name = titleOf(direct, user?.id);
@@ -84,7 +87,7 @@ function Name({ name, loud }: { name: string; loud: boolean }) {
 export function Unread({ roomId, loud = false }: { roomId: string; loud?: boolean }) {
   const { t } = useTranslation();
   const it = useInbox().unread.get(roomId);
-  if (!it || it.level === "none") return null;
+  if (!it || isHushed(it)) return null;
   if (it.mentions > 0) {
     return <Count count={it.mentions} loud label={t("inbox.mentions", { count: it.mentions })} />;
   }

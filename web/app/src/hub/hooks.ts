@@ -1,4 +1,13 @@
-import type { CallRecord, Direct, InboxSnapshot, MyRoom, Page, RingingSnapshot, Room } from "@parlor/sdk";
+import type {
+  CallRecord,
+  Direct,
+  InboxSnapshot,
+  MyRoom,
+  Page,
+  RingingSnapshot,
+  Room,
+  Unread,
+} from "@parlor/sdk";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { parlor, useSession } from "../session.tsx";
@@ -61,6 +70,11 @@ export function useMine(roomId: string): MyRoom | null {
 
 export function useDirect(roomId: string): Direct | null {
   return useInbox().directs.find(({ room }) => room.id === roomId) ?? null;
+}
+
+/** Whether somebody wants to be told of nothing there, always or for now. */
+export function isHushed({ level, mutedUntil }: Pick<Unread, "level" | "mutedUntil">): boolean {
+  return level === "none" || (mutedUntil !== null && Date.parse(mutedUntil) > Date.now());
 }
 
 /** What a conversation is called: its name, or the others in it. */

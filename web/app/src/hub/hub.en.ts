@@ -24,6 +24,14 @@ export const inbox = {
 };
 
 export const rooms = {
+  loud: {
+    title: "For you",
+    level: "What you are told of",
+    levels: { all: "All messages", mentions: "Only what calls you", none: "Nothing" },
+    quiet: "Quiet",
+    notQuiet: "Not quiet",
+    quietFor: "For {{span}}",
+  },
   find: "Find rooms",
   words: "Search",
   wordsHint: "Name or description",

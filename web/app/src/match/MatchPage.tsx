@@ -5,6 +5,8 @@ import { useCapture } from "../call/hooks.ts";
 import { Mirror } from "../call/Lobby.tsx";
 import { canCapture, LocalMedia } from "../call/media.ts";
 import { Enter } from "../pages/Enter.tsx";
+import { NotHere } from "../place/Brand.tsx";
+import { isOn } from "../place/place.ts";
 import { type Person, Safety } from "../safety/Safety.tsx";
 import { useSession } from "../session.tsx";
 import { Alert, Page, Spinner } from "../ui.tsx";
@@ -18,7 +20,17 @@ import { Setup } from "./Setup.tsx";
 export function MatchPage() {
   const { status, user } = useSession();
   if (status === "loading") return <Spinner />;
-  return status === "in" ? <Matching key={user?.id} /> : <Enter />;
+  if (status === "out") return <Enter />;
+  return isOn("matching") ? <Matching key={user?.id} /> : <Off />;
+}
+
+function Off() {
+  const { t } = useTranslation();
+  return (
+    <Page title={t("match.title")}>
+      <NotHere />
+    </Page>
+  );
 }
 
 /** What the page is about at each phase, for whoever looks from outside. */
@@ -44,7 +56,7 @@ function Matching() {
   const { ended: gone } = useSession();
   const [media] = useState(() => new LocalMedia());
   const [wishes, setWishes] = useState<Wishes>(() => ({
-    mode: "video",
+    mode: isOn("video") ? "video" : "text",
     interests: [],
     language: defaultLanguage(navigator.languages),
     confirm: false,

@@ -21,6 +21,8 @@ import { ConsentDialog, RecordingMark, RecordingNotice } from "../call/Recording
 import { Sounds } from "../call/Sounds.tsx";
 import { RemoteTile, SelfTile } from "../call/Tile.tsx";
 import { Chat } from "../chat/Chat.tsx";
+import { Logo } from "../place/Brand.tsx";
+import { isOn } from "../place/place.ts";
 import { useSafety } from "../safety/Safety.tsx";
 import { useSession } from "../session.tsx";
 import { IconButton, Spinner, useTitle } from "../ui.tsx";
@@ -151,7 +153,7 @@ function Top({ name, interests, mark }: { name: string; interests: string[]; mar
   const heading = useArrival<HTMLHeadingElement>();
   return (
     <header className="flex min-h-14 shrink-0 flex-wrap items-center gap-x-3 border-b border-line bg-surface px-3 py-1">
-      <img src="/icon.svg" alt="" className="size-7" />
+      <Logo className="size-7" />
       <h1 ref={heading} tabIndex={-1} className="min-w-0 truncate text-lg font-semibold outline-none">
         {t("match.talking", { name })}
       </h1>
@@ -298,13 +300,15 @@ function Bar({ partner, roomId, extra, onNext, onStop }: BarProps) {
       >
         <div className="flex items-center gap-1 sm:gap-2">
           {extra}
-          <Captioned
-            icon={Flag}
-            caption={t("match.report")}
-            label={t("match.reportOf", { name })}
-            onClick={() => report({ ...partner, roomId })}
-            testId="report"
-          />
+          {isOn("moderation") ? (
+            <Captioned
+              icon={Flag}
+              caption={t("match.report")}
+              label={t("match.reportOf", { name })}
+              onClick={() => report({ ...partner, roomId })}
+              testId="report"
+            />
+          ) : null}
           <Captioned
             icon={Ban}
             caption={t("match.block")}

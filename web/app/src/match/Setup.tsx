@@ -2,6 +2,7 @@ import type { Wishes } from "@parlor/sdk";
 import { MessageSquare, Video, X } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useId, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { isOn } from "../place/place.ts";
 import { BlockedDialog } from "../safety/BlockedDialog.tsx";
 import { Alert, Button } from "../ui.tsx";
 import { interestLength, LONGEST_INTEREST, MOST_INTERESTS, withInterests } from "./interests.ts";
@@ -36,7 +37,7 @@ export function Setup({ wishes, problem, onWishes, onStart }: SetupProps) {
         <h1 className="text-3xl font-bold">{t("match.title")}</h1>
         <p className="text-soft">{t("match.intro")}</p>
       </div>
-      <Mode wishes={wishes} onWishes={onWishes} />
+      {isOn("video") ? <Mode wishes={wishes} onWishes={onWishes} /> : null}
       <Interests
         interests={wishes.interests}
         line={line}

@@ -3,6 +3,7 @@ import { Ban, Flag, Search } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { useSecondsLeft } from "../clock.ts";
+import { isOn } from "../place/place.ts";
 import { useSafety } from "../safety/Safety.tsx";
 import { Button } from "../ui.tsx";
 import { useArrival } from "./hooks.ts";
@@ -152,7 +153,7 @@ export function Ended({ snapshot, blocked, reported, notice, onStart, onChange }
         </div>
         {match?.roomId ? (
           <div className="flex flex-wrap gap-2 border-t border-line pt-4">
-            {reported ? null : (
+            {reported || !isOn("moderation") ? null : (
               <Button
                 tone="quiet"
                 onClick={() => report({ ...match.partner, roomId: match.roomId ?? "" })}

@@ -7,6 +7,7 @@ import { useNavigate } from "react-router";
 import { sentence } from "../errors.ts";
 import { Check, Choice, Lines } from "../hub/fields.tsx";
 import { KindIcon } from "../hub/kinds.tsx";
+import { isKindOn } from "../place/place.ts";
 import { useCategories } from "../rooms/words.ts";
 import { parlor } from "../session.tsx";
 import { Alert, Button, Dialog, Field } from "../ui.tsx";
@@ -58,7 +59,7 @@ export function CreateRoom({ onClose }: { onClose: () => void }) {
         />
         <fieldset className="grid gap-1">
           <legend className="mb-1 font-medium">{t("rooms.kindLabel")}</legend>
-          {KINDS.map((value) => (
+          {KINDS.filter(isKindOn).map((value) => (
             <Option
               key={value}
               group="kind"

@@ -7,6 +7,7 @@ import { EnterAsGuest } from "../account/EnterAsGuest.tsx";
 import { GoOnAs } from "../account/GoOnAs.tsx";
 import { ReceiptNotice } from "../account/ReceiptNotice.tsx";
 import { SignIn } from "../account/SignIn.tsx";
+import { isOn } from "../place/place.ts";
 import { parlor, useSession } from "../session.tsx";
 import { Page } from "../ui.tsx";
 import { BannedNotice } from "./BannedNotice.tsx";
@@ -97,8 +98,8 @@ function SignedOut({ code }: { code: string }) {
 function Welcome() {
   const { t } = useTranslation();
   const points = [
-    { icon: Video, text: t("enter.pointCalls") },
-    { icon: Shuffle, text: t("enter.pointMatch") },
+    ...(isOn("video") ? [{ icon: Video, text: t("enter.pointCalls") }] : []),
+    ...(isOn("matching") ? [{ icon: Shuffle, text: t("enter.pointMatch") }] : []),
     { icon: MessageSquare, text: t("enter.pointChat") },
     { icon: UserRoundX, text: t("enter.pointAnonymous") },
   ];

@@ -7,6 +7,7 @@ import { useMedia } from "../call/hooks.ts";
 import { sentence } from "../errors.ts";
 import { Hub, WIDE } from "../hub/Hub.tsx";
 import { RoomList } from "../hub/RoomList.tsx";
+import { isOn } from "../place/place.ts";
 import { RoomCards } from "../rooms/RoomCards.tsx";
 import { parlor, useSession } from "../session.tsx";
 import { Alert, Button, IconButton, Spinner } from "../ui.tsx";
@@ -67,17 +68,19 @@ function Sections({ reviews }: { reviews: boolean }) {
   const { t } = useTranslation();
   return (
     <nav aria-label={t("home.sections")} className="mb-8 flex flex-wrap gap-3">
-      <Link
-        to="/match"
-        className="flex min-h-16 flex-1 basis-72 items-center gap-4 rounded-2xl bg-accent px-5 py-3 text-on-accent shadow-sm hover:bg-accent-strong"
-        data-testid="go-match"
-      >
-        <Shuffle aria-hidden className="size-7 shrink-0" />
-        <span>
-          <span className="block text-lg font-semibold">{t("home.match")}</span>
-          <span className="block text-sm">{t("home.matchHint")}</span>
-        </span>
-      </Link>
+      {isOn("matching") ? (
+        <Link
+          to="/match"
+          className="flex min-h-16 flex-1 basis-72 items-center gap-4 rounded-2xl bg-accent px-5 py-3 text-on-accent shadow-sm hover:bg-accent-strong"
+          data-testid="go-match"
+        >
+          <Shuffle aria-hidden className="size-7 shrink-0" />
+          <span>
+            <span className="block text-lg font-semibold">{t("home.match")}</span>
+            <span className="block text-sm">{t("home.matchHint")}</span>
+          </span>
+        </Link>
+      ) : null}
       <SectionLink to="/recordings" testId="go-recordings">
         <CircleDot aria-hidden className="size-5 text-accent" />
         {t("home.recordings")}

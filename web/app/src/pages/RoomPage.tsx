@@ -10,6 +10,7 @@ import { sentence } from "../errors.ts";
 import { Hub } from "../hub/Hub.tsx";
 import { useInbox, useMine } from "../hub/hooks.ts";
 import { isWritten } from "../hub/kinds.tsx";
+import { useName } from "../place/Brand.tsx";
 import { Asking, Door } from "../rooms/Door.tsx";
 import { RoomView } from "../rooms/RoomView.tsx";
 import { parlor, useSession } from "../session.tsx";
@@ -145,7 +146,7 @@ function LiveDoor({ name, onJoin }: { name: string; onJoin: () => void }) {
 export function Failed({ problem, onRetry }: { problem: string; onRetry: () => void }) {
   const { t } = useTranslation();
   return (
-    <Page title={t("app.name")}>
+    <Page title={useName()}>
       <div className="grid justify-items-start gap-4">
         <Alert>{problem}</Alert>
         <Button onClick={onRetry}>{t("common.retry")}</Button>

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { Link, useParams } from "react-router";
 import { Enter } from "../pages/Enter.tsx";
 import { DeadEnd } from "../pages/NotFound.tsx";
+import { Logo, useName } from "../place/Brand.tsx";
 import { useSession } from "../session.tsx";
 import { IconButton, Spinner, useTitle } from "../ui.tsx";
 import { Bans } from "./Bans.tsx";
@@ -42,8 +43,8 @@ function Desk() {
       <header className="border-b border-line bg-surface">
         <div className="flex flex-wrap items-center gap-x-4 px-4 py-2">
           <Link to="/" className="flex min-h-11 items-center gap-2 text-xl font-bold">
-            <img src="/icon.svg" alt="" className="size-8" />
-            {t("app.name")}
+            <Logo className="size-8" />
+            {useName()}
           </Link>
           <h1 className="sr-only">{t("review.title")}</h1>
           <nav aria-label={t("review.nav")} className="order-1 flex w-full gap-1 sm:order-none sm:w-auto">

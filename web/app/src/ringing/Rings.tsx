@@ -56,14 +56,18 @@ function Incoming({ call, onHush }: { call: CallRecord; onHush: () => void }) {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const [problem, setProblem] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
   const name = call.initiator.nickname;
   useTone("incoming");
   const accept = async () => {
+    setBusy(true);
+    setProblem(null);
     try {
       await parlor.ringing.accept(call.callId);
       await navigate(`/r/${call.roomId}/call`, { state: { type: call.type } });
     } catch (error) {
       setProblem(error);
+      setBusy(false);
     }
   };
   const decline = () => {
@@ -86,7 +90,12 @@ function Incoming({ call, onHush }: { call: CallRecord; onHush: () => void }) {
             <PhoneOff aria-hidden className="size-5" />
             {t("ringing.decline")}
           </Button>
-          <Button className="min-h-14" onClick={() => void accept()} data-testid="accept-call">
+          <Button
+            className="min-h-14"
+            disabled={busy}
+            onClick={() => void accept()}
+            data-testid="accept-call"
+          >
             {call.type === "video" ? (
               <Video aria-hidden className="size-5" />
             ) : (

@@ -32,13 +32,23 @@ function Steps({ roomId }: { roomId: string }) {
   const { state } = useLocation();
   const navigate = useNavigate();
   const direct = useDirect(roomId);
-  const rung = typeOf(state);
+  const [rung, setRung] = useState(() => typeOf(state));
   const [media] = useState(() => new LocalMedia());
   const [inside, setInside] = useState(rung !== null);
   const [ending, setEnding] = useState<Ending | null>(null);
   const room = useQuery({ queryKey: ["room", roomId], queryFn: () => parlor.rooms.look(roomId) });
   const capturing = room.data !== undefined && ending === null;
   const two = room.data?.kind === "dm";
+
+  // What was agreed to holds once: nobody is in a call again because they went back, or loaded the page anew.
+  useEffect(() => {
+    const agreed = typeOf(state);
+    if (!agreed) return;
+    setRung(agreed);
+    setInside(true);
+    setEnding(null);
+    void navigate(`/r/${roomId}/call`, { replace: true, state: null });
+  }, [state, roomId, navigate]);
 
   useEffect(() => {
     if (!capturing) return;

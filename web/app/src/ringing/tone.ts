@@ -7,8 +7,28 @@ const NOTES: Record<Tone, { hz: number[]; everyMs: number; gain: number }> = {
 };
 const NOTE_S = 0.35;
 
+/** Several tabs of one person show a call; the one that holds this Web Lock sounds. */
+const LOCK = "parlor-tone";
+
 /** Rings until the returned function is called. A browser that holds sound back keeps it silent: the dialog is there all the same. */
 export function ring(tone: Tone): () => void {
+  const over = new AbortController();
+  const { signal } = over;
+  const sounding = () =>
+    new Promise<void>((resolve) => {
+      const hush = sound(tone);
+      signal.addEventListener("abort", () => {
+        hush();
+        resolve();
+      });
+    });
+  // Over before it was this tab's turn: there is nothing to say.
+  if (navigator.locks) void navigator.locks.request(LOCK, { signal }, sounding).catch(() => undefined);
+  else void sounding();
+  return () => over.abort();
+}
+
+function sound(tone: Tone): () => void {
   const { hz, everyMs, gain } = NOTES[tone];
   let context: AudioContext;
   try {

@@ -9,6 +9,7 @@ import { Choice } from "../hub/fields.tsx";
 import { Hub } from "../hub/Hub.tsx";
 import { CreateRoom } from "../pages/CreateRoom.tsx";
 import { Enter } from "../pages/Enter.tsx";
+import { isKindOn } from "../place/place.ts";
 import { parlor, useSession } from "../session.tsx";
 import { Alert, Button, Spinner } from "../ui.tsx";
 import { RoomCards } from "./RoomCards.tsx";
@@ -78,7 +79,10 @@ function Search() {
         <Choice
           label={t("rooms.kindLabel")}
           value={kind}
-          options={[["", t("rooms.anyKind")], ...KINDS.map((it) => [it, t(`rooms.kind.${it}`)] as const)]}
+          options={[
+            ["", t("rooms.anyKind")],
+            ...KINDS.filter(isKindOn).map((it) => [it, t(`rooms.kind.${it}`)] as const),
+          ]}
           onChange={(value) => set("kind", value)}
           testId="room-kind"
         />

@@ -94,8 +94,10 @@ function Made({ code }: { code: string }) {
   const [copied, setCopied] = useState(false);
   const link = `${location.origin}/invite/${code}`;
   const copy = async () => {
-    await navigator.clipboard?.writeText(link).catch(() => undefined);
-    setCopied(true);
+    await navigator.clipboard?.writeText(link).then(
+      () => setCopied(true),
+      () => undefined,
+    );
   };
   return (
     <div className="grid gap-2 rounded-xl bg-tint p-3">

@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 import { sentence } from "../errors.ts";
 import { Disc } from "../hub/fields.tsx";
+import { isOn } from "../place/place.ts";
 import { SafetyItems } from "../safety/SafetyItems.tsx";
 import { parlor, useSession } from "../session.tsx";
 import { Alert, Button, IconButton, MENU, MENU_ITEM, Spinner } from "../ui.tsx";
@@ -169,7 +170,7 @@ function Actions({ room, who, member, onNotice, onMeasure, onRole, onVoice }: Ac
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content align="end" className={MENU}>
-          {item("write-to", t("direct.write"), () => void write())}
+          {isOn("directMessages") ? item("write-to", t("direct.write"), () => void write()) : null}
           {roles.map((role) => item(`role-${role}`, t(`rooms.makeRole.${role}`), () => onRole(role)))}
           {may(who, "TransferRoom") && !room.archivedAt
             ? item("transfer", t("rooms.measure.transfer.act"), () => onMeasure("transfer"))

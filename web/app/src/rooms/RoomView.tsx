@@ -1,18 +1,19 @@
 import { type CallType, may, type Room, type SeenRoom, type Standing } from "@parlor/sdk";
 import { ArrowLeft, PanelRightClose, PanelRightOpen, Phone, Video, X } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { Link } from "react-router";
+import { Link, useSearchParams } from "react-router";
 import { useMedia, useRoom } from "../call/hooks.ts";
 import { Chat } from "../chat/Chat.tsx";
 import { Disc } from "../hub/fields.tsx";
 import { Hub, WIDE } from "../hub/Hub.tsx";
 import { titleOf, useDirect, useJoined, useMine } from "../hub/hooks.ts";
 import { KindIcon, rings } from "../hub/kinds.tsx";
+import { isOn } from "../place/place.ts";
 import { RingDialog } from "../ringing/RingDialog.tsx";
 import { useStartCall } from "../ringing/start.ts";
 import { Safety } from "../safety/Safety.tsx";
-import { parlor, useSession } from "../session.tsx";
+import { useSession } from "../session.tsx";
 import { Alert, Button, IconButton, Spinner } from "../ui.tsx";
 import { Drawer } from "./Drawer.tsx";
 
@@ -45,8 +46,9 @@ function Inside({ room, seen, name }: { room: Room; seen: SeenRoom; name: string
     rings(current.kind) && !current.archivedAt && may(who, "JoinCall", current.settings.permits);
   const ring = (type: CallType) => (direct ? call(current.id, type) : setRinging(type));
   const hint = direct ? null : t("rooms.here", { count: members.length });
+  const message = useSearchParams()[0].get("message");
   const wide = useMedia(WIDE);
-  useReading(room);
+  const beside = useMedia("(min-width: 64rem)");
 
   if (state === "removed" || state === "refused")
     return <Out name={name} removed={state === "removed"} reason={reason?.message ?? ""} />;
@@ -69,7 +71,7 @@ function Inside({ room, seen, name }: { room: Room; seen: SeenRoom; name: string
   return (
     <Safety onNotice={setNotice}>
       <div className="relative flex min-h-0 flex-1">
-        <div className="relative flex min-h-0 min-w-0 flex-1 flex-col">
+        <div className="relative flex min-h-0 min-w-0 flex-1 flex-col" inert={drawer && !beside}>
           {wide ? null : (
             <header className="flex min-h-14 shrink-0 items-center gap-1 bg-surface px-1">
               <Link
@@ -92,6 +94,7 @@ function Inside({ room, seen, name }: { room: Room; seen: SeenRoom; name: string
           <Chat
             room={room}
             wide
+            at={message}
             title={wide ? heading : null}
             tools={
               wide ? (
@@ -104,14 +107,14 @@ function Inside({ room, seen, name }: { room: Room; seen: SeenRoom; name: string
               )
             }
           />
-          <p
-            role="status"
-            className="pointer-events-none absolute inset-x-4 top-16 z-20 mx-auto w-fit rounded-xl bg-ink px-4 py-2 text-center text-ground shadow-lg empty:hidden"
-            data-testid="notice"
-          >
-            {notice}
-          </p>
         </div>
+        <p
+          role="status"
+          className="pointer-events-none absolute inset-x-4 top-16 z-20 mx-auto w-fit rounded-xl bg-ink px-4 py-2 text-center text-ground shadow-lg empty:hidden"
+          data-testid="notice"
+        >
+          {notice}
+        </p>
         {drawer ? (
           <Aside title={t("rooms.about")} onClose={() => setDrawer(false)}>
             <Drawer room={current} who={who} onNotice={setNotice} />
@@ -127,12 +130,16 @@ function CallButtons({ onRing }: { onRing: (type: CallType) => void }) {
   const { t } = useTranslation();
   return (
     <>
-      <IconButton label={t("ringing.voice")} onClick={() => onRing("voice")} data-testid="call-voice">
-        <Phone aria-hidden className="size-5" />
-      </IconButton>
-      <IconButton label={t("ringing.video")} onClick={() => onRing("video")} data-testid="call-video">
-        <Video aria-hidden className="size-5" />
-      </IconButton>
+      {isOn("voice") ? (
+        <IconButton label={t("ringing.voice")} onClick={() => onRing("voice")} data-testid="call-voice">
+          <Phone aria-hidden className="size-5" />
+        </IconButton>
+      ) : null}
+      {isOn("video") ? (
+        <IconButton label={t("ringing.video")} onClick={() => onRing("video")} data-testid="call-video">
+          <Video aria-hidden className="size-5" />
+        </IconButton>
+      ) : null}
     </>
   );
 }
@@ -160,11 +167,22 @@ function Heading({ room, name, hint }: HeadingProps) {
 /** Beside the text on a wide page, over it on a narrow one. */
 function Aside({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
   const { t } = useTranslation();
+  const panel = useRef<HTMLElement>(null);
+  // It lies over what was looked at: whoever opened it by keys is in it, and back where they were when it closes.
+  useEffect(() => {
+    const before = document.activeElement;
+    panel.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
   return (
     <aside
+      ref={panel}
+      tabIndex={-1}
       aria-label={title}
       onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && onClose()}
-      className="absolute inset-0 z-10 flex min-h-0 flex-col border-line bg-surface lg:static lg:w-96 lg:shrink-0 lg:border-l"
+      className="absolute inset-0 z-10 flex min-h-0 flex-col border-line bg-surface outline-none lg:static lg:w-96 lg:shrink-0 lg:border-l"
     >
       <div className="flex min-h-12 shrink-0 items-center justify-between border-b border-line pl-4">
         <h2 className="font-semibold">{title}</h2>
@@ -202,23 +220,6 @@ function Out({ name, removed, reason }: { name: string; removed: boolean; reason
       </div>
     </div>
   );
-}
-
-/** Marks what is here as read while somebody looks at it. */
-function useReading(room: Room): void {
-  const { messages, state } = useRoom(room);
-  const [seen, setSeen] = useState(!document.hidden);
-  const last = messages.findLast((entry) => entry.state === "sent")?.message.id;
-  useEffect(() => {
-    const look = () => setSeen(!document.hidden);
-    document.addEventListener("visibilitychange", look);
-    return () => document.removeEventListener("visibilitychange", look);
-  }, []);
-  useEffect(() => {
-    if (state !== "joined" || !seen || !last) return;
-    // Nobody waits for it: the next message, or the next look, says it again.
-    void parlor.socket.request("mark_read", { roomId: room.id, messageId: last }).catch(() => undefined);
-  }, [room, state, seen, last]);
 }
 
 /** A short note that goes away by itself. */

@@ -5,10 +5,12 @@ import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { sentence } from "../errors.ts";
 import { Check, Choice, Lines, Part } from "../hub/fields.tsx";
+import { isOn } from "../place/place.ts";
 import { parlor } from "../session.tsx";
 import { Alert, Button, Field } from "../ui.tsx";
 import type { PanelProps } from "./Drawer.tsx";
 import { Ends } from "./Ends.tsx";
+import { HowLoud } from "./HowLoud.tsx";
 import { RoomFacts } from "./RoomFacts.tsx";
 import { isRefusal, useCategories } from "./words.ts";
 
@@ -25,6 +27,7 @@ export function SettingsPanel(props: PanelProps) {
   const mayEdit = may(who, "EditRoom") && room.archivedAt === null;
   return (
     <div className="grid gap-6">
+      <HowLoud roomId={room.id} />
       {mayEdit ? <SettingsForm {...props} /> : <RoomFacts room={room} />}
       <Ends {...props} />
     </div>
@@ -257,11 +260,15 @@ export function keptWords(kept: string, t: TFunction): string {
   return kept === "forever" ? t("rooms.keptForever") : t("rooms.keptNot");
 }
 
+function isOffered(permit: (typeof PERMITS)[number]): boolean {
+  return permit === "share" || permit === "record" ? isOn(permit === "share" ? "share" : "recording") : true;
+}
+
 function WhoMay({ base, change, set }: PartProps) {
   const { t } = useTranslation();
   return (
     <Part title={t("rooms.partMay")}>
-      {PERMITS.map((permit) => (
+      {PERMITS.filter(isOffered).map((permit) => (
         <Choice
           key={permit}
           label={t(`rooms.permit.${permit}`)}

@@ -6,6 +6,8 @@ import { STATUSES } from "../account/AccountMenu.tsx";
 import { useAct } from "../account/act.ts";
 import { textOf } from "../account/fields.tsx";
 import { usePresence, useShowAs } from "../account/me.ts";
+import { sentence } from "../errors.ts";
+import { isOn } from "../place/place.ts";
 import { parlor } from "../session.tsx";
 import { Alert, Button, Field, Spinner } from "../ui.tsx";
 import { Done, Section } from "./parts.tsx";
@@ -19,7 +21,7 @@ export function Privacy() {
   return (
     <>
       <Presence />
-      <WhoMayWrite />
+      {isOn("directMessages") ? <WhoMayWrite /> : null}
       <Receipts />
     </>
   );
@@ -122,6 +124,7 @@ function WhoMayWrite() {
           </label>
         ))}
       </fieldset>
+      {choose.error ? <Alert>{sentence(choose.error)}</Alert> : null}
       <Done>{choose.isSuccess ? t("settings.saved") : null}</Done>
     </Section>
   );
@@ -152,6 +155,7 @@ function Receipts() {
           <span className="block text-sm text-soft">{t("settings.privacy.receiptsHint")}</span>
         </span>
       </label>
+      {choose.error ? <Alert>{sentence(choose.error)}</Alert> : null}
       <Done>{choose.isSuccess ? t("settings.saved") : null}</Done>
     </Section>
   );

@@ -34,16 +34,23 @@ export function Profile() {
     <>
       <Section title={t("settings.profile.title")}>
         <div className="flex min-w-0 flex-wrap items-center gap-4">
-          <Avatar name={user.nickname} status={presence?.wish?.status} large />
-          <div className="min-w-0 flex-1">
-            <p className="truncate text-xl font-semibold" data-testid="profile-name">
-              {user.nickname}
-            </p>
-            {user.role === "member" ? null : <Badge on>{t(`account.${user.role}`)}</Badge>}
-            {presence?.text ? <p className="text-soft wrap-anywhere">{presence.text}</p> : null}
+          {/* Picture and name stay together; what there is to press goes below where there is no room beside them. */}
+          <div className="flex min-w-0 flex-1 basis-60 items-center gap-4">
+            <Avatar name={user.nickname} status={presence?.wish?.status} large />
+            <div className="min-w-0 flex-1">
+              <p className="text-xl leading-snug font-semibold wrap-anywhere" data-testid="profile-name">
+                {user.nickname}
+              </p>
+              {user.role === "member" ? null : <Badge on>{t(`account.${user.role}`)}</Badge>}
+              {presence?.text ? <p className="text-soft wrap-anywhere">{presence.text}</p> : null}
+            </div>
           </div>
           {me && !me.account ? (
-            <Button onClick={() => setUpgrading(true)} data-testid="profile-upgrade">
+            <Button
+              onClick={() => setUpgrading(true)}
+              className="flex-1 sm:flex-none"
+              data-testid="profile-upgrade"
+            >
               {t("account.upgrade")}
             </Button>
           ) : null}

@@ -20,7 +20,7 @@ export function RecoveryCodes({ codes, onClose }: { codes: string[]; onClose: ()
   const save = () =>
     download(`parlor-recovery-codes-${user?.nickname}.txt`, new Blob([`${text}\n`], { type: "text/plain" }));
   return (
-    <Dialog title={t("settings.security.recoveryTitle")} onClose={onClose}>
+    <Dialog title={t("settings.security.recoveryTitle")} onClose={onClose} stays>
       <div className="grid gap-4">
         <p className="text-soft">{t("settings.security.recoveryText")}</p>
         <ul
