@@ -1,4 +1,5 @@
 import { expect, test } from "../meeting.ts";
+import { ask } from "../rest.ts";
 import { choose, group, message, openRoom, register, take } from "../talking.ts";
 
 /** A red square of 8 by 8, as PNG. */
@@ -11,7 +12,8 @@ test("two people reply, react, edit, delete, pin, vote, search and send a pictur
   server,
   person,
 }) => {
-  const ada = await person("chromium", "ada", { id: 1 });
+  // Her account takes the name for as long as the server runs, which other files share.
+  const ada = await person("chromium", "mara", { id: 1 });
   const bob = await person("firefox", "bob", { id: 2 });
   const adas = await register(ada, server.url);
   await bob.enter(server.url);
@@ -22,7 +24,7 @@ test("two people reply, react, edit, delete, pin, vote, search and send a pictur
 
   await test.step("a reply quotes what it answers, and leads there", async () => {
     await take(bob, "tomatoes", "reply");
-    await expect(bob.page.getByTestId("replying")).toContainText("ada");
+    await expect(bob.page.getByTestId("replying")).toContainText("mara");
     await bob.says("yes, by the wall");
     await expect(message(ada, "by the wall").getByTestId("quote")).toContainText("shall we plant tomatoes?");
     await message(ada, "by the wall").getByTestId("quote").click();
@@ -103,7 +105,7 @@ test("two people reply, react, edit, delete, pin, vote, search and send a pictur
 
   await test.step("pinned, and told so", async () => {
     await choose(ada, "shall we plant", "pin");
-    await expect(bob.page.getByTestId("system").last()).toContainText("ada pinned a message");
+    await expect(bob.page.getByTestId("system").last()).toContainText("mara pinned a message");
     await bob.page.getByTestId("open-pins").click();
     await expect(bob.page.getByTestId("pinned")).toContainText("shall we plant tomatoes?");
     await bob.page.getByTestId("pinned").click();
@@ -125,7 +127,7 @@ test("two people reply, react, edit, delete, pin, vote, search and send a pictur
 
   await test.step("found by its words and its author", async () => {
     await bob.page.getByTestId("open-search").click();
-    await bob.page.getByTestId("search-text").pressSequentially("from:ada tomatoes");
+    await bob.page.getByTestId("search-text").pressSequentially("from:mara tomatoes");
     await bob.page.getByTestId("search-text").press("Enter");
     await expect(bob.page.getByTestId("hit")).toHaveCount(1);
     await expect(bob.page.getByTestId("hit").locator("mark")).toHaveText("tomatoes");
@@ -200,4 +202,116 @@ test("thousands of messages stay light, and the past is a jump away", async ({ s
   await expect(message(ada, "entry 299")).toBeVisible();
   await expect(ada.page.getByTestId("log")).toHaveAttribute("data-at-end", "true");
   await ada.isAccessible("the chat on a narrow page");
+});
+
+test("five thousand messages are few in the page, and none of them is out of reach", async ({
+  server,
+  person,
+}) => {
+  for (const kind of ["chromium", "firefox"] as const) {
+    const ada = await person(kind, kind === "chromium" ? "fay" : "gus", { id: 6 });
+    await ada.enter(server.url);
+    const login = await ada.session();
+    const room = await group(server, login, [], "Long");
+    const said = await Promise.all(
+      Array.from({ length: 60 }, (_, number) =>
+        ask<{ id: string; createdAt: string }>(server, login, "POST", `/rooms/${room}/messages`, {
+          clientId: `n${number}`,
+          content: { text: `newest ${number}` },
+        }),
+      ),
+    );
+    // All that is older comes as one page: what the server would give in a hundred.
+    const [oldest] = said.sort((one, other) => (one.id < other.id ? -1 : 1));
+    const older = Array.from({ length: 5_000 }, (_, number) => ({
+      ...oldest,
+      id: `00000000-0000-7000-8000-${String(99_999 - number).padStart(12, "0")}`,
+      clientId: `o${number}`,
+      content: { text: `old ${4_999 - number}${number % 7 === 0 ? " in\nthree\nlines" : ""}` },
+    }));
+    await ada.page.route(/\/messages\?.*before=/, (route) =>
+      route.fulfill({ json: { messages: older, next: null } }),
+    );
+    await openRoom(ada, server.url, room);
+    const log = ada.page.getByTestId("log");
+    const rows = ada.page.getByTestId("message");
+    await expect(log).toHaveAttribute("data-at-end", "true");
+    await expect
+      .poll(async () => {
+        await log.evaluate((it) => it.scrollTo({ top: 0 }));
+        return log.evaluate((it) => it.scrollHeight);
+      })
+      .toBeGreaterThan(100_000);
+    await expect
+      .poll(async () => {
+        await log.evaluate((it) => it.scrollTo({ top: 0 }));
+        return ada.page.getByText("old 0", { exact: false }).first().isVisible();
+      })
+      .toBe(true);
+    expect(await rows.count()).toBeLessThan(80);
+    await log.evaluate((it) => it.scrollTo({ top: it.scrollHeight / 2 }));
+    await expect(rows.first()).toBeVisible();
+    expect(await rows.count()).toBeLessThan(80);
+    await ada.page.getByTestId("newest").click();
+    await expect(log).toHaveAttribute("data-at-end", "true");
+    // Whoever is back at the newest has let go of what is far above.
+    await expect.poll(() => log.evaluate((it) => it.scrollHeight)).toBeLessThan(60_000);
+    await ada.says("still here");
+    await expect(message(ada, "still here")).toHaveAttribute("data-state", "sent");
+  }
+});
+
+test("what is marked as unread stays so while one looks at it", async ({ server, person }) => {
+  const ada = await person("chromium", "hal", { id: 8 });
+  const bob = await person("firefox", "ida", { id: 9 });
+  for (const one of [ada, bob]) await one.enter(server.url);
+  const login = await bob.session();
+  const room = await group(server, await ada.session(), [login], "Marked");
+  for (const one of [ada, bob]) await openRoom(one, server.url, room);
+  await ada.says("one");
+  await ada.says("two");
+  await expect(message(bob, "two")).toBeVisible();
+  const unread = async () =>
+    (await ask<{ unread: number }>(server, login, "GET", `/rooms/${room}/unread`)).unread;
+  await bob.page.bringToFront();
+  await expect.poll(unread).toBe(0);
+  await choose(bob, "one", "mark-unread");
+  await expect.poll(unread).toBe(2);
+  await ada.says("three");
+  await expect(message(bob, "three")).toBeVisible();
+  await expect.poll(unread).toBe(3);
+});
+
+test("what a link leads to is shown as text, where the server looks", async ({ server, person }) => {
+  const ada = await person("firefox", "joy", { id: 10 });
+  await ada.enter(server.url);
+  const room = await group(server, await ada.session(), [], "Links");
+  // A server that looks needs a page on a public network.
+  await ada.page.route("**/api/v1/cluster", async (route) => {
+    const told = await route.fetch();
+    const place = await told.json();
+    await route.fulfill({ json: { ...place, features: { ...place.features, previews: true } } });
+  });
+  const asked: (string | null)[] = [];
+  await ada.page.route("**/api/v1/previews?*", (route) => {
+    const url = new URL(route.request().url()).searchParams.get("url");
+    asked.push(url);
+    const seen = {
+      url,
+      title: "<b>Beans</b>",
+      description: "How to sow.",
+      siteName: "Garden",
+      imageUrl: null,
+    };
+    return route.fulfill({ json: seen });
+  });
+  await openRoom(ada, server.url, room);
+  await ada.says("no javascript:alert(1), but https://garden.example/beans?a=1&b=2.");
+  const card = ada.page.getByTestId("link-card");
+  await expect(card).toContainText("<b>Beans</b>");
+  await expect(card).toHaveAttribute("href", "https://garden.example/beans?a=1&b=2");
+  await ada.says("again https://garden.example/beans?a=1&b=2");
+  await expect(card).toHaveCount(2);
+  expect(asked).toEqual(["https://garden.example/beans?a=1&b=2"]);
+  await ada.isAccessible("a link that was looked at");
 });
