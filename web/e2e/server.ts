@@ -45,6 +45,8 @@ export interface Settings {
   ringMs?: number;
   /** With the server's own relay, on a free port. */
   relay?: boolean;
+  /** The text of a file of clusters: what the place is called, looks like and offers. */
+  clusters?: string;
 }
 
 /** Drawings are looked for, and every picture is looked at twice a second: no test waits long, and nothing explicit is needed. */
@@ -63,7 +65,13 @@ export interface Line {
   mend: () => void;
 }
 
-export async function startServer({ policy, sampleEveryMs, ringMs, relay }: Settings = {}): Promise<Server> {
+export async function startServer({
+  policy,
+  sampleEveryMs,
+  ringMs,
+  relay,
+  clusters,
+}: Settings = {}): Promise<Server> {
   if (!existsSync(binary))
     throw new Error(`${binary} is missing: run \`cargo build\` first, or set PARLOR_BIN.`);
   const data = mkdtempSync(join(tmpdir(), "parlor-e2e-"));
@@ -82,6 +90,7 @@ export async function startServer({ policy, sampleEveryMs, ringMs, relay }: Sett
     ...(sampleEveryMs === undefined ? {} : { PARLOR_SAMPLE_EVERY_MS: String(sampleEveryMs) }),
     ...(ringMs === undefined ? {} : { PARLOR_ROOMS__RING_MS: String(ringMs) }),
     ...(policy === undefined ? {} : { PARLOR_POLICY_FILE: fileOf(data, "policy.toml", policy) }),
+    ...(clusters === undefined ? {} : { PARLOR_CLUSTERS_FILE: fileOf(data, "clusters.toml", clusters) }),
     PARLOR_LOG: process.env.PARLOR_LOG ?? "info",
   };
   let output = "";

@@ -17,8 +17,8 @@ test("someone under eighteen is refused, and the form says what is missing", asy
 });
 
 test("a public room is listed, an unlisted one opens by its link only", async ({ server, person }) => {
-  const ada = await person("chromium", "ada", { id: 1 });
-  const bob = await person("firefox", "bob", { id: 2 });
+  const ada = await person("chromium", "ada-pages", { id: 1 });
+  const bob = await person("firefox", "bob-pages", { id: 2 });
   await ada.enter(server.url);
   await ada.createRoom("Open house", "public");
   await ada.page.goto(server.url);
@@ -31,7 +31,7 @@ test("a public room is listed, an unlisted one opens by its link only", async ({
 });
 
 test("a session outlives a reload, and ends with signing out", async ({ server, person }) => {
-  const ada = await person("chromium", "ada", { id: 1 });
+  const ada = await person("chromium", "ada-pages", { id: 1 });
   await ada.enter(server.url);
   await expect(ada.page.getByTestId("create-room")).toBeVisible();
   await ada.page.reload();
@@ -62,7 +62,7 @@ test("the administrator's link works once", async ({ server, person }) => {
 for (const colorScheme of ["light", "dark"] as const) {
   test(`axe finds nothing on any page, ${colorScheme}`, async ({ server, person }) => {
     const ada = await person("chromium", `ada-${colorScheme}`, { id: 1, colorScheme });
-    const bob = await person("chromium", "bob", { id: 2 });
+    const bob = await person("chromium", "bob-pages", { id: 2 });
     const { page } = ada;
     await page.goto(server.url);
     await expect(page.getByTestId("enter")).toBeVisible();
@@ -83,7 +83,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     await ada.reads(["hello"]);
     await bob.enter(link);
     await bob.join();
-    await ada.sees("bob", 2);
+    await ada.sees(bob.name, 2);
     await ada.isAccessible("the call with chat");
     await page.getByTestId("people").click();
     await ada.isAccessible("the call with people");
@@ -107,8 +107,8 @@ for (const colorScheme of ["light", "dark"] as const) {
 
 test("a page 360 pixels wide shows all, and every control can be reached", async ({ server, person }) => {
   const viewport = { width: 360, height: 640 };
-  const ada = await person("chromium", "ada", { id: 1, viewport });
-  const bob = await person("chromium", "bob", { id: 2, screenId: 42 });
+  const ada = await person("chromium", "ada-pages", { id: 1, viewport });
+  const bob = await person("chromium", "bob-pages", { id: 2, screenId: 42 });
   const { page } = ada;
   await page.goto(server.url);
   await ada.fits("the door");
@@ -119,7 +119,7 @@ test("a page 360 pixels wide shows all, and every control can be reached", async
   await ada.join();
   await bob.enter(link);
   await bob.join();
-  await ada.sees("bob", 2);
+  await ada.sees(bob.name, 2);
   await ada.fits("the call");
   for (const control of ["microphone", "camera", "share", "devices", "host", "people", "chat", "leave"]) {
     const box = await page.getByTestId(control).boundingBox();
@@ -137,14 +137,14 @@ test("a page 360 pixels wide shows all, and every control can be reached", async
   await ada.fits("the chat");
   await page.getByTestId("close-panel").click();
   await bob.page.getByTestId("share").click();
-  await ada.sees("bob", 42, { source: "screen", frames: 3 });
+  await ada.sees(bob.name, 42, { source: "screen", frames: 3 });
   await ada.fits("a share");
   await page.getByTestId("leave").click();
   await ada.fits("the end");
 });
 
 test("the call can be used by keyboard alone", async ({ server, person }) => {
-  const ada = await person("chromium", "ada", { id: 1 });
+  const ada = await person("chromium", "ada-pages", { id: 1 });
   await meet(server, [ada]);
   const { page } = ada;
   await page.getByTestId("microphone").focus();
@@ -163,13 +163,13 @@ test("the call can be used by keyboard alone", async ({ server, person }) => {
 });
 
 test("without camera and microphone one can still join, watch and write", async ({ server, person }) => {
-  const ada = await person("chromium", "ada", { id: 1 });
+  const ada = await person("chromium", "ada-pages", { id: 1 });
   const shy = await person("chromium", "shy", { id: 2, refuse: true });
   const link = await meet(server, [ada]);
   await shy.enter(link);
   await expect(shy.page.getByRole("alert")).toContainText("did not give access");
   await shy.join();
-  await shy.sees("ada", 1);
-  await shy.hears("ada", 1);
+  await shy.sees(ada.name, 1);
+  await shy.hears(ada.name, 1);
   await expect(ada.tile("shy")).toHaveAccessibleName("shy, microphone off");
 });
