@@ -200,7 +200,11 @@ fn start_log(setting: &str) -> anyhow::Result<()> {
     // rtc_dtls warns of every TLS extension that it does not know, and browsers send several.
     let filter = EnvFilter::try_new(format!("rtc_dtls=error,{directives}"))
         .with_context(|| format!("PARLOR_LOG={setting} is not understood"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        // What cannot be written is lost. Otherwise it is told on stderr as well, which panics when that is what is broken.
+        .log_internal_errors(false);
     if json {
         log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     } else {

@@ -72,6 +72,16 @@ async fn it_prints_where_it_is_and_stops_when_told() {
 }
 
 #[tokio::test]
+async fn it_goes_on_when_nobody_reads_its_log() {
+    let mut program = Program::start("json:info,parlor=trace");
+    drop(program.child.stderr.take());
+    let ada = Person::enter(&program.base, "ada").await;
+    let room = ada.create_room("call", "public").await;
+    let (mut socket, _) = ada.connect_to(&room).await;
+    socket.say(&room, "c-1", "hello").await;
+}
+
+#[tokio::test]
 async fn the_log_is_json_and_tells_nothing_about_people() {
     let program = Program::start("json:info,parlor=trace");
     let secret = program.lines[1].rsplit('/').next().unwrap().to_owned();
