@@ -76,6 +76,19 @@ for (const [one, other] of [
       for (const each of [ada, bob]) await each.reads(["Hello ada", "Hi!"]);
     });
 
+    await test.step("who loads the page of a call anew is asked before they are in it again", async () => {
+      const written = bob.page.url();
+      await bob.page.getByTestId("call-voice").click();
+      await ada.page.getByTestId("accept-call").click();
+      for (const each of [ada, bob]) await each.connected();
+      await ada.page.reload();
+      await expect(ada.page.getByTestId("join")).toBeVisible();
+      for (const each of [ada, bob]) {
+        await each.page.goto(written);
+        await each.reads(["Hello ada", "Hi!"]);
+      }
+    });
+
     await test.step("who declines is said to have declined, who does not answer has missed it", async () => {
       await ada.page.getByTestId("call-voice").click();
       await bob.page.getByTestId("decline-call").click();
@@ -88,7 +101,7 @@ for (const [one, other] of [
       await expect(bob.page.getByTestId("go-calls").getByTestId("count")).toHaveText(/1/);
       await bob.page.getByTestId("go-calls").click();
       const calls = bob.page.getByTestId("past-call");
-      await expect(calls).toHaveCount(3);
+      await expect(calls).toHaveCount(4);
       await expect(calls.first()).toHaveAttribute("data-missed", "true");
       await expect(bob.page.getByTestId("go-calls").getByTestId("count")).toHaveCount(0);
       await bob.isAccessible("the calls");
@@ -121,6 +134,80 @@ test("a block ends the conversation for both, and is taken back where it is list
   // What the server refuses, a browser notes by itself.
   ada.complaints.length = 0;
   bob.complaints.length = 0;
+});
+
+test("three write in a group of theirs, name it, keep it quiet, and one leaves", async ({
+  server,
+  person,
+}) => {
+  const ada = await person("chromium", "ada-g", { id: 1 });
+  const bob = await person("firefox", "bob-g", { id: 2 });
+  const eve = await person("chromium", "eve-g", { id: 3, viewport: { width: 360, height: 740 } });
+  await befriend(server, ada, bob);
+  const link = await contactLink(server, ada);
+  await eve.enter(link);
+  await eve.page.getByTestId("write-person").click();
+  await eve.says("Hello ada, too");
+  await ada.page.getByTestId("go-requests").click();
+  await ada.page.getByTestId("request").getByTestId("accept-request").click();
+  await ada.reads(["Hello ada, too"]);
+
+  await test.step("one is made of people whom one knows", async () => {
+    await ada.page.getByTestId("go-messages").click();
+    await ada.page.getByTestId("new-message").click();
+    for (const name of [bob.name, eve.name])
+      await ada.page.locator(`[data-testid=pick][data-nickname="${name}"]`).check();
+    await ada.page.getByTestId("pick-done").click();
+    await ada.says("Hello both");
+    await ada.reads(["Hello both"]);
+    const link = new URL(ada.page.url()).pathname;
+    for (const each of [bob, eve]) {
+      await each.page.goto(`${server.url}/messages`);
+      await each.page.locator(`[data-testid=direct][href="${link}"]`).click();
+      await each.reads(["Hello both"]);
+    }
+    await bob.says("Here I am");
+    for (const each of [ada, bob, eve]) await each.reads(["Hello both", "Here I am"]);
+  });
+
+  await test.step("its name is everybody's", async () => {
+    await ada.page.getByTestId("about").click();
+    await expect(ada.page.getByTestId("direct-person")).toHaveCount(2);
+    await ada.types("group-name", "The three");
+    await ada.page.getByTestId("group-rename").click();
+    for (const each of [ada, bob, eve])
+      await expect(each.page.getByTestId("room-title")).toHaveText("The three");
+    await ada.isAccessible("about a group");
+  });
+
+  await test.step("what one wants to hear of it is one's own", async () => {
+    await bob.page.getByTestId("about").click();
+    await bob.page.getByTestId("loud-level").selectOption("none");
+    await expect(bob.page.getByTestId("loud-level")).toHaveValue("none");
+    await bob.page.getByTestId("go-home").click();
+    await ada.says("Bob, are you there?");
+    const row = bob.page.locator("[data-testid=my-direct][data-name='The three']");
+    await expect(row).toBeVisible();
+    await expect(eve.page.getByTestId("message").last()).toContainText("Bob, are you there?");
+    await expect(row.getByTestId("count")).toHaveCount(0);
+    await row.click();
+    await bob.page.getByTestId("about").click();
+    await expect(bob.page.getByTestId("loud-level")).toHaveValue("none");
+    await bob.page.getByTestId("loud-level").selectOption("all");
+    await bob.page.getByTestId("go-home").click();
+    await ada.says("Now?");
+    await expect(row.getByTestId("count")).toBeVisible();
+  });
+
+  await test.step("who leaves is out of it", async () => {
+    await eve.page.getByTestId("about").click();
+    await eve.isAccessible("about a group, on a narrow page");
+    await eve.fits("about a group");
+    await eve.page.getByTestId("leave-group").click();
+    await expect(eve.page.getByTestId("new-message")).toBeVisible();
+    await expect(eve.page.locator("[data-testid=direct][data-name='The three']")).toHaveCount(0);
+    await expect(ada.page.getByTestId("direct-person")).toHaveCount(1);
+  });
 });
 
 test("who takes messages from nobody is not found by a stranger", async ({ server, person }) => {
