@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { Download, Locator, Page } from "@playwright/test";
 import { expect, meet, test } from "../meeting.ts";
 import type { Person } from "../person.ts";
-import { administrator, ask } from "../rest.ts";
+import { administrator, ask, call } from "../rest.ts";
 import type { Server } from "../server.ts";
 import { totp } from "../totp.ts";
 
@@ -298,6 +298,47 @@ test("a login whose token came twice is over, and the others hear of it", async 
   await expect(ada.page.getByTestId("login-reused")).toHaveCount(0);
   await expect(other.page.getByTestId("signed-out")).toBeVisible();
   other.complaints.length = 0;
+});
+
+test("whoever is in hears that somebody guesses at their codes, and so does who comes in next", async ({
+  server,
+  person,
+}) => {
+  const ada = await person("chromium", "guessed", { id: 1 });
+  const { page } = ada;
+  await register(ada, server.url);
+  await settings(ada, server, "security");
+  const { codes } = await setUpTotp(ada);
+  const guess = async () => {
+    type Refused = { extra: { ticket: string } };
+    const password = { username: ada.name, password: PASSWORD };
+    const { body } = await call<Refused>(server, null, "POST", "/auth/login", password);
+    const wrong = { ticket: body.extra.ticket, code: "wrongwrongwrong1" };
+    expect((await call(server, null, "POST", "/auth/login/code", wrong)).status).toBe(401);
+  };
+  for (let times = 0; times < 3; times++) await guess();
+  await expect(page.getByTestId("wrong-codes")).toContainText("3");
+  await ada.isAccessible("a page that warns of guesses");
+  await page.getByTestId("wrong-codes-understood").click();
+  await expect(page.getByTestId("wrong-codes")).toHaveCount(0);
+  await signOut(ada);
+  for (let times = 0; times < 3; times++) await guess();
+  await signIn(ada, server.url);
+  await page.getByTestId("second-other").click();
+  await ada.types("second-code", codes[0] ?? "");
+  await page.getByTestId("second-submit").click();
+  await isIn(ada);
+  await expect(page.getByTestId("wrong-codes")).toBeVisible();
+  // Whoever comes in next on this page is told nothing of it.
+  await signOut(ada);
+  await page.getByTestId("way-guest").click();
+  await ada.types("nickname", "next-guest");
+  await ada.types("birth-year", "1990");
+  await page.getByTestId("adult").check();
+  await page.getByTestId("enter").click();
+  await expect(page.getByTestId("create-room")).toBeVisible();
+  await expect(page.getByTestId("wrong-codes")).toHaveCount(0);
+  ada.complaints.length = 0;
 });
 
 test("one takes everything along, deletes it, and keeps the receipt", async ({ server, person }) => {
