@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::listen::Wire;
 use crate::auth::Site;
+use crate::clusters::Clusters;
 use crate::config::Config;
 use crate::domain::Caller;
 
@@ -62,20 +63,22 @@ impl Client {
 }
 
 impl Client {
-    /// Where the page is, as browsers bind passkeys to it: `public_url`, else what the client asked for.
-    pub(crate) fn site(&self, config: &Config) -> Site {
-        let own = || {
-            let scheme = if self.secure { "https" } else { "http" };
-            format!("{scheme}://{}", self.host.as_deref().unwrap_or_default())
-        };
-        let origin = config.public_url.as_deref().map_or_else(own, |url| {
-            let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
-            url[..end].to_owned()
-        });
-        let host = origin.split_once("://").map_or("", |(_, host)| host);
-        let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        Site { host, origin }
+    /// Where the page is, as browsers bind passkeys to it: a host that a cluster names, or `public_url`, else what the client asked for.
+    pub(crate) fn site(&self, config: &Config, clusters: &Clusters) -> Site {
+        let scheme = if self.secure { "https" } else { "http" };
+        let asked = self.host.as_deref().unwrap_or_default();
+        let own = site_of(format!("{scheme}://{asked}"));
+        let Some(url) = config.public_url.as_deref() else { return own };
+        let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+        let public = site_of(url[..end].to_owned());
+        if own.host != public.host && clusters.has_host(asked) { own } else { public }
     }
+}
+
+fn site_of(origin: String) -> Site {
+    let host = origin.split_once("://").map_or("", |(_, host)| host);
+    let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    Site { host, origin }
 }
 
 fn is_in(address: IpAddr, networks: &[IpNet]) -> bool {
@@ -131,12 +134,20 @@ mod tests {
 
     #[test]
     fn passkeys_are_bound_to_the_page() {
-        let site = |host: &str, config: &Config| client("192.0.2.1:1", &[("host", host)], config).site(config);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("clusters.toml");
+        std::fs::write(&file, "[[clusters]]\nid = \"lounge\"\nhosts = [\"lounge.example\"]\n").unwrap();
+        let clusters = Clusters::open(Some(&file), &Default::default(), Default::default()).unwrap();
+        let site =
+            |host: &str, config: &Config| client("192.0.2.1:1", &[("host", host)], config).site(config, &clusters);
         let own = site("localhost:3003", &Config::default());
         assert_eq!((own.host.as_str(), own.origin.as_str()), ("localhost", "http://localhost:3003"));
         let config = Config { public_url: Some("https://Chat.example:8443/parlor".into()), ..Config::default() };
         let public = site("10.0.0.1", &config);
         assert_eq!((public.host.as_str(), public.origin.as_str()), ("chat.example", "https://Chat.example:8443"));
+        // A cluster's own host is a place of its own.
+        let lounge = site("Lounge.example", &config);
+        assert_eq!((lounge.host.as_str(), lounge.origin.as_str()), ("lounge.example", "https://Lounge.example"));
     }
 
     #[test]

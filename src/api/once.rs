@@ -202,9 +202,11 @@ async fn again(answer: &[u8], request: Request, next: Next) -> Result<Response, 
         Some(body) => body.into_response(),
         None => next.run(request).await,
     };
-    if response.status().is_success() {
-        *response.status_mut() = status;
+    if !response.status().is_success() {
+        // What was done is no more, or is not theirs to see any more: nothing is told of it.
+        return Ok(response);
     }
+    *response.status_mut() = status;
     for (name, value) in kept.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);

@@ -110,8 +110,8 @@ pub(crate) async fn list(State(shared): State<Shared>, known: Known) -> Result<J
     Ok(Json(PasskeyList { passkeys: passkeys.into_iter().map(Passkey::from).collect() }))
 }
 
-/// Get what a browser is asked to make a passkey. Passkeys are bound to the host of `PARLOR_PUBLIC_URL`, or else to the one that the
-/// request names; browsers know none for a bare address.
+/// Get what a browser is asked to make a passkey. Passkeys are bound to the host of a cluster, of `PARLOR_PUBLIC_URL`, or else to the one
+/// that the request names; browsers know none for a bare address.
 #[utoipa::path(post, path = "/auth/passkeys/options", tag = "auth", security(("bearer" = [])), request_body = Password,
     responses((status = 200, body = Asked), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn want(
@@ -120,7 +120,8 @@ pub(crate) async fn want(
     known: Known,
     Body(said): Body<Password>,
 ) -> Result<Json<Asked>, Error> {
-    let asked = shared.auth.want_passkey(&known.0, &said.password, &client.site(&shared.config)).await?;
+    let asked =
+        shared.auth.want_passkey(&known.0, &said.password, &client.site(&shared.config, &shared.clusters)).await?;
     Ok(Json(Asked { challenge_id: asked.challenge_id, options: asked.options }))
 }
 
@@ -134,7 +135,7 @@ pub(crate) async fn add(
     Body(new): Body<NewPasskey>,
 ) -> Result<(StatusCode, Json<AddedPasskey>), Error> {
     let NewPasskey { challenge_id, name, credential } = new;
-    let site = client.site(&shared.config);
+    let site = client.site(&shared.config, &shared.clusters);
     let (added, recovery_codes) =
         shared.auth.add_passkey(known.caller(), &challenge_id, &name, credential, &site).await?;
     Ok((StatusCode::CREATED, Json(AddedPasskey { passkey: added.into(), recovery_codes })))
@@ -163,7 +164,7 @@ pub(crate) async fn ask(
     Anyone(client): Anyone,
     Body(login): Body<TicketOnly>,
 ) -> Result<Json<Asked>, Error> {
-    let site = client.site(&shared.config);
+    let site = client.site(&shared.config, &shared.clusters);
     let asked = shared.auth.ask_passkey(login.ticket.as_deref(), &site, whence(&client, None)).await?;
     Ok(Json(Asked { challenge_id: asked.challenge_id, options: asked.options }))
 }
@@ -178,7 +179,7 @@ pub(crate) async fn log_in(
     Body(said): Body<ByPasskey>,
 ) -> Result<Response, Error> {
     let ByPasskey { challenge_id, credential, cookie } = said;
-    let (device, site) = (device_of(&jar), client.site(&shared.config));
+    let (device, site) = (device_of(&jar), client.site(&shared.config, &shared.clusters));
     let whence = whence(&client, device.as_deref());
     let entered = shared.auth.log_in_by_passkey(&challenge_id, credential, &site, whence).await?;
     Ok(hand_out(entered, cookie, jar, &client))

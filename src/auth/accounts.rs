@@ -9,6 +9,7 @@ use super::{
 use crate::domain::{
     Caller, LoginChange, Refusal, SiteRole, Time, User, UserId,
     account::Proof,
+    cluster::ClusterId,
     user::{AgeLevel, Username},
 };
 use crate::limit::{Rule, network};
@@ -84,8 +85,7 @@ impl Auth {
         self.refuse_banned(from, now).await?;
         self.admit(from.address, entry.proof.as_ref()).await?;
         let id = UserId::new();
-        self.keep_account(id, &username, &new, false).await?;
-        self.0.store.assign_cluster(id, &cluster.id).await?;
+        self.keep_account(id, &username, &new, Some(&cluster.id)).await?;
         let user = User { id, nickname: username.as_str().to_owned(), role: SiteRole::Member, bot: false };
         self.begin_login(user, true, false, from).await
     }
@@ -101,7 +101,7 @@ impl Auth {
         if self.0.store.account(caller.user.id).await?.is_some() {
             return Err(Refusal::Taken("You have an account already."));
         }
-        self.keep_account(caller.user.id, &username, &new, true).await?;
+        self.keep_account(caller.user.id, &username, &new, None).await?;
         self.0.store.prolong_login(caller.family, Time::now(), self.0.idle.account).await?;
         Ok(User { nickname: username.as_str().to_owned(), ..caller.user.clone() })
     }
@@ -195,12 +195,13 @@ impl Auth {
         }
     }
 
+    /// Keeps an account of somebody new in a cluster; without one it is of somebody who is known.
     async fn keep_account(
         &self,
         user: UserId,
         username: &Username,
         new: &NewPassword,
-        upgraded: bool,
+        cluster: Option<&ClusterId>,
     ) -> Result<(), Refusal> {
         let email = new.email.as_deref().map(str::trim).filter(|email| !email.is_empty());
         if email.is_some_and(|email| !is_email(email)) {
@@ -212,8 +213,13 @@ impl Auth {
             return Err(Refusal::UsernameTaken);
         }
         let hash = self.0.passwords.hash(&new.password).await?;
+        let upgraded = cluster.is_none();
         let new = NewAccount { user, username, password_hash: &hash, email, upgraded, at: Time::now() };
-        if self.0.store.create_account(&new).await? { Ok(()) } else { Err(Refusal::UsernameTaken) }
+        let kept = match cluster {
+            Some(cluster) => self.0.store.create_account_in(&new, cluster).await?,
+            None => self.0.store.create_account(&new).await?,
+        };
+        if kept { Ok(()) } else { Err(Refusal::UsernameTaken) }
     }
 
     /// Puts a hash of ours in the place of an import's.

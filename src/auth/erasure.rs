@@ -10,10 +10,11 @@ use crate::store::{Belongings, ID_STAYS};
 
 /// Messages that are deleted in one go.
 const BATCH: u32 = 200;
-/// Deletions that one sweep takes up again.
-const UNFINISHED: u32 = 20;
-/// After this time a deletion that has not come to its end is taken up by somebody else: the server that did it has stopped.
-const LOST_MS: i64 = 10 * 60 * 1000;
+/// Deletions that one sweep brings to their end.
+const UNFINISHED: u32 = 100;
+/// So long after it began a deletion is looked at once more: nothing is on its way any more, and a server that has not come to its end
+/// has stopped.
+const LATE_MS: i64 = 10 * 60 * 1000;
 
 /// By what an account's owner shows once more who they are.
 #[derive(Clone, Default)]
@@ -133,11 +134,16 @@ impl Auth {
         self.0.keys.receipt_key()
     }
 
-    /// Takes up deletions that a stop has interrupted.
+    /// Brings deletions to their end: those that a stop has interrupted, and what came late in others. A message, a file or a step into a
+    /// room was on its way while the logins ended, perhaps on another node.
     pub(super) async fn finish_erasures(&self, now: Time) -> Result<(), Refusal> {
-        let lost = Time::from_ms(now.as_ms() - LOST_MS);
-        for user in self.0.store.unfinished_erasures(lost, UNFINISHED).await? {
-            if let Err(refusal) = self.erase_all(user).await {
+        let before = Time::from_ms(now.as_ms() - LATE_MS);
+        for user in self.0.store.unfinished_erasures(before, UNFINISHED).await? {
+            let ended = match self.erase_all(user).await {
+                Ok(_) => self.0.store.end_erasure(user, Time::now()).await.map_err(Refusal::from),
+                Err(refusal) => Err(refusal),
+            };
+            if let Err(refusal) = ended {
                 tracing::error!(%user, ?refusal, "a deletion came to no end; it is taken up again");
             }
         }
@@ -161,11 +167,11 @@ impl Auth {
             store.erase_belongings(user).await?;
         // What was on its way to the disk when the logins ended.
         let messages = messages + self.erase_messages(user).await?;
+        store.forget_tales(user).await?;
         store.unname_forwards(user).await?;
         store.forget_words().await?;
         let (evidence, evidence_until) = store.evidence_about(user).await?;
         let deleted_at = Time::now();
-        store.end_erasure(user, deleted_at).await?;
         tracing::info!(%user, messages, "somebody had everything deleted");
         let deleted = Deleted {
             account,

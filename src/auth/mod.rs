@@ -358,7 +358,14 @@ impl Auth {
     /// # Errors
     /// `internal`.
     pub async fn sweep(&self) -> Result<u64, Refusal> {
-        let now = Time::now();
+        self.sweep_at(Time::now()).await
+    }
+
+    /// The same as if it were then.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub async fn sweep_at(&self, now: Time) -> Result<u64, Refusal> {
         let forgotten = self.0.store.forget_addresses(now).await? + self.0.store.sweep_proofs(now).await?;
         let forgotten = forgotten + self.sweep_wanted(now).await?;
         let swept = self.0.store.sweep_families(now).await?;

@@ -286,7 +286,13 @@ impl Chat {
                 || self.0.store.cluster_of_room(room).await?.is_none_or(|cluster| cluster != caller.cluster.id);
             return Err(if hidden { Refusal::NotFound } else { Refusal::NotInRoom });
         }
-        caller.cluster.features.demand_kind(record.room.kind)?;
+        // Members are of the room's cluster.
+        caller.cluster.admit(
+            caller.user.role,
+            &caller.cluster.id,
+            record.room.kind,
+            record.room.settings.content_level,
+        )?;
         if self.0.store.is_too_young(&record.room, &caller.user).await? {
             return Err(Refusal::AgeUnverified);
         }

@@ -126,6 +126,11 @@ impl Clusters {
         self.0.all.get(*claimed.or(self.0.otherwise.as_ref())?)
     }
 
+    /// Whether one of them has that host by name.
+    pub fn has_host(&self, host: &str) -> bool {
+        self.0.by_host.contains_key(&plain_host(host))
+    }
+
     /// The cluster of that id.
     pub fn of(&self, id: &ClusterId) -> Option<&Arc<Cluster>> {
         self.all().find(|cluster| cluster.id == *id)

@@ -23,7 +23,7 @@ use crate::bus::Bus;
 use crate::domain::{
     Action, Caller, MatchId, Refusal, Session, Time, UserId, can,
     feature::Feature,
-    matching::{MatchEnd, MatchEnded, MatchNews},
+    matching::{MatchEnd, MatchEnded, MatchMode, MatchNews},
     peer::PeerWord,
 };
 use crate::limit::{Limits, Rule};
@@ -133,10 +133,13 @@ impl Matching {
     /// the request.
     ///
     /// # Errors
-    /// `forbidden`, `rate_limited`, `bad_request` (`interests`, `language`), `unavailable` (too many search), `internal`.
+    /// `forbidden`, `feature_off`, `rate_limited`, `bad_request` (`interests`, `language`), `unavailable` (too many search), `internal`.
     pub async fn start(&self, session: &Session, wanted: &Wanted, request: Option<String>) -> Result<(), Refusal> {
         let (caller, user) = (&session.caller, user_of(session));
         self.permit(caller)?;
+        if wanted.mode == MatchMode::Video {
+            caller.demand(Feature::Video)?;
+        }
         let wishes = Wishes::parse(wanted)?;
         let standing = self.standing(&session.caller).await?;
         let mut desk = self.desk();

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::domain::{
     SiteRole, Time, UserId,
+    cluster::ClusterId,
     user::{AgeLevel, Username},
 };
 
@@ -82,10 +83,18 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn create_account(&self, new: &NewAccount<'_>) -> Result<bool, Error> {
+        self.create_account_in(new, &ClusterId::default()).await
+    }
+
+    /// The same; somebody new belongs to that cluster.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn create_account_in(&self, new: &NewAccount<'_>, cluster: &ClusterId) -> Result<bool, Error> {
         const ACCOUNT: &str = "insert into accounts (user_id, username, name_key, password_hash, email, created_at, \
             password_at) values ($1, $2, $3, $4, $5, $6, $6) on conflict do nothing";
         let mut tx = self.write.begin().await?;
-        if !keep_person(&mut tx, new).await? {
+        if !keep_person(&mut tx, new, cluster).await? {
             return Ok(false);
         }
         let kept = execute!(
@@ -297,15 +306,17 @@ impl Store {
 }
 
 /// Keeps the new person, or gives the one that there is the account's name. `false`: they had everything deleted meanwhile.
-async fn keep_person(tx: &mut Tx, new: &NewAccount<'_>) -> Result<bool, sqlx::Error> {
+async fn keep_person(tx: &mut Tx, new: &NewAccount<'_>, cluster: &ClusterId) -> Result<bool, sqlx::Error> {
     const RENAME: &str = "update users set nickname = $2 where id = $1 and erased_at is null";
-    const PERSON: &str = "insert into users (id, nickname, site_role, created_at) values ($1, $2, $3, $4)";
+    const PERSON: &str =
+        "insert into users (id, nickname, site_role, created_at, cluster_id) values ($1, $2, $3, $4, $5)";
     let (id, name) = (new.user.as_uuid(), new.username.as_str());
     if new.upgraded {
         Ok(execute!(tx, sqlx::query(RENAME).bind(id).bind(name))? > 0)
     } else {
         let role = SiteRole::Member.as_str();
-        Ok(execute!(tx, sqlx::query(PERSON).bind(id).bind(name).bind(role).bind(new.at.as_ms()))? > 0)
+        let (at, cluster) = (new.at.as_ms(), cluster.as_str());
+        Ok(execute!(tx, sqlx::query(PERSON).bind(id).bind(name).bind(role).bind(at).bind(cluster))? > 0)
     }
 }
 

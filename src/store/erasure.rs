@@ -1,13 +1,16 @@
 //! Deleting all that is somebody's, and giving it out: over all tables.
 
+use std::collections::BTreeSet;
+
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
     Error, Store,
     messages::{Extra, MessageRow},
-    pool::{Tx, execute, execute_now, on_pool, on_tx},
-    streams::empty_events,
+    pool::{execute, execute_now, on_pool, on_tx},
+    streams::{empty_events, lock_streams},
+    subjects::FORGET_TOLD,
     writer::Written,
 };
 use crate::domain::{FamilyId, Message, MessageId, Refusal, Role, RoomId, Time, UserId, user::AgeLevel};
@@ -33,7 +36,6 @@ const THEIRS: &[&str] = &[
     "delete from calls where initiator_id = $1",
     "delete from call_people where user_id = $1",
     "delete from requests_once where user_id = $1",
-    "delete from told_of where user_id = $1",
     "update cases set nickname = 'deleted' where user_id = $1",
     "update users set direct_from = 'nobody', message_count = 0 where id = $1",
     "update direct_people set standing = 'left', invited_by = null where user_id = $1 \
@@ -41,6 +43,7 @@ const THEIRS: &[&str] = &[
 ];
 /// Where an id without a name stays, because what it stands in is others' or has an end of its own; a receipt names all of them.
 pub const ID_STAYS: &[&str] = &[
+    "api_keys.created_by",
     "bans.banned_by",
     "bans.lifted_by",
     "bans.user_id",
@@ -71,8 +74,6 @@ pub const ID_STAYS: &[&str] = &[
     "rooms.created_by",
     "users.id",
 ];
-/// Merges of the words of one deletion, of about two megabytes each: more than any database of one machine has.
-const MERGES: u32 = 4_096;
 /// Marks that are taken back between two looks.
 const MARKS: u32 = 100;
 
@@ -233,7 +234,7 @@ impl Store {
         gone.blocks =
             execute!(&mut tx, sqlx::query("delete from blocks where user_id = $1 or blocked_id = $1").bind(id))?;
         gone.stream_keys = execute!(&mut tx, sqlx::query("delete from stream_keys where created_by = $1").bind(id))?;
-        for sql in THEIRS.iter().copied() {
+        for sql in THEIRS.iter().chain(FORGET_TOLD).copied() {
             execute!(&mut tx, sqlx::query(sql).bind(id))?;
         }
         gone.memberships = execute!(&mut tx, sqlx::query("delete from members where user_id = $1").bind(id))?;
@@ -241,12 +242,25 @@ impl Store {
         Ok(gone)
     }
 
-    /// All that was somebody's is gone.
+    /// Forgets of which messages of the server somebody was told of, where those are gone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_tales(&self, user: UserId) -> Result<(), Error> {
+        const SQL: &str = "delete from told_of where user_id = $1 \
+            and message_id in (select id from messages where deleted_at is not null)";
+        execute_now!(&self.write, sqlx::query(SQL).bind(user.as_uuid()))?;
+        Ok(())
+    }
+
+    /// All that was somebody's is gone, and nothing comes any more.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn end_erasure(&self, user: UserId, at: Time) -> Result<(), Error> {
         const SQL: &str = "update users set erasure_done_at = $2 where id = $1";
+        const TOLD: &str = "delete from told_of where user_id = $1";
+        execute_now!(&self.write, sqlx::query(TOLD).bind(user.as_uuid()))?;
         execute_now!(&self.write, sqlx::query(SQL).bind(user.as_uuid()).bind(at.as_ms()))?;
         Ok(())
     }
@@ -324,9 +338,14 @@ impl Store {
             let mut tx = self.write.begin().await?;
             let rows: Vec<MessageRow> = on_tx!(&mut tx, db => sqlx::query_as(SQL)
                 .bind(&pattern).bind(after).bind(i64::from(MARKS)).fetch_all(db))?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.id;
-            for mut row in rows {
+            let Some(last) = rows.last().map(|row| row.id) else { return Ok(()) };
+            // What is written back must be what stands there: whoever changes a message has the stream of its room.
+            let rooms: BTreeSet<RoomId> = rows.iter().map(|row| RoomId::from_uuid(row.room_id)).collect();
+            lock_streams(&mut tx, &rooms).await?;
+            let rows: Vec<MessageRow> = on_tx!(&mut tx, db => sqlx::query_as(SQL)
+                .bind(&pattern).bind(after).bind(i64::from(MARKS)).fetch_all(db))?;
+            after = last;
+            for mut row in rows.into_iter().filter(|row| row.id <= last) {
                 let mut extra: Extra =
                     row.extra.as_deref().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
                 let Some(from) = extra.forwarded_from.as_mut().filter(|from| from.sender.id == user) else { continue };
@@ -356,30 +375,6 @@ impl Store {
             }
             tx.commit().await?;
         }
-    }
-
-    /// Lets SQLite forget the words of messages that are gone: FTS5 only marks them as gone until its parts are merged. PostgreSQL
-    /// forgets them with their row.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn forget_words(&self) -> Result<(), Error> {
-        const CHANGES: &str = "select total_changes()";
-        // The negative number begins a merge of all parts (FTS5, section 6.7), the other one goes on with it.
-        let mut merge = "insert into search_words (search_words, rank) values ('merge', -500)";
-        for _ in 0..MERGES {
-            let mut tx = self.write.begin().await?;
-            let Tx::Sqlite(db) = &mut tx else { return Ok(()) };
-            let before: i64 = sqlx::query_scalar(CHANGES).fetch_one(&mut **db).await?;
-            sqlx::query(merge).execute(&mut **db).await?;
-            let after: i64 = sqlx::query_scalar(CHANGES).fetch_one(&mut **db).await?;
-            tx.commit().await?;
-            if after - before < 2 {
-                break;
-            }
-            merge = "insert into search_words (search_words, rank) values ('merge', 500)";
-        }
-        Ok(())
     }
 
     /// How many stream keys somebody has made.

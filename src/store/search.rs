@@ -17,6 +17,8 @@ use super::{
 };
 use crate::domain::{
     Event, Fact, Message, MessageId, RoomId, Time, UserId,
+    cluster::Tenant,
+    feature::Feature,
     search::{Has, Term, said},
     words::words,
 };
@@ -25,6 +27,10 @@ use crate::domain::{
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Steps of SQLite's machine between two looks at the clock.
 const STEPS: i32 = 50_000;
+/// From here on the parts of FTS5's index say which of their rows are gone: 2^16 parts of 2^37 pages lie below.
+const TOMBSTONES: i64 = 1 << 53;
+/// Merges of the words of one deletion, of about two megabytes each: more than any database of one machine has.
+const MERGES: u32 = 4_096;
 
 /// What is searched for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,13 +153,84 @@ impl Store {
         all_levels: bool,
         limit: u32,
     ) -> Result<Vec<(RoomId, String)>, Error> {
+        self.searched_rooms_of(&Tenant::default(), user, all_levels, limit).await
+    }
+
+    /// The same for somebody of a cluster: rooms up to its level, of kinds that it offers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn searched_rooms_of(
+        &self,
+        tenant: &Tenant,
+        user: UserId,
+        all_levels: bool,
+        limit: u32,
+    ) -> Result<Vec<(RoomId, String)>, Error> {
         const SQL: &str = "select r.id, r.name from members m join rooms r on r.id = m.room_id \
             where m.user_id = $1 and r.kind <> 'match' and ($4 or r.content_level not in ('adult', 'extreme')) \
-            and not exists (select 1 from removals x where x.room_id = m.room_id and x.user_id = m.user_id \
+            and case r.content_level when 'general' then 0 when 'mature' then 1 when 'adult' then 2 else 3 end <= $5 \
+            and (r.kind <> 'forum' or $6) and (r.kind not in ('dm', 'groupDm') or $7) and not exists (select 1 from removals x where x.room_id = m.room_id and x.user_id = m.user_id \
             and (x.until is null or x.until > $3)) order by m.joined_at desc, r.id desc limit $2";
         let rows: Vec<(Uuid, String)> = super::pool::on_pool!(&self.read, db => sqlx::query_as(SQL)
-            .bind(user.as_uuid()).bind(i64::from(limit)).bind(Time::now().as_ms()).bind(all_levels).fetch_all(db))?;
+            .bind(user.as_uuid()).bind(i64::from(limit)).bind(Time::now().as_ms()).bind(all_levels)
+            .bind(tenant.max_content_level as i32).bind(tenant.features.is_on(Feature::Forums))
+            .bind(tenant.features.is_on(Feature::DirectMessages)).fetch_all(db))?;
         Ok(rows.into_iter().map(|(id, name)| (RoomId::from_uuid(id), name)).collect())
+    }
+
+    /// Lets SQLite forget the words of messages that are gone: FTS5 only marks them as gone until its parts are merged. PostgreSQL
+    /// forgets them with their row.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_words(&self) -> Result<(), Error> {
+        const CHANGES: &str = "select total_changes()";
+        // The negative number begins a merge of all parts (FTS5, section 6.7), the other one goes on with it.
+        let mut merge = "insert into search_words (search_words, rank) values ('merge', -500)";
+        for _ in 0..MERGES {
+            let mut tx = self.write.begin().await?;
+            let Tx::Sqlite(db) = &mut tx else { return Ok(()) };
+            let before: i64 = sqlx::query_scalar(CHANGES).fetch_one(&mut **db).await?;
+            sqlx::query(merge).execute(&mut **db).await?;
+            let after: i64 = sqlx::query_scalar(CHANGES).fetch_one(&mut **db).await?;
+            tx.commit().await?;
+            if after - before < 2 {
+                break;
+            }
+            merge = "insert into search_words (search_words, rank) values ('merge', 500)";
+        }
+        Ok(())
+    }
+
+    /// Lets SQLite forget words of messages that are gone, and of what they said before: FTS5 only marks them as gone until its parts
+    /// are merged, which it does by itself where many are. At most so many merges of about 400 KB each, between which others write.
+    /// Whether no such words are left. PostgreSQL forgets them with their row.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_some_words(&self, merges: u32) -> Result<bool, Error> {
+        const ARE_LEFT: &str = "select exists (select 1 from search_words_data where id >= $1)";
+        const CHANGES: &str = "select total_changes()";
+        // The one goes on with a merge that has begun; the negative number begins one of all parts (FTS5, section 6.7).
+        const GO_ON: &str = "insert into search_words (search_words, rank) values ('merge', 100)";
+        const BEGIN: &str = "insert into search_words (search_words, rank) values ('merge', -100)";
+        for _ in 0..merges {
+            let mut tx = self.write.begin().await?;
+            let Tx::Sqlite(db) = &mut tx else { return Ok(true) };
+            let are_left: bool = sqlx::query_scalar(ARE_LEFT).bind(TOMBSTONES).fetch_one(&mut **db).await?;
+            if !are_left {
+                return Ok(true);
+            }
+            let before: i64 = sqlx::query_scalar(CHANGES).fetch_one(&mut **db).await?;
+            sqlx::query(GO_ON).execute(&mut **db).await?;
+            let after: i64 = sqlx::query_scalar(CHANGES).fetch_one(&mut **db).await?;
+            if after - before < 2 {
+                sqlx::query(BEGIN).execute(&mut **db).await?;
+            }
+            tx.commit().await?;
+        }
+        Ok(false)
     }
 }
 

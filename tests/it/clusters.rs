@@ -172,6 +172,13 @@ async fn a_room_above_the_level_is_there_no_more() {
             )
             .await;
         assert_eq!(ids(&ada.get("/rooms").await.expect(StatusCode::OK), "rooms"), std::slice::from_ref(&room));
+        let (mut socket, _) = ada.connect_to(&room).await;
+        let said = socket.say(&room, "1", "a ripe word").await["data"]["message"]["id"].clone();
+        let message = format!("/rooms/{room}/messages/{}", said.as_str().unwrap());
+        let found = async |ada: &Person| {
+            ada.get("/search?q=ripe").await.expect(StatusCode::OK)["items"].as_array().unwrap().len()
+        };
+        assert_eq!(found(&ada).await, 1);
         let folder = first.stop().await;
         let path = write(folder.path(), "clusters.toml", level("general"));
         let second = Server::start_in(folder, |config| {
@@ -183,6 +190,10 @@ async fn a_room_above_the_level_is_there_no_more() {
         assert_eq!(ids(&ada.get("/rooms").await.expect(StatusCode::OK), "rooms"), [""; 0]);
         ada.get(&format!("/rooms/{room}")).await.refused(404, "not_found");
         ada.connect().await.refused("join_room", json!({"roomId": room}), "not_found").await;
+        // Nor is what was written there, for those who belong to it.
+        ada.get(&format!("/rooms/{room}/messages")).await.refused(404, "not_found");
+        ada.get(&message).await.refused(404, "not_found");
+        assert_eq!(found(&ada).await, 0);
         second.stop().await;
     }
 }
@@ -304,6 +315,9 @@ async fn what_is_off_says_so_wherever_it_is_used() {
     off(ada.post("/dms", json!({"userId": ben.id})).await, "directMessages");
     off(ada.post("/dms/groups", json!({"userIds": [ben.id]})).await, "directMessages");
     off(ada.get("/dms").await, "directMessages");
+    off(ada.get(&format!("/dms/{room}")).await, "directMessages");
+    off(ada.ask(Method::PATCH, &format!("/dms/{room}"), Some(json!({"name": "us"}))).await, "directMessages");
+    off(ada.ask(Method::POST, &format!("/dms/requests/{room}/accept"), None).await, "directMessages");
     off(ada.get("/previews?url=https://example.org/").await, "previews");
     off(ada.ask(Method::POST, &format!("/calls/{}/recording", call.as_str().unwrap()), None).await, "recording");
     let report = json!({"targetType": "user", "targetId": ben.id, "roomId": room, "reason": "spam"});
@@ -335,6 +349,15 @@ async fn what_is_off_says_so_wherever_it_is_used() {
         let message = json!({"roomId": room, "clientId": kind, "content": {"type": kind, "text": "x"}});
         socket.refused("send_message", message, "feature_off").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_do_not_meet_by_video_where_there_is_none() {
+    let server = Server::start_with(|config| config.features = Features::default().with(Feature::Video, false)).await;
+    let mut socket = server.enter("ada").await.connect().await;
+    let wanted = |mode: &str| json!({"mode": mode, "interests": []});
+    assert_eq!(socket.refused("match.start", wanted("video"), "feature_off").await["detail"]["feature"], "video");
+    assert_eq!(socket.ask("match.start", wanted("text")).await["type"], "match.searching");
 }
 
 /// A database of countries in MaxMind's format (version 2.0), of IPv4 networks that do not overlap.

@@ -1,7 +1,11 @@
 //! Nothing of somebody who had everything deleted is left: every column of every table is looked through, in both databases.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use parlor::auth::{self, Access, Again, Auth};
+use parlor::domain::{Caller, FamilyId, Role, SiteRole, Time, User, Visibility, cluster::Tenant};
+use parlor::limit::{self, Limits};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
@@ -9,7 +13,9 @@ use tempfile::TempDir;
 
 use crate::accounts::register;
 use crate::harness::{Person, Server, Socket};
-use crate::postgres;
+use crate::store::{Database, on_both_databases, person, room, send};
+
+on_both_databases!(what_came_late_goes_too);
 
 /// A name and a word that stand nowhere by chance.
 const NAME: &str = "zyxada";
@@ -104,6 +110,13 @@ async fn lives(server: &Server, ada: &Person, bea: &Person) {
     assert!(asked.status.is_success(), "{}", asked.text);
     bea.ask(Method::PUT, &format!("/users/{}/block", ada.id), None).await.expect(StatusCode::NO_CONTENT);
     server.anonymous().post("/auth/login", json!({"username": NAME, "password": "wrong wrong"})).await;
+    // She meets a stranger.
+    let mut stranger = server.enter("cy").await.connect().await;
+    let wanted = json!({"mode": "text", "interests": [WORD], "fallback": true});
+    for socket in [&mut hers, &mut stranger] {
+        assert_eq!(socket.ask("match.start", wanted.clone()).await["type"], "match.searching");
+    }
+    assert_eq!(stranger.next_of("match.found").await["data"]["partner"]["nickname"], NAME);
 }
 
 async fn rings(socket: &mut Socket, room: &str) {
@@ -148,5 +161,31 @@ async fn nothing_is_left_in_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_in_postgresql() {
-    nothing_is_left(Some(postgres::database().await)).await;
+    nothing_is_left(Some(crate::postgres::database().await)).await;
+}
+
+/// A message that was on its way while its writer's logins ended, perhaps on another node.
+async fn what_came_late_goes_too(database: Database) {
+    let (store, mut events) = database.open().await;
+    tokio::spawn(async move { while events.recv().await.is_some() {} });
+    let (ada, bea) = (person(&store, "ada").await, person(&store, "bea").await);
+    let place = room(&store, &bea, Visibility::Public).await;
+    let (limits, secret) = (Limits::new(limit::Config::default()), b"a secret that is long enough for a test");
+    let (auth, _changes) = Auth::new(store.clone(), limits, &auth::Config::default(), secret);
+    let user = User { id: ada.id, nickname: "ada".to_owned(), role: SiteRole::Member, bot: false };
+    let (now, address, cluster) = (Time::now(), [192, 0, 2, 1].into(), Tenant::default());
+    let caller = Caller { user, known_since: now, family: FamilyId::new(), address, cluster };
+    let access = Access { caller, expires_at: now, second_factor: false, withheld: None, scopes: None };
+    auth.erase(&access, Again::default()).await.unwrap();
+    let (late, _) = send(&store, place, &ada, "late", "said too late").await;
+    assert!(store.add_member(place, ada.id, Role::Member, Time::now()).await.unwrap());
+    auth.sweep_at(now).await.unwrap();
+    assert_eq!(store.own_messages(ada.id, None, 10).await.unwrap().len(), 1, "more may be on its way");
+    auth.sweep_at(now.after(Duration::from_secs(11 * 60))).await.unwrap();
+    assert_eq!(store.own_messages(ada.id, None, 10).await.unwrap(), []);
+    assert!(store.message(place, late).await.unwrap().is_none_or(|message| message.deleted));
+    assert_eq!(store.own_rooms(ada.id, None, 10).await.unwrap(), []);
+    let later = now.after(Duration::from_secs(3600));
+    assert_eq!(store.unfinished_erasures(later, 10).await.unwrap(), [], "nothing comes any more");
+    store.close().await;
 }

@@ -7,6 +7,7 @@ use parlor::chat::Chat;
 use parlor::domain::{CallId, Door, Fact, Retention, Room, RoomId, RoomKind, Time, Visibility, message::Author};
 use parlor::limit::{self, Limits};
 use parlor::store::{RoomRecord, Store};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use crate::store::{Database, edit, on_both_databases, person, recover, send};
 
@@ -14,6 +15,7 @@ on_both_databases!(
     what_a_room_keeps_no_longer_goes,
     what_was_deleted_before_is_forgotten_too,
     a_long_room_is_swept_in_steps,
+    words_of_what_is_gone_are_in_no_index,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -96,4 +98,42 @@ async fn a_long_room_is_swept_in_steps(database: Database) {
     let later = Time::now().after(25 * HOUR);
     assert_eq!(chat(&store).forget_stale(later).await, Ok(MANY as u64));
     assert!(store.stale_messages(room, later, 1).await.unwrap().is_empty(), "none is looked at again");
+}
+
+/// All that the index of words holds, as it lies on the disk.
+async fn index_of(database: &Database) -> String {
+    let url = &database.config.url;
+    if url.starts_with("postgres") {
+        let mut db = PgConnection::connect(url).await.unwrap();
+        let words: Vec<String> =
+            sqlx::query_scalar("select words::text from searchable").fetch_all(&mut db).await.unwrap();
+        return words.join(" ");
+    }
+    let mut db = SqliteConnection::connect(&format!("sqlite:{url}")).await.unwrap();
+    let pages: Vec<Vec<u8>> =
+        sqlx::query_scalar("select block from search_words_data").fetch_all(&mut db).await.unwrap();
+    String::from_utf8_lossy(&pages.concat()).into_owned()
+}
+
+async fn words_of_what_is_gone_are_in_no_index(database: Database) {
+    let (store, mut events) = database.open().await;
+    tokio::spawn(async move { while events.recv().await.is_some() {} });
+    let ada = person(&store, "ada").await;
+    let room = room_that_keeps(&store, &ada, Retention::Forever).await;
+    for number in 0..40 {
+        send(&store, room, &ada, &format!("c-{number}"), "a word that stays").await;
+    }
+    let (gone, _) = send(&store, room, &ada, "gone", "xgoneq").await;
+    let (changed, _) = send(&store, room, &ada, "changed", "jbeforeq").await;
+    let index = index_of(&database).await;
+    assert!(index.contains("xgoneq") && index.contains("jbeforeq"), "the test sees the words");
+    // What its author deletes, and what a message said before, goes like what is deleted by its age.
+    store.delete_message(room, gone, ada.id, false, None).await.unwrap();
+    store.edit_message(room, edit(changed, ada.id, "zafterq"), None).await.unwrap();
+    chat(&store).forget_stale(Time::now()).await.unwrap();
+    let index = index_of(&database).await;
+    let holds = ["xgoneq", "jbeforeq", "zafterq", "stays"].map(|word| index.contains(word));
+    assert_eq!(holds, [false, false, true, true]);
+    assert!(store.forget_some_words(1).await.unwrap(), "nothing is left to forget");
+    store.close().await;
 }
