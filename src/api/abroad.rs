@@ -1,18 +1,15 @@
 //! What is done on other nodes for whoever is connected here, and here for whoever is connected there.
 
-use axum::Router;
 use serde_json::Value;
 
-use super::Shared;
 use super::error::body_of;
 use super::frames::Conversation;
-use super::relay;
 use crate::domain::{
     NodeId, Refusal, RoomId,
     peer::{Errand, Outcome, Visitor},
 };
-use crate::nodes::{Home, Job, Neighbours, Trip};
-use crate::proto::{ClientBody, ClientFrame, JoinRoom, ServerFrame};
+use crate::nodes::{Home, Neighbours, Trip};
+use crate::proto::{ClientBody, ClientFrame, Empty, JoinRoom, ServerFrame};
 use crate::rooms::FoundCall;
 
 /// When whoever asked the wrong node is to ask again, in milliseconds.
@@ -23,41 +20,6 @@ enum Way {
     Here,
     /// On another node; in that room's call.
     To(NodeId, Option<RoomId>),
-}
-
-/// Begins to do what other nodes ask for, should there be any.
-pub(super) fn serve(shared: &Shared, router: &Router) {
-    let Some(neighbours) = shared.neighbours.clone() else { return };
-    let Some(mut jobs) = neighbours.jobs() else { return };
-    let (shared, router, stop) = (shared.clone(), router.clone(), shared.stop.clone());
-    tokio::spawn(async move {
-        while let Some(Some(job)) = stop.run_until_cancelled(jobs.recv()).await {
-            // Each socket has one at a time, so that its own stay in their order.
-            tokio::spawn(do_job(shared.clone(), router.clone(), neighbours.clone(), job));
-        }
-    });
-}
-
-async fn do_job(shared: Shared, router: Router, neighbours: Neighbours, job: Job) {
-    let Job { from, number, errand } = job;
-    let outcome = match errand {
-        Errand::Frame { visitor, call_of, text } => {
-            let talk = neighbours.welcome(from, visitor).map(|session| Conversation::of_guest(shared, session));
-            match talk {
-                Some(talk) => talk.take_of_guest(&neighbours, call_of, &text).await,
-                None => Outcome::Elsewhere,
-            }
-        }
-        Errand::Knock { visitor, room, request } => {
-            let talk = neighbours.welcome(from, visitor).map(|session| Conversation::of_guest(shared, session));
-            match talk {
-                Some(talk) => talk.open_to_guest(room, request).await,
-                None => Outcome::Elsewhere,
-            }
-        }
-        Errand::Request(asked) => relay::answer_here(router, asked).await,
-    };
-    neighbours.report(from, number, outcome);
 }
 
 impl Conversation {
@@ -111,20 +73,34 @@ impl Conversation {
                 }
                 None => Way::Here,
             }),
-            ClientBody::MatchStart(_) => match neighbours.claim_matcher().await? {
-                Home::At(node) => {
-                    neighbours.set_matcher_of(session, Some(node));
-                    Ok(Way::To(node, None))
-                }
-                Home::Here => {
-                    neighbours.set_matcher_of(session, None);
-                    Ok(Way::Here)
-                }
-            },
+            ClientBody::MatchStart(_) => self.way_to_matcher(neighbours).await,
             ClientBody::MatchNext(_) | ClientBody::MatchConfirm(_) | ClientBody::MatchStop(_) => {
                 Ok(neighbours.matcher_of(session).map_or(Way::Here, |node| Way::To(node, None)))
             }
             _ => Ok(self.way_of_trip(neighbours, body)),
+        }
+    }
+
+    /// The way to where strangers are put together. A search where they were before is over: nobody is to be found twice.
+    async fn way_to_matcher(&self, neighbours: &Neighbours) -> Result<Way, Refusal> {
+        let (session, before) = (self.session.id, neighbours.matcher_of(self.session.id));
+        let home = neighbours.claim_matcher().await?;
+        match (before, home) {
+            (Some(before), home) if home != Home::At(before) => {
+                neighbours.send_off(before, self.errand(None, &ClientBody::MatchStop(Empty {}), None));
+            }
+            (None, Home::At(_)) => self.shared.matching.stop(&self.session),
+            _ => {}
+        }
+        match home {
+            Home::At(node) => {
+                neighbours.set_matcher_of(session, Some(node));
+                Ok(Way::To(node, None))
+            }
+            Home::Here => {
+                neighbours.set_matcher_of(session, None);
+                Ok(Way::Here)
+            }
         }
     }
 
@@ -140,7 +116,10 @@ impl Conversation {
         );
         match neighbours.trip(self.session.id, room) {
             Some(Trip::Room(node)) => Way::To(node, None),
-            Some(Trip::Call(node)) if of_call => Way::To(node, Some(room)),
+            // Who is not in the room waits at its door, and nothing but the door brings them in.
+            Some(Trip::Call(node)) if of_call && self.shared.rooms.seat(&self.session, room).is_ok() => {
+                Way::To(node, Some(room))
+            }
             Some(Trip::Call(_)) | None => Way::Here,
         }
     }
@@ -240,7 +219,12 @@ impl Conversation {
     }
 
     /// Does what a frame of a guest asks for.
-    async fn take_of_guest(mut self, neighbours: &Neighbours, call_of: Option<RoomId>, text: &str) -> Outcome {
+    pub(super) async fn take_of_guest(
+        mut self,
+        neighbours: &Neighbours,
+        call_of: Option<RoomId>,
+        text: &str,
+    ) -> Outcome {
         let frame = match ClientFrame::parse(text, true) {
             Ok(frame) => frame,
             Err(error) => {
@@ -264,7 +248,7 @@ impl Conversation {
     }
 
     /// Lets a guest into a room whose call lives here, or tells them why not.
-    async fn open_to_guest(self, room: RoomId, request: Option<String>) -> Outcome {
+    pub(super) async fn open_to_guest(self, room: RoomId, request: Option<String>) -> Outcome {
         match self.shared.rooms.open_call_to(&self.session, room).await {
             Ok(FoundCall { call, then }) => Outcome::Open { call: Box::new(call), then },
             Err(refusal) => {

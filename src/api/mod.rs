@@ -15,6 +15,7 @@ mod cursor;
 mod direct;
 mod download;
 mod erasure;
+mod errands;
 mod error;
 mod etags;
 mod files;
@@ -184,7 +185,7 @@ pub fn serve(app: App, listener: TcpListener) -> anyhow::Result<Served> {
     let places = listen::Places::new(&app.config);
     let shared = Shared { app: Arc::new(app), sockets: sockets.clone(), stop: stop.clone(), readiness: Arc::default() };
     let router = router(shared.clone());
-    abroad::serve(&shared, &router);
+    errands::serve(&shared, &router);
     let accepting = tokio::spawn(listen::serve(listener, tls, router, places, http, stop.clone()));
     Ok(Served { address, hub: HubOfServed(hub), stop, sockets, drain, accepting })
 }

@@ -11,15 +11,17 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use tower::ServiceExt as _;
 
-use super::Shared;
+use super::access::bearer;
 use super::client::Client;
 use super::error::Error;
 use super::listen::Wire;
+use super::{Shared, once};
 use crate::auth::Auth;
 use crate::domain::{
     CallId, NodeId, Refusal, RoomId,
     peer::{Errand, Exchange, Outcome},
 };
+use crate::limit::Rule;
 use crate::nodes::{Home, Neighbours};
 
 /// The longest body that goes along, in bytes: an offer. Files take another way.
@@ -29,7 +31,7 @@ const ANSWER_LIMIT: usize = 2 * 1024 * 1024;
 /// When whoever got no answer is to ask again, in milliseconds.
 const AGAIN_MS: u64 = 1_000;
 /// What of a request says something at the other end.
-const ASKED: [HeaderName; 9] = [
+const ASKED: [HeaderName; 10] = [
     header::AUTHORIZATION,
     header::ACCEPT,
     header::CONTENT_TYPE,
@@ -39,6 +41,7 @@ const ASKED: [HeaderName; 9] = [
     header::IF_NONE_MATCH,
     header::ORIGIN,
     header::USER_AGENT,
+    once::KEY,
 ];
 /// What each answer gets from the node that the client asked.
 const OWN: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::TRANSFER_ENCODING];
@@ -68,10 +71,12 @@ pub(super) async fn answer(State(shared): State<Shared>, request: Request, next:
         Ok(found) => found,
         Err(refusal) => return Error::from(refusal).into_response(),
     };
+    let (parts, body) = request.into_parts();
     let home = match of_login {
         Some(home) => Ok(home),
-        None => home_of(&shared, &neighbours, request.method(), request.uri().path()).await,
+        None => home_of(&shared, &neighbours, &parts).await,
     };
+    let request = Request::from_parts(parts, body);
     match home {
         Ok(Home::Here) => next.run(request).await,
         Ok(Home::At(node)) => send_on(&neighbours, node, request).await.unwrap_or_else(|error| error.into_response()),
@@ -98,25 +103,48 @@ async fn of_login(neighbours: &Neighbours, request: Request) -> Result<(Request,
     Ok((Request::from_parts(parts, Body::from(body)), home))
 }
 
-/// Where a request is answered.
-async fn home_of(shared: &Shared, neighbours: &Neighbours, method: &Method, path: &str) -> Result<Home, Refusal> {
-    let Some(path) = path.strip_prefix("/api/v1/") else { return Ok(Home::Here) };
+/// Counts a request before anything is looked up for it, or sent to another node.
+fn count(shared: &Shared, parts: &Parts) -> Result<(), Refusal> {
+    let Some(client) = parts.extensions.get::<Client>() else { return Ok(()) };
+    match bearer(parts).map(|token| shared.auth.claimed(token)) {
+        Some(Ok(user)) => shared.limits.check_user(Rule::Frame, user, client.address),
+        // Keys say whose they are only once they are looked up.
+        Some(Err(_)) | None => shared.limits.check_address(Rule::Frame, client.address),
+    }
+}
+
+/// Where a request is answered. Who does not say who they are is refused here: there is nothing that another node would answer them.
+async fn home_of(shared: &Shared, neighbours: &Neighbours, asked: &Parts) -> Result<Home, Refusal> {
+    let Some(path) = asked.uri.path().strip_prefix("/api/v1/") else { return Ok(Home::Here) };
+    if bearer(asked).is_none() {
+        return Ok(Home::Here);
+    }
     let parts: Vec<&str> = path.split('/').collect();
     let of_call = match parts.as_slice() {
         ["calls", call, ..] => {
             let Ok(call) = call.parse::<CallId>() else { return Ok(Home::Here) };
+            count(shared, asked)?;
             shared.rooms.room_of_call(call).await?
         }
-        ["rooms", room, "call", _, ..] | ["rooms", room, "whip" | "whep", ..] => room.parse::<RoomId>().ok(),
+        ["rooms", room, "call", _, ..] | ["rooms", room, "whip" | "whep", ..] => {
+            let Ok(room) = room.parse::<RoomId>() else { return Ok(Home::Here) };
+            count(shared, asked)?;
+            Some(room)
+        }
         ["rooms", room, _, ..] => {
             let Ok(room) = room.parse::<RoomId>() else { return Ok(Home::Here) };
-            return neighbours.home_of_stream(room).await;
+            let home = neighbours.home_of_stream(room).await?;
+            if home != Home::Here {
+                count(shared, asked)?;
+            }
+            return Ok(home);
         }
         _ => None,
     };
     match of_call {
         None => Ok(Home::Here),
-        Some(room) if *method == Method::GET => neighbours.home_of_call(room).await,
+        // Only who does something makes a call live somewhere.
+        Some(room) if asked.method.is_safe() => neighbours.home_of_call(room).await,
         Some(room) => match neighbours.claim_call(room).await {
             // Whoever answers says so.
             Err(Refusal::NotFound) => Ok(Home::Here),

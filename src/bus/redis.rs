@@ -51,6 +51,8 @@ struct Line {
     words: mpsc::Sender<(NodeId, PeerWord)>,
     inbox: std::sync::Mutex<Option<mpsc::Receiver<(NodeId, PeerWord)>>>,
     connected: AtomicBool,
+    /// When a beat of this node's own was heard last, or the line began: what comes long after that has waited somewhere.
+    beaten: std::sync::Mutex<Instant>,
     /// Counts the times that the line came back.
     returns: watch::Sender<u64>,
     sent: AtomicU64,
@@ -103,7 +105,8 @@ impl Redis {
         let (words, inbox) = mpsc::channel(WORDS);
         let (inbox, connected) = (std::sync::Mutex::new(Some(inbox)), AtomicBool::new(false));
         let (returns, sent) = (watch::Sender::new(0), AtomicU64::new(0));
-        let line = Arc::new(Line { node, local, out, words, inbox, connected, returns, sent });
+        let beaten = std::sync::Mutex::new(Instant::now());
+        let line = Arc::new(Line { node, local, out, words, inbox, connected, beaten, returns, sent });
         metrics::gauge!(BUS_CONNECTED).set(0.0);
         tokio::spawn(write(client.clone(), channel.to_owned(), Arc::downgrade(&line), node, outbox));
         tokio::spawn(read(client, channel.to_owned(), Arc::downgrade(&line)));
@@ -163,6 +166,10 @@ impl Line {
         }
     }
 
+    fn beaten(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.beaten.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Brings what came to whom it concerns.
     async fn take(&self, payload: &[u8]) {
         if payload.len() > LONGEST_WORD {
@@ -179,6 +186,7 @@ impl Line {
         };
         if from == self.node {
             if word == Word::Beat {
+                *self.beaten() = Instant::now();
                 self.set_connected(true);
             }
             return;
@@ -189,6 +197,10 @@ impl Line {
             Word::Event(event) if event.position.is_some() => self.local.publish_durable(event).await,
             Word::Event(event) => self.local.publish(&event),
             Word::Notice(notice) => self.local.notify(&notice),
+            // This node, or the line, was held for a while: whoever asked has been told that nothing was done, and may ask again.
+            Word::Peer(PeerWord::Errand { .. }) if self.beaten().elapsed() > LATE => {
+                metrics::counter!(BUS_LOST).increment(1);
+            }
             Word::Peer(word) => {
                 // Without a receiver nobody keeps presence.
                 let _ = self.words.send((from, word)).await;
@@ -270,6 +282,10 @@ async fn read(client: redis::Client, channel: String, line: std::sync::Weak<Line
             && let Ok(Ok(())) =
                 timeout(PATIENCE, listening.subscribe(&[channel.clone(), channel_of(&channel, node)])).await
         {
+            if let Some(line) = line.upgrade() {
+                // Nothing waits on a new line.
+                *line.beaten() = Instant::now();
+            }
             let mut messages = listening.on_message();
             while let Ok(Some(message)) = timeout(SILENCE, messages.next()).await {
                 let Some(line) = line.upgrade() else { return };
@@ -288,7 +304,86 @@ async fn read(client: redis::Client, channel: String, line: std::sync::Weak<Line
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Fact, RoomId, UserId};
+    use crate::domain::{Fact, RoomId, SessionId, UserId, peer::Spent};
+
+    #[tokio::test]
+    async fn strange_bytes_harm_nobody() {
+        let client = redis::Client::open("redis://127.0.0.1:1").unwrap();
+        let line = Redis::start(client, "parlor", NodeId::new(), Local::default());
+        let mut words = line.words().unwrap();
+        let (room, user, from) = (RoomId::new(), UserId::new(), NodeId::new());
+        let said = [
+            Word::Beat,
+            Word::Event(Event::ephemeral(room, Fact::Typing { user, nickname: "ada".to_owned(), typing: true })),
+            Word::Peer(PeerWord::Frames {
+                to: from,
+                session: SessionId::new(),
+                before: 3,
+                frames: vec!["{}".to_owned()],
+            }),
+            Word::Peer(PeerWord::Spent(vec![Spent { key: serde_json::json!([1, {"a": null}]), cost_ns: u64::MAX }])),
+            Word::Peer(PeerWord::Known { to: from, sessions: vec![SessionId::new()] }),
+            Word::Peer(PeerWord::Stopping),
+        ];
+        let said = said.map(|word| serde_json::to_vec(&Sealed { from, word: &word }).unwrap());
+        // Knuth's generator (The Art of Computer Programming, 3.3.4): the same bytes each time.
+        let mut dice = 1_u64;
+        let mut throw = |sides: usize| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(dice >> 33).unwrap() % sides
+        };
+        for number in 0..20_000 {
+            let mut text = said[number % said.len()].clone();
+            for _ in 0..=throw(4) {
+                let at = throw(text.len());
+                match throw(4) {
+                    0 => text.truncate(at + 1),
+                    1 => text[at] = u8::try_from(throw(256)).unwrap(),
+                    2 => text.insert(at, b"{}[]\",:0-9e\\\xff"[throw(13)]),
+                    _ => drop(text.remove(at)),
+                }
+                if text.is_empty() {
+                    text.push(b'0');
+                }
+            }
+            line.0.take(&text).await;
+            while words.try_recv().is_ok() {}
+        }
+        line.0.take("[".repeat(1_000_000).as_bytes()).await;
+        line.0.take(&vec![b' '; LONGEST_WORD + 1]).await;
+        assert!(words.try_recv().is_err(), "none of that says anything");
+        line.0.take(said.last().unwrap()).await;
+        assert_eq!(words.try_recv().unwrap(), (from, PeerWord::Stopping), "and the next word is heard");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_before_a_pause_is_not_done_after_it() {
+        let client = redis::Client::open("redis://127.0.0.1:1").unwrap();
+        let (here, there) = (NodeId::new(), NodeId::new());
+        let line = Redis::start(client, "parlor", here, Local::default());
+        let mut words = line.words().unwrap();
+        let said = |from, word: Word| serde_json::to_vec(&Sealed { from, word: &word }).unwrap();
+        let asked = crate::domain::peer::Exchange {
+            line: ["POST".to_owned(), "/".to_owned()],
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            headers: Vec::new(),
+            body: String::new(),
+        };
+        let errand = Box::new(crate::domain::peer::Errand::Request(asked));
+        let errand = said(there, Word::Peer(PeerWord::Errand { to: here, number: 1, errand }));
+        line.0.take(&errand).await;
+        assert!(matches!(words.try_recv(), Ok((_, PeerWord::Errand { .. }))));
+        tokio::time::advance(LATE + Duration::from_millis(1)).await;
+        line.0.take(&errand).await;
+        line.0.take(&said(there, Word::Peer(PeerWord::Stopping))).await;
+        assert_eq!(words.try_recv().unwrap().1, PeerWord::Stopping, "how things are is true however late");
+        line.0.take(&said(here, Word::Beat)).await;
+        line.0.take(&errand).await;
+        assert!(
+            matches!(words.try_recv(), Ok((_, PeerWord::Errand { .. }))),
+            "its own beat says that the line is quick"
+        );
+    }
 
     #[test]
     fn what_is_said_is_heard_as_it_was() {

@@ -104,6 +104,13 @@ pub enum PeerWord {
         /// What.
         change: SessionChange,
     },
+    /// These sessions are guests there: what is over of them is to be said again, should that word have been lost.
+    Known {
+        /// Where they are at home.
+        to: NodeId,
+        /// Which.
+        sessions: Vec<SessionId>,
+    },
     /// Two do not want to meet from now on: one has blocked the other, or reported them.
     Apart {
         /// Who did.
@@ -121,9 +128,11 @@ impl PeerWord {
     /// The node that it is for; `None`: all of them.
     pub fn addressee(&self) -> Option<NodeId> {
         match self {
-            Self::Errand { to, .. } | Self::Outcome { to, .. } | Self::Frames { to, .. } | Self::Guest { to, .. } => {
-                Some(*to)
-            }
+            Self::Errand { to, .. }
+            | Self::Outcome { to, .. }
+            | Self::Frames { to, .. }
+            | Self::Guest { to, .. }
+            | Self::Known { to, .. } => Some(*to),
             _ => None,
         }
     }
@@ -182,6 +191,16 @@ pub enum Errand {
     },
     /// Answer a request of HTTP.
     Request(Exchange),
+}
+
+impl Errand {
+    /// For which session it is; `None`: for a request of HTTP.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Frame { visitor, .. } | Self::Knock { visitor, .. } => Some(visitor.session),
+            Self::Request(_) => None,
+        }
+    }
 }
 
 /// What became of an errand.

@@ -100,6 +100,11 @@ impl Hub {
         self.end_in(sessions, session, socket);
     }
 
+    /// Whether a session is at home here.
+    pub fn is_at_home(&self, session: SessionId) -> bool {
+        self.sessions().all.get(&session).is_some_and(|live| !live.is_guest)
+    }
+
     fn lane_of(&self, session: SessionId) -> Option<Lane> {
         self.sessions().all.get(&session).filter(|live| !live.is_guest)?.lane.clone()
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use self::guests::Guests;
 use self::trips::Trips;
@@ -33,7 +33,7 @@ pub use self::trips::Trip;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// When whoever found a node silent is to try again, in milliseconds.
 const AGAIN_MS: u64 = 1_000;
-/// Errands of other nodes that wait to be begun. Each socket has one at a time; beyond, they are lost, and those who asked try again.
+/// Errands of other nodes that wait to be begun. Beyond, they are lost, and those who asked try again.
 const JOBS: usize = 4_096;
 /// How often it is looked whether calls that live here are over. One that is found so twice lives nowhere.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -65,12 +65,30 @@ struct Inner {
 /// An errand of another node.
 #[derive(Debug)]
 pub struct Job {
+    /// Since when it waits here.
+    pub since: Instant,
     /// Whose.
     pub from: NodeId,
     /// Its number there.
     pub number: u64,
     /// What is to be done.
     pub errand: Errand,
+}
+
+impl Job {
+    /// Whether whoever asked has given it up: it is not to be done any more, for they may have asked again.
+    pub fn is_late(&self) -> bool {
+        self.since.elapsed() > PATIENCE
+    }
+}
+
+/// Takes an asker off the list, also when it gives up by itself.
+struct Asking<'a>(&'a Neighbours, u64);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.waiting().remove(&self.1);
+    }
 }
 
 /// Where something lives.
@@ -106,10 +124,9 @@ impl Neighbours {
         let number = self.0.number.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.waiting().insert(number, sender);
+        let _asking = Asking(self, number);
         self.0.bus.tell_nodes(|| PeerWord::Errand { to, number, errand: Box::new(errand) });
-        let outcome = timeout(PATIENCE, receiver).await;
-        self.waiting().remove(&number);
-        outcome.ok().and_then(Result::ok).ok_or(silent)
+        timeout(PATIENCE, receiver).await.ok().and_then(Result::ok).ok_or(silent)
     }
 
     /// Has an errand done whose outcome nobody waits for.
@@ -138,11 +155,19 @@ impl Neighbours {
         let home = self.0.store.take_seat_of(&call_of(room), self.0.node).await?;
         let mut calls = self.calls();
         if home != self.0.node {
-            calls.remove(&room);
+            let was_here = calls.remove(&room).is_some();
+            drop(calls);
+            if was_here {
+                self.0.rooms.lose_call(room);
+            }
             return Ok(Home::At(home));
         }
         if let Some(record) = record {
-            calls.entry(room).or_insert((record.call, false)).1 = false;
+            calls.entry(room).or_insert((record.call, false));
+        }
+        if let Some(kept) = calls.get_mut(&room) {
+            // Something is about to be done with it.
+            kept.1 = false;
         }
         Ok(Home::Here)
     }
@@ -204,7 +229,7 @@ impl Neighbours {
         match word {
             PeerWord::Errand { number, errand, .. } => {
                 // Whoever asked tries again.
-                let _ = self.0.jobs.try_send(Job { from, number, errand: *errand });
+                let _ = self.0.jobs.try_send(Job { since: Instant::now(), from, number, errand: *errand });
             }
             PeerWord::Outcome { number, outcome, .. } => {
                 if let Some(asker) = self.waiting().remove(&number) {
@@ -214,6 +239,7 @@ impl Neighbours {
             }
             PeerWord::Frames { session, before, frames, .. } => self.bring(from, session, before, frames),
             PeerWord::Guest { change, .. } => self.0.hub.guest_changed(change),
+            PeerWord::Known { sessions, .. } => self.tell_over(from, sessions),
             word => return Some(word),
         }
         None
@@ -242,7 +268,10 @@ impl Neighbours {
         returns.mark_unchanged();
         loop {
             tokio::select! {
-                _ = looks.tick() => self.give_up_calls().await,
+                _ = looks.tick() => {
+                    self.give_up_calls().await;
+                    self.keep_calls().await;
+                }
                 _ = turns.tick() => self.look_for_the_dead().await,
                 Ok(()) = returns.changed() => self.travellers().into_iter().for_each(|it| self.0.hub.send_back(it)),
             }
@@ -266,6 +295,30 @@ impl Neighbours {
         }
     }
 
+    /// Sees to it that the calls that are here are written down as this node's: its lease may have been over for a while, and
+    /// what another node took meanwhile lives there.
+    pub(super) async fn keep_calls(&self) {
+        let known: Vec<RoomId> = self.calls().keys().copied().collect();
+        if known.is_empty() {
+            return;
+        }
+        let ours: HashSet<RoomId> = match self.0.store.things_of(self.0.node).await {
+            Ok(things) => things.iter().filter_map(|thing| room_of(thing)).collect(),
+            Err(error) => return tracing::warn!(%error, "what lives on this node could not be looked up"),
+        };
+        for room in known.into_iter().filter(|room| !ours.contains(room)) {
+            match self.0.store.take_seat_of(&call_of(room), self.0.node).await {
+                Ok(home) if home == self.0.node => {}
+                Ok(home) => {
+                    tracing::warn!(%room, %home, "another node has taken a call that was here: this node had no lease");
+                    self.calls().remove(&room);
+                    self.0.rooms.lose_call(room);
+                }
+                Err(error) => tracing::warn!(%error, "a call that is here could not be written down"),
+            }
+        }
+    }
+
     async fn look_for_the_dead(&self) {
         let now: HashSet<NodeId> = match self.0.store.nodes().await {
             Ok(nodes) => nodes.into_iter().filter(|node| *node != self.0.node).collect(),
@@ -275,6 +328,9 @@ impl Neighbours {
         for dead in before.difference(&now) {
             self.is_gone(*dead).await;
         }
+        // One that has just begun may be known by frames already.
+        self.ask_for_guests(&now.union(&before).copied().collect());
+        self.forget_ended();
     }
 
     /// A node stops, and says so.
@@ -302,7 +358,11 @@ impl Neighbours {
         match self.0.store.things_of(node).await {
             Ok(things) => {
                 // Who only watches has a list of people that are there no more.
-                things.iter().filter_map(|thing| room_of(thing)).for_each(|room| self.0.hub.send_back_all_of(room));
+                for room in things.iter().filter_map(|thing| room_of(thing)) {
+                    // Nobody takes part there any more, and nobody there can say so.
+                    self.0.rooms.heard(node, PeerWord::Emptied(room));
+                    self.0.hub.send_back_all_of(room);
+                }
             }
             Err(error) => tracing::warn!(%error, "what lived on a node that is gone could not be looked up"),
         }

@@ -399,7 +399,7 @@ impl Rooms {
     }
 
     /// A session's media connection is given up: its part in the call is over, and it may offer again.
-    fn lose_connection(&self, lobby: &mut Lobby, id: RoomId, session: SessionId, reason: EndReason) {
+    pub(super) fn lose_connection(&self, lobby: &mut Lobby, id: RoomId, session: SessionId, reason: EndReason) {
         self.0.bus.publish(&Event::to_session(id, session, Fact::CallEnded { reason, by: None }));
         self.leave_call_in(lobby, session, id, LeftReason::Lost);
     }

@@ -143,7 +143,8 @@ impl Rooms {
             }
             // Others take these.
             PeerWord::Login(_) | PeerWord::Shown(_) | PeerWord::Wished(_) | PeerWord::Spent(_) => {}
-            PeerWord::Errand { .. } | PeerWord::Outcome { .. } | PeerWord::Frames { .. } | PeerWord::Guest { .. } => {}
+            PeerWord::Errand { .. } | PeerWord::Outcome { .. } | PeerWord::Frames { .. } => {}
+            PeerWord::Guest { .. } | PeerWord::Known { .. } => {}
             PeerWord::Apart { .. } | PeerWord::Reconciled(_) => {}
         }
     }

@@ -110,10 +110,7 @@ impl Ring {
     /// room's call, which says so itself.
     pub(super) fn occupies(&self, user: UserId, now: Time) -> bool {
         let (calls, state) = (self.record.initiator.id == user, self.state_of(user));
-        let comes = || {
-            let comes_until = self.record.answered_at.map_or(0, |at| at.as_ms().saturating_add(COME_MS));
-            now.as_ms() < comes_until && (calls || state == Some(RingState::Accepted))
-        };
+        let comes = || is_to_come(&self.record, now) && (calls || state == Some(RingState::Accepted));
         let rings = || calls && self.rings() || state == Some(RingState::Ringing) && !self.hidden.contains(&user);
         !self.is_over() && (rings() || comes())
     }
@@ -214,4 +211,9 @@ impl Ring {
             self.record.ended_at = Some(now);
         }
     }
+}
+
+/// Whether whoever has said yes, or called, is still expected in the call.
+pub(super) fn is_to_come(record: &CallRecord, now: Time) -> bool {
+    record.answered_at.is_some_and(|at| now.as_ms() < at.as_ms().saturating_add(COME_MS))
 }

@@ -13,6 +13,7 @@ use super::{
     Rooms,
     lobby::Lobby,
     ring::{Happening, NoRing, Ring},
+    rung::RingsElsewhere,
 };
 use crate::bus::Bus;
 use crate::domain::{
@@ -122,7 +123,11 @@ impl Rooms {
                 hidden.push(*user);
             }
         }
-        self.ring(session, &record, calling.kind, whom, hidden)
+        let taken = match self.rings_elsewhere(caller.user.id, calling.room, &whom).await? {
+            RingsElsewhere::Answered(record) => return Ok(*record),
+            RingsElsewhere::Takes(taken) => taken,
+        };
+        self.ring(session, &record, calling.kind, whom, (hidden, taken))
     }
 
     fn ring(
@@ -131,7 +136,7 @@ impl Rooms {
         record: &RoomRecord,
         kind: CallType,
         whom: Vec<(UserId, String)>,
-        hidden: Vec<UserId>,
+        (hidden, taken): (Vec<UserId>, HashSet<UserId>),
     ) -> Result<CallRecord, Refusal> {
         let (caller, now, rings) = (&session.caller.user, Time::now(), &self.0.rings);
         let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
@@ -160,7 +165,7 @@ impl Rooms {
                 return Err(Refusal::Taken("It rings in this room already."));
             }
         }
-        let is_taken = |user| all.values().any(|live| live.ring.occupies(user, now));
+        let is_taken = |user| taken.contains(&user) || all.values().any(|live| live.ring.occupies(user, now));
         if is_taken(caller.id) {
             return Err(Refusal::Taken("You are about to talk to somebody else."));
         }
@@ -276,7 +281,7 @@ impl Rooms {
                 let left_ms = due.map(|due| due.as_ms().saturating_sub(Time::now().as_ms()));
                 let wait = left_ms.map_or(SEEN_EVERY, |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
                 tokio::select! {
-                    () = tokio::time::sleep(wait) => self.ring_on(),
+                    () = tokio::time::sleep(wait) => self.ring_on().await,
                     () = rings.stirred.notified() => {}
                 }
             }
@@ -284,13 +289,19 @@ impl Rooms {
         tokio::join!(keep, time, self.say_what_rings());
     }
 
-    fn ring_on(&self) {
-        let in_calls: HashMap<RoomId, usize> = {
+    async fn ring_on(&self) {
+        let now = Time::now();
+        let is_due = |live: &&Live| live.ring.due().is_some_and(|due| due <= now);
+        let rooms: Vec<_> = self.0.rings.all().values().filter(is_due).map(|live| live.ring.record.room_id).collect();
+        let mut in_calls: HashMap<RoomId, usize> = {
             let lobby = self.lobby();
-            let rooms = self.0.rings.all().values().map(|live| live.ring.record.room_id).collect::<Vec<_>>();
             rooms.into_iter().map(|room| (room, lobby.people_in_call(room))).collect()
         };
-        let tick = |ring: &Ring| Some(Happening::Tick(in_calls.get(&ring.record.room_id).copied().unwrap_or(1)));
+        for (room, people) in in_calls.iter_mut().filter(|(_, people)| **people == 0) {
+            // The node where it lives says itself when the last one has left.
+            *people = usize::from(self.is_call_elsewhere(*room).await);
+        }
+        let tick = |ring: &Ring| in_calls.get(&ring.record.room_id).copied().map(Happening::Tick);
         self.0.rings.happen(&self.0.bus, |_| true, tick);
     }
 

@@ -1,17 +1,86 @@
 //! Calls that rang, as their people see them later; and those that ring on another node.
 
-use super::{Rooms, ring::Happening};
+use std::collections::HashSet;
+
+use super::{
+    Rooms,
+    ring::{Happening, is_to_come},
+};
 use crate::domain::{
-    CallId, Caller, Controls, Refusal, SiteRole, Time, Told, UserId,
+    CallId, Caller, Controls, Refusal, RoomId, SiteRole, Time, Told, UserId,
     call::Call,
-    peer::PeerWord,
-    ring::{CallInvite, CallRecord, RingAct, RingState},
+    peer::{PeerWord, call_of},
+    ring::{CallInvite, CallRecord, RingAct, RingState, Rung},
 };
 
 /// Records of calls that one page has at most.
 pub const CALLS_LIMIT: u32 = 100;
 
+/// What of calls that ring on other nodes concerns somebody who wants to ring.
+pub(super) enum RingsElsewhere {
+    /// Whom they wanted to ring is ringing them: that is answered, and so it stood.
+    Answered(Box<CallRecord>),
+    /// Who is taken up by one.
+    Takes(HashSet<UserId>),
+}
+
 impl Rooms {
+    /// Looks whether what rings on other nodes stands in the way of ringing people in a room.
+    ///
+    /// # Errors
+    /// `taken` (it rings there already, by another node), `not_found` (it has just ended), `internal`.
+    pub(super) async fn rings_elsewhere(
+        &self,
+        caller: UserId,
+        room: RoomId,
+        whom: &[(UserId, String)],
+    ) -> Result<RingsElsewhere, Refusal> {
+        let (mut taken, now) = (HashSet::new(), Time::now());
+        if self.0.bus.node().is_none() {
+            return Ok(RingsElsewhere::Takes(taken));
+        }
+        for user in whom.iter().map(|(user, _)| *user).chain([caller]) {
+            for record in self.0.store.open_calls_of(user).await? {
+                let is_here = self.0.rings.all().contains_key(&record.call_id);
+                if is_here || self.is_hidden(&record, user).await? {
+                    continue;
+                }
+                let rings = |user| {
+                    let rung = |it: &Rung| it.state == RingState::Ringing && it.user_id == user;
+                    record.participants.iter().any(rung)
+                };
+                if record.room_id == room && user == caller && rings(caller) {
+                    // They call each other at the same moment, or nearly.
+                    self.act_on_call(caller, record.call_id, RingAct::Accept).await?;
+                    return Ok(RingsElsewhere::Answered(Box::new(record)));
+                }
+                let rings_at_all = record.participants.iter().any(|it| it.state == RingState::Ringing);
+                if record.room_id == room && rings_at_all && !rings(caller) {
+                    return Err(Refusal::Taken("It rings in this room already."));
+                }
+                let calls = record.initiator.id == user;
+                let accepted = |it: &Rung| it.state == RingState::Accepted && it.user_id == user;
+                let comes = || is_to_come(&record, now) && (calls || record.participants.iter().any(accepted));
+                if rings(user) || calls && rings_at_all || comes() {
+                    taken.insert(user);
+                }
+            }
+        }
+        Ok(RingsElsewhere::Takes(taken))
+    }
+
+    /// Whether a room's call lives on another node. While that is not known it is to be supposed.
+    pub(super) async fn is_call_elsewhere(&self, room: RoomId) -> bool {
+        let Some(node) = self.0.bus.node() else { return false };
+        match self.0.store.seat_of(&call_of(room)).await {
+            Ok(home) => home.is_some_and(|home| home != node),
+            Err(error) => {
+                tracing::warn!(%error, "where a call lives could not be looked up");
+                true
+            }
+        }
+    }
+
     /// Somebody says yes or no to a call that rings for them, and on all their devices it rings no more; or rings no more themselves,
     /// whereby what was answered goes on. On which node the call is does not matter.
     ///

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{Rooms, lobby::Lobby};
 use crate::domain::{
-    Action, CallId, Event, Fact, Refusal, RoomId, Session, SessionId, Standing, call::Call, can, room::LeftReason,
+    Action, CallId, Event, Fact, Refusal, RoomId, Session, SessionId, Standing,
+    call::{Call, EndReason},
+    can,
+    room::LeftReason,
 };
 
 /// A call as somebody finds it who comes into its room.
@@ -34,10 +37,17 @@ impl Rooms {
     /// Gives a session that came into the room by another node the seat here that its part in the call needs.
     ///
     /// # Errors
-    /// As [`Self::enter`]; `not_in_room` (no member).
+    /// As [`Self::enter`]; `not_in_room` (no member); `waiting` (it is still to be let in).
     pub async fn seat_guest(&self, session: &Arc<Session>, id: RoomId) -> Result<(), Refusal> {
-        if self.lobby().seat(session, id).is_some() {
-            return Ok(());
+        {
+            let lobby = self.lobby();
+            if lobby.seat(session, id).is_some() {
+                return Ok(());
+            }
+            // Its own node has not let it in either, and asks for nothing of the kind.
+            if lobby.waits.get(&session.id).is_some_and(|rooms| rooms.contains_key(&id)) {
+                return Err(Refusal::Waiting);
+            }
         }
         let user = session.caller.user.id;
         let (record, role, is_new) = self.admit(&session.caller, id).await?;
@@ -56,6 +66,17 @@ impl Rooms {
     pub fn keeps_call(&self, room: RoomId, call: CallId) -> bool {
         let lobby = self.lobby();
         lobby.rooms.get(&room).is_some_and(|room| !room.call.joined.is_empty()) || lobby.orders.contains(&call)
+    }
+
+    /// A call that was here lives on another node: that took it when this one's lease was over. Whoever still takes part here is
+    /// told that it is broken, and offers anew, there.
+    pub fn lose_call(&self, room: RoomId) {
+        let mut lobby = self.lobby();
+        let seats = lobby.rooms.get(&room).map(|room| &room.call.joined);
+        let sessions: Vec<SessionId> = seats.into_iter().flatten().map(|joined| joined.session).collect();
+        for session in sessions {
+            self.lose_connection(&mut lobby, room, session, EndReason::Broken);
+        }
     }
 
     /// The room of a call, and the call of a room.

@@ -2,9 +2,11 @@
 
 mod calls;
 mod clients;
+mod ghosts;
 mod history;
 mod line;
 mod logins;
+mod ringing;
 mod strangers;
 
 use std::time::Duration;

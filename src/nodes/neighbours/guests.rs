@@ -1,6 +1,6 @@
 //! Sessions of other nodes that are guests here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::task::JoinHandle;
@@ -12,8 +12,12 @@ use crate::domain::{
 };
 use crate::hub::{Outbox, Outgoing};
 
-/// Frames that are brought home at once.
+/// Frames that are brought home at once …
 const AT_ONCE: usize = 64;
+/// … and bytes, but for a frame that is longer by itself: a word has a bound.
+const BYTES_AT_ONCE: usize = 256 * 1024;
+/// Guests that one word asks for.
+const ASKED_AT_ONCE: usize = 500;
 
 /// Where guests are at home, and who brings them what they are told.
 #[derive(Default)]
@@ -33,6 +37,15 @@ impl Guests {
 
     pub(super) fn forget(&mut self, session: SessionId) {
         self.0.remove(&session);
+    }
+
+    /// Who is at home where.
+    fn by_home(&self) -> HashMap<NodeId, Vec<SessionId>> {
+        let mut found: HashMap<NodeId, Vec<SessionId>> = HashMap::new();
+        for (session, (home, _)) in &self.0 {
+            found.entry(*home).or_default().push(*session);
+        }
+        found
     }
 }
 
@@ -55,14 +68,18 @@ impl Neighbours {
     async fn carry(self, to: NodeId, session: SessionId, mut outbox: Outbox) {
         let mut before = 0;
         loop {
-            let (mut frames, mut is_over) = (Vec::new(), false);
+            let (mut frames, mut bytes, mut is_over) = (Vec::new(), 0, false);
             let mut next = Some(outbox.next().await);
             while let Some(out) = next {
                 match out {
-                    Outgoing::Frame(text) => frames.push(String::from_utf8_lossy(&text).into_owned()),
+                    Outgoing::Frame(text) => {
+                        bytes += text.len();
+                        frames.push(String::from_utf8_lossy(&text).into_owned());
+                    }
                     Outgoing::Close(_) => is_over = true,
                 }
-                next = if is_over || frames.len() >= AT_ONCE { None } else { outbox.take() };
+                let is_full = frames.len() >= AT_ONCE || bytes >= BYTES_AT_ONCE;
+                next = if is_over || is_full { None } else { outbox.take() };
             }
             let count = frames.len() as u64;
             if count > 0 {
@@ -74,6 +91,21 @@ impl Neighbours {
                 let before = before + 1;
                 self.0.bus.tell_nodes(|| PeerWord::Frames { to, session, before, frames: Vec::new() });
                 return;
+            }
+        }
+    }
+
+    /// Asks the other nodes which of their sessions that are guests here are over: the word that says so may have been lost, or
+    /// have come before the errand that made them guests. Those of nodes that do not live are over with them.
+    pub(super) fn ask_for_guests(&self, living: &HashSet<NodeId>) {
+        let by_home = self.guests().by_home();
+        for (to, guests) in by_home {
+            if !living.contains(&to) {
+                self.guests().leave_with(to);
+                continue;
+            }
+            for part in guests.chunks(ASKED_AT_ONCE) {
+                self.0.bus.tell_nodes(|| PeerWord::Known { to, sessions: part.to_vec() });
             }
         }
     }

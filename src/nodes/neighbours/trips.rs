@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{MutexGuard, PoisonError};
 
 use super::Neighbours;
-use crate::domain::{NodeId, RoomId, SessionId};
+use crate::domain::{NodeId, RoomId, SessionChange, SessionId, peer::PeerWord};
 
 /// What one session does elsewhere.
 #[derive(Default)]
@@ -82,6 +82,18 @@ impl Neighbours {
         self.trips().get(&session).map(|its| its.hosts.iter().copied().collect()).unwrap_or_default()
     }
 
+    /// Tells a node which of these sessions, guests there, have ended, or have nothing there that is known of.
+    pub(super) fn tell_over(&self, to: NodeId, sessions: Vec<SessionId>) {
+        for session in sessions.into_iter().filter(|session| !self.hosts_of(*session).contains(&to)) {
+            self.0.bus.tell_nodes(|| PeerWord::Guest { to, change: SessionChange::Ended(session) });
+        }
+    }
+
+    /// Forgets what sessions do elsewhere that have ended while they were about to.
+    pub(super) fn forget_ended(&self) {
+        self.trips().retain(|session, _| self.0.hub.is_at_home(*session));
+    }
+
     /// The sessions that are somewhere else.
     pub(super) fn travellers(&self) -> Vec<SessionId> {
         self.trips().keys().copied().collect()
@@ -114,8 +126,12 @@ impl Neighbours {
     pub(super) fn bring(&self, from: NodeId, session: SessionId, before: u64, frames: Vec<String>) {
         {
             let mut trips = self.trips();
-            // Whoever has been there has an entry until the session ends.
-            let Some(its) = trips.get_mut(&session) else { return };
+            // Whoever has been there has an entry until the session ends, or the node is taken for dead: what such a one still says
+            // is of what has ended here.
+            let Some(its) = trips.get_mut(&session).filter(|its| its.hosts.contains(&from)) else {
+                drop(trips);
+                return self.tell_over(from, vec![session]);
+            };
             let heard = its.heard.entry(from).or_default();
             let missed = before != 0 && before != *heard;
             *heard = before.saturating_add(frames.len() as u64);

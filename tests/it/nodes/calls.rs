@@ -219,3 +219,70 @@ async fn go_on(base: &str, mut olga: Caller, mut ben: Caller) {
     let olga = Caller::join(&olga.person.at(base), &olga.room, 3, 4).await;
     meet(&olga, &ben).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_the_door_lets_in_who_waits_at_the_other_node() {
+    let house = House::new().await;
+    let (olga, ben) = (house.a.enter("olga").await, house.b.enter("ben").await);
+    let room = olga.create_room("call", "public").await;
+    ben.post(&format!("/rooms/{room}/join"), json!({})).await.expect(StatusCode::OK);
+    let (mut host, _) = olga.connect_to(&room).await;
+    let done = host.ask("call.waiting_room", json!({"roomId": room, "enabled": true})).await;
+    assert_eq!(done["type"], "ok", "{done}");
+    let mut knock = ben.connect().await;
+    knock.refused("join_room", json!({"roomId": room}), "waiting").await;
+    let frames = [
+        ("view", json!({"roomId": room, "tracks": []})),
+        ("call.ready", json!({"roomId": room})),
+        ("call.leave", json!({"roomId": room})),
+    ];
+    for (kind, data) in frames {
+        knock.refused(kind, data, "not_in_room").await;
+        knock.refused("join_room", json!({"roomId": room}), "waiting").await;
+    }
+    let done = host.ask("call.admit", json!({"roomId": room, "target": {"userId": ben.id}})).await;
+    assert_eq!(done["type"], "ok", "{done}");
+    knock.next_of("call.admitted").await;
+    knock.join(&room).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_another_node_has_taken_is_over_here_and_goes_on_there() {
+    let url = postgres::database().await;
+    let redis = Redis::start().await;
+    let (a, b) = (node(&url, &redis, &|_| {}).await, node(&url, &redis, &|_| {}).await);
+    let house = House { a, b, redis };
+    house.until_they_hear().await;
+    let (mut olga, ben) = apart(&house).await;
+    meet(&olga, &ben).await;
+    // As it is when a node was away from the database for longer than its lease.
+    let (store, _events) =
+        parlor::store::Store::open(&parlor::store::Config { url, ..Default::default() }).await.unwrap();
+    let thing = format!("call:{}", olga.room);
+    let nodes = store.nodes().await.unwrap();
+    let mut owner = None;
+    for node in &nodes {
+        if store.things_of(*node).await.unwrap().contains(&thing) {
+            owner = Some(*node);
+        }
+    }
+    let other = nodes.into_iter().find(|node| Some(*node) != owner).unwrap();
+    let owner = owner.expect("it lives on one of them");
+    until("the other one has it", async || {
+        store.leave_seat_of(&thing, owner).await.unwrap();
+        (store.take_seat_of(&thing, other).await.unwrap() == other).then_some(())
+    })
+    .await;
+    assert_eq!(olga.event("call.ended", |_| true).await["reason"], "broken");
+    let Caller { person, room, mut peer, socket, .. } = olga;
+    peer.close().await;
+    let mut olga = Caller::call(Way::direct(), &person, socket, &room, 3, 4).await;
+    let Caller { person, room, mut peer, socket, .. } = ben;
+    peer.close().await;
+    let ben = Caller::call(Way::direct(), &person, socket, &room, 4, 4).await;
+    meet(&olga, &ben).await;
+    let his = ben.participant().to_owned();
+    ben.close().await;
+    assert_eq!(olga.sees_leave(&his).await, "left");
+    store.close().await;
+}
