@@ -80,6 +80,7 @@ test("days, what is unread, groups and how far others have read", () => {
     entry("m3", "ada", "2026-01-31T12:00:00.000Z"),
     entry("m4", "ada", "2026-01-31T12:01:00.000Z", { content: { text: "", threadId: "m1" } }),
     entry("m5", "bob", "2026-01-31T12:20:00.000Z", { content: { text: "", system: { kind: "joined" } } }),
+    entry("m6", "bob", "2026-01-31T12:21:00.000Z"),
   ];
   const receipts = [
     { userId: "bob", messageId: "m4", at: "" },
@@ -88,8 +89,8 @@ test("days, what is unread, groups and how far others have read", () => {
   const rows = rowsOf(entries, { unreadFrom: "m2", receipts, myId: "ada", threads: false });
   expect(
     rows.map((row) => (row.kind === "message" ? `${row.key} ${row.first} ${row.seenBy}` : row.kind)),
-  ).toEqual(["day", "m1 true ", "unread", "m2 true ", "day", "m3 true bob", "system"]);
-  expect(rowsOf(entries, { unreadFrom: null, receipts: [], myId: "ada", threads: true })).toHaveLength(7);
+  ).toEqual(["day", "m1 true ", "unread", "m2 true ", "day", "m3 true bob", "system", "m6 true "]);
+  expect(rowsOf(entries, { unreadFrom: null, receipts: [], myId: "ada", threads: true })).toHaveLength(8);
 });
 
 test("the line of what is unread stands before the oldest message that counts and is shown", () => {

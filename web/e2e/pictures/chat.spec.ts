@@ -55,6 +55,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await take(bob, "Shall we plant", "react");
       await bob.page.locator('[data-testid=emoji][data-emoji="👍"]').click();
       await choose(ada, "Shall we plant", "pin");
+      await expect(bob.page.getByTestId("system").last()).toContainText("pinned a message");
       await choose(bob, "trellis", "start-thread");
       await bob.page.getByTestId("thread-text").pressSequentially("It needs paint, though.");
       await bob.page.getByTestId("thread-send").click();

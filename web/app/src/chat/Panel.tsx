@@ -31,7 +31,9 @@ export function Panel({ title, beside, onClose, children }: PanelProps) {
       className={`flex min-h-0 flex-col border-line bg-surface outline-none ${beside ? "w-96 shrink-0 border-l" : "absolute inset-0 z-20"}`}
       data-testid="chat-panel"
     >
-      <div className="flex min-h-12 shrink-0 items-center justify-between border-b border-line pl-4">
+      <div
+        className={`flex shrink-0 items-center justify-between border-b border-line pl-4 ${beside ? "min-h-14.25" : "min-h-12"}`}
+      >
         <h2 className="truncate font-semibold">{title}</h2>
         <IconButton label={t("common.close")} onClick={onClose} data-testid="close-chat-panel">
           <X aria-hidden className="size-5" />

@@ -28,11 +28,13 @@ export function rowsOf(entries: readonly Entry[], { unreadFrom, receipts, myId, 
   const seen = seenAt(shown, receipts, myId);
   const rows: Row[] = [];
   let before: Entry | null = null;
+  let today: string | null = null;
   for (const entry of shown) {
     const { message, key } = entry;
     const day = dayOf(message.createdAt);
-    if (!before || dayOf(before.message.createdAt) !== day) {
+    if (day !== today) {
       rows.push({ kind: "day", key: `day ${day} ${key}`, at: new Date(message.createdAt) });
+      today = day;
       before = null;
     }
     if (message.id === unreadFrom) {
