@@ -222,6 +222,8 @@ impl Rooms {
                 self.tell_keepers(room, &Told::JoinRequest { room, request }).await;
                 Ok(())
             }
+            // They have been told.
+            Asked::StillWaits => Ok(()),
             Asked::Denied(at) => {
                 let wait_ms = at.as_ms() + AGAIN_MS - now.as_ms();
                 Err(Refusal::Denied { retry_after_ms: u64::try_from(wait_ms).unwrap_or(0) })

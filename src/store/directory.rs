@@ -1,5 +1,7 @@
 //! Lists of rooms and of those who belong to them.
 
+use std::collections::BTreeSet;
+
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -7,6 +9,7 @@ use super::{
     Error, RoomRecord, Store,
     pool::{Tx, execute, on_pool, on_tx},
     rooms::RoomRow,
+    streams::lock_streams,
 };
 use crate::domain::{Role, Room, RoomId, RoomKind, Time, UserId, cluster::Tenant, feature::Feature};
 
@@ -268,6 +271,8 @@ impl Store {
     /// When the database fails.
     pub async fn delete_room(&self, room: RoomId) -> Result<bool, Error> {
         let mut tx = self.write.begin().await?;
+        // The stream first, as writers do: who has it needs the room, so whoever has the room must not want the stream.
+        lock_streams(&mut tx, &BTreeSet::from([room])).await?;
         if has_recordings(&mut tx, room).await? {
             return Ok(false);
         }

@@ -1,11 +1,12 @@
 //! Changes of a room itself, as events of its stream: what its owners settle, who owns it, who has no voice in it.
 
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use super::{
     Error, Store, Written,
     pool::{Tx, execute, on_tx},
-    rooms::{RoomRow, narrowed},
+    rooms::{RoomRow, push_cell, settled},
     writer::Change,
 };
 use crate::domain::{Fact, Origin, Refusal, Role, Room, RoomId, Time, UserId};
@@ -103,40 +104,23 @@ pub(super) async fn apply(
 
 async fn settle(tx: &mut Tx, new: &Room, pin: &Pin) -> Result<Result<Fact, Refusal>, sqlx::Error> {
     const SLUG: &str = "select id from rooms where slug = $1 and id <> $2";
-    const SQL: &str = "update rooms set name = $3, visibility = $4, max_participants = $5, slug = $6, description = $7, \
-        category = $8, content_level = $9, retention = $10, slow_mode_s = $11, min_trust_to_join = $12, \
-        min_trust_to_post = $13, join_requests = $14, least_post = $15, least_call = $16, least_share = $17, \
-        least_record = $18, least_invite = $19, revision = revision + 1 \
-        where id = $1 and revision = $2 returning 1";
-    let (id, settings) = (new.id.as_uuid(), &new.settings);
+    let id = new.id.as_uuid();
     if let Some(slug) = &new.slug {
         let other: Option<Uuid> = on_tx!(tx, db => sqlx::query_scalar(SLUG).bind(slug).bind(id).fetch_optional(db))?;
         if other.is_some() {
             return Ok(Err(Refusal::Taken("Another room has this slug.")));
         }
     }
-    let [post, call, share, record, invite] = narrowed(new.kind, settings.permits);
-    let row: Option<i32> = on_tx!(tx, db => sqlx::query_scalar(SQL)
-        .bind(id)
-        .bind(i64::from(new.revision))
-        .bind(&new.name)
-        .bind(new.visibility.as_str())
-        .bind(i64::from(new.max_participants))
-        .bind(new.slug.as_deref())
-        .bind(&settings.description)
-        .bind(settings.category.as_deref())
-        .bind(settings.content_level.as_str())
-        .bind(settings.retention.to_string())
-        .bind(i64::from(settings.slow_mode_s))
-        .bind(settings.min_trust_to_join.as_str())
-        .bind(settings.min_trust_to_post.as_str())
-        .bind(settings.join_requests)
-        .bind(post)
-        .bind(call)
-        .bind(share)
-        .bind(record)
-        .bind(invite)
-        .fetch_optional(db))?;
+    let row: Option<i32> = on_tx!(tx, db => {
+        let mut query = QueryBuilder::new("update rooms set revision = revision + 1");
+        for (column, cell) in settled(new) {
+            query.push(", ").push(column).push(" = ");
+            push_cell!(query, cell);
+        }
+        query.push(" where id = ").push_bind(id).push(" and revision = ").push_bind(i64::from(new.revision));
+        query.push(" returning 1");
+        async move { query.build_query_scalar().fetch_optional(db).await }
+    })?;
     if row.is_none() {
         return Ok(Err(Refusal::Outdated));
     }

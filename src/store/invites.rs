@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Store,
-    pool::{execute, execute_now, on_pool, on_tx},
+    pool::{execute, on_pool, on_tx},
 };
 use crate::domain::{
     InviteId, Role, RoomId, Time, UserId,
@@ -32,6 +32,8 @@ pub enum Accepted {
 pub enum Asked {
     /// It waits for an answer.
     Waits,
+    /// It has waited before; only its note is another.
+    StillWaits,
     /// Somebody has said no at that time; it is too early to ask again.
     Denied(Time),
 }
@@ -188,15 +190,13 @@ impl Store {
         const SQL: &str = "insert into join_requests (room_id, user_id, note, created_at) values ($1, $2, $3, $4) \
             on conflict (room_id, user_id) do update set note = excluded.note, denied_at = null, \
             created_at = case when join_requests.denied_at is null then join_requests.created_at else excluded.created_at end \
-            where join_requests.denied_at is null or join_requests.denied_at <= $5";
+            where join_requests.denied_at is null or join_requests.denied_at <= $5 returning created_at";
         const DENIED: &str = "select denied_at from join_requests where room_id = $1 and user_id = $2";
         let (room, user) = (room.as_uuid(), user.as_uuid());
-        let kept = execute_now!(
-            &self.write,
-            sqlx::query(SQL).bind(room).bind(user).bind(note).bind(at.as_ms()).bind(again.as_ms())
-        )?;
-        if kept > 0 {
-            return Ok(Asked::Waits);
+        let since: Option<i64> = on_pool!(&self.write, db => sqlx::query_scalar(SQL)
+            .bind(room).bind(user).bind(note).bind(at.as_ms()).bind(again.as_ms()).fetch_optional(db))?;
+        if let Some(since) = since {
+            return Ok(if since == at.as_ms() { Asked::Waits } else { Asked::StillWaits });
         }
         let denied: Option<Option<i64>> =
             on_pool!(&self.read, db => sqlx::query_scalar(DENIED).bind(room).bind(user).fetch_optional(db))?;

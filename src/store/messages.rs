@@ -148,7 +148,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> String {
 #[derive(FromRow)]
 pub(super) struct MessageRow {
     pub(super) id: Uuid,
-    room_id: Uuid,
+    pub(super) room_id: Uuid,
     pub(super) sender_id: Uuid,
     sender_nickname: String,
     client_id: String,

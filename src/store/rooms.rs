@@ -1,6 +1,6 @@
 //! Table `rooms`.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
@@ -194,52 +194,72 @@ impl Store {
     }
 }
 
-/// Keeps a new room. Of the permits only what is narrowed is written: what a kind has is for the program to say.
-pub(super) async fn insert_room(tx: &mut Tx, record: &RoomRecord) -> Result<(), sqlx::Error> {
-    const SQL: &str = "insert into rooms (id, kind, name, visibility, max_participants, call_id, created_by, created_at, \
-        slug, description, category, content_level, retention, slow_mode_s, min_trust_to_join, min_trust_to_post, \
-        join_requests, least_post, least_call, least_share, least_record, least_invite) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
-    let (room, settings) = (&record.room, &record.room.settings);
-    let [post, call, share, record_by, invite] = narrowed(room.kind, settings.permits);
-    execute!(
-        tx,
-        sqlx::query(SQL)
-            .bind(room.id.as_uuid())
-            .bind(room.kind.as_str())
-            .bind(&room.name)
-            .bind(room.visibility.as_str())
-            .bind(i64::from(room.max_participants))
-            .bind(record.call.as_uuid())
-            .bind(record.created_by.as_uuid())
-            .bind(room.created_at.as_ms())
-            .bind(room.slug.as_deref())
-            .bind(&settings.description)
-            .bind(settings.category.as_deref())
-            .bind(settings.content_level.as_str())
-            .bind(settings.retention.to_string())
-            .bind(i64::from(settings.slow_mode_s))
-            .bind(settings.min_trust_to_join.as_str())
-            .bind(settings.min_trust_to_post.as_str())
-            .bind(settings.join_requests)
-            .bind(post)
-            .bind(call)
-            .bind(share)
-            .bind(record_by)
-            .bind(invite)
-    )?;
-    Ok(())
+/// What a column of a room holds.
+pub(super) enum Cell {
+    Text(Option<String>),
+    Number(i64),
+    Flag(bool),
 }
 
-/// The permits that are not those of the kind: to post, call, share, record, invite.
-pub(super) fn narrowed(kind: RoomKind, permits: Permits) -> [Option<&'static str>; 5] {
-    let usual = Permits::of(kind);
-    let unless = |role: Role, usual: Role| (role != usual).then_some(role.as_str());
+/// Binds what a column is to hold.
+macro_rules! push_cell {
+    ($query:expr, $cell:expr) => {
+        match $cell {
+            $crate::store::rooms::Cell::Text(text) => $query.push_bind(text),
+            $crate::store::rooms::Cell::Number(number) => $query.push_bind(number),
+            $crate::store::rooms::Cell::Flag(flag) => $query.push_bind(flag),
+        }
+    };
+}
+
+pub(super) use push_cell;
+
+/// Keeps a new room.
+pub(super) async fn insert_room(tx: &mut Tx, record: &RoomRecord) -> Result<(), sqlx::Error> {
+    let (room, cells) = (&record.room, settled(&record.room));
+    on_tx!(tx, db => {
+        let mut query = QueryBuilder::new("insert into rooms (id, kind, call_id, created_by, created_at");
+        for (column, _) in &cells {
+            query.push(", ").push(column);
+        }
+        query.push(") values (").push_bind(room.id.as_uuid());
+        query.push(", ").push_bind(room.kind.as_str());
+        query.push(", ").push_bind(record.call.as_uuid());
+        query.push(", ").push_bind(record.created_by.as_uuid());
+        query.push(", ").push_bind(room.created_at.as_ms());
+        for (_, cell) in cells {
+            query.push(", ");
+            push_cell!(query, cell);
+        }
+        query.push(")");
+        async move { query.build().execute(db).await.map(|_| ()) }
+    })
+}
+
+/// What is settled of a room, by column: the one list for rooms that are made and for those that are changed. Of the permits only what is
+/// narrowed is written: what a kind has is for the program to say.
+pub(super) fn settled(room: &Room) -> [(&'static str, Cell); 17] {
+    let text = |text: &str| Cell::Text(Some(text.to_owned()));
+    let maybe = |text: Option<&str>| Cell::Text(text.map(str::to_owned));
+    let unless = |role: Role, usual: Role| maybe((role != usual).then_some(role.as_str()));
+    let (settings, permits, usual) = (&room.settings, &room.settings.permits, Permits::of(room.kind));
     [
-        unless(permits.post, usual.post),
-        unless(permits.call, usual.call),
-        unless(permits.share, usual.share),
-        unless(permits.record, usual.record),
-        unless(permits.invite, usual.invite),
+        ("name", text(&room.name)),
+        ("visibility", text(room.visibility.as_str())),
+        ("max_participants", Cell::Number(room.max_participants.into())),
+        ("slug", maybe(room.slug.as_deref())),
+        ("description", text(&settings.description)),
+        ("category", maybe(settings.category.as_deref())),
+        ("content_level", text(settings.content_level.as_str())),
+        ("retention", text(&settings.retention.to_string())),
+        ("slow_mode_s", Cell::Number(settings.slow_mode_s.into())),
+        ("min_trust_to_join", text(settings.min_trust_to_join.as_str())),
+        ("min_trust_to_post", text(settings.min_trust_to_post.as_str())),
+        ("join_requests", Cell::Flag(settings.join_requests)),
+        ("least_post", unless(permits.post, usual.post)),
+        ("least_call", unless(permits.call, usual.call)),
+        ("least_share", unless(permits.share, usual.share)),
+        ("least_record", unless(permits.record, usual.record)),
+        ("least_invite", unless(permits.invite, usual.invite)),
     ]
 }

@@ -1,5 +1,7 @@
 //! Table `told_of`: whom messages of the server tell of, so that they go with the person.
 
+use std::time::Duration;
+
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
@@ -10,7 +12,28 @@ use super::{
 };
 use crate::domain::{MessageId, RoomId, Time, UserId};
 
+/// What one person does is told to one room so often …
+const TOLD: u32 = 20;
+/// … in this time: enough for an evening's moderation, too few to fill the room.
+const TOLD_IN: Duration = Duration::from_secs(10 * 60);
+
+/// What was told of somebody and is deleted is emptied, and names nobody any more. What is not deleted keeps its row until it is.
+pub(super) const FORGET_TOLD: &[&str] = &[
+    "update messages set text = '', extra = null where deleted_at is not null \
+        and id in (select message_id from told_of where user_id = $1)",
+    "delete from told_of where user_id = $1 and message_id in (select id from messages where deleted_at is not null)",
+];
+
 impl Store {
+    /// Whether one thing more that somebody does may be told to a room.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn may_be_told(&self, room: RoomId, by: UserId, now: Time) -> Result<bool, Error> {
+        let since = Time::from_ms(now.as_ms() - i64::try_from(TOLD_IN.as_millis()).unwrap_or(i64::MAX));
+        Ok(self.told_of(room, by, since).await? < TOLD)
+    }
+
     /// How many messages of the server have told a room since then what somebody did.
     ///
     /// # Errors

@@ -285,7 +285,7 @@ async fn write_batch(pool: &Pool, jobs: Vec<Job>, committed: &mpsc::Sender<Event
             metrics::histogram!(COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
             finish(jobs, batch, committed).await;
         }
-        Err(Failure::Refused(error)) if jobs.len() > 1 => {
+        Err(Failure::Refused(error)) if jobs.len() > 1 || is_circle(&error) => {
             tracing::warn!(%error, jobs = jobs.len(), "a batch failed; repeating its changes one by one");
             for job in jobs {
                 Box::pin(write_batch(pool, vec![job], committed)).await;
@@ -298,6 +298,11 @@ async fn write_batch(pool: &Pool, jobs: Vec<Job>, committed: &mpsc::Sender<Event
         }
         Err(Failure::Unknown(error, batch)) => settle(pool, jobs, batch, &error, committed).await,
     }
+}
+
+/// Whether PostgreSQL has ended this one of those who waited for each other (40P01): the others go on, and then it is our turn.
+fn is_circle(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "40P01")
 }
 
 /// The connection broke while the commit was under way. Those who asked are told that it failed (asking again is safe), and

@@ -3,19 +3,26 @@
 use std::time::Duration;
 
 use parlor::domain::{
-    FamilyId, PasskeyId, Time, UserId,
+    FamilyId, PasskeyId, Time, UserId, Visibility,
+    message::{ForwardedFrom, System},
     user::{AgeLevel, Username},
 };
-use parlor::store::{NewAccount, PasskeyRecord, Trace};
+use parlor::store::{Config, NewAccount, NewMessage, PasskeyRecord, Store, Trace};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::accounts::register;
 use crate::harness::{Person, Server};
+use crate::rooms_store::{until_somebody_waits, writing_in};
 use crate::store::{Database, edit, on_both_databases, person, room, send};
-use parlor::domain::Visibility;
 
-on_both_databases!(a_name_is_one_accounts_alone, codes_are_used_up, what_is_somebodys_goes, a_proof_is_spent_once,);
+on_both_databases!(
+    a_name_is_one_accounts_alone,
+    codes_are_used_up,
+    what_is_somebodys_goes,
+    what_was_told_of_somebody_goes,
+    a_proof_is_spent_once,
+);
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -236,6 +243,58 @@ async fn what_is_somebodys_goes(database: Database) {
     assert_eq!(store.user(ada.id).await.unwrap().unwrap().user.nickname, "deleted");
     assert_eq!(store.own_messages(ada.id, None, 10).await.unwrap(), []);
     store.close().await;
+}
+
+async fn what_was_told_of_somebody_goes(database: Database) {
+    let (store, _events) = database.open().await;
+    let (ada, bea) = (person(&store, "ada").await, person(&store, "bea").await);
+    let place = room(&store, &bea, Visibility::Public).await;
+    let mut told = Vec::new();
+    for system in [System::Kicked { user: ada.clone() }, System::Banned { user: ada.clone() }] {
+        let new = NewMessage::system(place, bea.clone(), system);
+        told.push(new.id);
+        store.send_message(new, None).await.unwrap();
+    }
+    // One was taken away before, and kept for who judges that; the other one is told while the deletion goes on.
+    store.delete_message(place, told[0], bea.id, true, None).await.unwrap();
+    store.erase_belongings(ada.id).await.unwrap();
+    let left = store.versions(place, told[0]).await.unwrap().unwrap();
+    assert_eq!(left.iter().map(|version| version.text.as_str()).collect::<Vec<_>>(), [""]);
+    let about: Vec<_> = store.messages_about(ada.id, None, 10).await.unwrap().iter().map(|it| it.id).collect();
+    assert_eq!(about, [told[1]], "it is still to be deleted");
+    store.end_erasure(ada.id, Time::now()).await.unwrap();
+    assert_eq!(store.messages_about(ada.id, None, 10).await.unwrap(), []);
+}
+
+/// A forwarded message is deleted while the name of whoever said it first is taken out of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_deleted_meanwhile_is_not_told_again() {
+    let url = crate::postgres::database().await;
+    let (store, _events) = Store::open(&Config { url: url.clone(), ..Config::default() }).await.unwrap();
+    let (ada, bea) = (person(&store, "ada").await, person(&store, "bea").await);
+    let place = room(&store, &bea, Visibility::Public).await;
+    let mut new = NewMessage::plain(place, bea, "1", "a secret");
+    let (id, at) = (new.id, Time::now());
+    new.content.forwarded_from =
+        Some(ForwardedFrom { sender: ada.clone(), created_at: at, room_id: None, message_id: None });
+    store.send_message(new, None).await.unwrap();
+    let (mut writer, mut looker) = writing_in(&url, place).await;
+    let erasure = tokio::spawn({
+        let store = store.clone();
+        async move { store.unname_forwards(ada.id).await.unwrap() }
+    });
+    until_somebody_waits(&mut looker).await;
+    for sql in [
+        "update messages set deleted_at = 1 where id = $1",
+        "update events set body = replace(body, 'a secret', '') where message_id = $1",
+    ] {
+        sqlx::query(sql).bind(id.as_uuid()).execute(&mut writer).await.unwrap();
+    }
+    sqlx::query("commit").execute(&mut writer).await.unwrap();
+    erasure.await.unwrap();
+    let telling = "select count(*) from events where body like '%secret%' or body like '%\"ada\"%'";
+    let count: i64 = sqlx::query_scalar(telling).fetch_one(&mut looker).await.unwrap();
+    assert_eq!(count, 0);
 }
 
 async fn a_proof_is_spent_once(database: Database) {

@@ -6,9 +6,11 @@ use parlor::domain::{
     CallId, ContentLevel, Door, Fact, InviteId, Refusal, Retention, Role, Room, RoomId, RoomKind, Time, Trust,
     Visibility, case::Named, invite::Invite, message::Author,
 };
-use parlor::store::{Accepted, Asked, Membership, Pin, RoomRecord, Store, Wanted};
+use parlor::store::{Accepted, Asked, Config, Membership, Pin, RoomRecord, Store, Wanted};
+use sqlx::{Connection as _, PgConnection};
 
-use crate::store::{Database, house, on_both_databases, person};
+use crate::harness::until;
+use crate::store::{Database, house, on_both_databases, person, room};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -126,7 +128,7 @@ async fn who_was_denied_asks_again_later(database: Database) {
     let ask = async |user: &Author, now: i64| {
         store.ask_to_join(room, user.id, Some("please"), at(now), at(now - 100)).await.unwrap()
     };
-    assert_eq!((ask(&ben, 1_000).await, ask(&ben, 1_001).await), (Asked::Waits, Asked::Waits));
+    assert_eq!((ask(&ben, 1_000).await, ask(&ben, 1_001).await), (Asked::Waits, Asked::StillWaits));
     assert_eq!(ask(&cleo, 1_002).await, Asked::Waits);
     let waiting = store.join_requests(room, None, 10).await.unwrap();
     let names: Vec<_> = waiting.iter().map(|it| it.user.nickname.as_str()).collect();
@@ -221,4 +223,66 @@ async fn a_room_goes_with_all_that_is_in_it(database: Database) {
     assert_eq!(store.room(room).await.unwrap(), None);
     assert_eq!(store.membership(room, ada.id).await.unwrap(), Membership::None);
     assert_eq!(store.conduct(ada.id).await.unwrap().unwrap().messages, 1, "what was written counts");
+}
+
+/// Begins a transaction that has a room's stream, as whoever writes there; and another connection, to look from.
+pub(crate) async fn writing_in(url: &str, room: RoomId) -> (PgConnection, PgConnection) {
+    let mut writer = PgConnection::connect(url).await.unwrap();
+    sqlx::query("begin").execute(&mut writer).await.unwrap();
+    let lock = "select 1 from room_streams where room_id = $1 for no key update";
+    sqlx::query(lock).bind(room.as_uuid()).execute(&mut writer).await.unwrap();
+    (writer, PgConnection::connect(url).await.unwrap())
+}
+
+/// Returns once somebody waits for what somebody else has locked.
+pub(crate) async fn until_somebody_waits(looker: &mut PgConnection) {
+    let waiting =
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    until("somebody waits", async || {
+        let count: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *looker).await.unwrap();
+        (count > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_deletes_a_room_and_who_writes_there_never_wait_in_a_circle() {
+    let url = crate::postgres::database().await;
+    let (store, _events) = Store::open(&Config { url: url.clone(), ..Config::default() }).await.unwrap();
+    let ada = person(&store, "ada").await;
+    let room = room(&store, &ada, Visibility::Public).await;
+    let (mut writer, mut looker) = writing_in(&url, room).await;
+    let deletion = tokio::spawn({
+        let store = store.clone();
+        async move { store.delete_room(room).await.unwrap() }
+    });
+    until_somebody_waits(&mut looker).await;
+    // What the foreign key of a message asks for.
+    let key = "select 1 from rooms where id = $1 for key share nowait";
+    sqlx::query(key).bind(room.as_uuid()).execute(&mut writer).await.unwrap();
+    sqlx::query("commit").execute(&mut writer).await.unwrap();
+    assert!(deletion.await.unwrap());
+    assert_eq!(store.room(room).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_waited_in_a_circle_is_written_after_all() {
+    let url = crate::postgres::database().await;
+    let (store, _events) = Store::open(&Config { url: url.clone(), ..Config::default() }).await.unwrap();
+    let ada = person(&store, "ada").await;
+    let room = room(&store, &ada, Visibility::Public).await;
+    let (mut other, mut looker) =
+        (PgConnection::connect(&url).await.unwrap(), PgConnection::connect(&url).await.unwrap());
+    // It is not this one that notices the circle.
+    for sql in ["set deadlock_timeout = '1h'", "begin", "select 1 from users for update"] {
+        sqlx::query(sql).execute(&mut other).await.unwrap();
+    }
+    let sending = tokio::spawn({
+        let store = store.clone();
+        async move { crate::store::send(&store, room, &ada, "c-1", "hello").await }
+    });
+    until_somebody_waits(&mut looker).await;
+    sqlx::query("select 1 from room_streams for update").execute(&mut other).await.unwrap();
+    sqlx::query("commit").execute(&mut other).await.unwrap();
+    assert_eq!(sending.await.unwrap().1.offset, 1);
 }
