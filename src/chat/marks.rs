@@ -2,7 +2,7 @@
 
 use super::{Chat, Done, emoji, origin};
 use crate::domain::{
-    Action, MessageId, Refusal, Seat,
+    Action, MessageId, Refusal, RoomId, Seat, Time,
     message::{Author, System},
 };
 use crate::limit::Rule;
@@ -67,12 +67,20 @@ impl Chat {
         let done = done(written)?;
         if done == Done::Now && pinned && seat.kind.is_lived_in() {
             let by = Author { id: by.id, nickname: by.nickname.clone() };
-            let told = NewMessage::system(seat.room, by, System::Pinned { message_id: message });
-            if let Err(refusal) = self.0.store.send_message(told, None).await {
+            if let Err(refusal) = self.tell_pin(seat.room, by, message).await {
                 tracing::warn!(%refusal, "a pin could not be told by a message");
             }
         }
         Ok(done)
+    }
+
+    /// Tells that somebody has pinned a message, unless they do it all the time.
+    async fn tell_pin(&self, room: RoomId, by: Author, message_id: MessageId) -> Result<(), Refusal> {
+        let store = &self.0.store;
+        if store.may_be_told(room, by.id, Time::now()).await? {
+            store.send_message(NewMessage::system(room, by, System::Pinned { message_id }), None).await?;
+        }
+        Ok(())
     }
 
     /// Lets nobody write any more in the thread that begins with a message, or again.

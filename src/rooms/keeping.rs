@@ -2,7 +2,7 @@
 
 use super::{Rooms, members::check_reason, settings::check_limit, telling::author, to_its_end};
 use crate::domain::{Action, Caller, Refusal, Role, RoomId, Seat, Time, UserId, can, message::System, peer::PeerWord};
-use crate::store::{After, Belonging, Outcast};
+use crate::store::{After, Belonging, Membership, Outcast};
 
 /// The longest mute: four weeks. Longer is a matter for a ban.
 const LONGEST_MUTE_MS: i64 = 28 * 24 * 3600 * 1000;
@@ -93,9 +93,11 @@ impl Rooms {
             return Err(Refusal::bad_request("until", "This time is over already."));
         }
         let (rooms, room, kind, by) = (self.clone(), seat.room, seat.kind, author(seat.user()));
+        // Of somebody who was not there the room learns nothing, not even a name.
+        let was_there = matches!(self.0.store.membership(room, user).await?, Membership::Member(_));
         to_its_end(async move {
             rooms.expel_until(room, user, by.id, reason, until).await?;
-            if let Some(user) = rooms.author(user).await? {
+            if was_there && let Some(user) = rooms.author(user).await? {
                 rooms.tell(room, kind, by, System::Banned { user }).await;
             }
             Ok(())

@@ -19,9 +19,18 @@ const COMINGS: u32 = 4;
 const COMINGS_IN: Duration = Duration::from_secs(10 * 60);
 
 impl Rooms {
-    /// Tells what somebody did. That it cannot be told undoes nothing.
+    /// Tells what somebody did, unless they do it all the time; in a group that nobody else has accepted, nothing: what strangers see of
+    /// it is what was written to them. That it cannot be told undoes nothing.
     pub(super) async fn tell(&self, room: RoomId, kind: RoomKind, by: Author, system: System) {
-        if kind.is_lived_in() {
+        if !kind.is_lived_in() {
+            return;
+        }
+        let found = async {
+            let store = &self.0.store;
+            let is_request = kind == RoomKind::GroupDm && store.is_request_of(room, by.id).await?;
+            Ok::<_, crate::store::Error>(!is_request && store.may_be_told(room, by.id, Time::now()).await?)
+        };
+        if is_due(found.await) {
             self.tell_as(NewMessage::system(room, by, system)).await;
         }
     }
@@ -31,10 +40,8 @@ impl Rooms {
         if !kind.is_lived_in() || kind == RoomKind::Dm {
             return;
         }
-        match self.is_worth_telling(room, by.id).await {
-            Ok(true) => self.tell(room, kind, by, system).await,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "whether a message of the server is due could not be found out"),
+        if is_due(self.is_worth_telling(room, by.id).await) {
+            self.tell(room, kind, by, system).await;
         }
     }
 
@@ -78,6 +85,14 @@ impl Rooms {
     pub(super) async fn author(&self, user: UserId) -> Result<Option<Author>, crate::store::Error> {
         Ok(self.0.store.user(user).await?.map(|person| author(&person.user)))
     }
+}
+
+/// What cannot be found out is left untold.
+fn is_due(found: Result<bool, crate::store::Error>) -> bool {
+    found.unwrap_or_else(|error| {
+        tracing::warn!(%error, "whether a message of the server is due could not be found out");
+        false
+    })
 }
 
 /// Somebody as whoever did something.

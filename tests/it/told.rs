@@ -150,6 +150,37 @@ async fn groups_and_calls_are_told_where_people_write_to_each_other() {
     assert_eq!(found, [("ada".to_owned(), started), ("ada".to_owned(), ended)]);
 }
 
+#[tokio::test]
+async fn strangers_are_told_nothing_but_what_was_written_to_them() {
+    let server = Server::start().await;
+    let (ada, ben) = (server.enter("ada").await, server.enter("ben").await);
+    let group = ada.post("/dms/groups", json!({"userIds": [ben.id]})).await.expect(StatusCode::CREATED);
+    let group = group["room"]["id"].as_str().unwrap().to_owned();
+    let rename = async |name: String| done(&ada, Method::PATCH, &format!("/dms/{group}"), json!({"name": name})).await;
+    rename("buy this".to_owned()).await;
+    ada.connect_to(&group).await.0.say(&group, "c-1", "hello").await;
+    let requests = ben.get("/dms/requests").await.expect(StatusCode::OK);
+    let messages = requests["items"][0]["messages"].as_array().unwrap();
+    let texts: Vec<_> = messages.iter().map(|it| it["content"]["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["hello"]);
+    // Once somebody has accepted it is told; but nobody fills a room by one thing done over and over.
+    done(&ben, Method::POST, &format!("/dms/requests/{group}/accept"), json!({})).await;
+    for number in 0..25 {
+        rename(format!("name {number}")).await;
+    }
+    assert_eq!(kinds(&ada, &group).await.iter().filter(|it| *it == "ada renamed").count(), 20);
+}
+
+#[tokio::test]
+async fn who_was_never_there_is_not_named() {
+    let server = Server::start().await;
+    let (ada, ben) = (server.enter("ada").await, server.enter("ben").await);
+    let room = ada.create_room("group", "public").await;
+    done(&ada, Method::PUT, &format!("/rooms/{room}/bans/{}", ben.id), json!({})).await;
+    assert_eq!(told(&ada, &room).await, []);
+    ben.post(&format!("/rooms/{room}/join"), json!({})).await.refused(403, "removed");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_names_somebody_goes_with_them() {
     let server = Server::start().await;
