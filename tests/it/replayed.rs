@@ -12,8 +12,14 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::store::{Database, edit, person, recover, room};
+
+mod shared;
+
+/// When the first message is written; each one comes a millisecond after the one before.
+const BEGINNING_MS: i64 = 4_102_444_800_000;
 
 /// What one client knows: the messages, by the rules of `docs/protocol.md`.
 #[derive(Default)]
@@ -145,13 +151,23 @@ impl House {
 
     /// Applies what has been told up to where the stream is.
     async fn follow(&mut self, view: &mut View) {
+        for event in self.told_since(view).await {
+            view.apply(event);
+        }
+    }
+
+    /// What has been told up to where the stream is, and is not in a view.
+    async fn told_since(&mut self, view: &View) -> Vec<Event> {
         let last = recover(&self.store, self.room, None).await.position.offset;
-        while view.at.map_or(0, |at| at.offset) < last {
+        let (mut at, mut told) = (view.at.map_or(0, |at| at.offset), Vec::new());
+        while at < last {
             let event = self.events.recv().await.unwrap();
             if event.room == self.room {
-                view.apply(event);
+                at += 1;
+                told.push(event);
             }
         }
+        told
     }
 }
 
@@ -186,7 +202,9 @@ async fn take(
             let kind = if asks { ContentType::Poll } else { ContentType::Text };
             let thread_id = thread.filter(|_| !known.is_empty()).map(id);
             let content = Content { kind, poll, thread_id, ..new.content };
-            store.send_message(NewMessage { content, expires_in_s: expires.then_some(3600), ..new }, None).await
+            let id = MessageId::from_uuid(Uuid::from_u128((7 << 76) | (1 << 63) | u128::from(number)));
+            let at = Time::from_ms(BEGINNING_MS + i64::from(number));
+            store.send_message(NewMessage { id, at, content, expires_in_s: expires.then_some(3600), ..new }, None).await
         }
         Step::Edit { by, of } => {
             store.edit_message(room, edit(id(of), people[by].id, &format!("{number}")), None).await

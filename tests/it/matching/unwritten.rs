@@ -1,6 +1,6 @@
 //! What strangers write is nowhere, ever.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
@@ -8,6 +8,7 @@ use super::{Stranger, together_at};
 use crate::harness::{Person, Server};
 use crate::postgres::database;
 use crate::program::Program;
+use crate::uploads::{id_of, uploaded};
 
 /// Each is one word of small letters, so that an index of words would hold it as it is.
 const UNTOLD: &str = "nobodykeepsthis5f2c";
@@ -98,7 +99,7 @@ async fn no_file_ever_holds_what_strangers_wrote() {
 
 #[tokio::test]
 async fn no_file_holds_it_when_the_program_is_killed() {
-    let program = tokio::task::spawn_blocking(|| Program::start(&[("PARLOR_LOG", "trace")])).await.unwrap();
+    let program = tokio::task::spawn_blocking(|| Program::start(&[("PARLOR_LOG", "parlor=trace")])).await.unwrap();
     write_both(&program.base).await;
     // The same sentence is found where it is to be: what would find it, works.
     let cleo = Person::enter(&program.base, "cleo").await;
@@ -135,4 +136,41 @@ async fn no_table_ever_holds_what_strangers_wrote() {
     }
     assert_eq!(kept, [("events", CONTROL), ("messages", CONTROL), ("searchable", CONTROL)]);
     assert_eq!(files_with(server.folder(), UNTOLD), [""; 0]);
+}
+
+#[tokio::test]
+async fn strangers_send_each_other_no_files_and_are_told_nowhere_else() {
+    let server = Server::start().await;
+    let (mut ada, mut ben) = together_at(&server.base, "text").await;
+    let room = ada.room();
+    let mut device = ben.person.connect().await;
+    let file = uploaded(&server, &ada.person, "notes.txt", b"not for strangers").await;
+    let attached = json!([{"fileId": id_of(&file)}]);
+    let with = json!({"roomId": room, "clientId": "f", "content": {"text": "look", "attachments": attached}});
+    let refusal = ada.socket.ask("send_message", with).await;
+    assert_eq!(refusal["type"], "error", "{refusal}");
+    // It is hers as it was: nobody has taken it, and she can delete it.
+    let path = format!("/uploads/{}", id_of(&file));
+    ben.person.get(&path).await.refused(404, "not_found");
+    ada.person.ask(Method::DELETE, &path, None).await.expect(StatusCode::NO_CONTENT);
+
+    let calls = json!({"text": "hello", "mentions": {"users": [ben.person.id]}});
+    let said = say(&mut ada, "c-1", calls, None).await;
+    let heard = ben.socket.next_of("new_message").await;
+    assert_eq!(heard["data"]["message"]["id"], said);
+    device.send_json(&json!({"type": "ping", "id": "over", "data": {}})).await;
+    loop {
+        let frame = device.next().await;
+        let kind = frame["type"].as_str().unwrap();
+        assert!(!["new_message", "direct_message", "unread", "call_invite"].contains(&kind), "{frame}");
+        if kind == "pong" {
+            break;
+        }
+    }
+    for path in ["/dms", "/dms/requests"] {
+        assert_eq!(ben.person.get(path).await.expect(StatusCode::OK)["items"], json!([]), "{path}");
+    }
+    let unread = ben.person.get("/unread").await.expect(StatusCode::OK);
+    let counts: Vec<_> = unread["items"].as_array().unwrap().iter().map(|it| it["unread"].clone()).collect();
+    assert!(counts.iter().all(|count| *count == 0), "{unread}");
 }
