@@ -25,20 +25,19 @@ pub mod previews;
 pub mod proto;
 pub mod recording;
 pub mod rooms;
+mod secret;
 pub mod sfu;
 pub mod store;
 pub mod webhooks;
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -48,7 +47,7 @@ use auth::Auth;
 use bus::Bus;
 use chat::{Chat, Reading};
 use clusters::Clusters;
-use config::{Config, SECRET_BYTES};
+use config::Config;
 use domain::{NodeId, peer::PeerWord};
 use files::Files;
 use hub::Hub;
@@ -100,7 +99,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     make_folder(&config.data_dir)?;
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("{} cannot be listened on (PARLOR_LISTEN)", config.listen))?;
-    let secret = secret(&config.secret_file())?;
+    let secret = secret::of_file(&config.secret_file())?;
     let files = Files::open(&config.files, &config.files_folder()).context("files cannot be kept (PARLOR_FILES__…)")?;
     tokio::spawn(try_files(files.clone()));
     let (sfu, call_events, taps) = Sfu::start(config.media_port, &config.announced_address, &config.sfu())
@@ -114,6 +113,7 @@ pub async fn serve(config: Config) -> anyhow::Result<Running> {
     let ground = webhooks::Ground {
         store: core.store.clone(),
         rooms: core.rooms.clone(),
+        bus: core.bus.clone(),
         node: core.bus.node(),
         wake: core.written.clone(),
     };
@@ -476,32 +476,4 @@ fn make_folder(folder: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(folder)
         .with_context(|| format!("the data folder {} cannot be made", folder.display()))
-}
-
-/// Reads the secret, or makes one that only this user can read.
-fn secret(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let unusable = || format!("the secret {} cannot be used", file.display());
-    match fs::read(file) {
-        Ok(secret) if secret.len() >= SECRET_BYTES => Ok(secret),
-        Ok(_) => anyhow::bail!("{}: it is shorter than {SECRET_BYTES} bytes", unusable()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make_secret(file).with_context(unusable),
-        Err(error) => Err(error).with_context(unusable),
-    }
-}
-
-/// Writes a secret beside its place and links it there, whole: a crash leaves no half of one, and of two processes that start at
-/// once both take the one that was first.
-fn make_secret(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut secret = vec![0; SECRET_BYTES];
-    SystemRandom::new().fill(&mut secret).ok().context("the system gives no random numbers")?;
-    let draft = file.with_extension(format!("{}.new", std::process::id()));
-    let mut made = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    made.write_all(&secret)?;
-    made.sync_all()?;
-    let linked = fs::hard_link(&draft, file);
-    fs::remove_file(&draft)?;
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(fs::read(file)?),
-        linked => Ok(linked.map(|()| secret)?),
-    }
 }

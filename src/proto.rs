@@ -13,6 +13,7 @@ mod examples;
 mod hosting;
 mod matching;
 mod messages;
+mod programs;
 mod reading;
 mod recording;
 mod ringing;
@@ -36,6 +37,7 @@ pub use messages::{
     DeleteMessage, Deleted, EditMessage, LockThread, MessageBody, MessagePinned, PinMessage, PollVoted, React,
     Reaction, SendMessage, ThreadChanged, Vote,
 };
+pub use programs::WebhookDisabled;
 pub use reading::{MarkRead, Receipts, ShowPresence};
 pub use recording::{RecordingComposed, RecordingStarted, RecordingStarting, RecordingStopped};
 pub use ringing::{BlockChanged, OfCall, StartCall};

@@ -167,7 +167,7 @@ impl Conversation {
         let renews = matches!(body, ClientBody::Authenticate(_));
         let result = match body {
             ClientBody::Authenticate(renewal) => self.renew(renewal, id.clone()).await.map(|()| None),
-            body => match self.count(Rule::Frame).and_then(|()| self.permit(&body)) {
+            body => match self.permitted(&body).await {
                 Ok(()) => self.answer_anywhere(body, id.clone()).await,
                 Err(refusal) => Err(refusal),
             },
@@ -328,10 +328,22 @@ impl Conversation {
         self.shared.hub.join(&self.session, id, room_id, enter).await
     }
 
-    /// Refuses what the key is not for that opened this socket.
-    fn permit(&self, body: &ClientBody) -> Result<(), Refusal> {
-        match (self.scopes, scopes::of_frame(body)) {
-            (Some(scopes), Some(scope)) if !scopes.has(scope) => Err(Refusal::ScopeMissing { scope }),
+    /// Counts a frame, and refuses what the key is not for that opened this socket.
+    async fn permitted(&self, body: &ClientBody) -> Result<(), Refusal> {
+        self.count(Rule::Frame)?;
+        let Some(scopes) = self.scopes else { return Ok(()) };
+        match (scopes::of_frame(body), body) {
+            (Some(scope), _) if !scopes.has(scope) => Err(Refusal::ScopeMissing { scope }),
+            // Whoever comes into a room that is open to them belongs to it from then on.
+            (_, ClientBody::JoinRoom(join)) if !scopes.has(Scope::RoomsWrite) => {
+                let missing = Refusal::ScopeMissing { scope: Scope::RoomsWrite };
+                match self.shared.rooms.visit(&self.session.caller, join.room_id).await {
+                    Ok(seat) if seat.role.is_none() => Err(missing),
+                    Err(Refusal::NotInRoom) => Err(missing),
+                    // All else is for the join to say.
+                    _ => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     }

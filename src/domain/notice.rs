@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RecordingId, RoomId, SessionId, SiteRole, Time, UserId,
+    RecordingId, RoomId, SessionId, SiteRole, Time, UserId, WebhookId,
     attachment::Attachment,
     direct::{Direct, DirectMessage},
     invite::JoinRequest,
@@ -12,6 +12,7 @@ use super::{
     reading::Unread,
     recording::Composed,
     ring::{CallInvite, CallRecord},
+    webhook::DisabledReason,
 };
 
 /// Something that somebody is told, wherever they are. Ephemeral: whoever has no socket at that moment is not told later.
@@ -113,6 +114,15 @@ pub enum Told {
         user: UserId,
         /// From now on, or no more.
         blocked: bool,
+    },
+    /// Nothing is sent any more to a webhook that they keep.
+    WebhookDisabled {
+        /// To which.
+        webhook: WebhookId,
+        /// Of which room; `None`: of all.
+        room: Option<RoomId>,
+        /// Why.
+        reason: DisabledReason,
     },
     /// Somebody rings them.
     CallInvite(Box<CallInvite>),

@@ -106,7 +106,7 @@ pub struct Webhook {
     pub id: WebhookId,
     /// Of which room; `None`: of all.
     pub room: Option<RoomId>,
-    /// Who made it.
+    /// Who made it, or answers for it since.
     pub created_by: UserId,
     /// Where to.
     pub url: String,
@@ -133,6 +133,7 @@ pub struct Disabled {
 
 /// Why nothing is sent to a webhook any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub enum DisabledReason {
     /// Whoever keeps it wanted that.
@@ -141,6 +142,8 @@ pub enum DisabledReason {
     Failing,
     /// The receiver says that it is gone (410).
     Gone,
+    /// Whoever made it may keep it no more: the room is another's, or they were put out of it or of the site.
+    Barred,
 }
 
 impl DisabledReason {
@@ -150,12 +153,13 @@ impl DisabledReason {
             DisabledReason::Wanted => "wanted",
             DisabledReason::Failing => "failing",
             DisabledReason::Gone => "gone",
+            DisabledReason::Barred => "barred",
         }
     }
 
     /// The reason of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Wanted, Self::Failing, Self::Gone].into_iter().find(|it| it.as_str() == name)
+        [Self::Wanted, Self::Failing, Self::Gone, Self::Barred].into_iter().find(|it| it.as_str() == name)
     }
 }
 

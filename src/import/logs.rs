@@ -18,6 +18,8 @@ use crate::store::{Committed, NewMessage, Store};
 const BATCH: usize = 256;
 /// The longest line, in bytes.
 const LINE_BYTES: u64 = 1024 * 1024;
+/// The longest name of somebody there, in characters: four times as long as any that people have here.
+const NAME_LIMIT: usize = 200;
 /// The names that who wrote goes by, and what, and when.
 const WHO: [&str; 4] = ["user", "username", "from", "nickname"];
 const WHAT: [&str; 4] = ["message", "text", "content", "msg"];
@@ -106,10 +108,17 @@ impl Way<'_> {
         }
         let named = |names: &[&str]| names.iter().find_map(|name| fields.get(*name)).cloned();
         let Some(Value::String(who)) = named(&WHO) else { return Ok(Err("nobody is named who wrote it".to_owned())) };
+        if who.chars().count() > NAME_LIMIT {
+            return Ok(Err(format!("the name of who wrote it is longer than {NAME_LIMIT} characters")));
+        }
         let Some(Value::String(what)) = named(&WHAT) else { return Ok(Err("it has no text".to_owned())) };
         let Some(at) = named(&WHEN).as_ref().and_then(time_of) else {
             return Ok(Err("it does not say when it was written".to_owned()));
         };
+        // What is swept by its age is swept in the order of the room: one line of the future would keep all behind it.
+        if at > Time::now() {
+            return Ok(Err("it was written in the future".to_owned()));
+        }
         let what: String = what.nfc().collect();
         let (length, limit) = (what.chars().count(), self.kind.message_limit());
         if what.trim().is_empty() || what.contains('\0') {
@@ -121,11 +130,12 @@ impl Way<'_> {
         let Some(author) = self.author(&who).await? else {
             return Ok(Err("whoever wrote it has had everything deleted here".to_owned()));
         };
-        let own_id = fields.get("id").or_else(|| fields.get("message_id")).map(Value::to_string);
+        let own_id = ["id", "message_id"].iter().find_map(|name| fields.get(*name).filter(|id| is_id(id)));
+        let own_id = own_id.map(Value::to_string);
         let hash = self.name_of(own_id.as_deref(), &who, at, &what);
         let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let plain = NewMessage::plain(self.room, author, &format!("import:{hex}"), &what);
-        Ok(Ok(Some(NewMessage { id: id_of(at, &hash), at, ..plain })))
+        Ok(Ok(Some(NewMessage { id: id_of(at, self.room, &hash), at, ..plain })))
     }
 
     /// By what a message is known again: its id there, or else what was said by whom and when, and the how-manieth time.
@@ -230,9 +240,15 @@ fn nickname_of(name: &str) -> Nickname {
         .unwrap_or_else(|_| Nickname::parse("somebody").expect("it has eight letters"))
 }
 
-/// The id of a message: of the time when it was written, and always the same.
-fn id_of(at: Time, hash: &[u8; 20]) -> MessageId {
-    let chance = hash[..10].try_into().expect("there are 20");
+/// Whether it names one message: nothing, or an object, names none.
+fn is_id(value: &Value) -> bool {
+    value.is_number() || value.as_str().is_some_and(|text| !text.is_empty())
+}
+
+/// The id of a message: of the time when it was written, and always the same in one room.
+fn id_of(at: Time, room: RoomId, hash: &[u8; 20]) -> MessageId {
+    let hash = digest::digest(&digest::SHA256, &[&room.as_uuid().as_bytes()[..], hash].concat());
+    let chance = hash.as_ref()[..10].try_into().expect("there are 32");
     let ms = u64::try_from(at.as_ms()).unwrap_or_default();
     MessageId::from_uuid(uuid::Builder::from_unix_timestamp_millis(ms, chance).into_uuid())
 }

@@ -25,10 +25,11 @@ use crate::domain::{
     recording::{Composed, ComposedState, RecordingStop},
     ring::{CallInvite, CallOutcome, CallRecord, CallType, RingState, Rung},
     room::LeftReason,
+    webhook::DisabledReason,
 };
 
 /// Types that a server's frame may have.
-const TYPES: usize = 59;
+const TYPES: usize = 60;
 
 /// The n-th id of these examples, of whatever kind is wanted.
 fn id<T: From<u128>>(number: u128) -> T {
@@ -302,6 +303,10 @@ fn notices() -> Vec<Notice> {
         Notice::to_user(id(2), Told::RecordingComposed { recording: id(20), composed }),
         Notice::to_user(id(2), Told::LoginReused { device: Some("Firefox on Linux".to_owned()) }),
         Notice::to_user(id(2), Told::CodesGuessed { count: 3 }),
+        Notice::to_user(
+            id(2),
+            Told::WebhookDisabled { webhook: id(40), room: Some(id(1)), reason: DisabledReason::Failing },
+        ),
         Notice::to_user(id(2), Told::File(Box::new(attachment()))),
         Notice::to_user(id(2), Told::SiteRole { role: SiteRole::Moderator }),
         Notice::to_session(id(3), Told::Admitted { room: id(1) }),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     BlockChanged, ControlsChanged, Deleted, Denied, ErrorBody, JoinAnswered, JoinAsked, Layers, MessageBody,
     MessagePinned, PollVoted, QualityChanged, Reaction, Receipts, RecordingComposed, RecordingStarted,
-    RecordingStarting, RecordingStopped, Slots, Speakers, ThreadChanged, TrackStopped,
+    RecordingStarting, RecordingStopped, Slots, Speakers, ThreadChanged, TrackStopped, WebhookDisabled,
 };
 use crate::domain::{
     Epoch, Member, Message, ParticipantId, Position, Role, Room, RoomId, SessionId, SiteRole, Time, User, UserId,
@@ -62,6 +62,9 @@ pub enum ServerBody {
     /// Codes for your account were wrong, again and again: somebody may know the password.
     #[serde(rename = "codes_guessed")]
     CodesGuessed(CodesGuessed),
+    /// Nothing is sent any more to a webhook that you keep.
+    #[serde(rename = "webhook_disabled")]
+    WebhookDisabled(WebhookDisabled),
     /// The access token expires soon.
     #[serde(rename = "token_expiring")]
     TokenExpiring(TokenExpiring),

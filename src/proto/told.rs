@@ -34,6 +34,10 @@ impl From<&Notice> for ServerFrame {
             Told::JoinAnswered { room, user: user_id, by, lets_in } => {
                 Self::new(ServerBody::JoinAnswered(JoinAnswered { user_id, by, lets_in })).in_room(room)
             }
+            Told::WebhookDisabled { webhook: webhook_id, room, reason } => {
+                let body = ServerBody::WebhookDisabled(WebhookDisabled { webhook_id, reason });
+                Self { room_id: room, ..Self::new(body) }
+            }
             Told::Unread(unread) => Self::new(ServerBody::Unread(unread)),
             Told::Presence(shown) => Self::new(ServerBody::Presence(shown)),
             Told::Match(news) => news.into(),

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     Due, Error, Store,
     pool::{execute, execute_now, on_pool},
+    webhooks::GO_ON,
 };
 use crate::domain::{
     DeliveryId, RoomId, Time, WebhookId,
@@ -55,8 +56,6 @@ impl Store {
             (id, webhook_id, room_id, event_offset, kind, state, attempts, status, error, created_at, updated_at) \
             select $1, w.id, r.id, $4, $5, $6, $7, $8, $9, $10, $10 from webhooks w, rooms r \
             where w.id = $2 and r.id = $3 on conflict do nothing";
-        const ON: &str = "update webhook_places set event_offset = $3, attempts = 0, tried_first_at = null, next_at = 0 \
-            where webhook_id = $1 and room_id = $2 and event_offset < $3";
         let (webhook, room, offset) = (due.webhook.as_uuid(), due.room.as_uuid(), dead.offset.cast_signed());
         let mut tx = self.write.begin().await?;
         execute!(
@@ -73,7 +72,7 @@ impl Store {
                 .bind(dead.error.as_deref())
                 .bind(dead.created_at.as_ms())
         )?;
-        execute!(&mut tx, sqlx::query(ON).bind(webhook).bind(room).bind(offset))?;
+        execute!(&mut tx, sqlx::query(GO_ON).bind(webhook).bind(room).bind(offset))?;
         tx.commit().await?;
         Ok(())
     }

@@ -14,8 +14,16 @@ use crate::domain::{
 
 /// Webhooks that one room can have, and as many that are for all rooms: each event goes to each.
 pub const WEBHOOKS: usize = 10;
-/// Rooms whose events leave: none in which only those who write may read, and none that keeps nothing.
+/// Rooms whose events may leave: none in which only those who write may read.
+const ROOM: &str = "r.kind not in ('dm', 'groupDm', 'match')";
+/// Rooms whose events leave now: none that keeps nothing.
 const OPEN: &str = "r.kind not in ('dm', 'groupDm', 'match') and r.retention <> 'none'";
+
+/// Moves the place of a webhook in a room on, never back.
+pub(super) const GO_ON: &str = "insert into webhook_places (webhook_id, room_id, event_offset) \
+    select w.id, r.id, $3 from webhooks w, rooms r where w.id = $1 and r.id = $2 \
+    on conflict (webhook_id, room_id) do update set event_offset = excluded.event_offset, attempts = 0, \
+    tried_first_at = null, next_at = 0 where webhook_places.event_offset < excluded.event_offset";
 
 #[derive(FromRow)]
 struct WebhookRow {
@@ -58,6 +66,17 @@ pub struct Due {
     pub attempts: u32,
     /// When it was tried first.
     pub tried_first_at: Option<Time>,
+    /// Who made the webhook.
+    pub maker: UserId,
+    /// What was sent to it last did not arrive.
+    pub failing: bool,
+}
+
+impl Due {
+    /// All up to there has arrived, or need not.
+    pub fn pass(&mut self, offset: u64) {
+        *self = Self { offset, attempts: 0, tried_first_at: None, ..*self };
+    }
 }
 
 #[derive(FromRow)]
@@ -67,6 +86,8 @@ struct DueRow {
     event_offset: i64,
     attempts: i64,
     tried_first_at: Option<i64>,
+    created_by: Uuid,
+    failing_since: Option<i64>,
 }
 
 impl From<WebhookRow> for SealedWebhook {
@@ -100,9 +121,9 @@ impl Store {
             values ($1, $2, $3, $4, $5, $6, $7)";
         let places = format!(
             "insert into webhook_places (webhook_id, room_id, event_offset) select $1, s.room_id, s.last_offset \
-             from room_streams s join rooms r on r.id = s.room_id where {OPEN}"
+             from room_streams s join rooms r on r.id = s.room_id where {ROOM}"
         );
-        let places_of_room = format!("{places} and r.id = $2");
+        let places_of_room = format!("{places} and r.retention <> 'none' and r.id = $2");
         let mut tx = self.write.begin().await?;
         let count: i64 = match webhook.room {
             Some(room) => on_tx!(&mut tx, db => sqlx::query_scalar(COUNT_OF_ROOM).bind(room.as_uuid()).fetch_one(db))?,
@@ -164,14 +185,14 @@ impl Store {
         Ok(row.map(SealedWebhook::from))
     }
 
-    /// Keeps what has changed of a webhook: where to, which events, and whether anything is sent. What was to be tried again later is tried
+    /// Keeps what has changed of a webhook: who answers for it, where to, which events, and whether anything is sent. What was to be tried again later is tried
     /// at once. `false`: it is gone, or another than `revision` by now.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn change_webhook(&self, webhook: &Webhook, revision: u64) -> Result<bool, Error> {
         const SQL: &str = "update webhooks set url = $2, events = $3, failing_since = $4, disabled_at = $5, \
-            disabled_reason = $6, revision = revision + 1 where id = $1 and revision = $7";
+            disabled_reason = $6, created_by = $8, revision = revision + 1 where id = $1 and revision = $7";
         const AT_ONCE: &str = "update webhook_places set next_at = 0 where webhook_id = $1 and next_at <> 0";
         let mut tx = self.write.begin().await?;
         let changed = execute!(
@@ -184,6 +205,7 @@ impl Store {
                 .bind(webhook.disabled.map(|it| it.at.as_ms()))
                 .bind(webhook.disabled.map(|it| it.reason.as_str()))
                 .bind(revision.cast_signed())
+                .bind(webhook.created_by.as_uuid())
         )?;
         if changed == 0 {
             return Ok(false);
@@ -235,7 +257,9 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Rooms in which something has not arrived and is to be tried now, those that have waited longest first; at most `limit`.
+    /// Rooms in which something has not arrived and is to be tried now, at most `limit`: a room of each webhook, then the next of each, those
+    /// that have waited longest first. So none is held up by the many rooms of another; webhooks where the last one did not arrive come
+    /// behind the others.
     ///
     /// # Errors
     /// When the database fails.
@@ -243,7 +267,8 @@ impl Store {
         let of = |join: &str| {
             format!(
                 "select w.id as webhook_id, s.room_id, coalesce(p.event_offset, 0) as event_offset, \
-                 coalesce(p.attempts, 0) as attempts, p.tried_first_at, coalesce(p.next_at, 0) as next_at \
+                 coalesce(p.attempts, 0) as attempts, p.tried_first_at, coalesce(p.next_at, 0) as next_at, \
+                 w.created_by, w.failing_since \
                  from webhooks w join room_streams s on {join} join rooms r on r.id = s.room_id \
                  left join webhook_places p on p.webhook_id = w.id and p.room_id = s.room_id \
                  where w.disabled_at is null and {OPEN} and s.last_offset > coalesce(p.event_offset, 0) \
@@ -251,7 +276,12 @@ impl Store {
             )
         };
         let (one, all) = (of("s.room_id = w.room_id"), of("w.room_id is null"));
-        let sql = format!("{one} union all {all} order by next_at limit $2");
+        let sql = format!(
+            "select webhook_id, room_id, event_offset, attempts, tried_first_at, created_by, failing_since from \
+             (select d.*, row_number() over (partition by webhook_id order by next_at, room_id) as turn \
+             from ({one} union all {all}) d) t \
+             order by case when failing_since is null then 0 else 1 end, turn, next_at, webhook_id limit $2"
+        );
         let query = || sqlx::AssertSqlSafe(sql.clone());
         let rows: Vec<DueRow> = on_pool!(&self.read, db => sqlx::query_as(query())
             .bind(now.as_ms()).bind(i64::from(limit)).fetch_all(db))?;
@@ -263,6 +293,8 @@ impl Store {
                 offset: row.event_offset.cast_unsigned(),
                 attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
                 tried_first_at: row.tried_first_at.map(Time::from_ms),
+                maker: UserId::from_uuid(row.created_by),
+                failing: row.failing_since.is_some(),
             })
             .collect())
     }
@@ -290,14 +322,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn place_webhook(&self, due: &Due, offset: u64, arrived: bool) -> Result<(), Error> {
-        const SQL: &str = "insert into webhook_places (webhook_id, room_id, event_offset) \
-            select w.id, r.id, $3 from webhooks w, rooms r where w.id = $1 and r.id = $2 \
-            on conflict (webhook_id, room_id) do update set event_offset = excluded.event_offset, attempts = 0, \
-            tried_first_at = null, next_at = 0 where webhook_places.event_offset < excluded.event_offset";
         const WELL: &str = "update webhooks set failing_since = null where id = $1 and failing_since is not null";
         let mut tx = self.write.begin().await?;
         let (webhook, room) = (due.webhook.as_uuid(), due.room.as_uuid());
-        execute!(&mut tx, sqlx::query(SQL).bind(webhook).bind(room).bind(offset.cast_signed()))?;
+        execute!(&mut tx, sqlx::query(GO_ON).bind(webhook).bind(room).bind(offset.cast_signed()))?;
         if arrived {
             execute!(&mut tx, sqlx::query(WELL).bind(webhook))?;
         }

@@ -4,37 +4,31 @@
 //! lost by a stop, and what was under way then is sent again. One node sends; whoever holds the seat of it.
 
 mod follow;
+mod seal;
 mod send;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
-use ring::aead::{self, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
+use crate::bus::Bus;
 use crate::domain::{
-    Action, Caller, DeliveryId, Event, NodeId, Refusal, RoomId, Time, WebhookId, can,
+    Action, Caller, DeliveryId, Event, NodeId, Refusal, RoomId, SiteRole, Standing, Time, UserId, WebhookId, can,
     webhook::{Delivery, DeliveryState, Disabled, DisabledReason, Webhook, WebhookEvent},
 };
 use crate::previews::networks;
 use crate::rooms::Rooms;
-use crate::store::{SealedWebhook, Store, WEBHOOKS};
-use send::{Failure, SECRET_PREFIX, Sender, Tried, parcel};
+use crate::store::{Membership, SealedWebhook, Store, WEBHOOKS};
+use seal::{OVERLAP, Seal, new_secret, told};
+use send::{Failure, Sender, Tried, parcel};
 
-/// What a secret has, in bytes; the specification wants 24 to 64.
-const SECRET_BYTES: usize = 32;
-/// How long the former secret signs as well after another was made.
-const OVERLAP: Duration = Duration::from_secs(24 * 3600);
-/// Events on their way at once.
-const AT_ONCE: usize = 16;
+/// Events on their way at once; one that waits for its receiver costs a socket and little else.
+const AT_ONCE: usize = 64;
 /// Deliveries that one page has at most.
 pub const DELIVERIES_LIMIT: u32 = 100;
 
@@ -54,6 +48,8 @@ pub struct Config {
     /// Networks of one's own that may be sent to, also without encryption: this machine, an intranet.
     #[serde(deserialize_with = "networks")]
     pub own_networks: Vec<IpNet>,
+    /// Whether everybody who owns a room may have its events sent there; else administrators alone.
+    pub own_networks_for_all: bool,
 }
 
 impl Default for Config {
@@ -77,6 +73,7 @@ impl Default for Config {
             ],
             disable_after_ms: 5 * 24 * HOUR_MS,
             own_networks: Vec::new(),
+            own_networks_for_all: false,
         }
     }
 }
@@ -87,6 +84,8 @@ pub struct Ground {
     pub store: Store,
     /// Who may what there.
     pub rooms: Rooms,
+    /// Over which owners are told.
+    pub bus: Bus,
     /// This node, if it is one of several.
     pub node: Option<NodeId>,
     /// Told when something was committed.
@@ -100,13 +99,16 @@ pub struct Webhooks(Arc<Inner>);
 struct Inner {
     config: Config,
     ground: Ground,
-    seal: LessSafeKey,
+    seal: Seal,
     sender: Sender,
     places: Arc<Semaphore>,
-    busy: Mutex<HashMap<(WebhookId, RoomId), ()>>,
+    busy: Mutex<Busy>,
     seat: Mutex<Option<Instant>>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
+
+/// Rooms that are followed now, for which webhook: whose it is, and whether what was sent last did not arrive.
+type Busy = HashMap<(WebhookId, RoomId), (UserId, bool)>;
 
 /// A webhook, as somebody wants it.
 #[derive(Clone, Debug)]
@@ -136,8 +138,7 @@ impl Webhooks {
     /// # Errors
     /// When there is no HTTP client to be had.
     pub fn start(config: Config, ground: Ground, secret: &[u8]) -> Result<Self, reqwest::Error> {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), b"parlor: secrets of webhooks");
-        let seal = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, tag.as_ref()).expect("32 bytes are a key"));
+        let seal = Seal::new(secret);
         let (sender, enabled) = (Sender::new(&config)?, config.enabled);
         let (busy, seat, task) = (Mutex::default(), Mutex::default(), Mutex::default());
         let places = Arc::new(Semaphore::new(AT_ONCE));
@@ -166,7 +167,7 @@ impl Webhooks {
             return Err(Refusal::FeatureOff { feature: "webhooks" });
         }
         self.permit(caller, new.room).await?;
-        let url = self.0.sender.checked(&new.url)?;
+        let url = self.0.sender.checked(&new.url, caller.user.role)?;
         let id = WebhookId::new();
         let webhook = Webhook {
             id,
@@ -184,7 +185,7 @@ impl Webhooks {
             let limit = u32::try_from(WEBHOOKS).expect("it is a small number");
             return Err(Refusal::TooMany { what: "webhooks", limit });
         }
-        if !self.0.ground.store.add_webhook(&webhook, &self.sealed(id, &secret)).await? {
+        if !self.0.ground.store.add_webhook(&webhook, &self.0.seal.sealed(id, &secret)).await? {
             return Err(Refusal::bad_request("roomId", "What happens in this room is told to no other program."));
         }
         tracing::info!(webhook = %id, by = %caller.user.id, "a webhook is made");
@@ -209,7 +210,8 @@ impl Webhooks {
     }
 
     /// Changes a webhook that is still what the caller saw, by its revision; any, when none is named. Switched on again, it goes on where
-    /// it was.
+    /// it was. Whoever names another address answers for it from then on, as does whoever switches one on again whose maker may keep it no
+    /// more.
     ///
     /// # Errors
     /// `not_found`, `bad_request` (`url`, `events`), `precondition_failed`, `internal`.
@@ -223,13 +225,19 @@ impl Webhooks {
         let mut webhook = self.of(caller, id).await?.webhook;
         let seen = revision.unwrap_or(webhook.revision);
         if let Some(url) = change.url {
-            webhook.url = self.0.sender.checked(&url)?.into();
+            webhook.url = self.0.sender.checked(&url, caller.user.role)?.into();
+            webhook.created_by = caller.user.id;
         }
         if let Some(events) = change.events {
             webhook.events = in_order(&events)?;
         }
         match change.enabled {
-            Some(true) => (webhook.disabled, webhook.failing_since) = (None, None),
+            Some(true) => {
+                if webhook.disabled.is_some_and(|it| it.reason == DisabledReason::Barred) {
+                    webhook.created_by = caller.user.id;
+                }
+                (webhook.disabled, webhook.failing_since) = (None, None);
+            }
             Some(false) if webhook.disabled.is_none() => {
                 webhook.disabled = Some(Disabled { at: Time::now(), reason: DisabledReason::Wanted });
             }
@@ -250,7 +258,7 @@ impl Webhooks {
         self.of(caller, id).await?;
         let secret = new_secret()?;
         let until = Time::now().after(OVERLAP);
-        if !self.0.ground.store.rotate_webhook(id, &self.sealed(id, &secret), until).await? {
+        if !self.0.ground.store.rotate_webhook(id, &self.0.seal.sealed(id, &secret), until).await? {
             return Err(Refusal::NotFound);
         }
         Ok(told(&secret))
@@ -285,7 +293,7 @@ impl Webhooks {
     /// Sends one of them once more, now; what came of it.
     ///
     /// # Errors
-    /// `not_found` (also when the room has the event no more), `internal`.
+    /// `not_found` (also when the room has the event no more), `forbidden` (whoever made the webhook may keep it no more), `internal`.
     pub async fn replay(&self, caller: &Caller, id: WebhookId, delivery: DeliveryId) -> Result<Delivery, Refusal> {
         let sealed = self.of(caller, id).await?;
         let store = &self.0.ground.store;
@@ -293,7 +301,8 @@ impl Webhooks {
         let events = store.events_after(delivery.room, delivery.offset.saturating_sub(1), 1).await?;
         let event = events.into_iter().find(|event| offset_of(event) == delivery.offset).ok_or(Refusal::NotFound)?;
         let parcel = parcel(&event, delivery.created_at).ok_or(Refusal::NotFound)?;
-        let tried = self.try_once(&sealed, &parcel).await?;
+        let maker = self.maker(&sealed.webhook).await?.ok_or(Refusal::Forbidden { action: Action::Webhooks })?;
+        let tried = self.try_once(&sealed, &parcel, maker).await;
         delivery.attempts = delivery.attempts.saturating_add(1);
         delivery.updated_at = Time::now();
         (delivery.state, delivery.status, delivery.error) = match tried {
@@ -325,23 +334,25 @@ impl Webhooks {
         }
     }
 
-    /// A secret, as the database may have it.
-    fn sealed(&self, id: WebhookId, secret: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; aead::NONCE_LEN];
-        SystemRandom::new().fill(&mut nonce).expect("the operating system has randomness");
-        let mut text = secret.to_vec();
-        let aad = Aad::from(*id.as_uuid().as_bytes());
-        let key = Nonce::assume_unique_for_key(nonce);
-        self.0.seal.seal_in_place_append_tag(key, aad, &mut text).expect("a secret is short");
-        [&nonce[..], &text].concat()
-    }
-
-    fn opened(&self, id: WebhookId, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, text) = sealed.split_at_checked(aead::NONCE_LEN)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut text = text.to_vec();
-        let aad = Aad::from(*id.as_uuid().as_bytes());
-        self.0.seal.open_in_place(nonce, aad, &mut text).ok().map(|plain| plain.to_vec())
+    /// What whoever made a webhook is on the site; `None`: they may keep it no more. The room may be another's by now, and they may have
+    /// been put out of it or of the site: nothing leaves in their name then.
+    async fn maker(&self, webhook: &Webhook) -> Result<Option<SiteRole>, Refusal> {
+        let (store, maker) = (&self.0.ground.store, webhook.created_by);
+        let Some(person) = store.user(maker).await? else { return Ok(None) };
+        let room = match webhook.room {
+            None => None,
+            Some(room) => match store.membership(room, maker).await? {
+                Membership::Removed => return Ok(None),
+                Membership::Member(role) => Some(role),
+                Membership::None => None,
+            },
+        };
+        let role = person.user.role;
+        if !can(Standing::of(room, role), Action::Webhooks) {
+            return Ok(None);
+        }
+        let is_banned = store.sentence_of_maker(maker, Time::now()).await?.is_some();
+        Ok((!is_banned).then_some(role))
     }
 }
 
@@ -353,15 +364,4 @@ fn in_order(wanted: &[WebhookEvent]) -> Result<Vec<WebhookEvent>, Refusal> {
 
 fn offset_of(event: &Event) -> u64 {
     event.position.map_or(0, |at| at.offset)
-}
-
-fn new_secret() -> Result<Vec<u8>, Refusal> {
-    let mut secret = vec![0; SECRET_BYTES];
-    let random = SystemRandom::new().fill(&mut secret);
-    random.map(|()| secret).map_err(|_| Refusal::Internal("no random numbers".to_owned()))
-}
-
-/// A secret as its owner gets it.
-fn told(secret: &[u8]) -> String {
-    format!("{SECRET_PREFIX}{}", STANDARD.encode(secret))
 }

@@ -13,11 +13,9 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::Config;
-use crate::domain::{Event, Fact, Refusal, Time, webhook::WebhookEvent};
+use crate::domain::{Event, Fact, Refusal, SiteRole, Time, webhook::WebhookEvent};
 use crate::previews::{Checked, is_own, is_public};
 
-/// How secrets begin, as the specification wants it.
-pub(super) const SECRET_PREFIX: &str = "whsec_";
 /// What receivers are told about who sends.
 const AGENT: &str = concat!("Parlor/", env!("CARGO_PKG_VERSION"), " (webhooks)");
 /// The longest address, in bytes.
@@ -26,6 +24,10 @@ const URL_LIMIT: usize = 2_000;
 /// The way out.
 pub(super) struct Sender {
     own: Vec<IpNet>,
+    /// Whether everybody's webhooks may go to them.
+    own_for_all: bool,
+    /// To public addresses alone.
+    public: Client,
     /// To public addresses and to the operator's own networks.
     secure: Client,
     /// Without encryption: to the operator's own networks alone.
@@ -66,7 +68,7 @@ impl Sender {
     pub(super) fn new(config: &Config) -> Result<Self, reqwest::Error> {
         // The first provider decides for the process; ours is the same everywhere.
         tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();
-        let client = |is_public| {
+        let client = |is_public, own: &[IpNet]| {
             Client::builder()
                 .user_agent(AGENT)
                 .redirect(Policy::none())
@@ -74,24 +76,33 @@ impl Sender {
                 .no_proxy()
                 .referer(false)
                 .timeout(Duration::from_millis(config.timeout_ms))
-                .dns_resolver(Arc::new(Checked::new(is_public, config.own_networks.clone())))
+                .dns_resolver(Arc::new(Checked::new(is_public, own.to_vec())))
                 .build()
         };
-        Ok(Self { own: config.own_networks.clone(), secure: client(true)?, plain: client(false)? })
+        let (own, own_for_all) = (config.own_networks.clone(), config.own_networks_for_all);
+        let (public, secure, plain) = (client(true, &[])?, client(true, &own)?, client(false, &own)?);
+        Ok(Self { own, own_for_all, public, secure, plain })
     }
 
-    /// The address, if events may be sent there: `https`, or `http` to the operator's own networks, and no name or password in it. Names
-    /// are resolved and checked each time they are connected to.
+    /// The operator's own networks, if webhooks of somebody of that role may go there: who sends to them from outside learns what is in
+    /// them, and has it do something.
+    fn own_of(&self, maker: SiteRole) -> &[IpNet] {
+        if self.own_for_all || maker >= SiteRole::Administrator { &self.own } else { &[] }
+    }
+
+    /// The address, if events may be sent there for somebody of that role: `https`, or `http` to the operator's own networks, and no name
+    /// or password in it. Names are resolved and checked each time they are connected to.
     ///
     /// # Errors
     /// `bad_request` (`url`).
-    pub(super) fn checked(&self, text: &str) -> Result<Url, Refusal> {
+    pub(super) fn checked(&self, text: &str, maker: SiteRole) -> Result<Url, Refusal> {
+        let own = self.own_of(maker);
         let bad = |why: &str| Refusal::bad_request("url", why);
         let url = Url::parse(text).ok().filter(|_| text.len() <= URL_LIMIT);
         let mut url = url.ok_or_else(|| bad("This is no address."))?;
         let is_secure = match url.scheme() {
             "https" => true,
-            "http" if !self.own.is_empty() => false,
+            "http" if !own.is_empty() => false,
             _ => return Err(bad("Webhooks go to https addresses.")),
         };
         if !url.username().is_empty() || url.password().is_some() {
@@ -100,7 +111,7 @@ impl Sender {
         let host = url.host_str().ok_or_else(|| bad("This address names nobody."))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(number) = host.parse() {
-            let may = is_own(number, &self.own) || is_secure && is_public(number);
+            let may = is_own(number, own) || is_secure && is_public(number);
             if !may {
                 return Err(bad("Webhooks go to public addresses."));
             }
@@ -110,14 +121,25 @@ impl Sender {
     }
 
     /// Sends a parcel once.
-    pub(super) async fn send(&self, url: &str, secrets: &[Vec<u8>], parcel: &Parcel, now: Time) -> Tried {
+    pub(super) async fn send(
+        &self,
+        url: &str,
+        maker: SiteRole,
+        secrets: &[Vec<u8>],
+        parcel: &Parcel,
+        now: Time,
+    ) -> Tried {
         let failed = |why: String| Tried::Failed(Failure { why, ..Failure::default() });
         // Once more: the operator may have closed a network since.
-        let url = match self.checked(url) {
+        let url = match self.checked(url, maker) {
             Ok(url) => url,
             Err(refusal) => return failed(refusal.to_string()),
         };
-        let client = if url.scheme() == "https" { &self.secure } else { &self.plain };
+        let client = match url.scheme() {
+            "https" if self.own_of(maker).is_empty() => &self.public,
+            "https" => &self.secure,
+            _ => &self.plain,
+        };
         let timestamp = now.as_ms() / 1000;
         let request = client
             .post(url)
@@ -196,6 +218,8 @@ fn told(fact: &Fact) -> Option<(Option<Time>, Value)> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -209,15 +233,22 @@ mod tests {
         assert_eq!(signatures(&[secret.clone(), secret], &parcel, 1_614_265_330), format!("{signed} {signed}"));
     }
 
+    fn inside(own_networks_for_all: bool) -> Sender {
+        let own_networks = vec!["127.0.0.0/8".parse().unwrap()];
+        Sender::new(&Config { own_networks, own_networks_for_all, timeout_ms: 50, ..Config::default() }).unwrap()
+    }
+
+    fn nothing() -> Parcel {
+        Parcel { id: "evt_1".to_owned(), body: "{}".to_owned() }
+    }
+
     #[test]
     fn addresses_are_public_and_secure_unless_the_operator_says_so() {
-        let sender = |own: &[&str]| {
-            let own_networks = own.iter().map(|it| it.parse().unwrap()).collect();
-            Sender::new(&Config { own_networks, ..Config::default() }).unwrap()
-        };
-        let outside = sender(&[]);
+        const OWNER: SiteRole = SiteRole::Member;
+        const CHIEF: SiteRole = SiteRole::Administrator;
+        let outside = Sender::new(&Config::default()).unwrap();
         for good in ["https://example.org/hook", "https://1.1.1.1:8443/x", "https://[2606:4700::1111]/"] {
-            assert!(outside.checked(good).is_ok(), "{good}");
+            assert!(outside.checked(good, OWNER).is_ok(), "{good}");
         }
         for bad in [
             "http://example.org/hook",
@@ -231,18 +262,43 @@ mod tests {
             "example.org",
             "",
         ] {
-            assert!(matches!(outside.checked(bad), Err(Refusal::BadRequest { field: "url", .. })), "{bad}");
+            assert!(matches!(outside.checked(bad, CHIEF), Err(Refusal::BadRequest { field: "url", .. })), "{bad}");
         }
-        let inside = sender(&["127.0.0.0/8"]);
-        assert!(inside.checked("http://127.0.0.1:9/x").is_ok() && inside.checked("http://1.1.1.1/").is_err());
-        assert!(inside.checked("http://10.0.0.1/").is_err());
+        let inside = inside(false);
+        for own in ["http://127.0.0.1:9/x", "https://127.0.0.1/"] {
+            assert!(inside.checked(own, CHIEF).is_ok(), "{own}");
+            // Whoever owns a room is a stranger.
+            assert!(inside.checked(own, OWNER).is_err() && inside.checked(own, SiteRole::Moderator).is_err(), "{own}");
+        }
+        assert!(
+            inside.checked("http://1.1.1.1/", CHIEF).is_err() && inside.checked("http://10.0.0.1/", CHIEF).is_err()
+        );
+        assert!(self::inside(true).checked("http://127.0.0.1:9/x", OWNER).is_ok());
     }
 
     #[tokio::test]
     async fn names_that_lead_inside_are_not_connected_to() {
-        let sender = Sender::new(&Config::default()).unwrap();
-        let parcel = Parcel { id: "evt_1".to_owned(), body: "{}".to_owned() };
-        let tried = sender.send("https://localhost:1/", &[vec![1; 32]], &parcel, Time::now()).await;
-        assert!(matches!(tried, Tried::Failed(Failure { status: None, .. })), "{tried:?}");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        for (sender, maker) in
+            [(Sender::new(&Config::default()).unwrap(), SiteRole::Administrator), (inside(false), SiteRole::Member)]
+        {
+            let tried = sender.send(&url, maker, &[vec![1; 32]], &nothing(), Time::now()).await;
+            let why = "The receiver could not be reached.".to_owned();
+            assert_eq!(tried, Tried::Failed(Failure { why, ..Failure::default() }));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_says_nothing_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let sender = inside(true);
+        let (secrets, parcel) = ([vec![1; 32]], nothing());
+        let sent = sender.send(&url, SiteRole::Member, &secrets, &parcel, Time::now());
+        // It takes the connection, and all of the request, and keeps both for itself.
+        let (tried, _taken) = tokio::join!(sent, listener.accept());
+        let why = "The receiver did not answer in time.".to_owned();
+        assert_eq!(tried, Tried::Failed(Failure { why, ..Failure::default() }));
     }
 }

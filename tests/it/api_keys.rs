@@ -186,3 +186,19 @@ async fn keys_are_for_accounts_and_have_a_name_and_a_purpose() {
     stranger.token = format!("prl_{}", "0".repeat(64));
     stranger.get("/auth/me").await.refused(401, "token_invalid");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_only_reads_makes_nobody_a_member_over_the_socket() {
+    let server = Server::start().await;
+    let (ada, bea) = (register(&server, "ada").await, server.enter("bea").await);
+    let (own, open) = (ada.create_room("group", "public").await, bea.create_room("group", "public").await);
+    let reader = program(&ada, &key(&ada, &["messages:read"], None).await);
+    let mut socket = reader.connect().await;
+    socket.join(&own).await;
+    let error = socket.refused("join_room", json!({"roomId": open}), "scope_missing").await;
+    assert_eq!(error["detail"]["scope"], "rooms:write");
+    ada.get(&format!("/rooms/{open}/messages")).await.refused(409, "not_in_room");
+    // Somebody who belongs there may look in by it.
+    ada.post(&format!("/rooms/{open}/join"), json!({})).await.expect(StatusCode::OK);
+    socket.join(&open).await;
+}

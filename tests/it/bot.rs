@@ -29,6 +29,7 @@ async fn the_example_answers_and_reads_webhooks() {
 
     let server = Server::start_with(|config| {
         config.webhooks.own_networks = vec!["127.0.0.0/8".parse().unwrap()];
+        config.webhooks.own_networks_for_all = true;
         config.webhooks.retry_ms = vec![50; 200];
     })
     .await;

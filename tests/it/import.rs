@@ -15,6 +15,7 @@ use crate::store::{Database, on_both_databases, person, room};
 on_both_databases!(
     people_are_taken_over_once,
     logs_are_taken_over_in_order_once,
+    lines_of_a_hostile_log_harm_none_but_themselves,
     who_wrote_before_they_had_an_account_gets_it,
 );
 
@@ -139,6 +140,47 @@ async fn logs_are_taken_over_in_order_once(database: Database) {
     assert_eq!(messages(&config, into, &grown, false).await.0, tally(1, 601, 0));
     let nowhere = import::messages(&config, RoomId::new(), &grown, false, &mut Vec::new()).await;
     assert!(nowhere.unwrap_err().to_string().contains("no such room"));
+}
+
+async fn lines_of_a_hostile_log_harm_none_but_themselves(database: Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config_of(&database, &folder);
+    let (store, _) = database.open().await;
+    let owner = person(&store, "owner").await;
+    let into = room(&store, &owner, Visibility::Public).await;
+    let mut log = String::new();
+    for line in [
+        json!({"user": "ada", "message": "tomorrow", "ts": "2999-01-01T00:00:00Z"}),
+        json!({"user": "y".repeat(201), "message": "who?", "ts": 1_717_243_200}),
+        // What names none of them is no name.
+        json!({"id": null, "user": "ada", "message": "one", "ts": 1_717_243_200}),
+        json!({"id": null, "user": "ada", "message": "two", "ts": 1_717_243_201}),
+        json!({"id": "", "user": "ada", "message": "three", "ts": 1_717_243_202}),
+        json!({"id": {}, "user": "ada", "message": "four", "ts": 1_717_243_203}),
+        json!({"id": 7, "user": "ada", "message": "five", "ts": 1_717_243_204}),
+        json!({"id": 7, "user": "ada", "message": "not five", "ts": 1_717_243_204}),
+    ] {
+        log.push_str(&format!("{line}\n"));
+    }
+    log.push_str(&"[".repeat(100_000));
+    let mut bytes = log.into_bytes();
+    bytes.extend([b'\n', 0xff, 0xfe, b'\n']);
+    let path = folder.path().join("chat.jsonl");
+    std::fs::write(&path, bytes).unwrap();
+    let paths = [path];
+    let (done, said) = messages(&config, into, &paths, false).await;
+    assert_eq!(done, tally(5, 0, 5), "{said:?}");
+    let lines: std::collections::BTreeSet<_> = said.iter().filter_map(|line| line["line"].as_u64()).collect();
+    assert_eq!(lines, std::collections::BTreeSet::from([1, 2, 8, 9, 10]));
+    assert!(said[0]["why"].as_str().unwrap().contains("future"), "{said:?}");
+    let kept: Vec<_> = texts(&store, into).await.into_iter().map(|(_, text, _)| text).collect();
+    assert_eq!(kept, ["one", "two", "three", "four", "five"]);
+    assert_eq!(messages(&config, into, &paths, false).await.0, tally(0, 5, 5));
+    // The same log may be another room's as well.
+    let other = room(&store, &owner, Visibility::Public).await;
+    assert_eq!(messages(&config, other, &paths, false).await.0, tally(5, 0, 5));
+    let kept: Vec<_> = texts(&store, other).await.into_iter().map(|(_, text, _)| text).collect();
+    assert_eq!(kept, ["one", "two", "three", "four", "five"]);
 }
 
 async fn who_wrote_before_they_had_an_account_gets_it(database: Database) {

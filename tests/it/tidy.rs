@@ -31,6 +31,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "previews",
             "recording",
             "rooms",
+            "secret",
             "sfu",
             "store",
             "webhooks",
@@ -41,6 +42,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("doctor", &[]),
     ("figures", &["metrics", "sfu"]),
     ("open_files", &["config", "sfu"]),
+    ("secret", &["config"]),
     (
         "api",
         &[
@@ -88,7 +90,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("matching", &["bus", "domain", "limit", "metrics", "rooms", "store"]),
     ("nodes", &["bus", "domain", "hub", "limit", "metrics", "presence", "rooms", "store"]),
     ("recording", &["bus", "domain", "files", "limit", "metrics", "rooms", "sfu", "store"]),
-    ("webhooks", &["domain", "metrics", "previews", "rooms", "store"]),
+    ("webhooks", &["bus", "domain", "metrics", "previews", "rooms", "store"]),
     ("attachments", &["bus", "domain", "files", "limit", "metrics", "store"]),
     ("previews", &["domain", "limit", "metrics"]),
     ("chat", &["bus", "domain", "limit", "presence", "store"]),
@@ -112,7 +114,7 @@ const LAYERS: &[&[&str]] = &[
     &["main"],
     &["lib"],
     &["check", "doctor", "import"],
-    &["api", "figures", "open_files"],
+    &["api", "figures", "open_files", "secret"],
     &["config"],
     &["moderation"],
     &["matching", "nodes", "recording", "webhooks"],

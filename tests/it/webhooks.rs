@@ -22,8 +22,8 @@ use crate::redis::Redis;
 
 /// What came: its headers, and its body as it was.
 #[derive(Clone)]
-struct Came {
-    id: String,
+pub(crate) struct Came {
+    pub(crate) id: String,
     timestamp: String,
     signature: String,
     body: String,
@@ -49,13 +49,13 @@ struct Seen {
 }
 
 /// Somebody who takes events.
-struct Receiver {
+pub(crate) struct Receiver {
     seen: Arc<Seen>,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Receiver {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let seen = Arc::<Seen>::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -64,20 +64,20 @@ impl Receiver {
         Self { seen, url }
     }
 
-    fn answer(&self, with: &[u16]) {
+    pub(crate) fn answer(&self, with: &[u16]) {
         self.seen.answers.lock().unwrap().extend(with);
     }
 
-    fn came(&self) -> Vec<Came> {
+    pub(crate) fn came(&self) -> Vec<Came> {
         self.seen.came.lock().unwrap().clone()
     }
 
     /// Waits for so many requests.
-    async fn until_came(&self, count: usize) -> Vec<Came> {
+    pub(crate) async fn until_came(&self, count: usize) -> Vec<Came> {
         until("events come", async || Some(self.came()).filter(|came| came.len() >= count)).await
     }
 
-    fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.came().iter().map(Came::text).collect()
     }
 }
@@ -99,8 +99,9 @@ async fn take(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
 }
 
 /// Settings under which this machine may be told, and patience is short.
-fn quick(config: &mut Config) {
+pub(crate) fn quick(config: &mut Config) {
     config.webhooks.own_networks = vec!["127.0.0.0/8".parse().unwrap()];
+    config.webhooks.own_networks_for_all = true;
     config.webhooks.retry_ms = vec![10, 20, 30];
 }
 
@@ -114,17 +115,17 @@ fn signed(secret: &str, came: &Came) -> String {
     format!("v1,{}", STANDARD.encode(sha(&[&padded(0x5c), &inner])))
 }
 
-async fn hook(owner: &Person, room: Option<&str>, url: &str, events: &[&str]) -> Value {
+pub(crate) async fn hook(owner: &Person, room: Option<&str>, url: &str, events: &[&str]) -> Value {
     let wanted = json!({"roomId": room, "url": url, "events": events});
     owner.post("/webhooks", wanted).await.expect(StatusCode::CREATED)
 }
 
-async fn say(person: &Person, room: &str, name: &str, text: &str) -> Value {
+pub(crate) async fn say(person: &Person, room: &str, name: &str, text: &str) -> Value {
     let said = json!({"clientId": name, "content": {"text": text}});
     person.post(&format!("/rooms/{room}/messages"), said).await.expect(StatusCode::CREATED)
 }
 
-fn path_of(webhook: &Value) -> String {
+pub(crate) fn path_of(webhook: &Value) -> String {
     format!("/webhooks/{}", webhook["webhookId"].as_str().unwrap())
 }
 
@@ -284,6 +285,7 @@ async fn a_receiver_that_is_gone_is_left_alone_until_somebody_wants_it() {
     let ada = server.enter("ada").await;
     let room = ada.create_room("group", "public").await;
     let made = hook(&ada, Some(&room), &receiver.url, &["message.sent"]).await;
+    let mut device = ada.connect().await;
     let off = async |reason: &str| {
         until("it is switched off", async || {
             let seen = ada.get(&path_of(&made)).await.expect(StatusCode::OK);
@@ -295,9 +297,13 @@ async fn a_receiver_that_is_gone_is_left_alone_until_somebody_wants_it() {
     receiver.answer(&[410]);
     say(&ada, &room, "1", "one").await;
     off("gone").await;
+    let told = device.next_of("webhook_disabled").await;
+    assert_eq!(told["data"], json!({"webhookId": made["webhookId"], "reason": "gone"}));
+    assert_eq!(told["roomId"], room.as_str());
     receiver.answer(&[500]);
     ada.ask(Method::PATCH, &path_of(&made), Some(on.clone())).await.expect(StatusCode::OK);
     off("failing").await;
+    assert_eq!(device.next_of("webhook_disabled").await["data"]["reason"], "failing");
     say(&ada, &room, "2", "two").await;
     ada.ask(Method::PATCH, &path_of(&made), Some(on)).await.expect(StatusCode::OK);
     receiver.until_came(4).await;
@@ -364,7 +370,7 @@ async fn conversations_and_what_is_kept_nowhere_do_not_leave() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_in_the_middle_loses_nothing() {
-    let network = [("PARLOR_WEBHOOKS__OWN_NETWORKS", "127.0.0.0/8")];
+    let network = [("PARLOR_WEBHOOKS__OWN_NETWORKS", "127.0.0.0/8"), ("PARLOR_WEBHOOKS__OWN_NETWORKS_FOR_ALL", "true")];
     let program = Program::start(&network);
     let receiver = Receiver::start().await;
     let held = Arc::new(Notify::new());

@@ -606,6 +606,11 @@ source: TrackSource,
 disabled: boolean, };
 
 /**
+ * Why nothing is sent to a webhook any more.
+ */
+export type DisabledReason = "wanted" | "failing" | "gone" | "barred";
+
+/**
  * Data of `edit_message`.
  */
 export type EditMessage = {
@@ -2009,7 +2014,7 @@ offset?: number,
 /**
  * The id of the request that it answers.
  */
-id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "site_role", "data": SiteRoleChanged } | { "type": "login_reused", "data": LoginReused } | { "type": "codes_guessed", "data": CodesGuessed } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "reaction", "data": Reaction } | { "type": "message_pinned", "data": MessagePinned } | { "type": "poll_voted", "data": PollVoted } | { "type": "thread_changed", "data": ThreadChanged } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "member_muted", "data": MemberMuted } | { "type": "room_updated", "data": RoomUpdated } | { "type": "room_owner", "data": RoomOwner } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "call.layers", "data": Layers } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.quality", "data": QualityChanged } | { "type": "call.speakers", "data": Speakers } | { "type": "call.viewers", "data": Viewers } | { "type": "call.ended", "data": CallEnded } | { "type": "call.controls", "data": ControlsChanged } | { "type": "call.waiting", "data": Waiting } | { "type": "call.admitted", "data": Empty } | { "type": "call.denied", "data": Denied } | { "type": "join_request", "data": JoinAsked } | { "type": "join_answered", "data": JoinAnswered } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "dm_room", "data": Direct } | { "type": "dm_message", "data": DirectMessage } | { "type": "block", "data": BlockChanged } | { "type": "call_invite", "data": CallInvite } | { "type": "call.ring", "data": CallRecord } | { "type": "file.checked", "data": Attachment } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "unread", "data": Unread } | { "type": "receipts", "data": Receipts } | { "type": "presence", "data": Shown } | { "type": "go_away", "data": GoAway });
+id?: string, } & ({ "type": "authenticated", "data": Authenticated } | { "type": "site_role", "data": SiteRoleChanged } | { "type": "login_reused", "data": LoginReused } | { "type": "codes_guessed", "data": CodesGuessed } | { "type": "webhook_disabled", "data": WebhookDisabled } | { "type": "token_expiring", "data": TokenExpiring } | { "type": "pong", "data": Empty } | { "type": "ok", "data": Empty } | { "type": "error", "data": ErrorBody } | { "type": "room_state", "data": RoomState } | { "type": "new_message", "data": MessageBody } | { "type": "message_edited", "data": MessageBody } | { "type": "message_deleted", "data": Deleted } | { "type": "reaction", "data": Reaction } | { "type": "message_pinned", "data": MessagePinned } | { "type": "poll_voted", "data": PollVoted } | { "type": "thread_changed", "data": ThreadChanged } | { "type": "typing", "data": Typist } | { "type": "member_joined", "data": MemberChanged } | { "type": "member_left", "data": Left } | { "type": "member_role", "data": RoleChanged } | { "type": "member_muted", "data": MemberMuted } | { "type": "room_updated", "data": RoomUpdated } | { "type": "room_owner", "data": RoomOwner } | { "type": "removed", "data": Removed } | { "type": "call.answer", "data": Answer } | { "type": "call.participant", "data": ParticipantBody } | { "type": "call.participant_left", "data": ParticipantLeft } | { "type": "slots", "data": Slots } | { "type": "call.layers", "data": Layers } | { "type": "track.stopped", "data": TrackStopped } | { "type": "call.quality", "data": QualityChanged } | { "type": "call.speakers", "data": Speakers } | { "type": "call.viewers", "data": Viewers } | { "type": "call.ended", "data": CallEnded } | { "type": "call.controls", "data": ControlsChanged } | { "type": "call.waiting", "data": Waiting } | { "type": "call.admitted", "data": Empty } | { "type": "call.denied", "data": Denied } | { "type": "join_request", "data": JoinAsked } | { "type": "join_answered", "data": JoinAnswered } | { "type": "recording.starting", "data": RecordingStarting } | { "type": "recording.started", "data": RecordingStarted } | { "type": "recording.stopped", "data": RecordingStopped } | { "type": "recording.composed", "data": RecordingComposed } | { "type": "dm_room", "data": Direct } | { "type": "dm_message", "data": DirectMessage } | { "type": "block", "data": BlockChanged } | { "type": "call_invite", "data": CallInvite } | { "type": "call.ring", "data": CallRecord } | { "type": "file.checked", "data": Attachment } | { "type": "match.searching", "data": MatchSearching } | { "type": "match.found", "data": MatchFound } | { "type": "match.ready", "data": MatchReady } | { "type": "match.ended", "data": MatchEnded } | { "type": "match.timeout", "data": MatchTimeout } | { "type": "unread", "data": Unread } | { "type": "receipts", "data": Receipts } | { "type": "presence", "data": Shown } | { "type": "go_away", "data": GoAway });
 
 /**
  * One socket's session; it outlives the socket by the time that a seat is kept.
@@ -2624,6 +2629,24 @@ roomId: RoomId,
  * People wait from now on, or no more.
  */
 enabled: boolean, };
+
+/**
+ * Data of `webhook_disabled`.
+ */
+export type WebhookDisabled = {
+/**
+ * Which; without `roomId` beside it, it is for all rooms.
+ */
+webhookId: WebhookId,
+/**
+ * Why.
+ */
+reason: DisabledReason, };
+
+/**
+ * Where events of rooms are sent to.
+ */
+export type WebhookId = string;
 
 /**
  * Whom an act concerns that may concern everybody. It is always said: nothing befalls everybody because a field was forgotten.
