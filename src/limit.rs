@@ -325,12 +325,13 @@ impl Limits {
     }
 
     fn take_for_address(&self, rule: Rule, address: IpAddr, now_ns: u64) -> Result<(), Refusal> {
-        let mut rate = self.rate(rule);
-        if !matches!(rule, Rule::Register | Rule::FreeEntry | Rule::WrongPassword | Rule::StreamKey | Rule::Pin) {
-            rate.per_minute = rate.per_minute.saturating_mul(self.0.config.address_factor);
-            rate.burst = rate.burst.saturating_mul(self.0.config.address_factor);
-        }
-        self.take(rule, Who::Address(network(address)), rate, now_ns)
+        self.take(rule, Who::Address(network(address)), self.rate_of_address(rule), now_ns)
+    }
+
+    fn rate_of_address(&self, rule: Rule) -> Rate {
+        let Rate { per_minute, burst } = self.rate(rule);
+        let factor = if rule.is_of_addresses() { 1 } else { self.0.config.address_factor };
+        Rate { per_minute: per_minute.saturating_mul(factor), burst: burst.saturating_mul(factor) }
     }
 
     fn take(&self, rule: Rule, who: Who, rate: Rate, now_ns: u64) -> Result<(), Refusal> {
@@ -495,4 +496,4 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

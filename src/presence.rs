@@ -133,11 +133,12 @@ impl Presence {
         Ok(is_invisible)
     }
 
-    /// What somebody wants to be seen as, on all their devices and from now on. Whether they are invisible.
+    /// What somebody wants to be seen as, on all their devices and from now on. `seen`: what they wanted until now, as far as they know;
+    /// `None`: whatever it was. Whether they are invisible.
     ///
     /// # Errors
-    /// `bad_request` (`text`, `textUntil`), `internal`.
-    pub async fn wish(&self, caller: &Caller, wish: Wish) -> Result<bool, Refusal> {
+    /// `bad_request` (`text`, `textUntil`), `precondition_failed` (it was something else), `internal`.
+    pub async fn wish(&self, caller: &Caller, wish: Wish, seen: Option<&Wish>) -> Result<bool, Refusal> {
         let text = wish.text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         if text.as_ref().is_some_and(|text| text.chars().count() > TEXT_LIMIT || text.chars().any(char::is_control)) {
             return Err(Refusal::bad_request("text", format!("Such a text has up to {TEXT_LIMIT} characters.")));
@@ -148,7 +149,11 @@ impl Presence {
         let text_until = wish.text_until.filter(|_| text.is_some());
         let wish = Wish { status: wish.status, text, text_until };
         let user = caller.user.id;
-        self.0.store.keep_wish(user, &wish).await?;
+        match seen {
+            None => self.0.store.keep_wish(user, &wish).await?,
+            Some(seen) if self.0.store.replace_wish(user, seen, &wish).await? => {}
+            Some(_) => return Err(Refusal::Outdated),
+        }
         // Their devices may all be at other nodes, where nothing else says so.
         self.0.bus.tell_nodes(|| PeerWord::Wished(user));
         Ok(self.take_wish(user, wish))

@@ -34,37 +34,78 @@ const REFUSALS: &[(u16, &str)] = &[
     (503, "Unavailable"),
     (507, "NoRoom"),
 ];
-/// What does not follow from a route's shape: the method, how the path begins, how it ends, and with which statuses it refuses besides.
+/// What does not follow from a route's shape: the method (`*`: any), how the path begins, how it ends, and with which statuses it
+/// refuses besides.
 const BESIDES: &[(&str, &str, &str, &[u16])] = &[
-    // Weak passwords; names that do not fit.
-    ("post", "/api/v1/auth/register", "", &[422]),
-    ("post", "/api/v1/auth/upgrade", "", &[422]),
-    ("put", "/api/v1/auth/password", "", &[422]),
-    // Texts without a word, or with too many.
-    ("post", "/api/v1/rooms/{roomId}/messages", "", &[422]),
-    ("patch", "/api/v1/rooms/{roomId}/messages/", "", &[422]),
-    // Hosts that belong to no cluster.
+    // Entering: names that are taken, hosts that belong to no cluster, and countries from which nobody comes in.
+    ("post", "/api/v1/auth/anonymous", "", &[404, 409, 451]),
+    ("post", "/api/v1/auth/register", "", &[404, 409, 422, 451]),
+    ("post", "/api/v1/auth/login", "/login", &[404, 451]),
+    ("post", "/api/v1/auth/login/code", "", &[404, 451]),
+    ("post", "/api/v1/auth/login/passkey", "/passkey", &[404, 451]),
     ("get", "/api/v1/cluster", "", &[404]),
     ("get", "/api/v1/features", "", &[404]),
-    // Invitations end.
-    ("post", "/api/v1/invites/", "/accept", &[410]),
+    // What one has none of, or has already; weak passwords, and names that do not fit.
+    ("post", "/api/v1/auth/login/passkey/options", "", &[404]),
+    ("post", "/api/v1/auth/claim", "", &[404]),
+    ("post", "/api/v1/auth/upgrade", "", &[404, 409, 422]),
+    ("put", "/api/v1/auth/password", "", &[404, 409, 422]),
+    ("post", "/api/v1/auth/passkeys", "", &[404, 409]),
+    ("*", "/api/v1/auth/totp", "", &[404]),
+    ("post", "/api/v1/auth/totp", "", &[409]),
+    ("post", "/api/v1/auth/second-factor", "", &[404]),
+    // More hashes of passwords wait than there is time for.
+    ("post", "/api/v1/auth/register", "", &[503]),
+    ("post", "/api/v1/auth/upgrade", "", &[503]),
+    ("post", "/api/v1/auth/login", "/login", &[503]),
+    ("put", "/api/v1/auth/password", "", &[503]),
+    ("*", "/api/v1/auth/totp", "/totp", &[503]),
+    ("*", "/api/v1/auth/passkeys/", "", &[503]),
+    ("delete", "/api/v1/auth/me", "/me", &[503]),
+    // Steps of a login are answered by the node that took the one before.
+    ("post", "/api/v1/auth/login/", "", &[503]),
+    ("post", "/api/v1/auth/passkeys", "/passkeys", &[503]),
+    // Whom or what one asks for by its id in the body or the query.
+    ("post", "/api/v1/dms", "/dms", &[404]),
+    ("post", "/api/v1/dms/groups", "", &[404]),
+    ("post", "/api/v1/reports", "", &[404]),
+    ("post", "/api/v1/webhooks", "", &[404]),
+    // Of a room that one is not in.
+    ("get", "/api/v1/webhooks", "/webhooks", &[404, 409]),
+    // What others did first, and rooms whose recordings are to go before.
+    ("*", "/api/v1/moderation/cases/{caseId}/", "", &[409]),
+    ("patch", "/api/v1/rooms/{roomId}", "", &[409]),
+    ("delete", "/api/v1/rooms/{roomId}", "", &[409]),
+    // Invitations end, and so do rooms.
+    ("post", "/api/v1/invites/", "/accept", &[409, 410]),
     ("post", "/api/v1/rooms/{roomId}/join", "", &[410]),
-    // Types that are not taken, and states of uploads that tus names so.
+    // Texts without a word, or with too many.
+    ("post", "/api/v1/rooms/{roomId}/messages", "/messages", &[422]),
+    ("patch", "/api/v1/rooms/{roomId}/messages/", "", &[422]),
+    // Files: types that are not taken, and states of uploads that tus names so.
     ("post", "/api/v1/uploads", "", &[412, 415, 422]),
-    ("patch", "/api/v1/uploads/", "", &[410, 412, 415, 422]),
+    ("patch", "/api/v1/uploads/", "", &[409, 410, 412, 415, 422]),
+    ("delete", "/api/v1/uploads/", "", &[409]),
     ("head", "/api/v1/uploads/", "", &[410, 412]),
     ("get", "/api/v1/files/", "", &[409, 410, 416]),
+    ("delete", "/api/v1/recordings/", "", &[409]),
+    ("post", "/api/v1/recordings/", "", &[409]),
     ("get", "/api/v1/recordings/", "/files/{fileId}", &[409, 416]),
-    ("post", "/api/v1/recordings/", "/composed", &[501, 507]),
+    ("post", "/api/v1/recordings/", "/composed", &[501]),
     ("post", "/api/v1/calls/", "/recording", &[507]),
-    // Of a room that one is not in.
-    ("get", "/api/v1/webhooks", "", &[404, 409]),
+    // The folder or the bucket of files may not answer, nor the page that a link leads to.
+    ("*", "/api/v1/uploads", "", &[503]),
+    ("*", "/api/v1/files/", "", &[503]),
+    ("delete", "/api/v1/recordings/", "", &[503]),
+    ("post", "/api/v1/recordings/", "", &[503]),
+    ("get", "/api/v1/recordings/", "/files/{fileId}", &[503]),
+    ("get", "/api/v1/moderation/evidence/", "", &[503]),
+    // Previews that are off, and links that lead to nothing.
+    ("get", "/api/v1/previews", "", &[404, 503]),
     // RFC 9725, sections 4.1 to 4.4.
     ("post", "/api/v1/rooms/{roomId}/wh", "p", &[406, 415, 422]),
     ("patch", "/api/v1/rooms/{roomId}/wh", "/{sessionId}", &[412, 415, 422, 428]),
 ];
-/// Routes of these kinds need a part that may not answer, or be full.
-const MAY_BE_UNAVAILABLE: &[&str] = &["auth", "files", "calls", "streams", "recordings", "rooms", "messages", "direct"];
 
 /// Makes the description exact: every status by its number, every operation by a name that no other has.
 pub(super) fn spell_out(document: &mut Document) {
@@ -144,23 +185,23 @@ fn refusals_of(method: &str, path: &str, operation: &Operation) -> Vec<u16> {
     };
     let is_named = path.contains('{');
     let is_change = method != "get" && method != "head";
-    add(has_body || is_change || is_named || parameters().any(|it| it.parameter_in == ParameterIn::Query), &[400]);
-    add(operation.security.is_some() || tags.iter().any(|tag| tag == "auth"), &[401]);
-    add(is_named || has_body, &[404]);
-    // Also who looks: one may have to come in first, or to wait at the door.
+    let is_once = asks_for("Idempotency-Key").is_some();
+    // What lives in a room may be answered by another node, and one may have to come in first, or to wait at the door.
     let is_inside = ["/api/v1/rooms/{roomId}/", "/api/v1/calls/"].iter().any(|place| path.starts_with(place));
-    add(is_change || is_inside, &[409]);
-    // Clusters let nobody in from some countries.
-    add(tags.iter().any(|tag| tag == "auth" || tag == "rooms"), &[451]);
+    let is_file = tags.iter().any(|tag| tag == "files");
+    let has_query = parameters().any(|it| it.parameter_in == ParameterIn::Query);
+    add(has_body || is_once || has_query || is_inside || is_file || (is_change && is_named), &[400]);
+    add(operation.security.is_some() || tags.iter().any(|tag| tag == "auth"), &[401]);
+    add(is_named, &[404]);
+    add(is_inside, &[409, 503]);
+    add(is_once, &[409, 422]);
     add(has_body, &[413]);
     if let Some(tag) = asks_for("If-Match") {
         add(true, &[412]);
         add(tag.required == Required::True, &[428]);
     }
-    add(asks_for("Idempotency-Key").is_some(), &[422]);
-    add(tags.iter().any(|tag| MAY_BE_UNAVAILABLE.contains(&tag.as_str())) || path.ends_with("/previews"), &[503]);
     for (of, begins, ends, statuses) in BESIDES {
-        add(*of == method && path.starts_with(begins) && path.ends_with(ends), statuses);
+        add((*of == method || *of == "*") && path.starts_with(begins) && path.ends_with(ends), statuses);
     }
     refusals.sort_unstable();
     refusals.dedup();
@@ -227,7 +268,7 @@ mod tests {
             let fits = |path: &str| path.starts_with(begins) && path.ends_with(ends);
             let mut all = document.paths.paths.iter_mut();
             assert!(
-                all.any(|(path, item)| fits(path) && operations(item).any(|(method, _)| method == *of)),
+                all.any(|(path, item)| fits(path) && operations(item).any(|(method, _)| *of == "*" || method == *of)),
                 "{of} {begins}…{ends}"
             );
         }

@@ -2,16 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::access::Known;
 use super::error::{Body, Error, Path, Problem, Query};
+use super::etags;
 use crate::domain::case::{ReportReason, TargetKind};
 use crate::domain::direct::{Direct, DirectFrom, DirectRequest, Stirred};
-use crate::domain::{RoomId, UserId};
+use crate::domain::{Refusal, RoomId, UserId};
 use crate::moderation::Complaint;
 
 /// How many are on a page when the client names no number.
@@ -149,26 +151,40 @@ pub(crate) async fn list(
 
 /// Look at one conversation.
 #[utoipa::path(get, path = "/dms/{roomId}", tag = "direct", security(("bearer" = [])), params(("roomId" = RoomId, Path)),
-    responses((status = 200, body = Direct), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Direct, headers(("ETag" = String, description = "The room's revision."))),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn show(
     State(shared): State<Shared>,
     known: Known,
     Path(room): Path<RoomId>,
-) -> Result<Json<Direct>, Error> {
-    Ok(Json(shared.rooms.direct(known.caller(), room).await?))
+) -> Result<Response, Error> {
+    let direct = shared.rooms.direct(known.caller(), room).await?;
+    Ok(etags::tagged(&direct.room, &direct))
 }
 
-/// Give a group another name. Anybody in it may.
-#[utoipa::path(patch, path = "/dms/{roomId}", tag = "direct", security(("bearer" = [])), params(("roomId" = RoomId, Path)),
-    request_body = GroupName,
-    responses((status = 200, body = Direct), (status = "default", body = Problem, content_type = "application/problem+json")))]
+/// Give a group another name; with `If-Match`, only while it has the one that you saw. Anybody in it may.
+#[utoipa::path(patch, path = "/dms/{roomId}", tag = "direct", security(("bearer" = [])),
+    params(("roomId" = RoomId, Path), ("If-Match" = Option<String>, Header)), request_body = GroupName,
+    responses((status = 200, body = Direct, headers(("ETag" = String, description = "The room's revision."))),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn rename(
     State(shared): State<Shared>,
     known: Known,
     Path(room): Path<RoomId>,
+    headers: HeaderMap,
     Body(new): Body<GroupName>,
-) -> Result<Json<Direct>, Error> {
-    Ok(Json(shared.rooms.rename_group(known.caller(), room, &new.name).await?))
+) -> Result<Response, Error> {
+    let now = async || Ok(i64::from(shared.rooms.direct(known.caller(), room).await?.room.revision));
+    let renamed = async {
+        let seen = etags::seen(&headers, now()).await?.map(u32::try_from);
+        let seen = seen.transpose().map_err(|_| Refusal::Outdated)?;
+        shared.rooms.rename_group(known.caller(), room, &new.name, seen).await
+    };
+    match renamed.await {
+        Ok(direct) => Ok(etags::tagged(&direct.room, &direct)),
+        Err(Refusal::Outdated) => Ok(etags::outdated(etags::quoted(now().await?))),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 /// Bring somebody into a group. Anybody in it may.

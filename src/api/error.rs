@@ -355,50 +355,15 @@ mod tests {
 
     #[tokio::test]
     async fn every_limit_says_which_it_is_and_how_long_to_wait() {
-        use crate::domain::{UserId, trust::Trust};
-        use crate::limit::{Limits, Rule as R};
-        let rules = [
-            R::Message(Trust::New),
-            R::Message(Trust::Established),
-            R::Message(Trust::Trusted),
-            R::MessageLive,
-            R::MessageMatch,
-            R::SlowMode,
-            R::Mark,
-            R::Typing,
-            R::JoinRoom,
-            R::CreateRoom,
-            R::Register,
-            R::FreeEntry,
-            R::Login,
-            R::WrongPassword,
-            R::Code,
-            R::Everything,
-            R::Refresh,
-            R::Offer,
-            R::View,
-            R::StreamKey,
-            R::Pin,
-            R::Invite,
-            R::Report,
-            R::Match,
-            R::Upload,
-            R::UploadPart,
-            R::Download,
-            R::Preview,
-            R::Frame,
-            R::Request,
-        ];
-        let names =
-            include_str!("../limit.rs").split("pub const fn name").nth(1).unwrap().split("\n    }\n").next().unwrap();
-        for name in names.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()) {
-            assert!(rules.iter().any(|rule| rule.name() == name), "{name} is not walked");
-        }
+        use crate::domain::UserId;
+        use crate::limit::{Limits, tests::RULES};
+        use crate::proto::ServerFrame;
         let (limits, address) = (Limits::new(crate::limit::Config::default()), "192.0.2.1".parse().unwrap());
-        for rule in rules {
+        for rule in RULES {
             let user = UserId::new();
             let refusal =
                 (0..10_000).find_map(|_| limits.check_person(rule, user, address).err()).expect("it has an end");
+            let frame = serde_json::to_value(ServerFrame::error(None, body_of(&refusal))).unwrap();
             let response = Error::from(refusal).into_response();
             assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS, "{rule:?}");
             let wait_s: u64 = response.headers()[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
@@ -410,6 +375,12 @@ mod tests {
             );
             let wait_ms = problem["retryAfterMs"].as_u64().unwrap();
             assert!(wait_ms > 0 && wait_s == wait_ms.div_ceil(1000), "{rule:?}: {problem}");
+            let told = &frame["data"];
+            assert_eq!(
+                (&told["code"], &told["detail"]["limit"], &told["retryAfterMs"]),
+                (&problem["code"], &problem["extra"]["limit"], &problem["retryAfterMs"]),
+                "the socket says the same"
+            );
         }
     }
 

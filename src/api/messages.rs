@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::access::Known;
 use super::error::{Body, Error, Path, Problem, Query};
-use super::etags::{message_tag, outdated, seen, tagged_message, with_tag};
+use super::etags::{changed_at, message_number, outdated, quoted, seen, tagged_message, with_tag};
 use crate::chat::{Draft, Sent, Stretch};
 use crate::domain::message::{Forward, NewContent, Version};
 use crate::domain::{Message, MessageId, Refusal, RoomId};
@@ -185,14 +185,14 @@ pub(crate) async fn edit(
     Body(edited): Body<Edited>,
 ) -> Result<Response, Error> {
     let seat = shared.rooms.visit(known.caller(), room).await?;
-    let edited = match seen(&headers) {
-        Ok(seen) => shared.chat.edit(&seat, message, edited.content, seen, None).await,
-        Err(refusal) => Err(refusal),
+    let now = async || Ok(message_number(&shared.chat.message(known.caller(), room, message).await?));
+    let edited = async {
+        let seen = seen(&headers, now()).await?.map(changed_at);
+        shared.chat.edit(&seat, message, edited.content, seen, None).await
     };
-    let now = async || Ok::<_, Error>(message_tag(&shared.chat.message(known.caller(), room, message).await?));
-    match edited {
-        Ok(_) => Ok(with_tag(now().await?, StatusCode::NO_CONTENT.into_response())),
-        Err(Refusal::Outdated) => Ok(outdated(now().await?)),
+    match edited.await {
+        Ok(_) => Ok(with_tag(quoted(now().await?), StatusCode::NO_CONTENT.into_response())),
+        Err(Refusal::Outdated) => Ok(outdated(quoted(now().await?))),
         Err(refusal) => Err(refusal.into()),
     }
 }

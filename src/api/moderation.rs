@@ -23,6 +23,7 @@ const PAGE: u32 = 50;
 #[into_params(parameter_in = Query)]
 pub(crate) struct WhichCases {
     /// How far they have come; `open` when not named: all that wait for a decision.
+    #[param(inline)]
     status: Option<CaseFilter>,
     /// Those behind this one: the last of the page before.
     before: Option<CaseId>,

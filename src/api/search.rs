@@ -25,6 +25,7 @@ pub(crate) struct Search {
     /// `audio`, `file`, `poll`), `before:` and `after:` (`2026-01-31` or a moment), `mentions:me`. Up to 256 characters and 16 parts.
     q: String,
     /// `newest` first, or by `rank` among the newest 200; `newest` when not named.
+    #[param(inline)]
     order: Option<WhichOrder>,
     /// The `next` of the page before.
     cursor: Option<String>,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::access::Known;
 use super::error::{Body, Error, Path, Problem};
-use super::etags::{outdated, revision, room_tag, tagged};
+use super::etags::{demand, outdated, quoted, seen, tagged};
 use crate::domain::{Action, ContentLevel, Refusal, Retention, Role, Room, RoomId, Trust, UserId, Visibility};
 use crate::rooms::RoomChange;
 
@@ -128,15 +128,23 @@ pub(super) async fn edit(
     Body(change): Body<Change>,
 ) -> Result<Response, Error> {
     let seat = shared.rooms.visit(known.caller(), room).await?;
-    let edited = match revision(&headers) {
-        Ok(revision) => shared.rooms.edit(&seat, revision, change.into()).await,
+    if let Err(refusal @ Refusal::Forbidden { .. }) = seat.permit(Action::EditRoom) {
         // Who may not change it is told so, and not what it is like now.
-        Err(error) if seat.permit(Action::EditRoom).is_ok() => return Err(error),
-        Err(_) => Err(Refusal::Forbidden { action: Action::EditRoom }),
+        return Err(refusal.into());
+    }
+    demand(&headers)?;
+    let now = async || Ok(i64::from(shared.rooms.look(known.caller(), room).await?.room.revision));
+    let edited = async {
+        let seen = match seen(&headers, now()).await? {
+            Some(number) => number,
+            None => now().await?,
+        };
+        let revision = u32::try_from(seen).map_err(|_| Refusal::Outdated)?;
+        shared.rooms.edit(&seat, revision, change.into()).await
     };
-    match edited {
+    match edited.await {
         Ok(room) => Ok(tagged(&room, &room)),
-        Err(Refusal::Outdated) => Ok(outdated(room_tag(&shared.rooms.look(known.caller(), room).await?.room))),
+        Err(Refusal::Outdated) => Ok(outdated(quoted(now().await?))),
         Err(refusal) => Err(refusal.into()),
     }
 }

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::access::Known;
 use super::error::{Body, Error, Path, Problem, Query};
+use super::etags;
 use crate::domain::webhook::{Delivery, DeliveryState, DisabledReason, Webhook, WebhookEvent};
 use crate::domain::{DeliveryId, Refusal, RoomId, Time, UserId, WebhookId};
 use crate::webhooks::{DELIVERIES_LIMIT, NewWebhook, WebhookChange};
@@ -56,7 +57,7 @@ pub(crate) struct SeenWebhook {
     url: String,
     /// Which events.
     events: Vec<WebhookEvent>,
-    /// Who made it.
+    /// Who answers for it: who made it, or gave it another address since. Nothing is sent once they may keep it no more.
     created_by: UserId,
     /// Since when.
     created_at: Time,
@@ -240,16 +241,21 @@ pub(crate) async fn change(
     headers: HeaderMap,
     Body(ChangedWebhook { url, events, enabled }): Body<ChangedWebhook>,
 ) -> Result<Response, Error> {
-    let revision = match headers.get(header::IF_MATCH) {
-        None => None,
-        Some(tag) if tag == "*" => None,
-        Some(tag) => {
-            let number = tag.to_str().ok().and_then(|tag| tag.trim_matches('"').parse().ok());
-            Some(number.ok_or(Refusal::Outdated)?)
-        }
+    let now = async || {
+        let revision = shared.webhooks.show(known.caller(), webhook).await?.revision;
+        Ok(i64::try_from(revision).unwrap_or(i64::MAX))
     };
     let change = WebhookChange { url, events, enabled };
-    Ok(seen(shared.webhooks.change(known.caller(), webhook, change, revision).await?))
+    let changed = async {
+        let revision = etags::seen(&headers, now()).await?.map(u64::try_from);
+        let revision = revision.transpose().map_err(|_| Refusal::Outdated)?;
+        shared.webhooks.change(known.caller(), webhook, change, revision).await
+    };
+    match changed.await {
+        Ok(webhook) => Ok(seen(webhook)),
+        Err(Refusal::Outdated) => Ok(etags::outdated(etags::quoted(now().await?))),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 /// Make another secret for a webhook. For 24 hours events are signed with both.

@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use super::MINUTE_NS;
-use super::Rate;
+use super::{Rate, Rule};
 
 impl Rate {
     /// The generic cell rate algorithm (ITU-T I.371): `due_ns` is when the key is at rest again. Gives its next value, or
@@ -27,5 +27,12 @@ impl Rate {
             None | Some(0) => Ok(due_ns + each_ns),
             Some(wait_ns) => Err(wait_ns),
         }
+    }
+}
+
+impl Rule {
+    /// Whether an address may do no more of it than a person: who is behind it is not known, or it is a guess.
+    pub(super) const fn is_of_addresses(self) -> bool {
+        matches!(self, Rule::Register | Rule::FreeEntry | Rule::WrongPassword | Rule::StreamKey | Rule::Pin)
     }
 }

@@ -93,3 +93,103 @@ fn codes_are_counted_by_the_day() {
     assert!(retry_after_ms > 40 * 60 * 1000, "{retry_after_ms}");
     limits.check_person(Rule::Code, UserId::new(), from).unwrap();
 }
+
+/// Every one. [`place`] keeps it whole.
+pub(crate) const RULES: [Rule; 30] = [
+    Rule::Message(Trust::New),
+    Rule::Message(Trust::Established),
+    Rule::Message(Trust::Trusted),
+    Rule::MessageLive,
+    Rule::MessageMatch,
+    Rule::SlowMode,
+    Rule::Mark,
+    Rule::Typing,
+    Rule::JoinRoom,
+    Rule::CreateRoom,
+    Rule::Register,
+    Rule::FreeEntry,
+    Rule::Login,
+    Rule::WrongPassword,
+    Rule::Code,
+    Rule::Everything,
+    Rule::Refresh,
+    Rule::Offer,
+    Rule::View,
+    Rule::StreamKey,
+    Rule::Pin,
+    Rule::Invite,
+    Rule::Report,
+    Rule::Match,
+    Rule::Upload,
+    Rule::UploadPart,
+    Rule::Download,
+    Rule::Preview,
+    Rule::Frame,
+    Rule::Request,
+];
+
+/// Where a rule stands among [`RULES`]. Whoever adds one says it here.
+const fn place(rule: Rule) -> usize {
+    match rule {
+        Rule::Message(Trust::New) => 0,
+        Rule::Message(Trust::Established) => 1,
+        Rule::Message(Trust::Trusted) => 2,
+        Rule::MessageLive => 3,
+        Rule::MessageMatch => 4,
+        Rule::SlowMode => 5,
+        Rule::Mark => 6,
+        Rule::Typing => 7,
+        Rule::JoinRoom => 8,
+        Rule::CreateRoom => 9,
+        Rule::Register => 10,
+        Rule::FreeEntry => 11,
+        Rule::Login => 12,
+        Rule::WrongPassword => 13,
+        Rule::Code => 14,
+        Rule::Everything => 15,
+        Rule::Refresh => 16,
+        Rule::Offer => 17,
+        Rule::View => 18,
+        Rule::StreamKey => 19,
+        Rule::Pin => 20,
+        Rule::Invite => 21,
+        Rule::Report => 22,
+        Rule::Match => 23,
+        Rule::Upload => 24,
+        Rule::UploadPart => 25,
+        Rule::Download => 26,
+        Rule::Preview => 27,
+        Rule::Frame => 28,
+        Rule::Request => 29,
+    }
+}
+
+/// So many in such a time, and so many at once.
+fn told(rate: Rate, rule: Rule) -> String {
+    let period = match rule.period_ns() / MINUTE_NS {
+        1 => "a minute",
+        60 => "an hour",
+        _ => "a day",
+    };
+    format!("{} {period}, {} at once", rate.per_minute, rate.burst)
+}
+
+#[test]
+fn every_limit_has_a_name_and_a_rate() {
+    let limits = Limits::new(Config::default());
+    let mut page = Vec::new();
+    for (at, rule) in RULES.into_iter().enumerate() {
+        assert_eq!(place(rule), at, "{rule:?}");
+        let of_address = told(limits.rate_of_address(rule), rule);
+        let of_person = match rule {
+            Rule::Register | Rule::FreeEntry | Rule::WrongPassword | Rule::StreamKey => "-".to_owned(),
+            Rule::SlowMode => "as the room says".to_owned(),
+            rule => told(limits.rate(rule), rule),
+        };
+        let of_address = if matches!(rule, Rule::SlowMode | Rule::Mark | Rule::Code) { "-" } else { &of_address };
+        page.push(format!("{:13} {:22} | {of_person:28} | {of_address}", rule.name(), format!("{rule:?}")));
+    }
+    let head = format!("{:13} {:22} | {:28} | an address", "limit", "rule", "a person");
+    page.insert(0, head);
+    insta::assert_snapshot!(page.join("\n"));
+}

@@ -136,14 +136,24 @@ impl Rooms {
         self.direct(caller, room).await
     }
 
-    /// Gives a group another name.
+    /// Gives a group another name. `seen`: its revision, as whoever asks saw it; `None`: whatever it is.
     ///
     /// # Errors
-    /// `bad_request` (`roomId`: a dm has no name; `name`), `not_found`, `internal`.
-    pub async fn rename_group(&self, caller: &Caller, room: RoomId, name: &str) -> Result<Direct, Refusal> {
+    /// `feature_off`, `bad_request` (`roomId`: a dm has no name; `name`), `not_found`, `precondition_failed` (somebody was first),
+    /// `internal`.
+    pub async fn rename_group(
+        &self,
+        caller: &Caller,
+        room: RoomId,
+        name: &str,
+        seen: Option<u32>,
+    ) -> Result<Direct, Refusal> {
+        caller.demand(Feature::DirectMessages)?;
         let former = self.group(caller, room).await?.room.name;
         let name = checked_name(name)?;
-        self.0.store.rename_direct(room, &name).await?;
+        if !self.0.store.rename_direct(room, &name, seen).await? {
+            return Err(Refusal::Outdated);
+        }
         if name != former {
             self.tell(room, RoomKind::GroupDm, author(&caller.user), System::Renamed { name }).await;
         }
@@ -222,16 +232,18 @@ impl Rooms {
     /// A direct room, for whoever takes part in it or is asked to.
     ///
     /// # Errors
-    /// `not_found`, `internal`.
+    /// `feature_off`, `not_found`, `internal`.
     pub async fn direct(&self, caller: &Caller, room: RoomId) -> Result<Direct, Refusal> {
+        caller.demand(Feature::DirectMessages)?;
         self.found_direct(caller.user.id, room).await?.ok_or(Refusal::NotFound)
     }
 
     /// Somebody accepts a request: they take part from now on.
     ///
     /// # Errors
-    /// `not_found` (no such request), `internal`.
+    /// `feature_off`, `not_found` (no such request), `internal`.
     pub async fn accept_request(&self, caller: &Caller, room: RoomId) -> Result<Direct, Refusal> {
+        caller.demand(Feature::DirectMessages)?;
         let user = caller.user.id;
         let from = self.0.store.direct_inviter(room, user).await?.ok_or(Refusal::NotFound)?;
         if self.0.store.are_blocked(user, from).await? {

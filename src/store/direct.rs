@@ -201,14 +201,16 @@ impl Store {
         Ok(Some(true))
     }
 
-    /// Gives a direct room another name.
+    /// Gives a direct room another name, if it is still of the revision `seen`, should one be named. `false`: it is not.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn rename_direct(&self, room: RoomId, name: &str) -> Result<(), Error> {
-        const SQL: &str = "update rooms set name = $2 where id = $1";
-        execute_now!(&self.write, sqlx::query(SQL).bind(room.as_uuid()).bind(name))?;
-        Ok(())
+    pub async fn rename_direct(&self, room: RoomId, name: &str, seen: Option<u32>) -> Result<bool, Error> {
+        const SQL: &str = "update rooms set name = $2, revision = revision + 1 \
+            where id = $1 and revision = coalesce($3, revision)";
+        let seen = seen.map(i64::from);
+        let renamed = execute_now!(&self.write, sqlx::query(SQL).bind(room.as_uuid()).bind(name).bind(seen))?;
+        Ok(renamed > 0)
     }
 
     /// The direct rooms to which somebody is that, those stirred last first; those behind `after`, if it is given.
@@ -259,7 +261,8 @@ impl Store {
         Ok(others == 0)
     }
 
-    /// Messages that somebody has written in a room, but not the one that they call `client_id`. Counts up to `limit`.
+    /// Messages that somebody has written in a room, but not the one that they call `client_id`, nor what the server has told of them.
+    /// Counts up to `limit`.
     ///
     /// # Errors
     /// When the database fails.
@@ -271,7 +274,7 @@ impl Store {
         limit: u32,
     ) -> Result<u32, Error> {
         const SQL: &str = "select count(*) from (select 1 from messages \
-            where room_id = $1 and sender_id = $2 and client_id <> $3 limit $4) as counted";
+            where room_id = $1 and sender_id = $2 and client_id <> $3 and content_type <> 'system' limit $4) as counted";
         let count: i64 = on_pool!(&self.read, db => sqlx::query_scalar(SQL)
             .bind(room.as_uuid()).bind(author.as_uuid()).bind(client_id).bind(i64::from(limit)).fetch_one(db))?;
         Ok(u32::try_from(count).unwrap_or(u32::MAX))

@@ -64,6 +64,35 @@ impl Store {
         Ok(())
     }
 
+    /// The same if what they wanted until now is what was seen. `false`: it is not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn replace_wish(&self, user: UserId, seen: &Wish, wish: &Wish) -> Result<bool, Error> {
+        const CHANGE: &str = "update presences set status = $2, words = $3, words_until = $4 where user_id = $1 \
+            and status = $5 and words is not distinct from $6 and words_until is not distinct from $7";
+        const BEGIN: &str = "insert into presences (user_id, status, words, words_until) values ($1, $2, $3, $4) \
+            on conflict (user_id) do nothing";
+        let (user, until) = (user.as_uuid(), wish.text_until.map(Time::as_ms));
+        let (status, seen_until) = (wish.status.as_str(), seen.text_until.map(Time::as_ms));
+        let changed = execute_now!(
+            &self.write,
+            sqlx::query(CHANGE)
+                .bind(user)
+                .bind(status)
+                .bind(&wish.text)
+                .bind(until)
+                .bind(seen.status.as_str())
+                .bind(&seen.text)
+                .bind(seen_until)
+        )?;
+        if changed > 0 || *seen != Wish::default() {
+            return Ok(changed > 0);
+        }
+        let begun = execute_now!(&self.write, sqlx::query(BEGIN).bind(user).bind(status).bind(&wish.text).bind(until))?;
+        Ok(begun > 0)
+    }
+
     /// Whether anybody is told what somebody has read.
     ///
     /// # Errors

@@ -3,10 +3,10 @@
 use parlor::domain::{
     CallId, Door, Room, RoomId, RoomKind, Time, UserId, Visibility,
     direct::{DirectFrom, DirectStanding, Stirred},
-    message::Author,
+    message::{Author, System},
     ring::{CallOutcome, CallRecord, CallType, RingState, Rung},
 };
-use parlor::store::{Invited, Membership, RoomRecord, Store};
+use parlor::store::{Invited, Membership, NewMessage, RoomRecord, Store};
 
 use crate::store::{Database, on_both_databases, person, send};
 
@@ -16,6 +16,7 @@ on_both_databases!(
     a_group_has_its_limit,
     lists_go_by_what_was_stirred_last,
     requests_are_counted_until_they_are_accepted,
+    what_the_server_tells_is_no_request,
     from_whom_one_takes_messages_is_kept,
     calls_are_kept_as_they_change,
     calls_of_a_server_that_died_are_lost,
@@ -107,7 +108,8 @@ async fn a_group_has_its_limit(database: Database) {
     assert!(store.set_direct_standing(room, others[inside].id, &pending, DirectStanding::Left, at).await.unwrap());
     assert_eq!(add(&others[3]).await, Some(true));
     assert_eq!(add(&others[inside]).await, None);
-    store.rename_direct(room, "Friday").await.unwrap();
+    assert!(store.rename_direct(room, "Friday", Some(1)).await.unwrap());
+    assert!(!store.rename_direct(room, "Sunday", Some(1)).await.unwrap(), "it has changed since");
     assert_eq!(store.room(room).await.unwrap().unwrap().room.name, "Friday");
 }
 
@@ -153,6 +155,18 @@ async fn requests_are_counted_until_they_are_accepted(database: Database) {
     let at = Time::from_ms(4_000);
     assert!(store.set_direct_standing(second, cleo.id, &pending, DirectStanding::Accepted, at).await.unwrap());
     assert_eq!(since(0).await.0, 1);
+}
+
+async fn what_the_server_tells_is_no_request(database: Database) {
+    let (store, _events) = database.open().await;
+    let (ada, ben) = (person(&store, "ada").await, person(&store, "ben").await);
+    let group = record(RoomKind::GroupDm, &ada, 1_000);
+    let room = store.create_direct(&group, None, &[itself(&ada), asked(&ben, &ada)]).await.unwrap();
+    let told = NewMessage::system(room, ada.clone(), System::Renamed { name: "us".to_owned() });
+    store.send_message(told, None).await.unwrap();
+    assert_eq!(store.count_messages_of(room, ada.id, "c-1", 5).await.unwrap(), 0);
+    send(&store, room, &ada, "c-0", "hello").await;
+    assert_eq!(store.count_messages_of(room, ada.id, "c-1", 5).await.unwrap(), 1);
 }
 
 async fn from_whom_one_takes_messages_is_kept(database: Database) {
