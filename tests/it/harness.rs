@@ -425,6 +425,8 @@ impl Socket {
             .stream
             .close(Some(tokio_tungstenite::tungstenite::protocol::CloseFrame { code: 1000.into(), reason: "".into() }))
             .await;
+        // To its end: a connection that is dropped with frames unread is reset, and the server may never read the goodbye.
+        while self.read_message().await.is_some() {}
     }
 
     /// Loses the connection: no close frame, just the end.
