@@ -64,9 +64,14 @@ export async function keepsLooking(person: Person): Promise<void> {
         };
         if (JSON.stringify(glimpses.at(-1)) !== JSON.stringify(glimpse)) glimpses.push(glimpse);
       }
-      requestAnimationFrame(look);
     };
-    look();
+    const always = () => {
+      look();
+      requestAnimationFrame(always);
+    };
+    always();
+    // A busy browser leaves frames out, and what was there between two of them counts as well.
+    new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
   });
 }
 
